@@ -1,0 +1,47 @@
+"""Every error answers two questions: will waiting help, and who has to act."""
+
+
+class FrontendAgentError(Exception):
+    """The base of all errors this program raises on purpose. Its text is what the operator reads."""
+
+    exit_code = 1
+
+
+class ConfigurationError(FrontendAgentError):
+    """Something in a file that a person wrote. Names the file, the key and the mend. Exit 78 (EX_CONFIG)."""
+
+    exit_code = 78
+
+
+class SourceError(FrontendAgentError):
+    """The hospital's system answered with an error, or not at all."""
+
+
+class SourceUnreachable(SourceError):
+    """The source cannot be reached. Waiting may help; the hospital's IT mends it."""
+
+
+class SourceRefused(SourceError, ConfigurationError):
+    """The source refused what the configuration asks of it: password, table, column. Waiting does not help."""
+
+    exit_code = 78
+
+
+class StateError(FrontendAgentError):
+    """The state directory cannot be used: copied, locked by a running daemon, damaged, or from a newer version."""
+
+
+class DestinationError(FrontendAgentError):
+    """The destination could not take a request as a whole."""
+
+
+class RefusedWhole(DestinationError):
+    """The request was refused as one (413, 500, nonsense): halve it until the cause stands alone (law 7)."""
+
+
+class DestinationUnreachable(DestinationError):
+    """Nothing arrived. Waiting may help."""
+
+
+class NotAllowed(DestinationError):
+    """The platform does not let this agent in (401, 403, 409 copied state). A person must act; no document is to blame."""

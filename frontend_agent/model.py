@@ -1,0 +1,185 @@
+"""The words of the pipe, as types. Nothing here does anything.
+
+    extract ─▶ normalise ─▶ check ─▶ render ─▶ spool ─▶ push ─▶ acknowledge
+    Row        Record       Finding  Document  Delivery         Receipt
+
+A Record's values are text in the national format (`D8` = 20260930, `DT15` in CDA's 14 digits = 20260930081500,
+decimals without exponent, booleans `true`/`false`, codes of the standard table). A value that is absent is a key that is
+absent: never None, never an empty string. A repeated group is a list of such dictionaries.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+Row = tuple[Any, ...]
+Group = list[dict[str, str]]
+Record = dict[str, Any]  # field name -> str, group name -> Group; names starting with "fact." are never rendered
+
+FACT = "fact."
+
+
+class RowSet(msgspec.Struct, frozen=True):
+    """What one query answered: the column aliases once, the rows as the driver gave them."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Row]
+
+
+class SourceRows(msgspec.Struct, frozen=True):
+    """The rows of some business keys: the parent query and every detail query, untouched."""
+
+    parent: RowSet
+    details: Mapping[str, RowSet]
+
+
+class Watermark(msgspec.Struct, frozen=True):
+    """How far a feed has been read: the cursor and the key of the last changed row taken, as text. Ties are broken by key."""
+
+    cursor: str
+    key: str
+
+
+class Severity(StrEnum):
+    """What a finding does. The region profile decides, never the table's cardinality (law 4)."""
+
+    HOLD = "hold"
+    WARN = "warn"
+    NOTE = "note"
+
+
+class Blame(StrEnum):
+    """Law 7: every failure is exactly one of these."""
+
+    SOURCE = "source data"
+    MAPPING = "mapping"
+    AGENT = "agent"
+    NETWORK = "network"
+    PLATFORM = "platform"
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one rule has to say about one value. The sentence is made from the rule's texts when somebody reads it.
+
+    `value` is masked before it is put here: a finding may be logged. `field` is the record's name for it
+    (`items[3].unit` in a group, 0-based), `column` the source's.
+    """
+
+    rule: str
+    severity: Severity
+    blame: Blame = Blame.SOURCE
+    field: str = ""
+    data_element: str = ""
+    column: str = ""
+    value: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+class SourceRecord(msgspec.Struct):
+    """One final business record as the mapping made it, before checks.
+
+    `source_hash` is over the source's own values (parent and details), so neither a touched timestamp nor a new code
+    table makes a version (law 13). `findings` are what the conversion itself had to say (unmapped code, not a date).
+    """
+
+    key: str
+    record: Record
+    source_hash: str
+    final: bool = True
+    void: bool = False
+    findings: list[Finding] = []
+    columns: Mapping[str, str] = {}  # field name -> source column
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What the agent, not the hospital, says in a document's header."""
+
+    document_id: str
+    set_id: str
+    version: int
+    effective_time: str  # 14 digits: when the machine made the document
+    replaces_id: str = ""  # the version before; empty for the first
+
+
+class Document(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The exact bytes we will send, and what identifies them. `frame` is their zstd frame (law 2)."""
+
+    document_id: str
+    set_id: str
+    version: int
+    kind: str
+    institution: str
+    feed: str
+    key: str
+    source_hash: str
+    sha256: str  # hex, of the uncompressed bytes
+    size: int  # uncompressed bytes
+    frame: bytes
+    dictionary: str  # hex sha256 of the zstd dictionary, "" for none
+    made_at: str  # ISO 8601 UTC
+    digests: str = ""  # digest of mapping, template, rules, profile and code tables together
+    replaces_id: str = ""
+    void: bool = False
+    order_key: str = ""  # deliveries that share it are sent in order
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A record that waits for a person, with every finding. Its body is the record (canonical JSON, zstd), not a document."""
+
+    set_id: str
+    kind: str
+    institution: str
+    feed: str
+    key: str
+    source_hash: str
+    body: bytes
+    findings: tuple[Finding, ...]
+    digests: str
+    held_at: str
+
+
+class SeriesHead(msgspec.Struct, frozen=True):
+    """The newest we know of one set: version 0 means it has only ever been held."""
+
+    set_id: str
+    version: int
+    source_hash: str
+    document_id: str = ""
+    held: bool = False
+    void: bool = False
+    digests: str = ""
+
+
+class Outcome(StrEnum):
+    """How one document fared in one exchange. A value, not an exception."""
+
+    STORED = "stored"  # proven: same SHA-256, stored before the answer
+    DUPLICATE = "duplicate"  # proven: was there already
+    REFUSED = "refused"  # the same bytes would be refused again: a person must look
+    RETRY = "retry"  # the platform could not, and says so
+    UNREACHABLE = "unreachable"  # nothing arrived
+    UNANSWERED = "unanswered"  # it may have arrived
+
+
+class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the platform answered for one document, kept as it came."""
+
+    document_id: str
+    outcome: Outcome
+    sha256: str = ""
+    reasons: tuple[str, ...] = ()
+    reply: str = ""  # id of the signed reply this receipt is a leaf of
+    position: int = -1  # its leaf
+
+
+class Destination(Protocol):
+    """An edge to a system that takes documents."""
+
+    name: str
+
+    def send(self, documents: Sequence[Document]) -> Sequence[Receipt]: ...
+
+    def probe(self) -> None:
+        """Raise what would go wrong if we sent something now. Sends nothing."""
