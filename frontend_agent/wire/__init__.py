@@ -1,0 +1,1 @@
+"""What travels between agent and platform, as bytes in and values out. No clock, no socket, no file, no logger."""
