@@ -1,0 +1,517 @@
+"""A mapping: which column of a hospital's system is which field of a kind. TOML, with its SQL beside it.
+
+    kind = "C0007"
+    key  = "report_number"                 # the business key: an alias of the parent query
+    [queries]
+    changed = "lab_report.changed.sql"     # "cursor" and "key" of what changed
+    parent  = "lab_report.sql"             # aliases are field names; also "final" and "void" (1/0)
+    [queries.details]
+    items = "lab_report.items.sql"         # the key under the key's alias; the other aliases are the group's fields
+    [codes]
+    "patient.sex" = "sex"                  # codes/sex.toml
+    [columns]
+    "patient.name" = "lab_report.xm"       # only where it cannot be read from the SQL
+    [parse]
+    "patient.birth_date" = "dd.MM.yyyy"    # only where the value does not explain itself
+
+`load_mapping` (mapping_file.py) reads one; `compile_mapping` makes of it the function SourceRows -> SourceRecords, as generated code:
+one pass over the rows, no field looked up by name at run time.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping as Map
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from frontend_agent.checks.masking import mask_local_code, mask_unreadable
+from frontend_agent.codes import CodeTable, foreign_codes
+from frontend_agent.conversion import (
+    NAMED,
+    Memo,
+    boolean_of,
+    day_reader,
+    is_yes,
+    moment_reader,
+    named_conversion,
+    number_of,
+    plain_number,
+    raw_of,
+    text_of,
+)
+from frontend_agent.errors import ConfigurationError
+from frontend_agent.mapping_file import Detail, Mapping, Queries, load_mapping, plain_columns, sql_aliases
+from frontend_agent.model import Blame, Finding, Record, RowSet, Severity, SourceRecord, SourceRows
+from frontend_agent.shipped import did_you_mean
+
+__all__ = ["FACTS", "Detail", "Mapping", "Queries", "compile_mapping", "load_mapping", "plain_columns", "sql_aliases"]
+
+LINE, FINAL, VOID = "line", "final", "void"
+FEED_FIELDS = ("institution.id", "institution.name")  # said by the feed, never by a query
+
+# What a record may say besides its kind's fields; never rendered. The value is the WS 363 format it is held to.
+FACTS = MappingProxyType(
+    {
+        "fact.id_type": "AN..2",
+        "fact.newborn": "BL",
+        "fact.foreigner": "BL",
+        "fact.identity_unknown": "BL",
+        "fact.tcm": "BL",
+        "fact.patient_class": "AN..10",
+        "fact.birth_date": "D8",
+    }
+)
+
+
+class FieldLike(Protocol):
+    """What a mapping needs to know of a kind's field."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def value_type(self) -> str: ...
+    @property
+    def value_set(self) -> str: ...
+
+
+class KindLike(Protocol):
+    """What a mapping needs to know of a kind."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def fields(self) -> Sequence[Any]: ...
+
+
+# -- compiling ------------------------------------------------------------------------------------------------------
+
+_COLUMN, _NUMBER, _CODE, _MEMO, _CONVERT, _BOOLEAN = "column", "number", "code", "memo", "convert", "boolean"
+
+
+class Plan(NamedTuple):
+    """How one column becomes one field."""
+
+    name: str  # the field's name within its row (`unit`)
+    field: str  # the field's full name (`items.unit`)
+    how: str
+    conversion: Any = None
+    table: CodeTable | None = None
+
+
+class Trouble(NamedTuple):
+    """A value that cannot be kept: it stands in the row as raw text until the source hash is taken, then it is left out."""
+
+    row: dict[str, str]
+    name: str
+    rule: str
+    shown: str
+
+
+Later = tuple[dict[str, str], str, str]  # (row, field, final text): what replaces the text that the source hash is over
+
+
+class _Group(NamedTuple):
+    rows: list[dict[str, str]]
+    lines: list[str]
+    later: list[Later]
+    troubles: list[Trouble]
+
+
+class _Parent(NamedTuple):
+    key: str
+    row: Record
+    later: list[Later]
+    troubles: list[Trouble]
+    final: bool
+    void: bool
+
+
+Compiled = Callable[[SourceRows], list[SourceRecord]]
+
+
+def compile_mapping(
+    mapping: Mapping,
+    kind: KindLike,
+    institution_id: str,
+    institution_name: str,
+    timezone: str = "Asia/Shanghai",
+    severity: Map[str, Severity] | None = None,
+) -> Compiled:
+    """The function that turns a mapping's rows into records of its kind. Mistakes of the mapping are told here, at start.
+
+    `severity` is the profile's word on MAP001 … where it differs from HOLD.
+    """
+    if mapping.kind != kind.code:
+        raise ConfigurationError(f"{mapping.path}: is for kind {mapping.kind}, not {kind.code}")
+    planner = _Planner(mapping, kind, timezone)
+    planner.check_aliases()
+    assemble = _Assembler(mapping, planner, severity or {})
+    readers: dict[tuple[str, tuple[str, ...]], Callable[[Sequence[Any]], Any]] = {}
+    institution = {"institution.id": institution_id, "institution.name": institution_name}
+
+    def read(query: str, rows: RowSet) -> Any:
+        reader = readers.get((query, rows.columns))
+        if reader is None:  # the driver tells the order of columns only with the first rows
+            reader = readers[query, rows.columns] = planner.reader(query, rows.columns)
+        return reader(rows.rows)
+
+    def records_of(rows: SourceRows) -> list[SourceRecord]:
+        parents: list[_Parent] = read("parent", rows.parent)
+        details: list[tuple[str, dict[str, _Group]]] = [
+            (group, read(group, rows.details[group])) for group in mapping.queries.details if group in rows.details
+        ]
+        return assemble.records(parents, details, institution)
+
+    return records_of
+
+
+class _Planner:
+    """Knows which alias is which field and how it is converted, and generates the row readers."""
+
+    def __init__(self, mapping: Mapping, kind: KindLike, timezone: str) -> None:
+        self.mapping = mapping
+        try:
+            self.zone = ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ConfigurationError(f"timezone '{timezone}' is not known (example: Asia/Shanghai)") from None
+        self.moment_of = Memo(moment_reader(self.zone))
+        self.day_of = Memo(day_reader(self.zone))
+        self.fields: dict[str, Any] = {field.name: field for field in kind.fields}
+        self.groups = {str(field.group) for field in kind.fields if field.group}
+        self.aliases: dict[str, str] = {}  # full field name -> file that selects it
+        for group in mapping.queries.details:
+            if group not in self.groups:
+                raise ConfigurationError(
+                    f"{mapping.path}: [queries.details] {group}: kind {kind.code} has no such group"
+                    f"{did_you_mean(group, self.groups)} (known: {', '.join(sorted(self.groups))})"
+                )
+        self._check_code_tables()
+
+    def check_aliases(self) -> None:
+        """Plan every alias that can be read from the SQL, so that a typing error is told at start."""
+        for query in ("parent", *self.mapping.queries.details):
+            sql = self.mapping.queries.parent if query == "parent" else self.mapping.queries.details[query].sql
+            for alias in sql_aliases(sql):
+                self._plan(query, alias)
+        for section, names in (
+            ("columns", self.mapping.columns),
+            ("parse", self.mapping.parse),
+            ("codes", self.mapping.codes),
+        ):
+            for name in names:
+                if name not in self.aliases:
+                    raise ConfigurationError(
+                        f'{self.mapping.path}: [{section}] "{name}": no query selects it{did_you_mean(name, self.aliases)}'
+                    )
+
+    def columns(self) -> dict[str, str]:
+        """field -> source column, as far as it is known."""
+        known = {
+            self._full("parent", alias): column for alias, column in plain_columns(self.mapping.queries.parent).items()
+        }
+        for group, detail in self.mapping.queries.details.items():
+            known |= {self._full(group, alias): column for alias, column in plain_columns(detail.sql).items()}
+        return {name: known.get(name, name) for name in self.aliases} | dict(self.mapping.columns)
+
+    def _full(self, query: str, alias: str) -> str:
+        return alias if query == "parent" else f"{query}.{alias}"
+
+    def _check_code_tables(self) -> None:
+        for name, table in self.mapping.codes.items():
+            field = self.fields.get(name)
+            if field is None or not field.value_set:
+                continue
+            if table.value_set and table.value_set != field.value_set:
+                raise ConfigurationError(
+                    f"{table.path}: maps to value set {table.value_set}, but {name} takes {field.value_set}"
+                )
+
+    def check_targets(self, value_set: Callable[[str], Any]) -> None:
+        """The standard codes of the code tables exist in their value sets, where we carry the whole set."""
+        for name, table in self.mapping.codes.items():
+            field = self.fields.get(name)
+            known = value_set(table.value_set or (field.value_set if field else ""))
+            if known is not None and known.complete and (foreign := foreign_codes(table, known)):
+                raise ConfigurationError(f"{table.path}: not in the value set of {name}: {', '.join(foreign)}")
+
+    def _plan(self, query: str, alias: str) -> Plan | None:
+        """How an alias is read, or None for the aliases that are no field."""
+        mapping, file = self.mapping, self.mapping.files.get(query, self.mapping.path)
+        if query == "parent":
+            if alias in (FINAL, VOID):
+                return None
+            if alias in FEED_FIELDS:
+                raise ConfigurationError(f'{file}: "{alias}" is said by the feed\'s [institution], not by a query')
+        elif alias == LINE:
+            return None
+        name = self._full(query, alias)
+        field = self.fields.get(name)
+        if field is None and name not in FACTS:
+            if alias == mapping.key:
+                return None
+            known = self._names_for(query)
+            raise ConfigurationError(
+                f'{file}: AS "{alias}": kind {mapping.kind} has no such field{did_you_mean(alias, known)}'
+            )
+        if query != "parent" and alias == mapping.key:
+            return None
+        self.aliases[name] = file
+        return self._conversion(alias, name, FACTS[name] if field is None else field.format, field)
+
+    def _names_for(self, query: str) -> list[str]:
+        if query == "parent":
+            return [n for n, f in self.fields.items() if not f.group] + [*FACTS, FINAL, VOID]
+        return [n.removeprefix(f"{query}.") for n, f in self.fields.items() if f.group == query] + [LINE]
+
+    def _conversion(self, alias: str, name: str, format_: str, field: Any) -> Plan:
+        table = self.mapping.codes.get(name)
+        named = self.mapping.parse.get(name)
+        if named is not None:
+            conversion = named_conversion(named, self.zone)
+            if conversion is None:
+                raise ConfigurationError(
+                    f"{self.mapping.path}: [parse] \"{name}\": unknown conversion '{named}'{did_you_mean(named, NAMED)}"
+                    f" (known: {', '.join(NAMED)}, or a date pattern such as yyyyMMddHHmmss)"
+                )
+            if table is None:
+                return Plan(alias, name, _CONVERT, conversion)
+        if table is not None:
+            return Plan(alias, name, _CODE, named_conversion(named, self.zone) if named else _code_text, table)
+        value_type = field.value_type if field is not None else ""
+        if format_ == "BL" or value_type == "BL":
+            return Plan(alias, name, _BOOLEAN, boolean_of)
+        if format_ == "D8":
+            return Plan(alias, name, _MEMO, self.day_of)
+        if format_.startswith(("DT", "D")) or value_type == "TS":
+            return Plan(alias, name, _MEMO, self.moment_of)
+        if is_number(format_, value_type):
+            return Plan(alias, name, _NUMBER, number_of)
+        return Plan(alias, name, _COLUMN, text_of)
+
+    # -- generated code
+
+    def reader(self, query: str, columns: tuple[str, ...]) -> Callable[[Sequence[Any]], Any]:
+        """Generate the function that reads the rows of one query, for the columns in the order the driver gives them."""
+        if self.mapping.key not in columns:
+            raise ConfigurationError(f'{self.mapping.files.get(query, query)}: answered without "{self.mapping.key}"')
+        plans = {alias: self._plan(query, alias) for alias in columns}
+        names: dict[str, Any] = {
+            "text_of": text_of, "Group": _Group, "Parent": _Parent, "is_yes": is_yes, "plain_number": plain_number,
+            "MOMENTS": _MOMENTS, "unmapped": _unmapped, "unreadable": _unreadable,
+        }  # fmt: skip
+        parent = query == "parent"
+        key = f"c{columns.index(self.mapping.key)}"
+        body = [f"key = {key}.strip() if {key}.__class__ is str else text_of({key}) or ''", "row = {}"]
+        if parent:
+            final = f"is_yes(c{columns.index(FINAL)})" if FINAL in columns else "True"
+            void = f"is_yes(c{columns.index(VOID)})" if VOID in columns else "False"
+            body.append(f"group = Parent(key, row, [], [], {final}, {void})")
+        else:
+            body += ["group = found.get(key)", "if group is None: group = found[key] = Group([], [], [], [])"]
+        # Sorted by alias: the source hash must not depend on the order of a SELECT list.
+        for alias, index in sorted((alias, index) for index, alias in enumerate(columns)):
+            plan = plans[alias]
+            if plan is not None:
+                body += self._cell(plan, f"c{index}", f"f{index}", names)
+        if parent:
+            body.append("found.append(group)")
+        else:
+            body += ["if row:", "    group.rows.append(row)"]
+            if LINE in columns:
+                body.append(f"    group.lines.append(text_of(c{columns.index(LINE)}) or '')")
+        lines = [
+            "def read(rows):",
+            "    found = []" if parent else "    found = {}",
+            f"    for {', '.join(f'c{i}' for i in range(len(columns)))}, in rows:",
+            *(f"        {line}" for line in body),
+            "    return found",
+        ]
+        exec("\n".join(lines), names)  # noqa: S102 - generated from our own plans; aliases enter as repr() literals only
+        reader: Callable[[Sequence[Any]], Any] = names["read"]
+        return reader
+
+    def _cell(self, plan: Plan, cell: str, convert: str, names: dict[str, Any]) -> list[str]:
+        """The statements that read one cell into `row`."""
+        names[convert] = plan.conversion
+        name = repr(plan.name)
+        match plan.how:
+            case "memo":
+                names[f"{convert}_plain"] = plan.conversion.convert
+                read = [f"t = {convert}[{cell}] if {cell}.__class__ in MOMENTS else {convert}_plain({cell})"]
+            case "number":
+                read = [
+                    f"if {cell}.__class__ is str:",
+                    f"    t = {cell}.strip()",
+                    f"    if t < '0': t = {convert}(t)",  # a sign or Oracle's bare point
+                    f"else: t = {convert}({cell})",
+                ]
+            case "column":
+                read = [f"t = {cell}.strip() if {cell}.__class__ is str else {convert}({cell})"]
+            case _:
+                read = [f"t = {convert}({cell})"]
+        keep = [f"row[{name}] = t"]
+        if plan.how == "code":
+            # The hash is over the local code: a mended code table is no change of the source's meaning.
+            names[f"{convert}_table"] = plan.table.codes if plan.table else {}
+            keep += [
+                f"s = {convert}_table.get(t)",
+                f"if s is not None: group.later.append((row, {name}, s))",
+                f"else: group.troubles.append(unmapped(row, {name}, t))",
+            ]
+        elif plan.how == "number":
+            # The hash is over the number: numeric(6,2) says 5.60 where a double says 5.6.
+            keep += [
+                "if t[-1] in '0.' and '.' in t:",
+                f"    row[{name}] = plain_number(t)",
+                f"    group.later.append((row, {name}, t))",
+            ]
+        return [
+            f"if {cell} is not None:",
+            *(f"    {line}" for line in read),
+            "    if t:",
+            *(f"        {line}" for line in keep),
+            "    elif t is None:",
+            f"        group.troubles.append(unreadable(row, {name}, {cell}))",
+        ]
+
+
+_MOMENTS = frozenset({str, datetime})
+
+
+def is_number(format_: str, value_type: str) -> bool:
+    """WS 363 `N…` or a numeric CDA type; a coded value is text whatever its format says."""
+    if value_type in ("CD", "CE", "CV", "CS"):
+        return False
+    return value_type in ("PQ", "INT", "REAL", "MO") or bool(re.match(r"(N|P)(\d|\.\.)", format_))
+
+
+def _code_text(value: Any) -> str | None:
+    """A local code as text: a driver that says 1.0 means 1."""
+    text = text_of(value)
+    return text.removesuffix(".0") if text and not isinstance(value, str) else text
+
+
+def _unmapped(row: dict[str, str], name: str, text: str) -> Trouble:
+    return Trouble(row, name, "MAP001", mask_local_code(text))
+
+
+def _unreadable(row: dict[str, str], name: str, value: Any) -> Trouble:
+    row[name] = raw = raw_of(value)
+    return Trouble(row, name, "MAP002", mask_unreadable(raw))
+
+
+class _Assembler:
+    """Puts parents and details together, takes the source hash, then sets the codes and tells the findings."""
+
+    def __init__(self, mapping: Mapping, planner: _Planner, severity: Map[str, Severity]) -> None:
+        self.columns = MappingProxyType(planner.columns())
+        self.elements = {name: str(getattr(field, "de", "") or "") for name, field in planner.fields.items()}
+        self.severity = severity
+
+    def records(
+        self, parents: list[_Parent], details: list[tuple[str, dict[str, _Group]]], institution: dict[str, str]
+    ) -> list[SourceRecord]:
+        records: list[SourceRecord] = []
+        seen: dict[str, tuple[SourceRecord, Record]] = {}
+        for parent in parents:
+            first = seen.get(parent.key)
+            if first is not None:
+                self._second_row(*first, parent.row)
+                continue
+            groups = [
+                (name, _in_line(group) if group.lines else group)
+                for name, by_key in details
+                if (group := by_key.get(parent.key)) is not None and group.rows
+            ]
+            raw = dict(parent.row)
+            record = self._record(parent, groups)
+            record.record.update(institution)
+            records.append(record)
+            seen[parent.key] = record, raw
+        return records
+
+    def _record(self, parent: _Parent, groups: list[tuple[str, _Group]]) -> SourceRecord:
+        source_hash = hash_of(parent.row, groups, parent.void)
+        record = parent.row
+        findings = [self._drop(trouble, trouble.name, trouble.name) for trouble in parent.troubles]
+        for row, field, text in parent.later:
+            row[field] = text
+        for name, group in groups:
+            for row, field, text in group.later:
+                row[field] = text
+            for trouble in group.troubles:
+                at = next(i for i, row in enumerate(group.rows) if row is trouble.row)
+                findings.append(self._drop(trouble, f"{name}.{trouble.name}", f"{name}[{at}].{trouble.name}"))
+            record[name] = group.rows
+        if not parent.key:
+            findings.append(Finding("MAP004", self.severity.get("MAP004", Severity.HOLD), Blame.MAPPING))
+        return SourceRecord(parent.key, record, source_hash, parent.final, parent.void, findings, self.columns)
+
+    def _second_row(self, record: SourceRecord, first: Record, second: Record) -> None:
+        """The parent query answered twice for one key. Equal rows are a join's doing; different ones are two truths."""
+        differing = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
+        if differing and not any(finding.rule == "MAP003" for finding in record.findings):
+            name, severity = differing[0], self.severity.get("MAP003", Severity.HOLD)
+            element, column = self.elements.get(name, ""), self.columns.get(name, "")
+            said = (", ".join(differing[:8]),)
+            record.findings.append(Finding("MAP003", severity, Blame.MAPPING, name, element, column, "", said))
+
+    def _drop(self, trouble: Trouble, name: str, path: str) -> Finding:
+        trouble.row.pop(trouble.name, None)
+        return self._finding(trouble, name, path)
+
+    def _finding(self, trouble: Trouble, name: str, path: str) -> Finding:
+        blame = Blame.MAPPING if trouble.rule == "MAP001" else Blame.SOURCE
+        severity = self.severity.get(trouble.rule, Severity.HOLD)
+        column = self.columns.get(name, "")
+        return Finding(trouble.rule, severity, blame, path, self.elements.get(name, ""), column, trouble.shown)
+
+
+def _in_line(group: _Group) -> _Group:
+    """The rows in the order of their "line"."""
+    lines: list[Any] = group.lines
+    if all(line.isdecimal() for line in lines):
+        lines = [int(line) for line in lines]
+    order = sorted(range(len(lines)), key=lines.__getitem__)
+    return group._replace(rows=[group.rows[i] for i in order])
+
+
+_encode = msgspec.json.encode
+
+
+def _encode_row(row: dict[str, Any]) -> bytes:
+    encoded = _encode(row)
+    if b"\\r" in encoded:  # rare: looked for once per row rather than once per cell
+        for name, value in row.items():
+            row[name] = text_of(value)
+        encoded = _encode(row)
+    return encoded
+
+
+def hash_of(row: Record, groups: Iterable[tuple[str, _Group]], void: bool) -> str:
+    """SHA-256 over the source's own values as text.
+
+    Without a "line" the order of detail rows means nothing. Two texts can never run into each other: they are JSON.
+    Line ends are put right on the way: to XML, and so to us, `\\r\\n` is `\\n`.
+    """
+    try:
+        parts = [_encode_row(row)]
+        for name, group in groups:
+            parts.append(name.encode())
+            rows = list(map(_encode_row, group.rows))
+            parts += rows if group.lines else sorted(rows)
+    except UnicodeEncodeError:  # half a surrogate pair: the checks will hold the record, the hash must still exist
+        parts = [ascii(row).encode()]
+        for name, group in groups:
+            texts = [ascii(item) for item in group.rows]
+            parts.append(f"{name}{texts if group.lines else sorted(texts)}".encode())
+    if void:
+        parts.append(b"void")
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()

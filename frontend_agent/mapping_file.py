@@ -1,0 +1,224 @@
+"""Reading a mapping: TOML with its SQL beside it, and what can be told from the SQL's text. See `mapping.py`."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping as Map
+from pathlib import PurePosixPath
+from typing import Any
+
+import msgspec
+
+from frontend_agent import shipped
+from frontend_agent.codes import CodeTable, parse_code_table
+from frontend_agent.errors import ConfigurationError
+from frontend_agent.shipped import Read, did_you_mean, only_known_keys, toml_of
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """One detail query; `source` names another configured source when the rows live elsewhere."""
+
+    sql: str
+    source: str = ""
+
+
+class Queries(msgspec.Struct, frozen=True):
+    """The SQL of a mapping, as text: what a source needs to know of it."""
+
+    key: str
+    changed: str
+    parent: str
+    details: Map[str, Detail] = {}
+
+
+class Mapping(msgspec.Struct, frozen=True):
+    """One mapping as it was read. `digest` is over the TOML and the SQL, `codes_digest` over its code tables."""
+
+    name: str
+    path: str
+    kind: str
+    key: str
+    queries: Queries
+    codes: Map[str, CodeTable] = {}
+    columns: Map[str, str] = {}
+    parse: Map[str, str] = {}
+    files: Map[str, str] = {}  # query ("parent", "items", …) -> its file, for messages
+    digest: str = ""
+    codes_digest: str = ""
+
+
+# -- reading --------------------------------------------------------------------------------------------------------
+
+
+def load_mapping(name_or_path: str, institution: str = "", read: Read = shipped.read_file) -> Mapping:
+    """Read a mapping: a shipped one by name (`demo_lis/lab_report`), a site's own by the path of its .toml.
+
+    `{institution}` in the SQL becomes the feed's institution code as a literal, for a database several hospitals share.
+    """
+    if shipped.is_site_file(name_or_path):
+        path = name_or_path
+    else:
+        read, path = shipped.read_shipped("mappings"), f"{name_or_path}.toml"
+        known = shipped.shipped_names("mappings", depth=2)
+        if name_or_path not in known:
+            raise ConfigurationError(
+                f"mapping '{name_or_path}' does not ship with us{did_you_mean(name_or_path, known)}"
+                f" (shipped: {', '.join(known) or 'none'}; a site's own is named by the path of its .toml)"
+            )
+    return parse_mapping(name_or_path, path, institution, read)
+
+
+def parse_mapping(name: str, path: str, institution: str, read: Read) -> Mapping:
+    text = shipped.text_of(read, path, "mapping")
+    table = toml_of(text, path)
+    only_known_keys(table, ("kind", "key", "title", "queries", "codes", "columns", "parse"), path)
+    kind, key = (_text(table, word, path) for word in ("kind", "key"))
+    queries, files, sql_texts = _queries(table.get("queries"), key, path, institution, read)
+    codes, code_texts = _codes(_texts(table, "codes", path), path, read)
+    return Mapping(
+        name=name.removesuffix(".toml"),
+        path=path,
+        kind=kind,
+        key=key,
+        queries=queries,
+        codes=codes,
+        columns=_texts(table, "columns", path),
+        parse=_texts(table, "parse", path),
+        files=files,
+        digest=_digest([text, *sql_texts]),
+        codes_digest=_digest(code_texts),
+    )
+
+
+def _text(table: dict[str, Any], key: str, where: str) -> str:
+    value = table.get(key)
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{where}: {key} is missing or not text in quotes")
+    return value
+
+
+def _texts(table: dict[str, Any], key: str, where: str) -> dict[str, str]:
+    values = table.get(key, {})
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"{where}: [{key}] must be a table")
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise ConfigurationError(f'{where}: [{key}] "{name}" must be text in quotes (is the field name in quotes?)')
+    return values
+
+
+def _queries(
+    table: Any, key: str, path: str, institution: str, read: Read
+) -> tuple[Queries, dict[str, str], list[str]]:
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{path}: needs a table [queries] with changed and parent")
+    only_known_keys(table, ("changed", "parent", "details"), f"{path}: [queries]")
+    files: dict[str, str] = {}
+    texts: list[str] = []
+
+    def sql(query: str, file: str) -> str:
+        files[query] = beside = str(PurePosixPath(path).parent / file)
+        texts.append(shipped.text_of(read, beside, f"{path}: query '{query}'"))
+        return _clean_sql(texts[-1], beside).replace("{institution}", "'" + institution.replace("'", "''") + "'")
+
+    changed = sql("changed", _text(table, "changed", f"{path}: [queries]"))
+    parent = sql("parent", _text(table, "parent", f"{path}: [queries]"))
+    _needs_aliases(changed, ("cursor", "key"), files["changed"])
+    _needs_aliases(parent, (key,), files["parent"])
+    details: dict[str, Detail] = {}
+    given = table.get("details", {})
+    if not isinstance(given, dict):
+        raise ConfigurationError(f"{path}: [queries.details] must be a table")
+    for group, value in given.items():
+        where = f"{path}: [queries.details] {group}"
+        if isinstance(value, str):
+            value = {"sql": value}
+        if not isinstance(value, dict):
+            raise ConfigurationError(f'{where} must be a file name or {{ sql = "…", source = "…" }}')
+        only_known_keys(value, ("sql", "source"), where)
+        details[group] = Detail(sql=sql(group, _text(value, "sql", where)), source=str(value.get("source", "")))
+        _needs_aliases(details[group].sql, (key,), files[group])
+    return Queries(key=key, changed=changed, parent=parent, details=details), files, texts
+
+
+def _clean_sql(text: str, file: str) -> str:
+    """The query without its closing semicolon; only a SELECT is a query."""
+    text = text.strip().rstrip(";").rstrip()
+    bare = _bare(text).lstrip(" (\n\t").upper()
+    if not bare.startswith(("SELECT", "WITH")):
+        raise ConfigurationError(f"{file}: must be one SELECT")
+    if ";" in bare:
+        raise ConfigurationError(f"{file}: more than one statement; a query is one SELECT")
+    return text
+
+
+def _needs_aliases(sql: str, aliases: Iterable[str], file: str) -> None:
+    found = sql_aliases(sql)
+    for alias in aliases:
+        if alias not in found:
+            near = did_you_mean(alias, found)
+            raise ConfigurationError(f'{file}: selects nothing AS "{alias}"{near}; the alias must be in quotes')
+
+
+def _codes(wanted: dict[str, str], path: str, read: Read) -> tuple[dict[str, CodeTable], list[str]]:
+    tables: dict[str, CodeTable] = {}
+    texts: list[str] = []
+    by_field: dict[str, CodeTable] = {}
+    for field, name in wanted.items():
+        if name not in tables:
+            file = str(PurePosixPath(path).parent / "codes" / f"{name}.toml")
+            texts.append(shipped.text_of(read, file, f'{path}: [codes] "{field}"'))
+            tables[name] = parse_code_table(name, file, texts[-1])
+        by_field[field] = tables[name]
+    return by_field, texts
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.sha256(msgspec.json.encode([text.replace("\r\n", "\n") for text in texts])).hexdigest()
+
+
+# -- what can be read from the SQL text -------------------------------------------------------------------------------
+
+_NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
+_QUOTED = re.compile(r'AS\s+(?:"([^"]+)"|`([^`]+)`|\[([^\]]+)\])', re.IGNORECASE)
+_PLAIN_COLUMN = re.compile(r'(?:(\w+)\.)?(\w+)\s+AS\s+(?:"([^"]+)"|`([^`]+)`|\[([^\]]+)\])', re.IGNORECASE)
+_TABLE = re.compile(r'\b(?:FROM|JOIN)\s+((?:[\w"`]+\.)*[\w"`]+)(?:\s+(?:AS\s+)?(\w+))?', re.IGNORECASE)
+
+
+def _bare(sql: str) -> str:
+    """The SQL without comments and text literals."""
+    return _NOISE.sub(lambda match: " " if not match[0].startswith("'") else "''", sql)
+
+
+def _top_level(sql: str) -> str:
+    """The SQL outside of all brackets: subqueries and calls become `()`."""
+    depth, kept = 0, []
+    for character in _bare(sql):
+        depth -= character == ")"
+        if depth <= 0:
+            kept.append(character)
+        depth += character == "("
+    return "".join(kept)
+
+
+def sql_aliases(sql: str) -> list[str]:
+    """The quoted aliases of a query's own select list: the field names it answers with."""
+    return list(dict.fromkeys(a or b or c for a, b, c in _QUOTED.findall(_top_level(sql))))
+
+
+def plain_columns(sql: str) -> dict[str, str]:
+    """alias -> `table.column`, for the aliases that stand for a bare column. The rest need a line in [columns]."""
+    top = _top_level(sql)
+    tables: dict[str, str] = {}
+    for table, alias in _TABLE.findall(top):
+        bare = table.replace('"', "").replace("`", "").split(".")[-1]
+        tables[alias] = tables[bare] = bare
+    tables.pop("", None)
+    only = next(iter(set(tables.values())), "") if len(set(tables.values())) == 1 else ""
+    columns: dict[str, str] = {}
+    for match in _PLAIN_COLUMN.finditer(top):
+        prefix, column = match[1], match[2]
+        table = tables.get(prefix, prefix) if prefix else only
+        if column.upper() not in ("END", "NULL"):
+            columns[match[3] or match[4] or match[5]] = f"{table}.{column}" if table else column
+    return columns
