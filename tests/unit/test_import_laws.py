@@ -1,0 +1,440 @@
+"""Where things live, held by reading the source (architecture §4), and the house rules that a reader would otherwise check.
+
+Each law is one table of who may do what and one test. A new module that must be an exception is added to a table here,
+with its reason, where a reviewer sees it.
+"""
+
+import ast
+import re
+import subprocess
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("frontend_agent", "connectors", "mappings", "cda_templates")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file: its dotted name, its tree, and what it imports from anywhere in it (also inside functions)."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+    imports: frozenset[str]
+
+    def reaches(self, *targets: str) -> set[str]:
+        return {name for name in self.imports for target in targets if within(name, target)}
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+def imported(tree: ast.Module, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:  # relative: from . import x
+                parts = package.split(".")
+                base = ".".join([*parts[: len(parts) - node.level + 1], *([base] if base else [])])
+            # `from frontend_agent import spool` names a module; `from frontend_agent.spool import Spool` names one too many.
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+@cache
+def modules() -> tuple[Module, ...]:
+    found = []
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            is_package = parts[-1] == "__init__"
+            name = ".".join(parts[:-1] if is_package else parts)
+            tree = ast.parse(path.read_text("utf-8"), str(path))
+            found.append(
+                Module(name, path, tree, frozenset(imported(tree, name if is_package else name.rpartition(".")[0])))
+            )
+    return tuple(found)
+
+
+def in_any(name: str, packages: tuple[str, ...] | dict[str, str]) -> bool:
+    return any(within(name, package) for package in packages)
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """Every call as the text of what is called: `open`, `path.write_text`, `datetime.now`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+# --- Only connectors/ opens connections to systems we do not own ------------------------------------------------------
+
+CONNECTING = (
+    "ftplib", "http.client", "imaplib", "psycopg", "pymysql", "pynetdicom", "pyodbc", "oracledb", "requests", "smtplib",
+    "socket", "socketserver", "sqlalchemy", "telnetlib", "urllib.request", "urllib3", "httpx", "zeep", "aiohttp",
+)  # fmt: skip
+MAY_CONNECT = {
+    "frontend_agent.control": "our own Unix socket",
+    "frontend_agent.daemon": "sd_notify to systemd",
+    "frontend_agent.notify": "sd_notify to systemd",
+    "frontend_agent.cli": "the control socket of our own daemon",
+    "frontend_agent.demo": "the demonstration platform on loopback",
+    "frontend_agent.platform.server": "the listening socket",
+}
+
+
+def test_only_connectors_open_connections_to_systems_we_do_not_own() -> None:
+    offenders = {
+        module.name: module.reaches(*CONNECTING)
+        for module in modules()
+        if not within(module.name, "connectors")
+        and not in_any(module.name, MAY_CONNECT)
+        and module.reaches(*CONNECTING)
+    }
+    assert not offenders
+
+
+# --- Only the spool and the platform's store write durable state ------------------------------------------------------
+
+DATABASES = ("apsw", "sqlite3")
+MAY_KEEP_STATE = {
+    "frontend_agent.spool": "the agent's state",
+    "frontend_agent.platform.store": "the platform's state",
+    "frontend_agent.platform.catalogue": "the platform's state: its index",
+    "frontend_agent.platform.files": "the platform's state: its parcels",
+    "frontend_agent.demo": "writes the demonstration hospital and reads both sides as the oracle",
+    "connectors.sql": "reads a hospital's SQLite file, read-only",
+}
+WRITING = re.compile(r"(^|\.)(write_text|write_bytes|fsync|fdatasync|replace|rename|unlink|mkdir|makedirs|rmtree)$")
+PATH_LIKE = re.compile(r"path|file|folder|dir|os\b|shutil|tempor", re.IGNORECASE)
+MAY_WRITE_FILES = {
+    **MAY_KEEP_STATE,
+    "frontend_agent.cli": "writes what the user asks for: exports, skeletons",
+    "frontend_agent.control": "its socket in the state folder",
+    "frontend_agent.app": "makes the state folder",
+    "frontend_agent.daemon": "its process id and lock",
+    "frontend_agent.config": "agent.toml of `init`",
+}
+
+
+def test_only_the_spool_and_the_platform_store_open_databases() -> None:
+    offenders = {
+        module.name: module.reaches(*DATABASES)
+        for module in modules()
+        if module.reaches(*DATABASES) and not in_any(module.name, MAY_KEEP_STATE)
+    }
+    assert not offenders
+
+
+def opens_for_writing(name: str, call: ast.Call) -> bool:
+    if name.rpartition(".")[2] != "open":
+        return False
+    modes = [*call.args[1:2], *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
+    return any(isinstance(mode, ast.Constant) and set(str(mode.value)) & set("wax+") for mode in modes)
+
+
+def writes(tree: ast.Module) -> list[str]:
+    found = []
+    for name, call in calls(tree):
+        # str.replace is not Path.replace: the thing it is called on must look like a path.
+        on_a_path = WRITING.search(name) and PATH_LIKE.search(name.rpartition(".")[0])
+        if on_a_path or opens_for_writing(name, call):
+            found.append(f"line {call.lineno}: {name}")
+    return found
+
+
+def test_only_the_spool_and_the_platform_store_write_files() -> None:
+    offenders = {m.name: writes(m.tree) for m in modules() if writes(m.tree) and not in_any(m.name, MAY_WRITE_FILES)}
+    assert not offenders
+
+
+# --- Pure modules: values in, values out ------------------------------------------------------------------------------
+
+PURE = (
+    "frontend_agent.model", "frontend_agent.errors", "frontend_agent.mapping", "frontend_agent.conversion",
+    "frontend_agent.codes", "frontend_agent.checks", "frontend_agent.profiles", "frontend_agent.formats",
+    "frontend_agent.delivery", "frontend_agent.identity", "frontend_agent.qclog", "frontend_agent.wire",
+)  # fmt: skip
+# No clock, no socket, no file, no logger, no chance.
+IMPURE_MODULES = (
+    *CONNECTING,
+    *DATABASES,
+    "logging",
+    "os",
+    "random",
+    "secrets",
+    "shutil",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "time",
+)
+IMPURE_CALLS = re.compile(
+    r"(^|\.)(open|print|input|now|utcnow|today|uuid1|uuid4|read_text|read_bytes|write_text|write_bytes)$"
+)
+THIN_LOADERS = {
+    "frontend_agent.shipped": "reads files that a person wrote, and the files we ship",
+    "frontend_agent.formats.tables": "the national tables we ship",
+    "frontend_agent.formats.kind": "the templates we ship",
+    "frontend_agent.formats.loader": "the templates we ship",
+    "frontend_agent.formats.kinds": "the templates we ship",
+    "frontend_agent.checks.texts": "the texts we ship",
+    "frontend_agent.profiles": "a profile is named by path or shipped",
+    "frontend_agent.formats": "the templates we ship",
+}
+READING = re.compile(r"(^|\.)(open|read_text|read_bytes)$")
+
+
+def impurities(module: Module) -> list[str]:
+    found = [f"imports {name}" for name in sorted(module.reaches(*IMPURE_MODULES))]
+    for name, call in calls(module.tree):
+        if IMPURE_CALLS.search(name) and not (module.name in THIN_LOADERS and READING.search(name)):
+            found.append(f"line {call.lineno}: {name}()")
+    return found
+
+
+def test_pure_modules_have_no_clock_no_socket_no_file_and_no_logger() -> None:
+    offenders = {m.name: impurities(m) for m in modules() if in_any(m.name, PURE) and impurities(m)}
+    assert not offenders
+
+
+# --- Who may know whom ------------------------------------------------------------------------------------------------
+
+OUTERMOST = ("frontend_agent.app", "frontend_agent.cli", "frontend_agent.daemon", "frontend_agent.demo")
+SHARED_WITH_THE_PLATFORM = (
+    "frontend_agent.model", "frontend_agent.errors", "frontend_agent.formats", "frontend_agent.checks", "frontend_agent.wire",
+    "frontend_agent.platform", "frontend_agent.__version__",
+)  # fmt: skip
+SHARED_WITH_CONNECTORS = (
+    "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.__version__",
+)  # fmt: skip
+PARTS = (
+    "connectors",
+    "frontend_agent.spool",
+    "frontend_agent.mapping",
+    "frontend_agent.checks",
+    "frontend_agent.formats",
+)
+
+
+def own_imports(module: Module) -> set[str]:
+    return {name for name in module.imports if within(name, "frontend_agent") and name != "frontend_agent"}
+
+
+def test_the_platform_imports_nothing_of_the_agent_but_what_they_share() -> None:
+    offenders = {
+        module.name: strangers
+        for module in modules()
+        if within(module.name, "frontend_agent.platform")
+        and (
+            strangers := {name for name in own_imports(module) if not in_any(name, SHARED_WITH_THE_PLATFORM)}
+            | module.reaches("connectors", "mappings")
+        )
+    }
+    assert not offenders
+
+
+def test_connectors_do_not_know_what_a_value_means() -> None:
+    offenders = {
+        module.name: strangers
+        for module in modules()
+        if within(module.name, "connectors")
+        and (strangers := {name for name in own_imports(module) if not in_any(name, SHARED_WITH_CONNECTORS)})
+    }
+    assert not offenders
+
+
+def test_only_app_knows_all_the_parts() -> None:
+    know_all = {
+        module.name
+        for module in modules()
+        if all(module.reaches(part) for part in PARTS) and not within(module.name, "frontend_agent.demo")
+    }
+    assert know_all <= {"frontend_agent.app"}
+
+
+def test_inner_modules_do_not_import_outer_ones() -> None:
+    offenders = {
+        module.name: module.reaches(*OUTERMOST)
+        for module in modules()
+        if not in_any(module.name, OUTERMOST)
+        and not in_any(module.name, ("frontend_agent.control", "frontend_agent.scheduler", "frontend_agent.__main__"))
+        and module.reaches(*OUTERMOST)
+    }
+    assert not offenders
+
+
+def test_pure_modules_do_not_know_connectors_spool_or_platform() -> None:
+    outer = (
+        "connectors",
+        "frontend_agent.spool",
+        "frontend_agent.platform",
+        "frontend_agent.intake",
+        "frontend_agent.sending",
+    )
+    offenders = {m.name: m.reaches(*outer) for m in modules() if in_any(m.name, PURE) and m.reaches(*outer)}
+    assert not offenders
+
+
+def test_mappings_and_templates_contain_no_logic() -> None:
+    for package in ("mappings", "cda_templates"):
+        for path in (ROOT / package).rglob("*.py"):
+            statements = [node for node in ast.parse(path.read_text("utf-8")).body if not isinstance(node, ast.Expr)]
+            assert not statements, f"{path.relative_to(ROOT)} has logic"
+
+
+# --- One safe XML parser ----------------------------------------------------------------------------------------------
+
+XML_FACTORY = "frontend_agent.formats.xml"
+PARSING = re.compile(r"^(etree|lxml\.etree|objectify|html)\.(parse|iterparse|fromstring|fromstringlist|XML|HTML|XMLParser|XMLPullParser|XMLID|ETCompatXMLParser)$")  # fmt: skip
+OTHER_PARSERS = ("xml.etree", "xml.dom", "xml.sax", "xml.parsers", "lxml.html", "lxml.objectify")
+
+
+def test_xml_is_parsed_by_the_one_safe_factory_only() -> None:
+    offenders = {}
+    for module in modules():
+        if module.name == XML_FACTORY:
+            continue
+        found = [f"line {call.lineno}: {name}" for name, call in calls(module.tree) if PARSING.match(name)]
+        found += sorted(module.reaches(*OTHER_PARSERS))
+        found += sorted(
+            name for name in module.imports if re.match(r"lxml\.etree\.(parse|fromstring|XML|iterparse)", name)
+        )
+        if found:
+            offenders[module.name] = found
+    assert not offenders
+
+
+# --- A catch-all says why ---------------------------------------------------------------------------------------------
+
+
+def broad_handlers(tree: ast.Module) -> Iterator[ast.ExceptHandler]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ExceptHandler):
+            caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            is_broad = any(kind is None or ast.unparse(kind) in {"Exception", "BaseException"} for kind in caught)
+            raises_again = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
+            if is_broad and not raises_again:  # undoing and raising again hides nothing
+                yield node
+
+
+def comment_lines(path: Path) -> set[int]:
+    """Lines with a comment that says something: a bare `noqa` or `type: ignore` is not a reason."""
+    with path.open("rb") as file:
+        return {
+            token.start[0]
+            for token in tokenize.tokenize(file.readline)
+            if token.type == tokenize.COMMENT
+            and re.sub(r"#\s*(noqa(:\s*[A-Z0-9, ]+)?|type:\s*ignore(\[[^\]]*\])?)", "", token.string).strip("# -—:")
+        }
+
+
+def test_every_broad_except_says_why() -> None:
+    offenders = []
+    for module in modules():
+        handlers = list(broad_handlers(module.tree))
+        if not handlers:
+            continue
+        commented = comment_lines(module.path)
+        # on the line, just above it, or the first thing inside
+        offenders += [
+            f"{module.path.relative_to(ROOT)}:{handler.lineno}"
+            for handler in handlers
+            if not commented & set(range(handler.lineno - 1, handler.body[0].lineno + 1))
+        ]
+    assert not offenders
+
+
+# --- Nothing of one machine in the repository -------------------------------------------------------------------------
+
+
+@cache
+def tracked_files() -> tuple[Path, ...]:
+    """What git tracks; in a tree without git, everything that is not obviously made here."""
+    listing = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=False)
+    if listing.returncode == 0 and listing.stdout:
+        return tuple(path for name in listing.stdout.decode().split("\0") if name and (path := ROOT / name).is_file())
+    return tuple(
+        path
+        for path in ROOT.rglob("*")
+        if path.is_file()
+        and not any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(ROOT).parts)
+    )
+
+
+# Written in two halves, so that this file does not find itself.
+OF_ONE_MACHINE = re.compile(
+    rb"/wo" rb"rk/|/ro" rb"ot/|/ho" rb"me/[a-z]|/opt/py" rb"pi|/opt/whe" rb"els|/tm" rb"p/v\b"
+    rb"|py" rb"pi\.org|python" rb"hosted\.org|npm" rb"js\.(org|com)|deb\.deb" rb"ian\.org|conda\.an" rb"aconda"
+    rb"|--(extra-)?index" rb"-url|--find" rb"-links"
+)  # fmt: skip
+BINARY = {".png", ".jpg", ".ico", ".zst", ".db", ".gz"}
+
+
+def test_no_tracked_file_names_a_machine_path_or_a_registry() -> None:
+    # the locker tells uv *not* to write them
+    allowed = {"tools/lock": re.compile(rb"--no-emit-(index-url|find-links)|unset .*|--no-index")}
+    offenders = []
+    for path in tracked_files():
+        if path.suffix in BINARY:
+            continue
+        name = path.relative_to(ROOT).as_posix()
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+            if name in allowed:
+                line = allowed[name].sub(b"", line)
+            if OF_ONE_MACHINE.search(line):
+                offenders.append(f"{name}:{number}")
+    assert not offenders
+
+
+# --- The lock ---------------------------------------------------------------------------------------------------------
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def locked(lock: str) -> dict[str, str]:
+    pins = re.findall(r"^([A-Za-z0-9][\w.-]*)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE)
+    return {normal(name): version for name, version in pins}
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-test.lock"])
+def test_every_locked_package_has_hashes(lock: str) -> None:
+    blocks = re.split(r"\n(?=\S)", (ROOT / lock).read_text().strip())
+    assert blocks
+    assert not [block.splitlines()[0] for block in blocks if "--hash=sha256:" not in block]
+
+
+def test_the_locks_hold_what_pyproject_asks_for() -> None:
+    import tomllib
+
+    from packaging.requirements import Requirement  # comes with pytest
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    run = [*project["dependencies"], *extras["postgresql"], *extras["mysql"]]
+    for lock, wanted in (
+        ("requirements.lock", run),
+        ("requirements-test.lock", [*run, *extras["test"], *extras["dev"]]),
+    ):
+        pins = locked(lock)
+        for text in wanted:
+            requirement = Requirement(text)
+            version = pins.get(normal(requirement.name))
+            assert version, f"{lock} lacks {requirement.name}: run tools/lock"
+            assert requirement.specifier.contains(version), f"{lock}: {requirement} but {version}: run tools/lock"
+
+
+def test_both_locks_agree() -> None:
+    run, test = locked("requirements.lock"), locked("requirements-test.lock")
+    assert run.items() <= test.items()
