@@ -1,0 +1,44 @@
+"""Kinds of document: one declaration each, and what is compiled from it (architecture §5, law 12).
+
+load_kind("C0007").renderer(absences)(record, envelope) -> bytes      kind.reader(bytes) -> record
+headline(bytes) -> what a document says of itself, without parsing it
+"""
+
+from frontend_agent.formats.data_elements import DataElement, data_element, data_elements
+from frontend_agent.formats.errors import (
+    FormatError,
+    NotOurs,
+    TemplateError,
+    UnboundField,
+    UnrenderableText,
+    UnsafeDocument,
+)
+from frontend_agent.formats.headline import Headline, headline, read_envelope
+from frontend_agent.formats.kind import Field, Group, Kind, Section
+from frontend_agent.formats.library import kind_codes, load_kind, load_kinds
+from frontend_agent.formats.value_sets import ValueSet, value_set, value_sets
+
+__all__ = [
+    "DataElement",
+    "Field",
+    "FormatError",
+    "Group",
+    "Headline",
+    "Kind",
+    "NotOurs",
+    "Section",
+    "TemplateError",
+    "UnboundField",
+    "UnrenderableText",
+    "UnsafeDocument",
+    "ValueSet",
+    "data_element",
+    "data_elements",
+    "headline",
+    "kind_codes",
+    "load_kind",
+    "load_kinds",
+    "read_envelope",
+    "value_set",
+    "value_sets",
+]

@@ -1,0 +1,324 @@
+"""A kind of document: its fields, and what is compiled from its declaration (law 12)."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from frontend_agent.formats.data_elements import data_element
+from frontend_agent.formats.errors import TemplateError
+from frontend_agent.formats.narrative import section_text
+from frontend_agent.formats.read import Reader, compile_reader
+from frontend_agent.formats.render import Renderer, compile_renderer, static_text
+from frontend_agent.formats.template import Element, Template, read_template
+from frontend_agent.model import Record
+
+TIMES = {"D8": "D8", "DT14": "DT15", "DT15": "DT15", "D15": "DT15"}  # the sheets print all of these
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value of a record.
+
+    `name` is the record's name for it (`items.unit`), `key` its name inside a row. `format` is WS 363 notation; a `DT15` is
+    written in CDA's 14 digits. `max_length` is the document's own. `cardinality` is as printed and may be empty: undecided.
+    `required` is what the renderer needs: `always` (in each row, for a group's field), `inside` (when the element around it is
+    written), `unless other`, or empty.
+    """
+
+    name: str
+    group: str
+    de: str
+    name_zh: str
+    name_en: str
+    value_type: str
+    format: str
+    max_length: int | None
+    cardinality: str
+    group_cardinality: str
+    required: str
+    value_set: str
+    unit: str
+    section_code: str
+    confidence: str
+    path: str
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name inside the group's row; the whole name for a scalar."""
+        return self.name.removeprefix(f"{self.group}.") if self.group else self.name
+
+
+@dataclass(frozen=True)
+class Group:
+    """A repeated part of a record: rows of fields."""
+
+    name: str
+    name_zh: str
+    name_en: str
+    cardinality: str
+    required: str
+    section_code: str
+    fields: tuple[Field, ...]
+    confidence: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the body and the fields and groups that stand in it, in the narrative's order.
+
+    `code` is the LOINC code; of a section that has none, its display name.
+    """
+
+    code: str
+    title_zh: str
+    title_en: str
+    fields: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A kind of document, compiled from its template and its table of fields."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    template_id: str
+    title: str
+    fields: tuple[Field, ...]
+    groups: Mapping[str, Group]
+    sections: tuple[Section, ...]
+    digest: str
+    root: Element = field(repr=False)
+    declared: Mapping[str, str] = field(repr=False)
+    _renderers: dict[frozenset[tuple[str, str]], Renderer] = field(default_factory=dict, repr=False)
+
+    def field(self, name: str) -> Field:
+        """The field of this name, or KeyError."""
+        return self._by_name[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    @cached_property
+    def _by_name(self) -> dict[str, Field]:
+        return {f.name: f for f in self.fields}
+
+    def renderer(self, absences: Mapping[str, str] | None = None) -> Renderer:
+        """The function that makes this kind's documents.
+
+        `absences` says per field or group how a missing value is written: `omit` leaves out the smallest element that the
+        schema lets us leave out (where something else keeps that element, or nothing may be left out, the slot says
+        nullFlavor NI); a nullFlavor is written as it is. A value that must be there and is missing otherwise raises
+        UnboundField.
+        """
+        wanted = frozenset((absences or {}).items())
+        if wanted not in self._renderers:
+            self._renderers[wanted] = compile_renderer(self.root, tuple(self.groups), self._requirement, dict(wanted))
+        return self._renderers[wanted]
+
+    def reader(self, document: bytes) -> Record:
+        """The record in a document of this kind, without facts."""
+        return self._reader(document)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return compile_reader(self.root, tuple(self.groups), self.template_id)
+
+    @cached_property
+    def dictionary(self) -> bytes:
+        """Raw content for zstd: the text all documents of the kind share. Derived, the same on every machine."""
+        pieces = dict.fromkeys(static_text(self.root, tuple(self.groups), self._requirement))
+        return "".join(pieces).encode()
+
+    @cached_property
+    def dictionary_sha256(self) -> str:
+        """How agent and platform name the dictionary."""
+        return hashlib.sha256(self.dictionary).hexdigest()
+
+    def _requirement(self, name: str) -> str:
+        return self.declared.get(name, "")
+
+
+def build_kind(code: str, template: str, rows: Sequence[Mapping[str, str]], document: Mapping[str, str]) -> Kind:
+    """A kind from its template's text, its table of fields and its row among the documents."""
+    parsed = read_template(f"{code}.xml", template)
+    declared = {row["field"]: row for row in rows if row["field"]}
+    places = _places(parsed)
+    groups = [e.each for e in parsed.root.walk() if e.each]
+    _agree(code, declared, places, groups)
+    fields = tuple(
+        _field(row, places[name], groups)
+        for name, row in declared.items()
+        if name not in groups and not name.startswith("envelope.")
+    )
+    sections = tuple(_section(element, fields, groups, declared) for element in parsed.sections)
+    by_name = {f.name: f for f in fields}
+    labels = {name: row["name_zh"] for name, row in declared.items()}
+    texts = [e for e in parsed.root.walk() if e.narrative is not None]
+    filled = [_narrative(text, section, by_name, labels) for text, section in zip(texts, sections, strict=True)]
+    root = _with_narratives(parsed.root, iter(filled))
+    return Kind(
+        code=code,
+        name_zh=document["name_zh"],
+        name_en=document["name_en"],
+        template_id=document["template_id"],
+        title=next(e.text for e in parsed.root.children if e.tag == "title" and isinstance(e.text, str)),
+        fields=fields,
+        groups={name: _group(declared[name], fields, sections) for name in groups},
+        sections=sections,
+        digest=_digest(template, rows, document),
+        root=root,
+        declared={name: row["required"] for name, row in declared.items()},
+    )
+
+
+def _digest(template: str, rows: Sequence[Mapping[str, str]], document: Mapping[str, str]) -> str:
+    lines = ["\x1f".join(row.values()) for row in [*rows, document]]
+    return hashlib.sha256("\x1e".join([template, *lines]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in the template a field stands first."""
+
+    element: Element
+    attribute: str
+    path: str
+    section: str
+
+
+def _places(template: Template) -> dict[str, _Place]:
+    places: dict[str, _Place] = {}
+
+    def walk(element: Element, path: str, section: str) -> None:
+        path = f"{path}/{element.tag}"
+        if element.tag == "section":
+            section = _section_code(element)
+            path = f"section[{section}]"
+        for attribute, slot in element.slots():
+            if slot.read:
+                where = f"{path}/@{attribute}" if attribute else path
+                places.setdefault(slot.field, _Place(element, attribute, where, section))
+        for name in element.narrative or ():
+            places.setdefault(name, _Place(element, "", f"{path}//td/@ID", section))
+        for child in element.children:
+            walk(child, path, section)
+
+    walk(template.root, "", "")
+    return places
+
+
+def _agree(code: str, declared: Mapping[str, object], places: Mapping[str, _Place], groups: Sequence[str]) -> None:
+    """The template and the table of fields name the same fields."""
+    own = {"envelope.replaces_id", "envelope.replaced_version"}  # written from the envelope alone
+    for name in {*places, *groups} - set(declared) - own:
+        raise TemplateError(f"{code}.xml: {name} is not in {code}.fields.csv")
+    for name in set(declared) - set(places) - set(groups):
+        raise TemplateError(f"{code}.fields.csv: {name} has no place in {code}.xml")
+
+
+def _field(row: Mapping[str, str], place: _Place, groups: Sequence[str]) -> Field:
+    name, length = row["field"], row["length"]
+    group = name.partition(".")[0] if name.partition(".")[0] in groups else ""
+    catalogued = data_element(row["de_code"])
+    format_ = TIMES.get(length) or (catalogued.format if catalogued else f"AN..{length}" if length.isdigit() else "")
+    type_ = _value_type(place, format_)
+    return Field(
+        name=name,
+        group=group,
+        de=row["de_code"],
+        name_zh=row["name_zh"],
+        name_en=row["name_en"],
+        value_type=type_,
+        format="T/F" if type_ == "BL" else format_,
+        max_length=int(length) if length.isdigit() else None,
+        cardinality=row["printed_cardinality"],
+        group_cardinality=row["group_cardinality"],
+        required=row["required"],
+        value_set=place.element.constant("codeSystem") if place.attribute == "code" else "",
+        unit=place.element.constant("unit") or place.element.constant("currency"),
+        section_code=place.section,
+        confidence=row["confidence"],
+        path=place.path,
+        note=row["note"],
+    )
+
+
+def _value_type(place: _Place, format_: str) -> str:
+    element, attribute = place.element, place.attribute
+    if attribute in ("unit", "displayName"):
+        return "ST"
+    if stated := element.constant("xsi:type"):
+        return stated
+    if format_ in ("D8", "DT15"):
+        return "TS"
+    by_attribute = {"extension": "II", "code": "CD", "value": "TEL" if element.tag == "telecom" else "PQ"}
+    return by_attribute.get(attribute, "ST")
+
+
+def _group(row: Mapping[str, str], fields: Sequence[Field], sections: Sequence[Section]) -> Group:
+    name = row["field"]
+    return Group(
+        name=name,
+        name_zh=row["name_zh"],
+        name_en=row["name_en"],
+        cardinality=row["printed_cardinality"],
+        required=row["required"],
+        section_code=next(s.code for s in sections if name in s.groups),
+        fields=tuple(f for f in fields if f.group == name),
+        confidence=row["confidence"],
+        note=row["note"],
+    )
+
+
+# --- sections
+
+
+def _section_code(section: Element) -> str:
+    code = next(child for child in section.children if child.tag == "code")
+    return code.constant("code") or code.constant("displayName")
+
+
+def _section(
+    section: Element, fields: Sequence[Field], groups: Sequence[str], declared: Mapping[str, Mapping[str, str]]
+) -> Section:
+    code = next(child for child in section.children if child.tag == "code")
+    title = next(child.text for child in section.children if child.tag == "title")
+    here = [f for f in fields if f.section_code == _section_code(section)]
+    order = list(declared)
+    own_groups = sorted({f.group for f in here if f.group}, key=order.index)
+    return Section(
+        code=_section_code(section),
+        title_zh=title if isinstance(title, str) else "",
+        title_en=code.constant("displayName"),
+        fields=tuple(f.name for f in here if not f.group),
+        groups=tuple(own_groups),
+    )
+
+
+def _with_narratives(element: Element, texts: Iterator[Element]) -> Element:
+    """The tree with each section's narrative filled in."""
+    if element.narrative is not None:
+        return next(texts)
+    return replace(element, children=tuple(_with_narratives(child, texts) for child in element.children))
+
+
+def _narrative(text: Element, section: Section, fields: Mapping[str, Field], labels: Mapping[str, str]) -> Element:
+    def showing(name: str) -> tuple[str, str]:
+        known = fields[name]
+        if known.value_type == "TS":
+            return "time", ""
+        return ("name", known.value_set) if known.value_set else ("", "")
+
+    shown = [f for f in fields.values() if not f.name.endswith(("_id", ".id"))]  # staff ids are nothing to read
+    filled = section_text(
+        text,
+        [(name, fields[name].name_zh) for name in section.fields],
+        [(group, labels[group], [(f.name, f.name_zh) for f in shown if f.group == group]) for group in section.groups],
+        showing,
+    )
+    return replace(filled, when=(*section.fields, *section.groups))

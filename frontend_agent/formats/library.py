@@ -1,0 +1,26 @@
+"""The kinds that ship with us, each compiled once."""
+
+from functools import cache
+
+from frontend_agent.errors import ConfigurationError
+from frontend_agent.formats.kind import Kind, build_kind
+from frontend_agent.formats.tables import exists, names, table, text
+
+
+@cache
+def load_kind(code: str) -> Kind:
+    """The kind of this code (`C0007`), compiled; ConfigurationError if we have none such."""
+    if not exists(f"{code}.xml"):
+        raise ConfigurationError(f"no kind of document '{code}' (known: {', '.join(kind_codes())})")
+    document = next(row for row in table("documents.csv") if row["code"] == code)
+    return build_kind(code, text(f"{code}.xml"), table(f"{code}.fields.csv"), document)
+
+
+def load_kinds() -> dict[str, Kind]:
+    """Every kind that ships with us, by code."""
+    return {code: load_kind(code) for code in kind_codes()}
+
+
+def kind_codes() -> list[str]:
+    """The codes of the kinds that ship with us."""
+    return [name.removesuffix(".xml") for name in names(".xml")]

@@ -1,0 +1,154 @@
+"""A template becomes the way back: document → record. Compiled from the same tree as the renderer (law 12).
+
+Only what carries a value is walked. Look-alike siblings are told apart by what the template declares (`b:by`).
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from lxml import etree
+
+from frontend_agent.formats.errors import NotOurs
+from frontend_agent.formats.narrative import hide_time
+from frontend_agent.formats.template import Element, RowId, Slot, namespaced, sibling_key
+from frontend_agent.formats.xml import parse
+from frontend_agent.model import Record
+
+Reader = Callable[[bytes], Record]
+_ROOT = namespaced("ClinicalDocument")
+_TEMPLATE_ID = namespaced("templateId")
+_cells = etree.XPath("//h:text//h:td[@ID]", namespaces={"h": "urn:hl7-org:v3"}, smart_strings=False)
+
+
+def compile_reader(root: Element, groups: Collection[str], template_id: str) -> Reader:
+    """The reader of a template's documents. Facts and the envelope are not part of what it gives back."""
+    code = _Compiler(groups)
+    source = code.module(root)
+    namespace: dict[str, Any] = {"hide_time": hide_time}
+    exec(compile(source, "<reader>", "exec"), namespace)  # noqa: S102  our own template, compiled once at start
+    walk = namespace["read"]
+
+    def read(document: bytes) -> Record:
+        tree = parse(document)
+        found = tree.find(_TEMPLATE_ID)
+        if tree.tag != _ROOT or found is None or found.get("root") != template_id:
+            raise NotOurs(f"not a document of template {template_id}")
+        found_cells: Any = _cells(tree)  # an XPath may answer many things; this one answers elements
+        cells = {cell.get("ID"): cell.text for cell in found_cells}
+        record: Record = walk(tree, cells)
+        return record
+
+    return read
+
+
+class _Compiler:
+    """Emits one function per element that carries values: `r(element, out, document)`."""
+
+    def __init__(self, groups: Collection[str]) -> None:
+        self.groups = groups
+        self.seen: set[str] = set()
+        self.functions: list[str] = []
+        self.keys: dict[str, str] = {}
+
+    def module(self, root: Element) -> str:
+        top = self._function(root)
+        lines = ["record = {}", f"{top}(root, record, record)"]
+        for element in root.walk():
+            for name, content in element.attributes:
+                if name == "ID" and isinstance(element.text, Slot):
+                    lines += self._cell(content, element.text)
+        lines.append("return record")
+        body = "\n".join(f"    {line}" for line in lines)
+        return "\n".join([*self.functions, f"def read(root, cells):\n{body}"])
+
+    @staticmethod
+    def _cell(identifier: object, slot: Slot) -> list[str]:
+        value = "hide_time(value)" if slot.shown == "time" else "value"
+        if isinstance(identifier, RowId):
+            group, key = identifier.group, identifier.key
+            return [
+                f"for number, row in enumerate(record.get({group!r}, ()), 1):",
+                f"    value = cells.get(f'{group}-{{number}}-{key}')",
+                f"    if value: row[{key!r}] = {value}",
+            ]
+        return [f"value = cells.get({identifier!r})", f"if value: record[{slot.field!r}] = {value}"]
+
+    # --- one function per element
+
+    def _function(self, element: Element) -> str:
+        lines = self._own(element)
+        children = [child for child in element.children if not child.free and self._carries(child)]
+        if children:
+            lines.append("for child in element:")
+            lines.append("    tag = child.tag")
+            for number, tag in enumerate(dict.fromkeys(child.tag for child in children)):
+                lines.append(f"    {'el' if number else ''}if tag == {namespaced(tag)!r}:")
+                rivals = [child for child in element.children if child.tag == tag]
+                alike = [child for child in children if child.tag == tag]
+                lines += [f"        {line}" for line in self._dispatch(alike, told_apart=len(rivals) > 1)]
+        name = f"r{len(self.functions)}"
+        self.functions.append(
+            f"def {name}(element, out, document):\n" + "\n".join(f"    {line}" for line in lines or ["pass"])
+        )
+        return name
+
+    def _carries(self, element: Element) -> bool:
+        return any(
+            slot.read and not slot.field.startswith("envelope.") and slot.field not in self.seen
+            for inner in element.walk()
+            if not inner.free
+            for _, slot in inner.slots()
+        )
+
+    def _own(self, element: Element) -> list[str]:
+        lines = []
+        for attribute, slot in element.slots():
+            if not slot.read or slot.field.startswith("envelope.") or slot.field in self.seen:
+                continue
+            self.seen.add(slot.field)
+            group, _, key = slot.field.partition(".")
+            value = f"element.get({attribute!r})" if attribute else "element.text"
+            lines.append(f"value = {value}")
+            lines.append(f"if value: out[{(key if group in self.groups else slot.field)!r}] = value")
+        return lines
+
+    def _dispatch(self, alike: Sequence[Element], told_apart: bool) -> list[str]:
+        if not told_apart:
+            return self._enter(alike[0])
+        lines = []
+        for number, path in enumerate(dict.fromkeys(sibling_key(child) for child in alike)):
+            prefix = "" if number == 0 else "    " * number
+            lines.append(f"{prefix}key = {self._key(path)}(child)")
+            rivals = [child for child in alike if sibling_key(child) == path]
+            for position, child in enumerate(rivals):
+                lines.append(f"{prefix}{'el' if position else ''}if key in {tuple(child.at(path))!r}:")
+                lines += [f"{prefix}    {line}" for line in self._enter(child)]
+            lines.append(f"{prefix}else:")
+        return lines[:-1]
+
+    def _enter(self, child: Element) -> list[str]:
+        function = self._function(child)
+        if child.each:
+            return [
+                "row = {}",
+                f"document.setdefault({child.each!r}, []).append(row)",
+                f"{function}(child, row, document)",
+            ]
+        return [f"{function}(child, out, document)"]
+
+    def _key(self, path: str) -> str:
+        """A function that finds the first constant at a path below an element."""
+        if path not in self.keys:
+            name = f"k{len(self.keys)}"
+            self.keys[path] = name
+            *steps, attribute = path.split("/")
+            lines = [f"def {name}(e0):"]
+            for depth, step in enumerate(steps):
+                pad = "    " * (2 * depth + 1)
+                lines.append(f"{pad}for e{depth + 1} in e{depth}:")
+                lines.append(f"{pad}    if e{depth + 1}.tag == {namespaced(step)!r}:")
+            pad = "    " * (2 * len(steps) + 1)
+            lines.append(f"{pad}value = e{len(steps)}.get({attribute.removeprefix('@')!r})")
+            lines.append(f"{pad}if value is not None: return value")
+            self.functions.append("\n".join(lines))
+        return self.keys[path]

@@ -1,0 +1,195 @@
+"""A template's text becomes a tree of elements with slots. Nothing is compiled here, nothing is decided.
+
+The bindings (`xmlns:b="urn:frontend-agent:template"`):
+
+    b:text b:value b:code b:extension b:unit b:display   the slot a field's value is written to and read from
+    b:each="items"        repeat the element for every row of the group; inside, `this.unit` is the field `items.unit`
+    b:when="a b"          leave the element out when none of these fields has a value
+    b:by="path/@attr"     what tells this element from its look-alike siblings: a constant of the sample at that path
+    b:narrative="a b"     (on `text`) the narrative is made here; these fields have no slot but its cells
+
+A slot without `b:when` around it must be filled, or its absence said with a nullFlavor: the schema wants the element.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from lxml import etree
+
+from frontend_agent.formats.errors import TemplateError
+from frontend_agent.formats.xml import CDA, XSI, parse
+
+BINDINGS = "urn:frontend-agent:template"
+SLOT_ATTRIBUTES = {"value": "value", "code": "code", "extension": "extension", "unit": "unit", "display": "displayName"}
+MAIN_ATTRIBUTES = ("value", "code", "extension")  # a missing one of these is what a nullFlavor speaks of
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a field's value stands. `shown` is how a reader of the narrative sees it: `name` of a code, `time`, or as it is.
+
+    A slot that only shows (the name beside a code, a cell of the narrative) is written, never read back.
+    """
+
+    field: str
+    shown: str = ""
+    value_set: str = ""
+    read: bool = True
+
+
+@dataclass(frozen=True)
+class RowId:
+    """The ID of a narrative cell in a repeated row: `items-3-name`."""
+
+    group: str
+    key: str
+
+
+Content = str | Slot | RowId
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of the sample."""
+
+    tag: str
+    attributes: tuple[tuple[str, Content], ...] = ()
+    text: Content = ""
+    children: tuple["Element", ...] = ()
+    each: str = ""
+    when: tuple[str, ...] = ()
+    by: str = ""
+    narrative: tuple[str, ...] | None = None  # only on a section's text: its fields without another slot
+    free: bool = False  # part of a narrative: an absent value is an empty cell, never a nullFlavor
+
+    def slots(self) -> Iterator[tuple[str, Slot]]:
+        """The element's own slots, with the attribute each stands in ("" for its text)."""
+        for name, content in self.attributes:
+            if isinstance(content, Slot):
+                yield name, content
+        if isinstance(self.text, Slot):
+            yield "", self.text
+
+    def walk(self) -> Iterator["Element"]:
+        """The element and everything in it, in document order."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def constant(self, name: str) -> str:
+        """An attribute that the sample fixes; empty if there is none or a field fills it."""
+        content = dict(self.attributes).get(name, "")
+        return content if isinstance(content, str) else ""
+
+    def at(self, path: str) -> list[str]:
+        """The constants that stand at a path like `observation/code/@code`, below this element."""
+        head, _, rest = path.partition("/")
+        if head.startswith("@"):
+            constant = self.constant(head[1:])
+            return [constant] if constant else []
+        found = [value for child in self.children if child.tag == head for value in child.at(rest)]
+        return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Template:
+    """A kind's sample document."""
+
+    name: str
+    root: Element = field(repr=False)
+
+    @property
+    def sections(self) -> list[Element]:
+        """The sections of the body, in order."""
+        return [element for element in self.root.walk() if element.tag == "section"]
+
+
+def read_template(name: str, text: str) -> Template:
+    """The template in `text`, or TemplateError naming the element that is wrong."""
+    root = _element(name, parse(text.encode()), group="")
+    for element in root.walk():
+        _tell_apart(name, element)
+    return Template(name, root)
+
+
+def _element(file: str, node: etree._Element, group: str) -> Element:
+    def wrong(what: str) -> TemplateError:
+        return TemplateError(f"{file} line {node.sourceline}: {tag}: {what}")
+
+    def field_name(text: str) -> str:
+        if not text.startswith("this."):
+            return text
+        if not group:
+            raise wrong(f"'{text}' stands outside b:each")
+        return f"{group}.{text.removeprefix('this.')}"
+
+    tag = etree.QName(node).localname
+    bound = {etree.QName(k).localname: str(v) for k, v in node.attrib.items() if etree.QName(k).namespace == BINDINGS}
+    unknown = set(bound) - set(SLOT_ATTRIBUTES) - {"text", "each", "when", "by", "narrative"}
+    if unknown:
+        raise wrong(f"unknown binding b:{min(unknown)}")
+    group = bound.get("each", group)
+    slots = {SLOT_ATTRIBUTES[k]: Slot(field_name(v)) for k, v in bound.items() if k in SLOT_ATTRIBUTES}
+
+    attributes: list[tuple[str, Content]] = []
+    for key, value in node.attrib.items():
+        name = etree.QName(key)
+        if name.namespace == BINDINGS:
+            continue
+        written = f"xsi:{name.localname}" if name.namespace == XSI else name.localname
+        attributes.append((written, slots.pop(written, str(value))))
+    if slots:
+        raise wrong(f"the sample lacks the bound attribute {min(slots)}")
+    names = dict(attributes)
+    code, system, display = names.get("code"), names.get("codeSystem"), names.get("displayName")
+    if isinstance(code, Slot) and isinstance(display, str) and isinstance(system, str):
+        shown = Slot(code.field, shown="name", value_set=system, read=False)
+        attributes = [(k, shown if k == "displayName" else v) for k, v in attributes]
+
+    text = (node.text or "").strip()
+    children = tuple(_element(file, child, group) for child in node)
+    element = Element(
+        tag=tag,
+        attributes=tuple(attributes),
+        text=Slot(field_name(bound["text"])) if "text" in bound else text,
+        children=children,
+        each=bound.get("each", ""),
+        when=tuple(field_name(f) for f in bound.get("when", "").split()),
+        by=bound.get("by", ""),
+    )
+    if element.each and element.when:
+        raise wrong("b:each and b:when on one element: a row is never left out")
+    if tag == "text" and node.getparent() is not None and etree.QName(node.getparent()).localname == "section":
+        element = replace(element, text="", narrative=tuple(field_name(f) for f in bound.get("narrative", "").split()))
+    elif "narrative" in bound:
+        raise wrong("b:narrative belongs to a section's text")
+    return element
+
+
+def sibling_key(element: Element) -> str:
+    """The path to what tells an element from its look-alike siblings. Identifiers are told by their root."""
+    return element.by or ("@root" if element.tag == "id" else "")
+
+
+def _tell_apart(file: str, parent: Element) -> None:
+    """Every sibling that looks like another declares what tells them apart, and it does."""
+    for tag in {child.tag for child in parent.children}:
+        alike = [child for child in parent.children if child.tag == tag]
+        if len(alike) == 1:
+            continue
+        taken: dict[tuple[str, str], Element] = {}
+        for child in alike:
+            path = sibling_key(child)
+            keys = child.at(path) if path else []
+            if not keys:
+                raise TemplateError(
+                    f"{file}: {parent.tag}/{tag}: look-alike siblings, and b:by names nothing that tells them"
+                )
+            for key in keys:
+                if taken.setdefault((path, key), child) is not child:
+                    raise TemplateError(f"{file}: {parent.tag}/{tag}: two siblings share {path} = {key}")
+
+
+def namespaced(tag: str) -> str:
+    """An element's name as lxml says it."""
+    return f"{{{CDA}}}{tag}"
