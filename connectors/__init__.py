@@ -1,0 +1,19 @@
+"""Every connection to a system we do not own: sources and destinations."""
+
+from __future__ import annotations
+
+from connectors.odbc import OdbcSource
+from connectors.source import ChangedPage, Queries, Source, SourceOptions
+from connectors.sql import SCHEMES, SqlSource
+from frontend_agent.errors import ConfigurationError
+
+__all__ = ["SCHEMES", "ChangedPage", "OdbcSource", "Queries", "Source", "SourceOptions", "SqlSource", "open_source"]
+
+
+def open_source(name: str, options: SourceOptions, password: str = "") -> Source:
+    """The source that these options describe, ready to be asked; it connects when it is."""
+    if bool(options.url) == bool(options.odbc):
+        raise ConfigurationError(f"sources.{name}: give either url or odbc")
+    if options.odbc:
+        return OdbcSource(name, options, password).open()
+    return SqlSource(name, options, password).open()

@@ -1,0 +1,579 @@
+"""What every source can be asked, whatever connects to it: what changed, the rows of these keys, the keys of a range.
+
+    changed ──▶ pages of keys, each with the watermark that stands after it
+    rows    ──▶ the parent rows and all detail rows of some keys, as one consistent moment
+    range   ──▶ pages of keys whose cursor lies in [low, high)
+
+`changed` pages by (cursor, key) over the mapping's own query, wrapped as a derived table: rows that share a timestamp are
+told apart by their key, so none is skipped at a page boundary. What it promises, and what it does not:
+
+- A row that commits late with an earlier cursor is found as long as it is no older than the overlap: each run starts
+  that much before the watermark. Rows met again are recognised further on, by key and content.
+- A row whose cursor is NULL is asked for in every run, on its own; it never moves the watermark.
+- A cursor in the future (later than tomorrow) is read in every run too, but never moves the watermark: one mistyped
+  year would otherwise hide everything written after it.
+- An integer or unreadable cursor cannot be shifted by a time: such a feed has no overlap.
+- A row without a key cannot be asked for by key and is not read: let the query give the primary key.
+
+No result is held open between pages: nothing waits in the hospital's database while we work, and memory is bounded by
+the page, on drivers that fetch whole results as well.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any, Protocol
+
+import msgspec
+
+from frontend_agent.errors import ConfigurationError, SourceRefused
+from frontend_agent.model import RowSet, SourceRows, Watermark
+
+WINDOW = 10_000  # (cursor, key) pairs per question: they are small, and asking again may cost the source a sort
+REMEMBERED = 50_000  # keys of this run that need not be fetched again
+FUTURE = timedelta(days=1)
+CHUNKS = (1, 8, 64, 500)  # sizes of IN lists: few statement texts, so the source's statement cache is of use
+
+
+class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach one source. The password is never in here.
+
+    Exactly one of `url` (`sqlite:///path`, `postgresql://user@host/database`, `mariadb://user@host/database`) and `odbc`
+    (`DSN=lis;UID=reader` or `Driver={PostgreSQL Unicode};Server=…`).
+    """
+
+    url: str = ""
+    odbc: str = ""
+    timezone: str = "Asia/Shanghai"  # the session's: what a time without a zone means
+    statement_timeout: timedelta = timedelta(seconds=30)
+    connect_timeout: timedelta = timedelta(seconds=10)
+    max_rows: int = 200_000  # of one query for one chunk of keys; more means a join lacks a condition
+    encoding: str = ""  # ODBC only: what the driver's narrow text is in, when it is not UTF-8 (gb18030)
+
+
+class DetailQuery(Protocol):
+    """One detail query of a mapping, and the named source it is asked of ("" is the feed's own)."""
+
+    @property
+    def sql(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+
+class Queries(Protocol):
+    """The SQL of one mapping. `key` is the alias of the business key in the parent and every detail query."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def changed(self) -> str: ...
+
+    @property
+    def parent(self) -> str: ...
+
+    @property
+    def details(self) -> Mapping[str, DetailQuery]: ...
+
+
+class ChangedPage(msgspec.Struct, frozen=True):
+    """Keys to read now, and the watermark to keep once they are taken (None: nothing with a cursor was seen yet)."""
+
+    keys: tuple[str, ...]
+    watermark: Watermark | None
+
+
+@dataclass
+class Usage:
+    """What we cost the source so far (law 8): measurable, reportable."""
+
+    statements: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What differs between SQL dialects in the few statements we write ourselves."""
+
+    quote: str = '"'
+    mark: str = "?"
+    top: str = ""  # SQL Server limits in front,
+    limit: str = "LIMIT {n}"  # the others behind
+    percent: str = "%"  # how a literal % is written where the driver formats the statement
+    one: str = "SELECT 1"
+
+
+class Asking(Protocol):
+    """Ask one statement inside an open session."""
+
+    def __call__(self, sql: str, parameters: Sequence[Any], query: str) -> RowSet: ...
+
+
+class Source(ABC):
+    """A source of rows. Safe to share between feeds: one statement at a time, one connection."""
+
+    def __init__(self, name: str, options: SourceOptions, clock: Callable[[], datetime] | None = None) -> None:
+        self.name = name
+        self.options = options
+        self.usage = Usage()
+        self._now = clock or (lambda: datetime.now(UTC))
+        self._lock = threading.RLock()
+        self._samples: dict[tuple[str, str], Any] = {}
+
+    # -- what a kind of connection provides --
+
+    @property
+    @abstractmethod
+    def dialect(self) -> Dialect: ...
+
+    @abstractmethod
+    def session(self) -> AbstractContextManager[Asking]:
+        """A read-only session in which everything asked sees the same moment, where the engine can."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    # -- what everybody else uses --
+
+    def probe(self, queries: Queries | None = None, others: Mapping[str, Source] | None = None) -> None:
+        """Raise what would go wrong if we asked now: the connection, and every query of a mapping, without reading rows."""
+        with self.session() as ask:
+            ask(self.dialect.one, (), "probe")
+            if queries is None:
+                return
+            ask(_nothing_of(self.dialect, queries.changed, ("cursor", "key")), (), "changed")
+            ask(_nothing_of(self.dialect, queries.parent, (queries.key,)), (), "parent")
+            for group, detail in queries.details.items():
+                if not detail.source or detail.source == self.name:
+                    ask(_nothing_of(self.dialect, detail.sql, (queries.key,)), (), group)
+        for group, detail in queries.details.items():
+            if detail.source and detail.source != self.name:
+                elsewhere = self._other(detail.source, group, others)
+                with elsewhere.session() as ask:
+                    ask(_nothing_of(elsewhere.dialect, detail.sql, (queries.key,)), (), group)
+
+    def changed(
+        self, queries: Queries, after: Watermark | None, overlap: timedelta, limit: int = 500
+    ) -> Iterator[ChangedPage]:
+        """Everything that changed since the watermark, then everything whose cursor is NULL, in pages of `limit` keys."""
+        mark = _Mark(after, self._now() + FUTURE, overlap)
+        recent = _Recent()
+        position = self._start(queries, after, overlap)
+        settled: Any = _UNKNOWN
+        while window := self._window(queries.changed, position):
+            full = len(window) == WINDOW
+            if full and settled is _UNKNOWN:
+                # Asked before the first page is read: whatever is older than this was visible when its key was read.
+                settled = self._settled(queries.changed, overlap)
+            for part in mark.parts(window):
+                for keys, last in _pages(part, recent, settled, limit):
+                    yield ChangedPage(keys, mark.move(*last))
+            if not full:
+                break
+            if position and window[-1] == position[:2]:
+                raise SourceRefused(
+                    f"source {self.name}: the changed query does not advance: the driver shortens its cursor"
+                )
+            position = (*window[-1], True)
+        for keys in self._without_cursor(queries.changed, recent, limit):
+            yield ChangedPage(keys, mark.watermark)
+
+    def range(
+        self, queries: Queries, low: datetime | str, high: datetime | str, limit: int = 500
+    ) -> Iterator[tuple[str, ...]]:
+        """The keys whose cursor lies in [low, high), in pages. Times are the institution's local ones."""
+        style = self._sample(queries.changed, "cursor")
+        top = _like(style, high)
+        recent = _Recent()
+        position: _Position = (_like(style, low), None, False)
+        while window := self._window(queries.changed, position, top):
+            for keys, _ in _pages(window, recent, _EVERYTHING, limit):
+                yield keys
+            if len(window) < WINDOW:
+                return
+            position = (*window[-1], True)
+
+    def rows(self, queries: Queries, keys: Sequence[str], others: Mapping[str, Source] | None = None) -> SourceRows:
+        """The parent rows and all detail rows of these keys. What this source holds is read as one moment."""
+        own = {g: d for g, d in queries.details.items() if not d.source or d.source == self.name}
+        details: dict[str, RowSet] = {}
+        with self.session() as ask:
+            parent = self._by_keys(ask, queries.parent, queries.key, keys, "parent")
+            for group, detail in own.items():
+                details[group] = self._by_keys(ask, detail.sql, queries.key, keys, group)
+        for group, detail in queries.details.items():
+            if group not in own:  # after our own session: two sources never wait for each other's lock
+                details[group] = self._other(detail.source, group, others)._detail(detail.sql, queries.key, keys, group)
+        return SourceRows(parent, details)
+
+    # -- the parts of it --
+
+    def _detail(self, sql: str, key: str, keys: Sequence[str], query: str) -> RowSet:
+        with self.session() as ask:
+            return self._by_keys(ask, sql, key, keys, query)
+
+    def _other(self, name: str, group: str, others: Mapping[str, Source] | None) -> Source:
+        found = (others or {}).get(name)
+        if found is None:
+            known = ", ".join(sorted(others or {})) or "none"
+            raise ConfigurationError(
+                f"query {group!r} is asked of source {name!r}, which is not configured (known: {known})"
+            )
+        return found
+
+    def _by_keys(self, ask: Asking, sql: str, key: str, keys: Sequence[str], query: str) -> RowSet:
+        native = _native(keys, self._sample(sql, key, ask, query))
+        columns: tuple[str, ...] = ()
+        rows: list[Any] = []
+        for chunk in _chunks(native):
+            answer = ask(_by_keys_text(self.dialect, sql, key, len(chunk), self.options.max_rows + 1), chunk, query)
+            if len(answer.rows) > self.options.max_rows:
+                raise SourceRefused(
+                    f"source {self.name}: query {query!r} gave more than {self.options.max_rows} rows for {len(chunk)} keys:"
+                    " a join lacks a condition, or max_rows is too small"
+                )
+            columns = answer.columns
+            rows += answer.rows
+        if not columns:
+            columns = ask(_nothing_of(self.dialect, sql, ()), (), query).columns
+        return RowSet(columns, rows)
+
+    def _window(self, sql: str, position: _Position | None, top: Any = None) -> list[tuple[Any, Any]]:
+        condition, parameters = _beyond(self.dialect, position, top)
+        with self.session() as ask:
+            return list(ask(_window_text(self.dialect, sql, condition), parameters, "changed").rows)
+
+    def _without_cursor(self, sql: str, recent: _Recent, limit: int) -> Iterator[tuple[str, ...]]:
+        last: Any = None
+        while True:
+            text = _null_text(self.dialect, sql, last is not None)
+            with self.session() as ask:
+                rows = ask(text, () if last is None else (last,), "changed").rows
+            keys = [k for k in dict.fromkeys(key_text(row[0]) for row in rows) if k not in recent]
+            for start in range(0, len(keys), limit):
+                yield tuple(keys[start : start + limit])
+            if len(rows) < WINDOW:
+                return
+            last = rows[-1][0]
+
+    def _start(self, queries: Queries, after: Watermark | None, overlap: timedelta) -> _Position | None:
+        if after is None:
+            return None
+        cursor = cursor_value(after.cursor)
+        earlier = _shifted(cursor, overlap) if overlap else None
+        if earlier is not None:
+            return (earlier, None, False)
+        native = _native([after.key], self._sample(queries.changed, "key"))
+        return (cursor, native[0], True) if native else (cursor, None, False)
+
+    def _settled(self, sql: str, overlap: timedelta) -> Any:
+        """The cursor up to which, by the overlap's promise, everything has been committed. None if it cannot be told."""
+        with self.session() as ask:
+            newest = ask(_newest_text(self.dialect, sql), (), "changed").rows[0][0]
+        return newest if newest is None or not overlap else _shifted(newest, overlap)
+
+    def _sample(self, sql: str, column: str, ask: Asking | None = None, query: str = "changed") -> Any:
+        """One value of a column, to learn its type: what we are given as text goes back as what the source compares."""
+        found = self._samples.get((sql, column))
+        if found is None:
+            text = _sample_text(self.dialect, sql, column)
+            if ask is not None:
+                rows = ask(text, (), query).rows
+            else:
+                with self.session() as alone:
+                    rows = alone(text, (), query).rows
+            found = rows[0][0] if rows else None
+            if found is not None:
+                self._samples[sql, column] = found
+        return found
+
+
+# -- statements, as pure functions of their parts --
+
+
+def _select(dialect: Dialect, columns: str, body: str, limit: int) -> str:
+    top = f"{dialect.top.format(n=limit)} " if dialect.top else ""
+    return f"SELECT {top}{columns} {body}\n{dialect.limit.format(n=limit)}"
+
+
+def _wrapped(dialect: Dialect, sql: str) -> str:
+    # On lines of its own: the mapping's query may end in a comment.
+    return f"FROM (\n{sql.strip().rstrip(';').replace('%', dialect.percent)}\n) q"
+
+
+def _column(dialect: Dialect, name: str) -> str:
+    q = dialect.quote
+    return f"q.{q}{name.replace(q, q + q).replace('%', dialect.percent)}{q}"
+
+
+@lru_cache(maxsize=512)
+def _by_keys_text(dialect: Dialect, sql: str, key: str, count: int, limit: int) -> str:
+    marks = ", ".join([dialect.mark] * count)
+    where = f"WHERE {_column(dialect, key)} IN ({marks})"
+    return _select(dialect, "*", f"{_wrapped(dialect, sql)}\n{where}", limit)
+
+
+def _window_text(dialect: Dialect, sql: str, condition: str) -> str:
+    cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
+    body = f"{_wrapped(dialect, sql)}\nWHERE {key} IS NOT NULL AND {condition}\nORDER BY {cursor}, {key}"
+    return _select(dialect, f"{cursor}, {key}", body, WINDOW)
+
+
+def _null_text(dialect: Dialect, sql: str, resumed: bool) -> str:
+    cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
+    further = f"{key} > {dialect.mark}" if resumed else f"{key} IS NOT NULL"
+    body = f"{_wrapped(dialect, sql)}\nWHERE {cursor} IS NULL AND {further}\nORDER BY {key}"
+    return _select(dialect, key, body, WINDOW)
+
+
+def _newest_text(dialect: Dialect, sql: str) -> str:
+    return f"SELECT MAX({_column(dialect, 'cursor')}) {_wrapped(dialect, sql)}"
+
+
+def _sample_text(dialect: Dialect, sql: str, column: str) -> str:
+    name = _column(dialect, column)
+    return _select(dialect, name, f"{_wrapped(dialect, sql)}\nWHERE {name} IS NOT NULL", 1)
+
+
+def _nothing_of(dialect: Dialect, sql: str, columns: Iterable[str]) -> str:
+    """The query with no rows: the source parses it and resolves every name in it, and reads nothing."""
+    named = ", ".join(_column(dialect, name) for name in columns) or "*"
+    return f"SELECT {named} {_wrapped(dialect, sql)}\nWHERE 1 = 0"
+
+
+_Window = Sequence[tuple[Any, Any]]  # (cursor, key), in order
+_Position = tuple[Any, Any, bool]  # cursor, key, whether that row itself has been read
+
+
+def _beyond(dialect: Dialect, position: _Position | None, top: Any) -> tuple[str, list[Any]]:
+    cursor, key, mark = _column(dialect, "cursor"), _column(dialect, "key"), dialect.mark
+    if position is None:
+        return f"{cursor} IS NOT NULL", []
+    value, after_key, read = position
+    condition, parameters = f"{cursor} >= {mark}", [value]
+    if read:
+        # `>=` first and on its own: it is what an index can use.
+        condition += f" AND ({cursor} > {mark} OR {key} > {mark})"
+        parameters += [value, after_key]
+    if top is not None:
+        condition += f" AND {cursor} < {mark}"
+        parameters.append(top)
+    return condition, parameters
+
+
+# -- values --
+
+_UNKNOWN = object()
+_EVERYTHING = object()
+_TAGS = ("time:", "date:", "int:", "number:", "float:", "text:")
+_TEXT_TIMES = (
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "%Y-%m-%d %H:%M:%S"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"), "%Y-%m-%dT%H:%M:%S"),
+    (re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d"), "%Y/%m/%d %H:%M:%S"),
+    (re.compile(r"\d{14}(?=\.|$)"), "%Y%m%d%H%M%S"),
+    (re.compile(r"\d{8}(?=$)"), "%Y%m%d"),
+    (re.compile(r"\d{4}-\d\d-\d\d(?=$)"), "%Y-%m-%d"),
+)
+
+
+def cursor_text(value: Any) -> str:
+    """A cursor as text that says its own type, so that it goes back to the source as what it was."""
+    if isinstance(value, datetime):
+        return f"time:{value.isoformat()}"
+    if isinstance(value, date):
+        return f"date:{value.isoformat()}"
+    if isinstance(value, int):
+        return f"int:{value}"
+    if isinstance(value, Decimal):
+        return f"number:{value}"
+    if isinstance(value, float):
+        return f"float:{value!r}"
+    text = str(value)
+    return f"text:{text}" if text.startswith(_TAGS) else text
+
+
+def cursor_value(text: str) -> Any:
+    """The opposite of `cursor_text`."""
+    tag, _, rest = text.partition(":")
+    if f"{tag}:" not in _TAGS:
+        return text
+    try:
+        match tag:
+            case "time":
+                return datetime.fromisoformat(rest)
+            case "date":
+                return date.fromisoformat(rest)
+            case "int":
+                return int(rest)
+            case "number":
+                return Decimal(rest)
+            case "float":
+                return float(rest)
+    except (ValueError, InvalidOperation):
+        return text
+    return rest
+
+
+def key_text(value: Any) -> str:
+    """A key as text. Nineteen digits stay nineteen digits; nothing passes through a float."""
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _native(keys: Iterable[str], sample: Any) -> list[Any]:
+    """Keys as the type the source compares. A text that cannot be one cannot be a key there either."""
+    if isinstance(sample, int):
+        return [int(k) for k in keys if re.fullmatch(r"-?\d{1,38}", k)]
+    if isinstance(sample, Decimal):
+        return [Decimal(k) for k in keys if re.fullmatch(r"-?\d{1,38}(\.\d{1,38})?", k)]
+    return list(keys)
+
+
+def _shifted(value: Any, overlap: timedelta) -> Any:
+    """The cursor that much earlier, in the same form. None where a time means nothing."""
+    try:
+        if isinstance(value, datetime):
+            return value - overlap
+        if isinstance(value, date):
+            return value - timedelta(days=-(-overlap // timedelta(days=1)))
+        if isinstance(value, str) and (read := _text_time(value)):
+            moment, form, rest = read
+            return (moment - overlap).strftime(form) + rest
+    except OverflowError:
+        return value
+    return None
+
+
+def _text_time(text: str) -> tuple[datetime, str, str] | None:
+    for pattern, form in _TEXT_TIMES:
+        if found := pattern.match(text):
+            try:
+                return datetime.strptime(found[0], form), form, text[found.end() :]
+            except ValueError:
+                return None
+    return None
+
+
+def _like(sample: Any, bound: datetime | str) -> Any:
+    """A bound in the form the source's cursor has."""
+    if isinstance(bound, str):
+        return cursor_value(bound)
+    if isinstance(sample, datetime):
+        if sample.tzinfo and not bound.tzinfo:
+            return bound.replace(tzinfo=sample.tzinfo)
+        return bound if sample.tzinfo else bound.replace(tzinfo=None)
+    if isinstance(sample, date):
+        return bound.date()
+    if isinstance(sample, str) and (read := _text_time(sample)):
+        return bound.strftime(read[1])
+    return bound
+
+
+def _moment(value: Any) -> datetime | None:
+    """The cursor as a time, if it is one; without a zone it is compared as if it were UTC: a day's tolerance covers it."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if isinstance(value, str) and (read := _text_time(value)):
+        return read[0].replace(tzinfo=UTC)
+    return None
+
+
+def _later(one: Any, other: Any) -> bool:
+    try:
+        return bool(one > other)
+    except TypeError:  # the query's cursor changed its type since: what is read now counts
+        return True
+
+
+class _Mark:
+    """The watermark of a run: it never goes back into the overlap and never into the future."""
+
+    def __init__(self, after: Watermark | None, future: datetime, overlap: timedelta) -> None:
+        self.watermark = after
+        self._future = future
+        self._floor = cursor_value(after.cursor) if after and overlap else None
+
+    def parts(self, window: _Window) -> Iterator[_Window]:
+        """The window cut where the future begins, so that no page holds back the watermark of the rows before it."""
+        first = len(window)
+        while first and self._in_future(window[first - 1][0]):
+            first -= 1
+        return (part for part in (window[:first], window[first:]) if part)
+
+    def move(self, cursor: Any, key: Any) -> Watermark | None:
+        before = self._floor is not None and _later(self._floor, cursor)
+        if not before and not self._in_future(cursor):
+            self.watermark = Watermark(cursor_text(cursor), key_text(key))
+        return self.watermark
+
+    def _in_future(self, cursor: Any) -> bool:
+        moment = _moment(cursor)
+        return moment is not None and moment > self._future
+
+
+@dataclass
+class _Recent:
+    """The keys read in this run, the newest so many of them."""
+
+    _keys: dict[str, None] = field(default_factory=dict)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def add(self, key: str) -> None:
+        self._keys[key] = None
+        if len(self._keys) > REMEMBERED:
+            del self._keys[next(iter(self._keys))]
+
+
+def _pages(
+    window: _Window, recent: _Recent, settled: Any, limit: int
+) -> Iterator[tuple[tuple[str, ...], tuple[Any, Any]]]:
+    """Cut a window into pages of keys, each with the last (cursor, key) it answers for.
+
+    A key met twice in one window is read once: its rows are read after the whole window was seen. A key read for an
+    earlier window is passed over only where its change was surely visible then; what may have been committed in between
+    is read again.
+    """
+    seen: set[str] = set()
+    page: list[str] = []
+    last = window[0]
+    for cursor, key in window:
+        text = key_text(key)
+        known = text in seen or (text in recent and _surely_seen(cursor, settled))
+        if not known:
+            if len(page) == limit:
+                yield tuple(page), last
+                page = []
+            seen.add(text)
+            page.append(text)
+        last = (cursor, key)
+    for text in seen:
+        recent.add(text)
+    if page:
+        yield tuple(page), last
+
+
+def _surely_seen(cursor: Any, settled: Any) -> bool:
+    if settled is _EVERYTHING:
+        return True
+    return settled is not _UNKNOWN and settled is not None and not _later(cursor, settled)
+
+
+def _chunks(keys: list[Any]) -> Iterator[list[Any]]:
+    """IN lists of a few fixed sizes; the last is filled up with its own last key."""
+    for start in range(0, len(keys), CHUNKS[-1]):
+        chunk = keys[start : start + CHUNKS[-1]]
+        size = next(n for n in CHUNKS if n >= len(chunk))
+        yield chunk + [chunk[-1]] * (size - len(chunk))

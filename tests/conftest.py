@@ -1,0 +1,50 @@
+"""What tests of every kind share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+if str(REPOSITORY) not in sys.path:  # `pytest` alone does not put the checkout there; `python -m pytest` does
+    sys.path.insert(0, str(REPOSITORY))
+
+from tests.servers import MariadbServer, PostgresServer, ServerMissing, mariadb_server, postgres_server  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL for the whole run; make your own database in it."""
+    try:
+        with postgres_server() as server:
+            yield server
+    except ServerMissing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariadbServer]:
+    """One MariaDB for the whole run; make your own database in it."""
+    try:
+        with mariadb_server() as server:
+            yield server
+    except ServerMissing as missing:
+        pytest.skip(str(missing))
+
+
+def shared_folder() -> Path:
+    """Where the standards' tables and third-party data lie: not part of this repository."""
+    return Path(os.environ.get("FRONTEND_AGENT_SHARED") or REPOSITORY.parent / "shared")
+
+
+@pytest.fixture(scope="session")
+def realdata() -> Path:
+    """Third-party data, or a skip that says so."""
+    folder = shared_folder() / "realdata"
+    if not folder.is_dir():
+        pytest.skip(f"no third-party data at {folder} (set FRONTEND_AGENT_SHARED)")
+    return folder
