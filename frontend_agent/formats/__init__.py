@@ -17,6 +17,7 @@ from frontend_agent.formats.headline import Headline, headline, read_envelope
 from frontend_agent.formats.kind import Field, Group, Kind, Section
 from frontend_agent.formats.library import kind_codes, load_kind, load_kinds
 from frontend_agent.formats.value_sets import ValueSet, value_set, value_sets
+from frontend_agent.formats.view import View, view
 
 __all__ = [
     "DataElement",
@@ -32,6 +33,7 @@ __all__ = [
     "UnrenderableText",
     "UnsafeDocument",
     "ValueSet",
+    "View",
     "data_element",
     "data_elements",
     "headline",
@@ -41,4 +43,5 @@ __all__ = [
     "read_envelope",
     "value_set",
     "value_sets",
+    "view",
 ]
