@@ -1,0 +1,288 @@
+"""What agents and machines ask of the platform. Each endpoint is declared with all its answers in `OPERATIONS`, from
+which both the routes and the description at /api are made: what is described is what is there.
+"""
+
+import asyncio
+import functools
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+import anyio
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from frontend_agent.errors import StateError
+from frontend_agent.model import SeriesHead
+from frontend_agent.platform.leases import LeaseRefused
+from frontend_agent.platform.metrics import Metrics
+from frontend_agent.platform.openapi import Operation, describe
+from frontend_agent.platform.store import LARGEST_DICTIONARY, Store, StoreFull, UnknownDictionaries
+from frontend_agent.wire.greeting import Hello
+from frontend_agent.wire.parcel import CONTENT_TYPE, ParcelMalformed, ParcelTooLarge
+
+UPLOAD_SECONDS = 120  # a body that takes longer is a stalled line: let it be repeated
+LARGEST_QUESTION = 1 << 20
+MOST_ASKED = 1_000
+
+_log = logging.getLogger("frontend_agent.platform")
+_T = TypeVar("_T")
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Every answer but a 2xx, as JSON."""
+
+    error: str
+    detail: str
+    unknown_dictionaries: list[str] = []
+    holder: dict[str, str] = {}  # who holds the lease instead
+
+
+class HeadsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    institution: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    set_ids: Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=MOST_ASKED)]
+
+
+class Heads(msgspec.Struct, frozen=True):
+    heads: list[SeriesHead]
+
+
+class Health(msgspec.Struct, frozen=True):
+    status: str
+    documents: int
+
+
+class WrongMediaType(Exception):
+    """Only what a browser cannot send from another site without asking is taken: no form, no text."""
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def problem(status: int, error: str, detail: str, **more: Any) -> Response:
+    return answer(Problem(error, detail, **more), status)
+
+
+def translated(
+    endpoint: Callable[["Api", Request], Awaitable[Response]],
+) -> Callable[["Api", Request], Awaitable[Response]]:
+    """Turn what the store raises into the answer an agent understands. The one place where that is decided."""
+
+    @functools.wraps(endpoint)
+    async def translating(api: "Api", request: Request) -> Response:
+        try:
+            return await endpoint(api, request)
+        except ParcelTooLarge as error:
+            return api.refuse(413, "too-large", str(error))
+        except ParcelMalformed as error:
+            return api.refuse(400, "malformed", str(error))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return api.refuse(400, "malformed", str(error))
+        except WrongMediaType as error:
+            return api.refuse(415, "media-type", str(error))
+        except LeaseRefused as error:
+            holder = (
+                {
+                    "instance": error.holder.instance,
+                    "machine": error.holder.machine,
+                    "last_seen": error.holder.last_seen,
+                }
+                if error.holder
+                else {}
+            )
+            return api.refuse(409, error.code, error.detail, holder=holder)
+        except UnknownDictionaries as error:
+            return api.refuse(424, "unknown-dictionary", "send the dictionaries first", unknown_dictionaries=error.ids)
+        except (StoreFull, OSError, StateError) as error:
+            _log.error("store.unable error=%s", type(error).__name__)
+            return api.refuse(503, "unable", "nothing was taken; try again later")
+        except TimeoutError:
+            return api.refuse(408, "too-slow", f"the body did not arrive within {UPLOAD_SECONDS} s")
+
+    return translating
+
+
+class Api:
+    def __init__(self, store: Store, metrics: Metrics):
+        self._store = store
+        self._metrics = metrics
+        # Writing is one at a time anyway; this keeps waiting parcels from taking the threads that pages need.
+        self._one = anyio.CapacityLimiter(1)
+
+    def refuse(self, status: int, error: str, detail: str, **more: Any) -> Response:
+        self._metrics.parcels.labels(error).inc()
+        response = problem(status, error, detail, **more)
+        if status == 503:
+            response.headers["Retry-After"] = "30"
+        return response
+
+    async def _writing(self, work: Callable[[], _T]) -> _T:
+        return await anyio.to_thread.run_sync(work, limiter=self._one)
+
+    @translated
+    async def parcels(self, request: Request) -> Response:
+        _require(request, CONTENT_TYPE)
+        upload = self._store.begin_upload()
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                async for chunk in request.stream():
+                    upload.write(chunk)
+            started = time.perf_counter()
+            taken = await self._writing(lambda: self._store.take(upload))
+        finally:
+            upload.close()
+        seconds = time.perf_counter() - started
+        self._metrics.taken(taken)
+        self._metrics.seconds.observe(seconds)
+        _log.info(
+            "parcel.taken stored=%d duplicates=%d refused=%d bytes=%d seconds=%.3f",
+            taken.stored,
+            taken.duplicates,
+            taken.refused,
+            upload.size,
+            seconds,
+        )
+        return Response(taken.reply, media_type="application/json")
+
+    @translated
+    async def dictionaries(self, request: Request) -> Response:
+        _require(request, "application/octet-stream")
+        content = await _body(request, LARGEST_DICTIONARY)
+        await self._writing(lambda: self._store.keep_dictionary(request.path_params["sha256"], content))
+        return Response(status_code=204)
+
+    @translated
+    async def hello(self, request: Request) -> Response:
+        _require(request, "application/json")
+        hello = msgspec.json.decode(await _body(request, LARGEST_QUESTION), type=Hello)
+        welcome = await self._writing(lambda: self._store.hello(hello))
+        _log.info("hello.welcomed institution=%s instance=%s", hello.institution, hello.instance)
+        return Response(welcome, media_type="application/json")
+
+    @translated
+    async def heads(self, request: Request) -> Response:
+        _require(request, "application/json")
+        asked = msgspec.json.decode(await _body(request, LARGEST_QUESTION), type=HeadsAsked)
+        heads = await run_in_threadpool(self._store.heads, asked.institution, asked.set_ids)
+        return answer(Heads(heads))
+
+    @translated
+    async def receipts(self, request: Request) -> Response:
+        institution = request.query_params.get("institution", "")
+        ids = request.query_params.getlist("document_id")
+        if not institution or not ids or len(ids) > MOST_ASKED:
+            raise ParcelMalformed(f"needs institution, and document_id once to {MOST_ASKED} times")
+        reply = await run_in_threadpool(self._store.receipts, institution, ids)
+        return Response(reply, media_type="application/json")
+
+    @translated
+    async def key(self, request: Request) -> Response:
+        return Response(self._store.public_key_text(), media_type="application/x-pem-file")
+
+    @translated
+    async def health(self, request: Request) -> Response:
+        tallies = await run_in_threadpool(self._store.tallies)
+        return answer(Health("ok", sum(tally.documents for tally in tallies)))
+
+    @translated
+    async def metrics(self, request: Request) -> Response:
+        return Response(await run_in_threadpool(self._metrics.text), media_type="text/plain; version=0.0.4")
+
+    async def description(self, request: Request) -> Response:
+        return answer(describe(self.operations()))
+
+    def operations(self) -> list[Operation]:
+        """Every endpoint with every answer it gives."""
+        signed = "a signed reply; see `frontend_agent/wire/receipts.py`"
+        return [
+            Operation(
+                "POST",
+                "/v1/parcels",
+                self.parcels,
+                "Deliver a parcel: many documents, each with its receipt",
+                body=CONTENT_TYPE,
+                answers={
+                    200: signed,
+                    400: Problem,
+                    408: Problem,
+                    409: Problem,
+                    413: Problem,
+                    415: Problem,
+                    424: Problem,
+                    503: Problem,
+                },
+            ),
+            Operation(
+                "PUT",
+                "/v1/dictionaries/{sha256}",
+                self.dictionaries,
+                "Send a zstd dictionary before its first use",
+                body="application/octet-stream",
+                answers={204: "kept, or was here already", 400: Problem, 413: Problem, 415: Problem, 503: Problem},
+            ),
+            Operation(
+                "POST",
+                "/v1/hello",
+                self.hello,
+                "Say who one is, and get the next lease and the platform's key",
+                body=Hello,
+                answers={
+                    200: "a signed welcome; see `frontend_agent/wire/greeting.py`",
+                    400: Problem,
+                    409: Problem,
+                    413: Problem,
+                    415: Problem,
+                    503: Problem,
+                },
+            ),
+            Operation(
+                "POST",
+                "/v1/heads",
+                self.heads,
+                "The newest version of each set, for an agent that lost its state",
+                body=HeadsAsked,
+                answers={200: Heads, 400: Problem, 413: Problem, 415: Problem, 503: Problem},
+            ),
+            Operation(
+                "GET",
+                "/v1/receipts",
+                self.receipts,
+                "Receipts by document id: stored, or absent",
+                query={"institution": "whose documents", "document_id": "may be repeated"},
+                answers={200: signed, 400: Problem, 503: Problem},
+            ),
+            Operation(
+                "GET", "/v1/key", self.key, "The public key that proves receipts", answers={200: "PEM", 503: Problem}
+            ),
+            Operation(
+                "GET",
+                "/healthz",
+                self.health,
+                "Is it alive, and how much does it hold",
+                answers={200: Health, 503: Problem},
+            ),
+            Operation(
+                "GET", "/metrics", self.metrics, "For Prometheus", answers={200: "text format 0.0.4", 503: Problem}
+            ),
+            Operation("GET", "/api", self.description, "This description", answers={200: "OpenAPI 3.1"}),
+        ]
+
+
+def _require(request: Request, media_type: str) -> None:
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != media_type:
+        raise WrongMediaType(f"send it as {media_type}")
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async with asyncio.timeout(UPLOAD_SECONDS):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise ParcelTooLarge(f"more than {limit} bytes")
+    return bytes(body)

@@ -1,0 +1,71 @@
+-- The platform's index: which document lies where, who sent it, leases, log heads. Schema 1.
+
+CREATE TABLE parcel (
+    id INTEGER PRIMARY KEY,           -- the file's number
+    institution TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    documents INTEGER NOT NULL,       -- of them indexed here; the others were there already, or refused
+    packs TEXT NOT NULL,              -- the sender's rule packs, JSON
+    stored_at TEXT NOT NULL
+);
+CREATE TABLE dictionary (id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE);
+CREATE TABLE institution (id TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE document (
+    id INTEGER PRIMARY KEY,
+    institution TEXT NOT NULL,
+    set_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    document_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    sha256 BLOB NOT NULL,             -- of the document, uncompressed
+    size INTEGER NOT NULL,
+    parcel INTEGER NOT NULL REFERENCES parcel (id),
+    offset INTEGER NOT NULL,          -- of the frame in the parcel's file
+    length INTEGER NOT NULL,
+    dictionary INTEGER REFERENCES dictionary (id),
+    source_hash TEXT NOT NULL,
+    replaces_id TEXT NOT NULL,
+    void INTEGER NOT NULL,
+    newest INTEGER NOT NULL,          -- 1 for the highest version of its set
+    patient_name TEXT NOT NULL,
+    id_number TEXT NOT NULL,
+    outpatient_number TEXT NOT NULL,
+    inpatient_number TEXT NOT NULL,
+    sex TEXT NOT NULL,
+    birth_date TEXT NOT NULL,
+    effective_time TEXT NOT NULL,
+    author_name TEXT NOT NULL
+);
+CREATE UNIQUE INDEX document_version ON document (institution, set_id, version);
+CREATE UNIQUE INDEX document_id ON document (document_id);
+CREATE INDEX document_time ON document (effective_time);
+CREATE INDEX document_institution ON document (institution, effective_time);
+CREATE INDEX document_kind ON document (kind, effective_time);
+CREATE INDEX document_patient ON document (patient_name);
+CREATE INDEX document_id_number ON document (id_number) WHERE id_number <> '';
+CREATE INDEX document_outpatient ON document (outpatient_number) WHERE outpatient_number <> '';
+CREATE INDEX document_inpatient ON document (inpatient_number) WHERE inpatient_number <> '';
+CREATE TABLE tally (                  -- kept with every parcel, so that no page counts the whole table
+    institution TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    documents INTEGER NOT NULL,
+    voids INTEGER NOT NULL,
+    last_stored TEXT NOT NULL,
+    PRIMARY KEY (institution, kind)
+) WITHOUT ROWID;
+CREATE TABLE agent (                  -- leases are kept as SHA-256: reading this file lets nobody in
+    institution TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    machine TEXT NOT NULL,
+    current TEXT NOT NULL,
+    previous TEXT NOT NULL,
+    first_seen TEXT NOT NULL,
+    last_seen TEXT NOT NULL,
+    superseded_by TEXT NOT NULL,
+    superseded_at TEXT NOT NULL,
+    log_seq INTEGER NOT NULL DEFAULT 0,
+    log_hash TEXT NOT NULL DEFAULT '',
+    log_disputed_at TEXT NOT NULL DEFAULT '',  -- two different logs claimed the same place
+    PRIMARY KEY (institution, instance)
+) WITHOUT ROWID;

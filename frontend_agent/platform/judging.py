@@ -1,0 +1,70 @@
+"""Is a document what the parcel's index says it is? All reasons at once. Pure."""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+
+import msgspec
+import zstandard
+
+from frontend_agent.formats.errors import NotOurs
+from frontend_agent.formats.headline import Headline, headline
+from frontend_agent.wire.frames import FrameRefused, open_frame
+from frontend_agent.wire.parcel import Entry
+
+# Ids go into addresses, file names and pages; 50 characters is the national limit for a document id, with some air.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}")
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """One document of a parcel after it was looked at: either a headline, or reasons."""
+
+    entry: Entry
+    headline: Headline | None
+    reasons: list[str]
+
+
+def judge(
+    entry: Entry,
+    frame: memoryview,
+    institution: str,
+    openers: Mapping[str, zstandard.ZstdDecompressor],
+) -> Judged:
+    reasons = _malformed_ids(entry)
+    try:
+        document = open_frame(frame, entry.size, openers[entry.dictionary])
+    except FrameRefused as refused:
+        return Judged(entry, None, [*reasons, f"frame: {refused}"])
+    if sha256(document).hexdigest() != entry.sha256:
+        reasons.append("sha256: the bytes have another SHA-256 than the index says")
+    try:
+        found = headline(document)
+    except (NotOurs, ValueError):  # a ValueError: a version number of a thousand digits
+        return Judged(entry, None, [*reasons, "header: not a document that this platform can read"])
+    reasons += _disagreements(entry, institution, found)
+    return Judged(entry, None if reasons else found, reasons)
+
+
+def _malformed_ids(entry: Entry) -> list[str]:
+    ids = (("document_id", entry.document_id), ("set_id", entry.set_id), ("kind", entry.kind))
+    return [
+        f"{name}: may hold letters, digits and . _ : - only, 64 at most"
+        for name, value in ids
+        if not _ID.fullmatch(value)
+    ]
+
+
+def _disagreements(entry: Entry, institution: str, found: Headline) -> list[str]:
+    pairs = (
+        ("document_id", entry.document_id, found.document_id),
+        ("set_id", entry.set_id, found.set_id),
+        ("version", entry.version, found.version),
+        ("kind", entry.kind, found.kind),
+        ("institution", institution, found.institution_id),
+    )
+    return [f"{name}: index and document header disagree" for name, said, is_ in pairs if said != is_]
+
+
+def is_institution(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None

@@ -1,0 +1,164 @@
+"""The platform as a process: Starlette on uvicorn. Puts store, API and pages together, and guards the door."""
+
+import ipaddress
+import logging
+import socket
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from frontend_agent.errors import ConfigurationError, StateError
+from frontend_agent.platform.api import Api, problem
+from frontend_agent.platform.metrics import Metrics
+from frontend_agent.platform.openapi import Operation
+from frontend_agent.platform.pages import Pages
+from frontend_agent.platform.store import Store
+
+MOST_AT_ONCE = 128  # connections; more are told to come back
+GRACE_SECONDS = 30  # what is in flight at SIGTERM has so long to finish
+
+# No script at all, nothing from elsewhere, no framing; patient data is not left in caches.
+HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+_log = logging.getLogger("frontend_agent.platform")
+
+
+def application(store: Store, hosts: Iterable[str] | None = None) -> ASGIApp:
+    """The whole platform over an open store. `hosts`: names a browser may call it by; None for any."""
+    metrics = Metrics(store)
+    operations = [*Pages(store).operations(), *Api(store, metrics).operations()]
+    app = Starlette(routes=[_route(operation) for operation in operations])
+    return Door(app, metrics, None if hosts is None else frozenset(hosts))
+
+
+def _route(operation: Operation) -> Route:
+    return Route(operation.path, operation.endpoint, methods=[operation.method])
+
+
+class Door:
+    """Around everything: the headers, the allowed host names, and an answer to what nobody expected.
+
+    A page of patients on loopback must not be readable through a foreign name that was made to point here (DNS
+    rebinding), so other Host headers are refused. An unexpected exception is logged by type and place only: its text
+    may quote a document (law 9).
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, hosts: frozenset[str] | None):
+        self._app = app
+        self._metrics = metrics
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                present = {name for name, _ in message["headers"]}
+                extra = [(k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in present]
+                message = {**message, "headers": [*message["headers"], *extra]}
+            await send(message)
+
+        if self._hosts is not None and _host(scope) not in self._hosts:
+            await problem(421, "host", "not called by one of its names")(scope, receive, send_with_headers)
+            return
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001 - the last line: answer 500, and keep its text out of the log
+            self._metrics.failures.inc()
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            _log.error(
+                "request.failed error=%s at=%s:%s", type(error).__name__, Path(place.filename).name, place.lineno
+            )
+            if not started:
+                await problem(500, "failed", "our own fault; the platform's log says where")(
+                    scope, receive, send_with_headers
+                )
+
+
+def _host(scope: Scope) -> str:
+    name = next((value.decode("latin-1") for key, value in scope["headers"] if key == b"host"), "")
+    return name.rsplit(":", 1)[0].lower() if not name.endswith("]") else name.lower()
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def serve(
+    state_dir: Path,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    plain_http_anywhere: bool = False,
+    ready: Callable[[str], None] = lambda url: print(f"platform ready {url}", flush=True),
+) -> None:
+    """Run until SIGTERM or SIGINT; requests in flight are finished. Port 0 takes a free one; `ready` is told the address."""
+    if not is_loopback(host) and not plain_http_anywhere:
+        raise ConfigurationError(
+            f"{host}: plain HTTP is served to this machine only (127.0.0.1). Patients' documents would cross the network "
+            "unprotected; mutual TLS comes with the installation. To do it all the same, on a network of your own for a "
+            "test: --plain-http-anywhere"
+        )
+    listening = _listen(host, port)
+    store = Store(Path(state_dir)).open()
+    try:
+        if store.adopted or store.damaged:
+            _log.warning("store.recovered adopted=%d damaged=%d", store.adopted, len(store.damaged))
+        hosts = {"127.0.0.1", "localhost", "[::1]"} if is_loopback(host) else None
+        config = uvicorn.Config(
+            application(store, hosts),
+            log_config=None,
+            access_log=False,  # addresses hold what was searched for
+            server_header=False,
+            limit_concurrency=MOST_AT_ONCE,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            lifespan="off",
+        )
+        _Server(config, lambda: ready(_address(host, listening))).run(sockets=[listening])
+    finally:
+        store.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]):
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=256)
+    except (OSError, OverflowError) as error:
+        raise StateError(f"cannot listen on {host} port {port}: {error}") from error
+
+
+def _address(host: str, listening: socket.socket) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}"
