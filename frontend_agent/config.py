@@ -1,0 +1,424 @@
+"""The agent's configuration: typed at the door, and strict.
+
+The file is read once, into frozen dataclasses; nothing later looks at TOML. A mistake is caught before anything starts
+and reads as file, place, what is wrong and the mend:
+
+    agent.toml: feeds[0]: unknown key 'maping' (did you mean 'mapping'? known: batch, destinations, every, …)
+
+The loader walks the dataclasses themselves: a new setting is one line in a class below, with its default and its type.
+All problems of a file are found in one reading.
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from frontend_agent.errors import ConfigurationError
+
+DEFAULT_STATE = "state"
+
+
+class Size(int):
+    """A number of bytes, written as `20 GiB` in the file."""
+
+
+GiB20 = Size(20 * 1024**3)
+MiB10 = Size(10 * 1024**2)
+
+
+# -- What may be written ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstitutionConfig:
+    """The hospital this agent speaks for. `id` and `epoch` are part of every document's identity: changed, all is new."""
+
+    id: str
+    name: str
+    epoch: str = "1"
+    timezone: str = "Asia/Shanghai"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """A system of the hospital: a URL, or an ODBC connection string (or DSN name). The password is a secret's name."""
+
+    url: str = ""
+    odbc: str = ""
+    username: str = ""
+    secret: str = ""
+    statement_timeout: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationConfig:
+    """Where documents go. Plain HTTP only to this machine itself."""
+
+    url: str
+    type: Literal["platform"] = "platform"
+    timeout: timedelta = timedelta(seconds=30)
+    batch: int = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedConfig:
+    """One configured flow: a source read through a mapping, every so often, for these destinations (default: all)."""
+
+    name: str
+    source: str
+    mapping: str
+    profile: str = "regional"
+    every: timedelta = timedelta(minutes=5)
+    overlap: timedelta = timedelta(minutes=10)
+    batch: int = 400
+    destinations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpoolConfig:
+    """Our own disk: extraction stops at the quota, says so, and goes on alone once there is room."""
+
+    quota: Size = GiB20
+    retention: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogConfig:
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    size: Size = MiB10
+    keep: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretsConfig:
+    """A folder of files readable by the service alone. systemd credentials and the keyring are asked first."""
+
+    folder: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The whole file."""
+
+    institution: InstitutionConfig
+    sources: dict[str, SourceConfig]
+    destinations: dict[str, DestinationConfig]
+    feeds: tuple[FeedConfig, ...]
+    state: str = ""
+    spool: SpoolConfig = field(default_factory=SpoolConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    secrets: SecretsConfig = field(default_factory=SecretsConfig)
+
+    def feed(self, name: str) -> FeedConfig:
+        """The feed of that name; an unknown one is answered with those there are."""
+        for feed in self.feeds:
+            if feed.name == name:
+                return feed
+        raise ConfigurationError(unknown("feed", name, [feed.name for feed in self.feeds]))
+
+
+class ConfigurationProblems(ConfigurationError):
+    """Everything wrong with one file. Its text is the first problem and how many more there are."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        more = f" (and {len(problems) - 1} more: frontend-agent check)" if len(problems) > 1 else ""
+        super().__init__(problems[0] + more)
+
+
+# -- Reading it -------------------------------------------------------------------------------------------------------
+
+
+def load_config(path: Path) -> Config:
+    """Read the file, or raise ConfigurationProblems with everything that is wrong with it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: no such file (frontend-agent init writes one)") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_config(text, str(path), path.absolute().parent)
+
+
+def parse_config(text: str, name: str = "agent.toml", folder: Path = Path()) -> Config:
+    """The text of a configuration as a Config. Relative paths in it are meant from `folder`, the file's own."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{name}: not TOML: {_sentence(error)}") from None
+    reader = _Reader(name, folder, table)
+    config: Config | None = reader.build(Config, table, "")
+    if reader.problems or config is None:
+        raise ConfigurationProblems(reader.problems)
+    return config
+
+
+def unknown(what: str, word: str, known: Iterable[str]) -> str:
+    """`unknown feed 'lab' (did you mean 'labs'? known: his, labs)`: the one way we say it."""
+    names = sorted(known)
+    guess = difflib.get_close_matches(word, names, 1)
+    hint = f"did you mean {guess[0]!r}? " if guess else ""
+    return f"unknown {what} {word!r} ({hint}known: {', '.join(names) or 'none'})"
+
+
+DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
+UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)\s*")
+POWERS = {"B": 0, "KiB": 1, "MiB": 2, "GiB": 3, "TiB": 4}
+
+
+def duration(text: object) -> timedelta:
+    """`90s`, `5m`, `1.5h`, `7d`."""
+    match = DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError('a duration like "30s", "5m", "2h" or "7d"')
+    return timedelta(seconds=float(match[1]) * UNITS[match[2]])
+
+
+def size(text: object) -> Size:
+    """`512 MiB`, `20 GiB`."""
+    match = SIZE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError('a size like "512 MiB" or "20 GiB"')
+    return Size(float(match[1]) * 1024 ** POWERS[match[2]])
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text in quotes")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("a whole number")
+    if value < 1:
+        raise ValueError("a number from 1 up")
+    return value
+
+
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+SCALARS: dict[Any, Callable[[object], Any]] = {
+    str: _text,
+    int: _number,
+    bool: _yes_or_no,
+    timedelta: duration,
+    Size: size,
+}
+
+
+class _Reader:
+    """Builds dataclasses from tables and keeps every problem it meets on the way."""
+
+    def __init__(self, name: str, folder: Path, table: dict[str, Any]) -> None:
+        self.name = name
+        self.folder = folder
+        self.problems: list[str] = []
+        self._sources = _names_in(table, "sources")
+        self._destinations = _names_in(table, "destinations")
+        self._feeds: set[str] = set()
+
+    def build(self, cls: type[Any], table: object, place: str) -> Any:
+        """An instance of `cls`, or None when something in it is wrong (and said)."""
+        if not isinstance(table, dict):
+            return self._wrong(place, f"expected a table [{place}]")
+        before = len(self.problems)
+        known = {member.name: member for member in fields(cls)}
+        hints = get_type_hints(cls)
+        for key in table:
+            if key not in known:
+                self._wrong(place, unknown("key", key, known))
+        values: dict[str, Any] = {}
+        for key, member in known.items():
+            where = f"{place}.{key}" if place else key
+            if key in table:
+                values[key] = self._value(hints[key], table[key], where)
+            elif member.default is MISSING and member.default_factory is MISSING:
+                self._wrong(place, self._missing(hints[key], key))
+        if len(self.problems) > before:
+            return None
+        if cls is SourceConfig:
+            values["url"] = _from_folder(values.get("url", ""), self.folder)
+        instance = cls(**values)
+        for problem in CHECKS.get(cls, _nothing)(instance):
+            self._wrong(place, problem)
+        if cls is FeedConfig:
+            self._names(instance, place)
+        return instance
+
+    def _names(self, feed: FeedConfig, place: str) -> None:
+        """A feed names a source and destinations; they must be in the file, even in one with other mistakes."""
+        if feed.source not in self._sources:
+            self._wrong(f"{place}.source", unknown("source", feed.source, self._sources))
+        for name in feed.destinations:
+            if name not in self._destinations:
+                self._wrong(f"{place}.destinations", unknown("destination", name, self._destinations))
+        if feed.name in self._feeds:
+            self._wrong(f"{place}.name", f"{feed.name!r} is used twice; a feed's name is its identity")
+        self._feeds.add(feed.name)
+
+    def _value(self, hint: Any, value: object, where: str) -> Any:
+        origin = get_origin(hint)
+        if origin is dict:
+            if not isinstance(value, dict):
+                return self._wrong(where, f"expected tables [{where}.NAME]")
+            return {name: self.build(get_args(hint)[1], item, f"{where}.{name}") for name, item in value.items()}
+        if origin is tuple:
+            if not isinstance(value, list):
+                return self._wrong(where, f"expected a list, not {_shown(value)}")
+            return tuple(self._value(get_args(hint)[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        if origin is Literal:
+            if value not in get_args(hint):
+                return self._wrong(where, unknown("value", str(value), [str(word) for word in get_args(hint)]))
+            return value
+        if is_dataclass(hint):
+            return self.build(typing.cast(type[Any], hint), value, where)
+        try:
+            return SCALARS[hint](value)
+        except ValueError as error:
+            return self._wrong(where, f"expected {error}, not {_shown(value)}")
+
+    def _missing(self, hint: Any, key: str) -> str:
+        if get_origin(hint) is dict:
+            return f"missing table [{key}.NAME]"
+        if get_origin(hint) is tuple:
+            return f"missing table [[{key}]]"
+        if is_dataclass(hint):
+            return f"missing table [{key}]"
+        return f"missing key {key!r}"
+
+    def _wrong(self, place: str, sentence: str) -> None:
+        self.problems.append(f"{self.name}: {place}: {sentence}" if place else f"{self.name}: {sentence}")
+
+
+def _names_in(table: dict[str, Any], key: str) -> list[str]:
+    return list(table[key]) if isinstance(table.get(key), dict) else []
+
+
+def _shown(value: object) -> str:
+    """What was written there, short; never a whole table."""
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    return repr(value) if len(repr(value)) <= 40 else type(value).__name__
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].lower() + text[1:]
+
+
+def _from_folder(url: str, folder: Path) -> str:
+    """`sqlite:///his.db` is meant beside agent.toml, wherever the program was started."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix:
+        return prefix + str((folder / url.removeprefix(prefix)).resolve())
+    return url
+
+
+# -- What no single key can be wrong about ----------------------------------------------------------------------------
+
+
+def _nothing(instance: object) -> Iterable[str]:
+    return ()
+
+
+def _whole(config: Config) -> Iterable[str]:
+    if not config.feeds:
+        yield "feeds: there is none; add a [[feeds]] table"
+
+
+def _institution(institution: InstitutionConfig) -> Iterable[str]:
+    for key in ("id", "name", "epoch"):
+        if not getattr(institution, key).strip():
+            yield f"{key} is empty"
+    try:
+        ZoneInfo(institution.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        yield f"unknown timezone {institution.timezone!r} (for example Asia/Shanghai)"
+
+
+def _source(source: SourceConfig) -> Iterable[str]:
+    if bool(source.url) == bool(source.odbc):
+        yield "needs either url or odbc"
+    if source.url and "://" not in source.url:
+        yield "url is not one (for example postgresql://reader@10.0.0.5/his, or sqlite:///his.db)"
+    elif source.url and not source.url.startswith("sqlite") and _password_in(source.url):
+        yield 'url holds a password; name it instead: secret = "…", and keep it outside this file'
+    if re.search(r"(?i)\b(pwd|password)\s*=", source.odbc):
+        yield 'odbc holds a password; name it instead: secret = "…", and keep it outside this file'
+
+
+def _destination(destination: DestinationConfig) -> Iterable[str]:
+    url = destination.url
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        yield f"url is not an address: {url!r}"
+        return
+    if parts.scheme not in ("http", "https") or not host:
+        yield f"url is not an http or https address: {url!r}"
+    elif parts.scheme == "http" and not is_loopback(host):
+        yield f"url: plain http is for this machine only; use https://{host}"
+
+
+def _feed(feed: FeedConfig) -> Iterable[str]:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", feed.name):
+        yield f"name {feed.name!r} may hold letters, digits, '-' and '_' only, 40 at most"
+    if feed.every < timedelta(seconds=1):
+        yield "every must be at least 1s"
+
+
+CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
+    Config: _whole,
+    InstitutionConfig: _institution,
+    SourceConfig: _source,
+    DestinationConfig: _destination,
+    FeedConfig: _feed,
+}
+
+
+def _password_in(url: str) -> bool:
+    try:
+        return urlsplit(url).password is not None
+    except ValueError:
+        return False  # the driver will say what is wrong with it
+
+
+def is_loopback(host: str) -> bool:
+    """Whether that name can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def state_folder(option: Path | None, config: Config, config_path: Path) -> Path:
+    """Where the agent keeps its state: the option, what the file says, what systemd gives, or `state` beside the file."""
+    if option is not None:
+        return option.absolute()
+    folder = config_path.absolute().parent
+    if config.state:
+        return (folder / config.state).absolute()
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(given) if given else folder / DEFAULT_STATE
