@@ -1,0 +1,358 @@
+"""The demonstration hospital: a HIS and a LIS as two embedded databases, and the list of everything planted in them.
+
+    create_hospital(folder, visits, seed) -> his.db, lis.db, planted.json
+    advance(folder, step)                 -> what happens later: corrections, reversals, late commits, new visits
+
+Everything follows from the seed and the base day: the same arguments give byte-identical dumps, today and next year.
+"""
+
+import json
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from . import faults
+from .clinical import DEPARTMENTS
+from .drugs import DRUGS, FORMS, FREQUENCIES, ROUTES
+from .laboratory import Report, build_report, inpatient_request, outpatient_request, panels_of
+from .panels import INPATIENT_PANELS, PANELS
+from .persons import Person, person
+from .prescriptions import Prescription, build_prescriptions
+from .rhythm import DAY, EMERGENCY_HOURS, INPATIENT_HOURS, OUTPATIENT_HOURS, Calendar, days_for, moment
+from .schema import HIS_INDEXES, HIS_TABLES, LIS_INDEXES, LIS_TABLES, Row, create_indexes, create_tables, insert
+from .staff import SERVICES, WARDS, Staff, hire_staff
+from .visits import EMERGENCY, Visit, build_visit
+
+HIS, LIS, PLANTED = "his.db", "lis.db", "planted.json"
+HOSPITAL_NAME = "示范市第一人民医院"
+HOSPITAL_CODE = "999000013"  # an organisation code with a correct check digit and no organisation behind it
+BASE_DAY = date(2026, 3, 16)  # a Monday
+BEFORE = 14  # days of the calendar before the first visit
+CHUNK = 2_000  # visits held in memory at a time
+
+PERSON_FAULT, VISIT_FAULT, PRESCRIPTION_FAULT, REPORT_FAULT = 0.013, 0.034, 0.036, 0.036
+ODDITY, DUPLICATE, IN_PROGRESS, RETURN_VISIT = 0.03, 0.004, 0.004, 0.06
+INPATIENT_REPORTS = 0.2  # reports for the wards per outpatient visit
+
+
+@dataclass
+class Plan:
+    """What was made, and what was planted in it. `events` is what advance did later."""
+
+    seed: int
+    visits: int
+    base_day: date
+    planted: list[dict[str, Any]] = field(default_factory=list)
+    oddities: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    steps: int = 0
+    reports: int = 0  # report numbers given out so far
+
+    def save(self, folder: Path) -> None:
+        """Write planted.json: one entry a line, sorted by nothing but the order of planting."""
+        lists = {"planted": self.planted, "oddities": self.oddities, "events": self.events}
+        head = {"seed": self.seed, "visits": self.visits, "base_day": f"{self.base_day}", "steps": self.steps}
+        text = json.dumps(head | {"reports": self.reports}, ensure_ascii=False)[:-1]
+        for name, entries in lists.items():
+            body = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+            text += f',\n"{name}": [\n{body}\n]'
+        (folder / PLANTED).write_text(text + "}\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Plan":
+        """Read planted.json back."""
+        values = json.loads((folder / PLANTED).read_text(encoding="utf-8"))
+        return cls(**(values | {"base_day": date.fromisoformat(values["base_day"])}))
+
+
+def create_hospital(folder: Path, visits: int, seed: int = 1, base_day: date = BASE_DAY) -> Plan:
+    """Make the two databases in `folder` (which must not have them yet) and planted.json beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (HIS, LIS):
+        if (folder / name).exists():
+            raise FileExistsError(f"{folder / name} exists already")
+    plan = Plan(seed, visits, base_day)
+    rng = random.Random(f"hospital {seed}")  # noqa: S311 - invented data, and repeatable
+    days = days_for(visits, base_day)
+    with _databases(folder, new=True) as (his, lis):
+        create_tables(his, HIS_TABLES)
+        create_tables(lis, LIS_TABLES)
+        staff = hire_staff(rng)
+        first = days[0][0] if days else base_day
+        calendar = Calendar(first - timedelta(days=BEFORE))  # inpatients came in before the first day
+        _write_dictionaries(his, lis, staff, calendar.stamp(0))
+        writer = _Writer(his, lis, plan, calendar, staff, rng)
+        for number, (_, count) in enumerate(days):
+            writer.write_day((BEFORE + number) * DAY, count)
+        writer.flush()
+        create_indexes(his, HIS_INDEXES)
+        create_indexes(lis, LIS_INDEXES)
+    plan.save(folder)
+    return plan
+
+
+@contextmanager
+def _databases(folder: Path, *, new: bool) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection]]:
+    """Both databases, each in one transaction. Something half made is made again, so a new one needs no journal."""
+    with closing(sqlite3.connect(folder / HIS)) as his, closing(sqlite3.connect(folder / LIS)) as lis:
+        for connection in (his, lis):
+            connection.isolation_level = None
+            if new:
+                connection.execute("PRAGMA journal_mode = OFF")
+                connection.execute("PRAGMA synchronous = OFF")
+                connection.execute("PRAGMA cache_size = -65536")
+            connection.execute("BEGIN")
+        yield his, lis
+        his.execute("COMMIT")
+        lis.execute("COMMIT")
+
+
+def _write_dictionaries(his: sqlite3.Connection, lis: sqlite3.Connection, staff: Staff, now: str) -> None:
+    names = {d.code: d.name for d in DEPARTMENTS.values()} | SERVICES | {w: name for w, (name, _) in WARDS.items()}
+    insert(his, "dm_ks", ({"ksdm": c, "ksmc": n, "kslx": "门诊", "tybz": "0", "xgsj": now} for c, n in names.items()))
+    insert(
+        his,
+        "dm_zg",
+        (
+            {"zgdm": c, "xm": n, "ksdm": staff.departments[c], "zclb": c[0], "tybz": "0", "xgsj": now}
+            for c, n in staff.names.items()
+        ),
+    )
+    tables = {
+        "xb": {"男": "男性", "女": "女性", "未知": "未知", "1": "男（旧系统）", "2": "女（旧系统）", "M": "男（体检）", "F": "女（体检）"},
+        "yf": ROUTES,
+        "pc": {code: name for code, (name, _) in FREQUENCIES.items()},
+        "jx": FORMS,
+        "yzlx": {"YP": "药品", "JC": "检查", "JY": "检验", "CZ": "处置", "ZT": "嘱托", "SS": "手术", "CL": "材料", "SX": "输血"},
+        "zjlx": {"居民身份证": "居民身份证", "护照": "护照"},
+    }  # fmt: skip
+    insert(his, "dm_zd", ({"lb": t, "dm": c, "mc": n} for t, codes in tables.items() for c, n in codes.items()))
+    insert(
+        his,
+        "yp_zd",
+        (
+            {
+                "ypdm": d.code, "ypmc": d.name, "gg": d.specification, "jx": d.form, "dw": d.unit, "dj": d.price,
+                "tybz": "0", "xgsj": now,
+            }
+            for d in DRUGS.values()
+        ),
+    )  # fmt: skip
+    for database in (his, lis):
+        insert(database, "xt_jg", [{"jgdm": HOSPITAL_CODE, "jgmc": HOSPITAL_NAME}])
+    laboratory = staff.technicians + staff.laboratory_doctors
+    insert(lis, "lis_ry", ({"rydm": c, "xm": staff.names[c], "zw": "检验", "xgsj": now} for c in laboratory))
+    doctors = [code for codes in staff.doctors.values() for code in codes]
+    insert(lis, "lis_ry", ({"rydm": c, "xm": staff.names[c], "zw": "临床", "xgsj": now} for c in doctors))
+    items = {i.code: i for panel in PANELS.values() for i in panel.items}
+    insert(
+        lis,
+        "lis_xm",
+        ({"xmdm": i.code, "xmmc": i.name, "ywsx": i.code, "dw": i.unit, "xgsj": now} for i in items.values()),
+    )
+
+
+class _Writer:
+    """Builds visits day by day, plants what is to be planted, and writes the rows in chunks."""
+
+    def __init__(
+        self,
+        his: sqlite3.Connection,
+        lis: sqlite3.Connection,
+        plan: Plan,
+        calendar: Calendar,
+        staff: Staff,
+        rng: random.Random,
+    ) -> None:
+        self.his, self.lis, self.plan, self.calendar, self.staff, self.rng = his, lis, plan, calendar, staff, rng
+        self.departments = list(DEPARTMENTS.values())
+        self.weights = [d.weight for d in self.departments]
+        self.known: dict[str, list[Person]] = {}  # who came earlier, per department: some come again
+        self.chunk = 0
+        self._rows: dict[str, list[Row]] = {name: [] for name in (*HIS_TABLES, *LIS_TABLES)}
+
+    def write_day(self, start: int, count: int) -> None:
+        """All visits of one day, in the order people arrive, and the wards' laboratory reports of that day."""
+        rng = self.rng
+        arrivals = []
+        for _ in range(count):
+            department = rng.choices(self.departments, self.weights)[0]
+            hours = EMERGENCY_HOURS if department.code == EMERGENCY else OUTPATIENT_HOURS
+            arrivals.append((moment(rng, hours), department.code))
+        arrivals.sort()
+        day = self.calendar.day(start)
+        for number, (second, department_code) in enumerate(arrivals, start=1):
+            self.write_visit(f"MZ{day:%y%m%d}{number:05d}", department_code, start + second)
+            self.chunk += 1
+            if self.chunk % CHUNK == 0:
+                self.flush()
+        wards = sorted(moment(rng, INPATIENT_HOURS) for _ in range(int(count * INPATIENT_REPORTS)))
+        for number, second in enumerate(wards, start=1):
+            self.write_ward_report(f"{day:%y%m%d}{number:04d}", start + second)
+
+    def write_visit(self, number: str, department: str, arrived: int) -> Visit:
+        """One visit with all that follows from it, and perhaps a fault."""
+        rng = self.rng
+        who = self._person(number, department, arrived)
+        visit = build_visit(number, who, department, arrived, self.calendar, self.staff, rng)
+        prescriptions = build_prescriptions(visit, self.calendar, self.staff, rng)
+        self._plant_in_visit(visit)
+        for prescription in prescriptions:
+            self._add_prescription(prescription)
+        self._add_visit(visit)
+        request = outpatient_request(visit)
+        for panel in panels_of(visit, rng):
+            self.plan.reports += 1
+            self._add_report(build_report(self.plan.reports, request, panel, self.calendar, self.staff, rng), who)
+        return visit
+
+    def write_ward_report(self, number: str, asked: int) -> None:
+        """One report for a ward."""
+        rng = self.rng
+        ages = (0, 0) if rng.random() < 0.04 else (18, 92)
+        who = person(rng, f"ZYBR{number}", self.calendar.day(asked), ages, "", emergency=False)
+        self._plant_in_person(who)
+        request = inpatient_request(who, f"ZY{number[2:]}", asked, self.staff, rng)
+        self.plan.reports += 1
+        panel = rng.choice(INPATIENT_PANELS)
+        self._add_report(build_report(self.plan.reports, request, panel, self.calendar, self.staff, rng), who)
+
+    # -- who comes -----------------------------------------------------------------------------------------------------
+
+    def _person(self, number: str, department: str, arrived: int) -> Person:
+        rng = self.rng
+        known = self.known.setdefault(department, [])
+        if known and rng.random() < RETURN_VISIT:
+            return rng.choice(known)
+        place = DEPARTMENTS[department]
+        today = self.calendar.day(arrived)
+        who = person(rng, "BR" + number[2:], today, place.ages, place.sex, emergency=department == EMERGENCY)
+        self._plant_in_person(who)
+        if not who.newborn:
+            known.append(who)
+        self._rows["mz_brxx"].append(
+            {
+                "brid": who.id,
+                "xm": who.name,
+                "xb": who.sex_text,
+                "csrq": "" if who.birth is None else f"{who.birth:%Y-%m-%d}",
+                "zjlx": who.id_type,
+                "zjhm": who.id_number,
+                "lxdh": who.telephone,
+                "gj": who.nation,
+                "mz": "01",
+                "xsebz": "1" if who.newborn else "0",
+                "sfbmbz": "1" if who.unknown else "0",
+                "mqbrid": "",
+                "xgsj": self.calendar.stamp(arrived),
+            }
+        )
+        return who
+
+    def _plant_in_person(self, who: Person) -> None:
+        rng = self.rng
+        luck = rng.random()
+        written = {"1": ("男", "1", "M"), "2": ("女", "2", "F"), "0": ("未知", "未知", "未知")}[who.sex]
+        who.sex_text = written[0 if luck < 0.88 else 1 if luck < 0.96 else 2]
+        if who.id_type == "居民身份证" and rng.random() < PERSON_FAULT:
+            fault = faults.pick(rng, faults.PERSON_FAULTS)
+            fault.apply(who, rng)
+            who.fault = fault.name
+
+    # -- planting ------------------------------------------------------------------------------------------------------
+
+    def _plant(self, kind: str, key: str, fault: faults.Fault) -> None:
+        self.plan.planted.append(faults.planted(kind, key, fault))
+
+    def _plant_persons_fault(self, kind: str, key: str, who: Person) -> None:
+        if who.fault:
+            self._plant(kind, key, faults.FAULTS[who.fault])
+
+    def _oddity(self, kind: str, key: str, name: str) -> None:
+        self.plan.oddities.append({"kind": kind, "key": key, "oddity": name})
+
+    def _plant_in_visit(self, visit: Visit) -> None:
+        rng = self.rng
+        luck = rng.random()
+        who = visit.person
+        self._plant_persons_fault(faults.VISIT, visit.number, who)
+        if luck < VISIT_FAULT:
+            fault = faults.pick(rng, faults.VISIT_FAULTS)
+            if fault.name != "seen_before_birth" or who.birth is not None:
+                fault.apply(visit, self.calendar, rng)
+                self._plant(faults.VISIT, visit.number, fault)
+        elif luck < VISIT_FAULT + ODDITY:
+            self._oddity(faults.VISIT, visit.number, faults.odd_visit(visit, rng))
+        elif luck < VISIT_FAULT + ODDITY + IN_PROGRESS:
+            visit.record.update(jzzt="1", qmys="", qmsj="", jssj="")
+        if who.newborn or who.unknown or who.foreigner:
+            name = "newborn" if who.newborn else "unknown_person" if who.unknown else "foreigner"
+            self._oddity(faults.VISIT, visit.number, name)
+
+    def _add_visit(self, visit: Visit) -> None:
+        rows = self._rows
+        rows["mz_ghxx"].append(visit.registration)
+        if self.rng.random() < DUPLICATE and visit.record["jzzt"] == "2":
+            self._add_duplicate(visit)
+        rows["mz_jzjl"].append(visit.record)
+        rows["mz_zd"] += visit.diagnoses
+        rows["mz_jcjg"] += visit.examinations
+        rows["mz_yz"] += visit.orders
+
+    def _add_duplicate(self, visit: Visit) -> None:
+        """A double click: the same visit written twice, some seconds earlier, with rows of its own."""
+        twin = visit.record["jzxh"] + "D"
+        earlier = self.calendar.stamp(visit.closed_at - 4)
+        rows = self._rows
+        rows["mz_jzjl"].append({**visit.record, "jzxh": twin, "xgsj": earlier})
+        for table, key, originals in (
+            ("mz_zd", "zdxh", visit.diagnoses),
+            ("mz_jcjg", "jcxh", visit.examinations),
+            ("mz_yz", "yzxh", visit.orders),
+        ):
+            rows[table] += [{**row, key: row[key] + "D", "jzxh": twin, "xgsj": earlier} for row in originals]
+        self.plan.planted.append(
+            {"kind": faults.VISIT, "key": visit.number, "fault": "duplicated_visit", "fields": [], "hold": False}
+        )
+
+    def _add_prescription(self, prescription: Prescription) -> None:
+        rng = self.rng
+        self._plant_persons_fault(faults.PRESCRIPTION, prescription.number, prescription.visit.person)
+        if rng.random() < PRESCRIPTION_FAULT:
+            fault = faults.pick(rng, faults.PRESCRIPTION_FAULTS)
+            fault.apply(prescription, self.calendar, rng)
+            self._plant(faults.PRESCRIPTION, prescription.number, fault)
+        self._rows["mz_cf"].append(prescription.record)
+        self._rows["mz_cfmx"] += prescription.lines
+
+    def _add_report(self, report: Report, who: Person) -> None:
+        rng = self.rng
+        luck = rng.random()
+        self._plant_persons_fault(faults.REPORT, report.number, who)
+        if luck < REPORT_FAULT:
+            fault = faults.pick(rng, faults.REPORT_FAULTS)
+            fault.apply(report, self.calendar, rng)
+            self._plant(faults.REPORT, report.number, fault)
+        elif luck < REPORT_FAULT + ODDITY:
+            self._oddity(faults.REPORT, report.number, faults.odd_report(report, rng))
+        elif luck < REPORT_FAULT + ODDITY + IN_PROGRESS:
+            report.record.update(bgzt="2", shys="", shsj="")
+        self._rows["lis_bg"].append(report.record)
+        self._rows["lis_bgzd"] += report.diagnoses
+        self._rows["lis_bgmx"] += report.items
+
+    def flush(self) -> None:
+        """Write what has been built so far."""
+        for name, rows in self._rows.items():
+            insert(self.his if name in HIS_TABLES else self.lis, name, rows)
+            rows.clear()
+
+
+def next_day(plan: Plan, step: int) -> date:
+    """The day on which the events of a step happen: after everything the base run wrote, which may reach into the next day."""
+    return plan.base_day + timedelta(days=1 + step)

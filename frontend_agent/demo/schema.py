@@ -1,0 +1,114 @@
+"""The demonstration hospital's two databases, shaped and named like a real Chinese HIS and LIS.
+
+Names are pinyin initials, as such systems have them: mz 门诊, gh 挂号, jz 就诊, jl 记录, zd 诊断, cf 处方, mx 明细,
+bg 报告, ks 科室, zg 职工, xgsj 修改时间. Every table carries xgsj, and every xgsj and every key has an index: a feed
+asks for "what changed since" and for "these keys", and neither may scan a table.
+
+Column shapes differ on purpose, as they do in the field: HIS times are text 'yyyy-MM-dd HH:mm:ss', its audit dates
+'yyyyMMdd'; the LIS keeps its specimen times as 14 digits and birth dates as 8.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Row = Mapping[str, Any]
+
+HIS_TABLES: dict[str, str] = {
+    "xt_jg": "jgdm TEXT PRIMARY KEY, jgmc TEXT",
+    "dm_ks": "ksdm TEXT PRIMARY KEY, ksmc TEXT, kslx TEXT, tybz TEXT, xgsj TEXT",
+    "dm_zg": "zgdm TEXT PRIMARY KEY, xm TEXT, ksdm TEXT, zclb TEXT, tybz TEXT, xgsj TEXT",
+    # One table of all local codes, as many HIS keep it: lb = which table, dm = code, mc = name.
+    "dm_zd": "lb TEXT, dm TEXT, mc TEXT, PRIMARY KEY (lb, dm)",
+    "yp_zd": "ypdm TEXT PRIMARY KEY, ypmc TEXT, gg TEXT, jx TEXT, dw TEXT, dj NUMERIC, tybz TEXT, xgsj TEXT",
+    "mz_brxx": (
+        "brid TEXT PRIMARY KEY, xm TEXT, xb TEXT, csrq TEXT, zjlx TEXT, zjhm TEXT, lxdh TEXT, gj TEXT, mz TEXT,"
+        " xsebz TEXT, sfbmbz TEXT, mqbrid TEXT, xgsj TEXT"
+    ),
+    "mz_ghxx": (
+        "ghxh TEXT PRIMARY KEY, mzh TEXT, brid TEXT, ghsj TEXT, ghlb TEXT, ksdm TEXT, ysdm TEXT, nl TEXT, zfbz TEXT,"
+        " xgsj TEXT"
+    ),
+    "mz_jzjl": (
+        "jzxh TEXT PRIMARY KEY, ghxh TEXT, mzh TEXT, brid TEXT, sqdh TEXT, ksdm TEXT, ysdm TEXT, jzsj TEXT, jssj TEXT,"
+        " czbz TEXT, gmbz TEXT, gms TEXT, zs TEXT, xbs TEXT, jws TEXT, tgjc TEXT, zybz TEXT, zysz TEXT, bzyj TEXT,"
+        " zzzf TEXT, qmys TEXT, qmsj TEXT, jzzt TEXT, zfbz TEXT, xgsj TEXT"
+    ),
+    "mz_zd": "zdxh TEXT PRIMARY KEY, jzxh TEXT, zdlx TEXT, zdsx INTEGER, zddm TEXT, zdmc TEXT, xgsj TEXT",
+    "mz_jcjg": "jcxh TEXT PRIMARY KEY, jzxh TEXT, jcsx INTEGER, jcxm TEXT, jcjg TEXT, xgsj TEXT",
+    "mz_yz": (
+        "yzxh TEXT PRIMARY KEY, jzxh TEXT, yzsx INTEGER, yzlx TEXT, yznr TEXT, jhkssj TEXT, jhjssj TEXT, kdsj TEXT,"
+        " kdys TEXT, kdks TEXT, shrq TEXT, shr TEXT, zxsj TEXT, zxr TEXT, zxks TEXT, qxsj TEXT, qxr TEXT, bz TEXT,"
+        " zxzt TEXT, xgsj TEXT"
+    ),
+    "mz_cf": (
+        "cfh TEXT PRIMARY KEY, jzxh TEXT, mzh TEXT, brid TEXT, kfsj TEXT, kfks TEXT, kfys TEXT, zddm TEXT, zdmc TEXT,"
+        " shys TEXT, shsj TEXT, tpys TEXT, tpsj TEXT, hdys TEXT, hdsj TEXT, fyys TEXT, fysj TEXT, yxts INTEGER,"
+        " cfbz TEXT, cfzt TEXT, zfbz TEXT, xgsj TEXT"
+    ),
+    "mz_cfmx": (
+        "mxxh TEXT PRIMARY KEY, cfh TEXT, zh INTEGER, ypdm TEXT, ypmc TEXT, gg TEXT, jx TEXT, yf TEXT, pc TEXT, pcmc TEXT,"
+        " yl TEXT, yldw TEXT, sl INTEGER, dw TEXT, dj NUMERIC, je NUMERIC, yfsm TEXT, tfmxxh TEXT, xgsj TEXT"
+    ),
+}
+
+LIS_TABLES: dict[str, str] = {
+    "xt_jg": "jgdm TEXT PRIMARY KEY, jgmc TEXT",
+    "lis_ry": "rydm TEXT PRIMARY KEY, xm TEXT, zw TEXT, xgsj TEXT",
+    "lis_xm": "xmdm TEXT PRIMARY KEY, xmmc TEXT, ywsx TEXT, dw TEXT, xgsj TEXT",
+    "lis_bg": (
+        "bgh TEXT PRIMARY KEY, sqdh TEXT, tmh TEXT, brly TEXT, brid TEXT, mzh TEXT, zyh TEXT, xm TEXT, xb TEXT,"
+        " csrq TEXT, nl TEXT, zjlx TEXT, zjhm TEXT, lxdh TEXT, gj TEXT, xsebz TEXT, sfbmbz TEXT, sjks TEXT, sjksmc TEXT,"
+        " sjys TEXT, jzsj TEXT, ch TEXT, fjh TEXT, bqdm TEXT, bqmc TEXT, jyff TEXT, jylb TEXT, bblx TEXT, bbzt TEXT,"
+        " cysj TEXT, jssj TEXT, jysj TEXT, bgsj TEXT, jyry TEXT, jyys TEXT, shys TEXT, shsj TEXT, bgjg TEXT, bgks TEXT,"
+        " bgbz TEXT, bgzt TEXT, zfbz TEXT, xgsj TEXT"
+    ),
+    "lis_bgzd": "zdxh TEXT PRIMARY KEY, bgh TEXT, zdsx INTEGER, zddm TEXT, zdmc TEXT, zdrq TEXT, xgsj TEXT",
+    "lis_bgmx": (
+        "mxxh TEXT PRIMARY KEY, bgh TEXT, xh INTEGER, xmdm TEXT, xmmc TEXT, jg TEXT, dw TEXT, ckfw TEXT, ycbz TEXT,"
+        " xgsj TEXT"
+    ),
+}
+
+# (change column, key) together: a page is read in that order straight from the index.
+HIS_INDEXES: dict[str, tuple[str, ...]] = {
+    "mz_brxx": ("xgsj, brid", "zjhm"),
+    "mz_ghxx": ("xgsj, ghxh", "mzh", "brid"),
+    "mz_jzjl": ("xgsj, mzh", "mzh, xgsj, jzxh", "ghxh", "brid"),
+    "mz_zd": ("xgsj, jzxh", "jzxh, zdlx"),
+    "mz_jcjg": ("xgsj, jzxh", "jzxh"),
+    "mz_yz": ("xgsj, jzxh", "jzxh"),
+    "mz_cf": ("xgsj, cfh", "jzxh", "mzh"),
+    "mz_cfmx": ("xgsj, cfh", "cfh", "tfmxxh"),
+}
+LIS_INDEXES: dict[str, tuple[str, ...]] = {
+    "lis_bg": ("xgsj, bgh", "sqdh", "mzh", "zyh"),
+    "lis_bgzd": ("xgsj, bgh", "bgh"),
+    "lis_bgmx": ("xgsj, bgh", "bgh"),
+}
+
+
+def create_tables(connection: sqlite3.Connection, tables: Mapping[str, str]) -> None:
+    """Make the empty tables of one database. WITHOUT ROWID: they are found by their own key, as in the real systems."""
+    for name, columns in tables.items():
+        connection.execute(f"CREATE TABLE {name} ({columns}) WITHOUT ROWID")
+
+
+def create_indexes(connection: sqlite3.Connection, indexes: Mapping[str, tuple[str, ...]]) -> None:
+    """Make the indexes after the rows: several times faster than keeping them up while the rows come in."""
+    for table, columns in indexes.items():
+        for number, names in enumerate(columns, start=1):
+            connection.execute(f"CREATE INDEX ix_{table}_{number} ON {table} ({names})")
+
+
+def insert(connection: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
+    """Insert rows given as dictionaries that all have the same keys."""
+    pending = iter(rows)
+    first = next(pending, None)
+    if first is None:
+        return
+    names = ", ".join(first)
+    marks = ", ".join("?" * len(first))
+    statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - names are our own
+    connection.execute(statement, tuple(first.values()))
+    connection.executemany(statement, (tuple(row.values()) for row in pending))
