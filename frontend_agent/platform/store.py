@@ -80,6 +80,11 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def iso_exact(moment: datetime) -> str:
+    """With milliseconds, so that no two replies are the same."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class Store(Catalogue):
     """One platform's state. `take`, `hello` and `keep_dictionary` may be called from any thread, one at a time inside."""
 
@@ -248,7 +253,8 @@ class Store(Catalogue):
         with self._writing:
             agent = self._speaking(index.institution, index.instance, index.lease)
             judged = self._judge(parcel)
-            now = iso(self._clock())
+            moment = self._clock()
+            now = iso(moment)
             number = self._next_number()
             with self._transaction():
                 outcomes = self._outcomes(index.institution, judged)
@@ -259,7 +265,16 @@ class Store(Catalogue):
                 countersigned = self._note_agent(agent, index.log_head, now)
         leaves = [_leaf(index.institution, one, outcome) for one, outcome in zip(judged, outcomes, strict=True)]
         duplicates = [i for i, outcome in enumerate(outcomes) if outcome == Outcome.DUPLICATE]
-        reply = seal(self.key, leaves, duplicates, index.institution, index.instance, now, countersigned, self._packs)
+        reply = seal(
+            self.key,
+            leaves,
+            duplicates,
+            index.institution,
+            index.instance,
+            iso_exact(moment),
+            countersigned,
+            self._packs,
+        )
         return Taken(
             reply=reply,
             stored=len(fresh),
@@ -542,7 +557,7 @@ class Store(Catalogue):
                 for document_id, set_id, version, kind, digest, size in rows
             }
         leaves = [found.get(one) or Leaf(institution, one, ABSENT) for one in document_ids]
-        return seal(self.key, leaves, [], institution, "", iso(self._clock()), None, self._packs)
+        return seal(self.key, leaves, [], institution, "", iso_exact(self._clock()), None, self._packs)
 
 
 def _leaf(institution: str, judged: Judged, outcome: Outcome) -> Leaf:

@@ -15,8 +15,9 @@ from hashlib import sha256
 from typing import Annotated, TypeVar
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from frontend_agent.model import Document, Outcome, Receipt
 from frontend_agent.wire.parcel import LogHead
@@ -79,6 +80,11 @@ class _Proof(msgspec.Struct, frozen=True):
     path: list[str]
 
 
+class _Countersignature(msgspec.Struct, frozen=True):
+    statement: msgspec.Raw
+    signature: str
+
+
 class Reply(msgspec.Struct, frozen=True):
     """A reply whose signature and root were verified."""
 
@@ -86,6 +92,7 @@ class Reply(msgspec.Struct, frozen=True):
     statement: Statement
     leaves: list[Leaf]
     duplicates: frozenset[int]
+    countersignature: bytes  # statement and signature alone: proves the log head without anybody's receipts
 
 
 # --- keys ------------------------------------------------------------------------------------------------------------
@@ -93,6 +100,15 @@ class Reply(msgspec.Struct, frozen=True):
 
 def public_bytes(key: Ed25519PrivateKey) -> bytes:
     return key.public_key().public_bytes_raw()
+
+
+def public_key_of(text: bytes) -> bytes:
+    """The raw key in a PEM text; empty when it is none of ours."""
+    try:
+        key = load_pem_public_key(text)
+    except (ValueError, UnsupportedAlgorithm):
+        return b""
+    return key.public_bytes_raw() if isinstance(key, Ed25519PublicKey) else b""
 
 
 def key_id(public_key: bytes) -> str:
@@ -217,12 +233,25 @@ def read_reply(body: bytes, public_key: bytes) -> Reply:
     if merkle_root([leaf_hash(bytes(raw)) for raw in wire.receipts]).hex() != statement.root:
         raise ReplyNotProven("the receipts are not those that were signed")
     leaves = [_decode(bytes(raw), Leaf) for raw in wire.receipts]
-    return Reply(reply_id(bytes(wire.statement)), statement, leaves, frozenset(wire.duplicates))
+    return Reply(
+        id=reply_id(bytes(wire.statement)),
+        statement=statement,
+        leaves=leaves,
+        duplicates=frozenset(wire.duplicates),
+        countersignature=msgspec.json.encode(_Countersignature(wire.statement, wire.signature)),
+    )
 
 
 def reply_id(statement: bytes) -> str:
     """A reply is named by what was signed, so its name needs no counter and cannot be reused."""
     return sha256(statement).hexdigest()[:32]
+
+
+def read_countersignature(evidence: bytes, public_key: bytes) -> Statement:
+    """Verify what proves a log head offline. The head itself, institution and time are in the statement."""
+    wire = _decode(evidence, _Countersignature)
+    verify(public_key, bytes(wire.statement), wire.signature)
+    return _statement(wire.statement)
 
 
 def prove(body: bytes, position: int) -> bytes:

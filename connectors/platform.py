@@ -1,0 +1,417 @@
+"""The regional platform over HTTP, as a destination (architecture §8).
+
+What its answers mean is decided here, once:
+
+    200, signed and proven         a receipt per document
+    200, but nothing we can prove  unanswered: it may be stored, the same bytes go again (law 6 makes that harmless)
+    424                            it lacks a dictionary: sent, and the parcel repeated
+    409 hello-first                it does not know this instance (yet, or any more): hello, and the parcel repeated
+    408 429 503                    retry: it says that it could not
+    502 504, cut, read time-out    unanswered
+    no connection                  DestinationUnreachable: nothing arrived
+    401 403 404 409 3xx, TLS …     NotAllowed: a person must look, no document is to blame
+    400 413 500, anything else     RefusedWhole: halve it
+"""
+
+import base64
+import ipaddress
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+import requests
+import urllib3
+
+from frontend_agent.errors import (
+    ConfigurationError,
+    DestinationError,
+    DestinationUnreachable,
+    NotAllowed,
+    RefusedWhole,
+)
+from frontend_agent.model import Document, Outcome, Receipt, SeriesHead
+from frontend_agent.wire.greeting import Hello, read_welcome
+from frontend_agent.wire.parcel import CONTENT_TYPE, LogHead, pack
+from frontend_agent.wire.receipts import (
+    ALGORITHM,
+    Reply,
+    ReplyMalformed,
+    ReplyNotProven,
+    key_id,
+    public_key_of,
+    read_reply,
+    receipts_from,
+)
+
+LARGEST_ANSWER = 8 << 20
+ASKED_AT_ONCE = 100
+JSON = "application/json"
+
+
+class Memory(Protocol):
+    """What must outlive a restart: this state's instance and machine, leases, the pinned key. The spool's meta."""
+
+    def get(self, name: str) -> str | None: ...
+
+    def put(self, name: str, value: str) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformOptions:
+    """Where the platform is, and for whom we ask when no document says it."""
+
+    name: str
+    url: str
+    institution: str = ""
+    timeout: timedelta = timedelta(seconds=30)
+
+
+class SignedAnswer(msgspec.Struct, frozen=True):
+    """A reply as it came, for keeping: receipts, and the countersigned log head, are proven from it."""
+
+    id: str
+    body: bytes
+    log_seq: int = 0
+    log_hash: str = ""
+    evidence: bytes = b""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What the platform says beside a 2xx."""
+
+    error: str = ""
+    detail: str = ""
+    unknown_dictionaries: list[str] = []
+
+
+class _Heads(msgspec.Struct, frozen=True):
+    heads: list[SeriesHead]
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    status: int
+    body: bytes
+
+    @property
+    def problem(self) -> Problem:
+        try:
+            return msgspec.json.decode(self.body, type=Problem)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Problem()
+
+
+class Unanswered(Exception):
+    """The request may have arrived, and no answer came that can be read."""
+
+
+class PlatformDestination:
+    """One platform, one connection, one exchange at a time."""
+
+    def __init__(
+        self,
+        options: PlatformOptions,
+        memory: Memory,
+        log_head: Callable[[], tuple[int, str] | None] = lambda: None,
+        dictionary: Callable[[str], bytes | None] = lambda _: None,
+        packs: Mapping[str, str] | None = None,
+    ) -> None:
+        """`log_head`: the agent's newest log entry (number, hash), to be countersigned. `dictionary`: by its SHA-256."""
+        self.name = options.name
+        self._options = options
+        self._url = _checked(options.url)
+        self._memory = memory
+        self._log_head = log_head
+        self._dictionary = dictionary
+        self._packs = dict(packs or {})
+        self._session = requests.Session()
+        self._session.trust_env = False  # neither a proxy nor a CA bundle may be slipped in through the environment
+        self._session.headers["Accept-Encoding"] = "identity"  # so that an answer cannot be a bomb
+        self._greeted: set[str] = set()
+        self._answers: list[SignedAnswer] = []
+        self._turn = threading.RLock()
+
+    # --- delivering --------------------------------------------------------------------------------------------------
+
+    def send(self, documents: Sequence[Document]) -> Sequence[Receipt]:
+        """One parcel per institution. Receipts come in the order of the documents."""
+        with self._turn:
+            receipts: list[Receipt] = []
+            for institution, group in groupby(documents, key=lambda document: document.institution):
+                together = list(group)
+                try:
+                    receipts += self._deliver(institution, together)
+                except DestinationError as error:
+                    if not receipts:
+                        raise
+                    # Others were answered already, and that must not be lost. These will be tried first next time.
+                    receipts += _all(together, Outcome.UNREACHABLE, str(error))
+            return receipts
+
+    def take_replies(self) -> list[SignedAnswer]:
+        """The signed replies since the last call, to be kept in the commit that settles their receipts."""
+        with self._turn:
+            answers, self._answers = self._answers, []
+            return answers
+
+    def _deliver(self, institution: str, documents: list[Document]) -> list[Receipt]:
+        try:
+            answer = self._parcel(institution, documents)
+            if answer.status == 409 and answer.problem.error == "hello-first":
+                self._greeted.discard(institution)
+                answer = self._parcel(institution, documents)
+            if answer.status == 424:
+                self._send_dictionaries(answer.problem.unknown_dictionaries)
+                answer = self._parcel(institution, documents)
+            return self._receipts(institution, documents, answer)
+        except Unanswered as error:
+            return _all(documents, Outcome.UNANSWERED, str(error))
+
+    def _parcel(self, institution: str, documents: list[Document]) -> _Answer:
+        if institution not in self._greeted:
+            self.hello(institution)
+        head = self._log_head()
+        body = pack(
+            documents,
+            institution,
+            self._instance,
+            self._memory.get(self._lease_name(institution)) or "",
+            LogHead(*head) if head else None,
+            self._packs,
+        )
+        return self._ask("POST", "/v1/parcels", body, CONTENT_TYPE)
+
+    def _receipts(self, institution: str, documents: list[Document], answer: _Answer) -> list[Receipt]:
+        if answer.status in (408, 429, 503):
+            return _all(documents, Outcome.RETRY, _said(answer))
+        if answer.status in (502, 504):
+            return _all(documents, Outcome.UNANSWERED, _said(answer))
+        if answer.status != 200:
+            raise _refusal(answer)
+        try:
+            reply = self._proven(answer.body)
+        except (ReplyMalformed, ReplyNotProven) as error:
+            # Should the platform's key have changed, the next hello will say so by name.
+            self._greeted.discard(institution)
+            return _all(documents, Outcome.UNANSWERED, str(error))
+        return receipts_from(reply, documents)
+
+    def _proven(self, body: bytes) -> Reply:
+        key = self._pinned()
+        if key is None:
+            raise ReplyNotProven("no key is pinned")
+        reply = read_reply(body, key)
+        head = reply.statement.log_head
+        if head and reply.statement.instance == self._instance:
+            self._answers.append(SignedAnswer(reply.id, body, head.seq, head.hash, reply.countersignature))
+        else:
+            self._answers.append(SignedAnswer(reply.id, body))
+        return reply
+
+    def _send_dictionaries(self, ids: Iterable[str]) -> None:
+        for name in ids:
+            content = self._dictionary(name)
+            if content is None:
+                raise RefusedWhole(f"{self.name} lacks a dictionary that is not known here either: {name[:16]}…")
+            answer = self._ask("PUT", f"/v1/dictionaries/{name}", content, "application/octet-stream")
+            if answer.status != 204:
+                raise _refusal(answer)
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    def hello(self, institution: str = "") -> None:
+        """Say who we are; remember the next lease, and the first time the platform's key. NotAllowed if we are a copy."""
+        institution = institution or self._options.institution
+        with self._turn:
+            hello = Hello(
+                institution=institution,
+                instance=self._instance,
+                lease=self._memory.get(self._lease_name(institution)) or "",
+                machine=self._memory.get("machine") or "",
+            )
+            answer = self._question("POST", "/v1/hello", msgspec.json.encode(hello), JSON)
+            pinned = self._pinned()
+            try:
+                welcome = read_welcome(answer.body, hello, pinned)
+            except ReplyNotProven as error:
+                raise NotAllowed(f"{self.name}: {error}") from error
+            except ReplyMalformed as error:
+                raise NotAllowed(f"{self.name}: {self._url} does not answer like our platform: {error}") from error
+            if welcome.algorithm != ALGORITHM:
+                raise NotAllowed(f"{self.name}: signs with {welcome.algorithm!r}, which this version cannot verify")
+            if pinned is None:
+                self._memory.put(f"key:{self.name}", welcome.public_key)
+            self._memory.put(self._lease_name(institution), welcome.lease)
+            self._greeted.add(institution)
+
+    def heads(self, set_ids: Sequence[str], institution: str = "") -> dict[str, SeriesHead]:
+        """The newest version of each set that the platform has; what it does not have is not in the answer."""
+        institution = institution or self._options.institution
+        found: dict[str, SeriesHead] = {}
+        with self._turn:
+            for some in _chunks(set_ids):
+                question = msgspec.json.encode({"institution": institution, "set_ids": some})
+                answer = self._question("POST", "/v1/heads", question, JSON)
+                try:
+                    heads = msgspec.json.decode(answer.body, type=_Heads).heads
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    raise DestinationUnreachable(f"{self.name}: the answer to heads cannot be read") from error
+                found.update((head.set_id, head) for head in heads)
+        return found
+
+    def receipts(self, document_ids: Sequence[str], institution: str = "") -> list[Receipt]:
+        """Proofs for documents asked for by id. What the platform does not have is not in the answer."""
+        institution = institution or self._options.institution
+        found: list[Receipt] = []
+        with self._turn:
+            for some in _chunks(document_ids):
+                query = urlencode([("institution", institution), *(("document_id", one) for one in some)])
+                answer = self._question("GET", f"/v1/receipts?{query}")
+                try:
+                    reply = self._proven(answer.body)
+                except (ReplyMalformed, ReplyNotProven) as error:
+                    raise DestinationUnreachable(f"{self.name}: its receipts cannot be proven: {error}") from error
+                found += _stored(reply, institution)
+        return found
+
+    def probe(self) -> None:
+        """Is it there, is it our platform, and does it have the key that we pinned? Changes nothing on either side."""
+        with self._turn:
+            self._question("GET", "/healthz")
+            key, pinned = self._question("GET", "/v1/key").body, self._pinned()
+            if pinned is not None and public_key_of(key) != pinned:
+                raise NotAllowed(f"{self.name}: the platform's key is not the pinned one, {key_id(pinned)}")
+
+    # --- talking -----------------------------------------------------------------------------------------------------
+
+    @property
+    def public_key(self) -> bytes | None:
+        """The pinned key, for verifying kept replies offline."""
+        return self._pinned()
+
+    @property
+    def _instance(self) -> str:
+        return self._memory.get("instance") or ""
+
+    def _lease_name(self, institution: str) -> str:
+        return f"lease:{self.name}:{institution}"
+
+    def _pinned(self) -> bytes | None:
+        text = self._memory.get(f"key:{self.name}")
+        return base64.b64decode(text) if text else None
+
+    def _question(self, method: str, path: str, body: bytes = b"", media_type: str = "") -> _Answer:
+        """A question may simply be asked again, so everything that is not an answer is the same to it."""
+        try:
+            answer = self._ask(method, path, body, media_type)
+        except Unanswered as error:
+            raise DestinationUnreachable(f"{self.name}: {error}") from error
+        if answer.status == 200:
+            return answer
+        if answer.status in (408, 429, 500, 502, 503, 504):
+            raise DestinationUnreachable(f"{self.name}: {_said(answer)}")
+        raise _refusal(answer)
+
+    def _ask(self, method: str, path: str, body: bytes, media_type: str) -> _Answer:
+        """One request. Other people's exceptions are translated here and nowhere else."""
+        seconds = self._options.timeout.total_seconds()
+        try:
+            response = self._session.request(
+                method,
+                self._url + path,
+                data=body or None,
+                headers={"Content-Type": media_type} if media_type else None,
+                timeout=seconds,
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                return _Answer(response.status_code, _read(response, time.monotonic() + seconds))
+        except requests.exceptions.SSLError as error:
+            raise NotAllowed(f"{self.name}: TLS failed: {_reason(error)}") from error
+        except requests.ConnectionError as error:
+            if _never_connected(error):
+                raise DestinationUnreachable(f"{self.name}: no connection to {self._url}") from error
+            raise Unanswered("the connection was cut") from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unanswered(f"no whole answer: {type(error).__name__}") from error
+
+
+def _checked(url: str) -> str:
+    """Plain HTTP only to this machine itself: documents never cross a network unprotected."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigurationError(f"not an http or https address: {url!r}")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ConfigurationError(f"plain http is for this machine only; use https://{host}")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    """The body as it came: not more than it may be, not slower than it may be."""
+    body = bytearray()
+    while chunk := response.raw.read1(1 << 16, decode_content=False):
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise Unanswered("the answer is too long")
+        if time.monotonic() > deadline:
+            raise Unanswered("the answer takes too long")
+    return bytes(body)
+
+
+def _never_connected(error: requests.ConnectionError) -> bool:
+    cause: Any = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    return isinstance(error, requests.ConnectTimeout) or isinstance(
+        reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+    )
+
+
+def _reason(error: Exception) -> str:
+    cause: Any = error.args[0] if error.args else error
+    return str(getattr(cause, "reason", cause))
+
+
+def _refusal(answer: _Answer) -> DestinationError:
+    if answer.status in (401, 403, 404, 405, 407, 409, 415, 421, 426) or 300 <= answer.status < 400:
+        return NotAllowed(_said(answer))
+    return RefusedWhole(_said(answer))
+
+
+def _said(answer: _Answer) -> str:
+    problem = answer.problem
+    return (
+        f"the platform answered {answer.status} {problem.error}: {problem.detail}"
+        if problem.error
+        else (f"the platform answered {answer.status}")
+    )
+
+
+def _all(documents: Sequence[Document], outcome: Outcome, reason: str) -> list[Receipt]:
+    return [Receipt(document.document_id, outcome, reasons=(reason,)) for document in documents]
+
+
+def _stored(reply: Reply, institution: str) -> list[Receipt]:
+    return [
+        Receipt(leaf.document_id, Outcome.STORED, leaf.sha256, reply=reply.id, position=position)
+        for position, leaf in enumerate(reply.leaves)
+        if leaf.outcome == Outcome.STORED and leaf.institution == institution
+    ]
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(ids), ASKED_AT_ONCE):
+        yield list(ids[start : start + ASKED_AT_ONCE])

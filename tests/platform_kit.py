@@ -1,0 +1,184 @@
+"""A platform on loopback and documents to send to it, for tests."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import requests
+import uvicorn
+
+from connectors.platform import PlatformDestination, PlatformOptions
+from frontend_agent.formats import load_kind
+from frontend_agent.model import Document, Envelope, Record
+from frontend_agent.platform.server import application
+from frontend_agent.platform.store import Store
+from frontend_agent.wire.frames import compressor, dictionary_id
+
+HOSPITAL = "12345678-9"
+HOSTILE = """"><svg onload=alert(1)>'&{{7*7}}<script>alert(2)</script>"""
+
+
+def lab_record(number: int = 1, institution: str = HOSPITAL, **changes: Any) -> Record:
+    """A laboratory report with an abnormal and a normal item; `changes` replace fields (`patient__name=…`)."""
+    record: Record = {
+        "institution.id": institution,
+        "institution.name": "示范县人民医院",
+        "patient.outpatient_number": f"M{number:07d}",
+        "patient.name": "张小满",
+        "patient.sex": "2",
+        "patient.age": "41",
+        "patient.id_number": f"99000019850614{number % 1000:03d}X",
+        "patient.type": "1",
+        "author.time": "20260930101500",
+        "author.id": "D017",
+        "author.name": "李卫东",
+        "reviewer.time": "20260930103000",
+        "reviewer.id": "D021",
+        "reviewer.name": "王秀兰",
+        "technician.time": "20260930100000",
+        "technician.id": "D030",
+        "technician.name": "周敏",
+        "report_number": f"R{number:07d}",
+        "request_number": f"S{number:07d}",
+        "specimen_number": f"B{number:07d}",
+        "request.department_id": "201",
+        "request.department_name": "呼吸内科门诊",
+        "diagnoses": [{"code": "J18.900", "name": "肺炎", "date": "20260930"}],
+        "category": "临床检验",
+        "items": [
+            {
+                "code": "WBC", "name": "白细胞计数", "value": "12.6", "unit": "10^9/L", "reference_range": "3.5-9.5",
+                "abnormal_flag": "H", "tested_at": "20260930100000", "specimen": "静脉血", "collected_at": "20260930083000",
+                "received_at": "20260930085000",
+            },
+            {
+                "code": "HGB", "name": "血红蛋白", "value": "98", "unit": "g/L", "reference_range": "115-150",
+                "abnormal_flag": "L", "tested_at": "20260930100000", "specimen": "静脉血",
+            },
+            {"code": "PLT", "name": "血小板计数", "value": "210", "unit": "10^9/L", "reference_range": "125-350", "specimen": "静脉血"},
+            {"code": "CRP", "name": "C反应蛋白", "text_value": "阳性(+)", "reference_range": "阴性", "specimen": "静脉血"},
+        ],
+        "report_result": "白细胞计数升高,血红蛋白降低。",
+        "report_department": "检验科",
+        "report_institution": "示范县人民医院",
+    }  # fmt: skip
+    record.update({name.replace("__", "."): value for name, value in changes.items()})
+    return record
+
+
+def document(
+    number: int = 1, version: int = 1, institution: str = HOSPITAL, void: bool = False, kind: str = "C0007",
+    record: Record | None = None, document_id: str = "", **changes: Any,
+) -> Document:  # fmt: skip
+    """A document as the agent would spool it."""
+    set_id = f"{kind}-{sha256(f'{institution} {number}'.encode()).hexdigest()[:26].upper()}"
+    before = f"{set_id}-{version - 1}" if version > 1 else ""
+    document_id = document_id or f"{set_id}-{version}"
+    the_kind = load_kind(kind)
+    body = record if record is not None else lab_record(number, institution, **changes)
+    absences = dict.fromkeys([*(field.name for field in the_kind.fields), *the_kind.groups], "omit")
+    content = the_kind.renderer(absences)(body, Envelope(document_id, set_id, version, "20260930104500", before))
+    return wrapped(content, document_id, set_id, version, kind, institution, void, before, the_kind.dictionary)
+
+
+def wrapped(
+    content: bytes, document_id: str, set_id: str, version: int, kind: str, institution: str, void: bool = False,
+    replaces_id: str = "", dictionary: bytes = b"",
+) -> Document:  # fmt: skip
+    return Document(
+        document_id=document_id,
+        set_id=set_id,
+        version=version,
+        kind=kind,
+        institution=institution,
+        feed="lab",
+        key=set_id,
+        source_hash=sha256(content).hexdigest(),
+        sha256=sha256(content).hexdigest(),
+        size=len(content),
+        frame=compressor(dictionary).compress(content),
+        dictionary=dictionary_id(dictionary),
+        made_at="2026-09-30T02:45:00Z",
+        void=void,
+        replaces_id=replaces_id,
+    )
+
+
+class FileMemory:
+    """What an agent remembers, in a JSON file that a test can copy."""
+
+    def __init__(self, path: Path, instance: str = "instance-1", machine: str = "machine-1"):
+        self.path = path
+        if not path.exists():
+            path.write_text(json.dumps({"instance": instance, "machine": machine}))
+
+    def get(self, name: str) -> str | None:
+        value: str | None = json.loads(self.path.read_text()).get(name)
+        return value
+
+    def put(self, name: str, value: str) -> None:
+        self.path.write_text(json.dumps({**json.loads(self.path.read_text()), name: value}))
+
+
+def dictionary(name: str) -> bytes | None:
+    kinds = (load_kind(code) for code in ("C0002", "C0004", "C0007"))
+    return next((kind.dictionary for kind in kinds if dictionary_id(kind.dictionary) == name), None)
+
+
+def destination(url: str, memory: FileMemory, **more: Any) -> PlatformDestination:
+    return PlatformDestination(
+        PlatformOptions(name="region", url=url, institution=HOSPITAL), memory, dictionary=dictionary, **more
+    )
+
+
+@contextlib.contextmanager
+def running(store: Store) -> Iterator[str]:
+    """The real server over this store, in a thread. Gives its address."""
+    config = uvicorn.Config(application(store), port=0, log_config=None, access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def post_parcel(url: str, body: bytes | Iterator[bytes]) -> requests.Response:
+    headers = {"Content-Type": "application/vnd.frontend-agent.parcel"}
+    return requests.post(f"{url}/v1/parcels", data=body, headers=headers, timeout=10)
+
+
+def say_hello(url: str, **hello: str) -> requests.Response:
+    asked = {"institution": HOSPITAL, "instance": "instance-1", "lease": "", "machine": "machine-1", **hello}
+    return requests.post(f"{url}/v1/hello", json=asked, timeout=10)
+
+
+def lease_of(response: requests.Response) -> str:
+    lease: str = response.json()["welcome"]["lease"]
+    return lease
+
+
+def put_dictionaries(url: str, documents: Sequence[Document]) -> None:
+    for name in {one.dictionary for one in documents} - {""}:
+        headers = {"Content-Type": "application/octet-stream"}
+        content = dictionary(name)
+        assert (
+            requests.put(f"{url}/v1/dictionaries/{name}", data=content, headers=headers, timeout=10).status_code == 204
+        )
+
+
+def key_of(response: requests.Response) -> bytes:
+    return base64.b64decode(response.json()["welcome"]["public_key"])
