@@ -31,6 +31,10 @@ class StateError(FrontendAgentError):
     """The state directory cannot be used: copied, locked by a running daemon, damaged, or from a newer version."""
 
 
+class SpoolFull(FrontendAgentError):
+    """The spool reached its quota, or the disk its reserve. Extraction stops until deliveries and retention make room."""
+
+
 class DestinationError(FrontendAgentError):
     """The destination could not take a request as a whole."""
 

@@ -141,7 +141,10 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class SeriesHead(msgspec.Struct, frozen=True):
-    """The newest we know of one set: version 0 means it has only ever been held."""
+    """The newest we know of one set: version 0 means it has only ever been held.
+
+    `source_hash` is of what was seen last; while that is held, `document_hash` is still that of the newest document.
+    """
 
     set_id: str
     version: int
@@ -150,6 +153,7 @@ class SeriesHead(msgspec.Struct, frozen=True):
     held: bool = False
     void: bool = False
     digests: str = ""
+    document_hash: str = ""  # empty: the same as source_hash
 
 
 class Outcome(StrEnum):

@@ -1,0 +1,93 @@
+"""What happens next to a delivery, as tables. Takes values, returns values.
+
+behind ─▶ ready ─▶ sending ─▶ delivered
+            ▲          ├────▶ refused      the platform's reasons: a person must look
+            │          ├────▶ blocked      stood alone when a request was refused whole, while others were stored
+            ├─ waiting ◀┤                  the platform asked for time
+            └ uncertain ◀┘                 it may have arrived: our platform is sent the same again
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+
+import msgspec
+
+from frontend_agent.model import Outcome
+
+
+class State(StrEnum):
+    """Where one document stands on its way to one destination."""
+
+    BEHIND = "behind"  # an older version, or an older document of the same order, is still on its way
+    READY = "ready"
+    SENDING = "sending"  # claimed, under a lease
+    WAITING = "waiting"  # due later
+    UNCERTAIN = "uncertain"  # sent, and no answer: due later
+    DELIVERED = "delivered"  # proven stored
+    REFUSED = "refused"  # by name, with reasons: the same bytes would be refused again
+    BLOCKED = "blocked"  # refused alone, without being named
+    DAMAGED = "damaged"  # its frame on our disk is not what was written
+    DISCARDED = "discarded"  # a person decided
+
+
+OPEN = (State.READY, State.SENDING, State.WAITING, State.UNCERTAIN, State.BEHIND)
+STUCK = (State.REFUSED, State.BLOCKED, State.DAMAGED)  # wait for a person
+
+
+class Event(StrEnum):
+    """What can happen to a delivery beside an answer."""
+
+    STOOD_ALONE = "stood alone"  # in a request refused whole, when the destination takes others
+    NOT_SENT = "not sent"  # the request it was to travel in was given up, or refused for another's sake
+    LAPSED = "lapsed"  # its lease ran out, or we died: it may have arrived
+    DUE = "due"
+
+
+AFTER: dict[tuple[State, Outcome | Event], State] = {
+    (State.SENDING, Outcome.STORED): State.DELIVERED,
+    (State.SENDING, Outcome.DUPLICATE): State.DELIVERED,
+    (State.SENDING, Outcome.REFUSED): State.REFUSED,
+    (State.SENDING, Outcome.RETRY): State.WAITING,
+    (State.SENDING, Outcome.UNREACHABLE): State.READY,  # nothing arrived
+    (State.SENDING, Outcome.UNANSWERED): State.UNCERTAIN,  # the same bytes go again: law 6 makes that harmless
+    (State.SENDING, Event.STOOD_ALONE): State.BLOCKED,
+    (State.SENDING, Event.NOT_SENT): State.READY,
+    (State.SENDING, Event.LAPSED): State.UNCERTAIN,
+    (State.WAITING, Event.DUE): State.READY,
+    (State.UNCERTAIN, Event.DUE): State.READY,
+    # A proof counts whenever it comes: after the lease lapsed, or when receipts were asked for by id.
+    **{
+        (state, proof): State.DELIVERED
+        for state in (State.READY, State.WAITING, State.UNCERTAIN, State.BEHIND, *STUCK)
+        for proof in (Outcome.STORED, Outcome.DUPLICATE)
+    },
+    (State.UNCERTAIN, Outcome.REFUSED): State.REFUSED,
+}
+
+
+def after(state: State, event: Outcome | Event) -> State:
+    """The next state; the same one when the event says nothing new about it."""
+    return AFTER.get((state, event), state)
+
+
+def back_off(failures: int, spread: float, first: timedelta, longest: timedelta) -> timedelta:
+    """How long to leave a destination alone after so many failures in a row.
+
+    Doubles up to `longest`; `spread` (0…1, a random number) takes off up to half, so that a hundred hospitals do not
+    come back in the same second.
+    """
+    whole = min(first * 2 ** min(max(failures - 1, 0), 30), longest)
+    return whole * (1 - spread / 2)
+
+
+class SignedReply(msgspec.Struct, frozen=True):
+    """One signed answer of a destination, as it came: its receipts are proven from it.
+
+    A platform that countersigns our log says up to where, and `evidence` is what proves that alone, without the reply.
+    """
+
+    id: str
+    body: bytes
+    log_seq: int = 0
+    log_hash: str = ""
+    evidence: bytes = b""

@@ -1,0 +1,422 @@
+"""Carry one batch of rows into the spool.
+
+    normalise ─▶ compare with what we know ─▶ check ─▶ complete ─▶ render ─▶ compress ─▶ commit
+
+Everything before the commit takes values and returns values; the commit is all or nothing. One record's fault is that
+record's alone: it is held with its findings, and its neighbours go on.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from enum import Enum, auto
+from hashlib import sha256
+from typing import Protocol
+
+import msgspec
+import zstandard
+
+from frontend_agent.identity import document_id, set_id
+from frontend_agent.model import (
+    Blame,
+    Document,
+    Envelope,
+    Finding,
+    Held,
+    Record,
+    RowSet,
+    SeriesHead,
+    Severity,
+    SourceRecord,
+    SourceRows,
+    Watermark,
+)
+from frontend_agent.spool import Skipped, Spool, Taken
+
+# Findings of the machine itself. Texts for operators are in the catalogue of the checks.
+UNREADABLE_ROWS = "AGT001"  # the mapping could not read these rows
+FAILED_ON_RECORD = "AGT002"  # checking or rendering this record failed
+SAME_KEY = "AGT003"  # two different records of one batch claim the same key
+
+Heads = Callable[[Sequence[str]], Mapping[str, SeriesHead]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedPlan:
+    """One configured flow, compiled: everything take_in needs to know of it. Used by one thread at a time."""
+
+    name: str
+    institution: str
+    epoch: str
+    kind: str
+    key: str  # the alias of the business key in parent and detail queries
+    timezone: tzinfo  # of the institution: the effective time is written in it
+    normalise: Callable[[SourceRows], list[SourceRecord]]
+    check: Callable[[Record, Mapping[str, str]], list[Finding]]
+    complete: Callable[[Record], tuple[Record, Sequence[Finding]]]  # lawful absence, and the notes about it (law 3)
+    render: Callable[[Record, Envelope], bytes]
+    compress: Callable[[bytes], bytes]  # with the kind's dictionary
+    dictionary: str  # hex SHA-256 of that dictionary, "" for none
+    digests: str  # of mapping, template, rules, profile and code tables together
+    destinations: tuple[str, ...]
+    order: Callable[[Record], str] | None = (
+        None  # what else is delivered in order (a patient); None: each set by itself
+    )
+    urgency: int = 0  # 1: backfill
+
+
+class Spooling(Protocol):
+    """What taking in needs of the spool."""
+
+    def series(self, set_ids: Iterable[str], /) -> Mapping[str, SeriesHead]: ...
+    def unsure(self, set_ids: Sequence[str], /) -> Sequence[str]: ...
+    def commit(self, taken: Taken, /) -> None: ...
+
+
+def _no_lap(_: str) -> None:
+    pass
+
+
+def take_in(
+    feed: FeedPlan,
+    rows: SourceRows,
+    watermark: Watermark | None,
+    spool: Spool | Spooling,
+    heads: Heads | None,
+    now: datetime,
+    *,
+    asked: Sequence[str] = (),
+    lap: Callable[[str], None] = _no_lap,
+) -> Taken:
+    """Carry one batch of rows into the spool. Either all of it is kept and the watermark moves, or neither.
+
+    `heads` asks the platform for version heads that a lost state does not know; without it what we have is taken as it is.
+    `asked` are the keys that were to be read again: those that the source no longer has are put back before a person.
+    `lap` is told the name of each step as it ends. Returns what was committed.
+    """
+    records, unreadable = _normalise(feed, rows)
+    sets = {record.key: set_id(feed.institution, feed.epoch, feed.kind, record.key) for record in records}
+    sets |= {key: set_id(feed.institution, feed.epoch, feed.kind, key) for key in (*unreadable, *asked)}
+    lap("normalise")
+    known, learned = _known(spool, heads, sets)
+    batch = _Batch(feed, now, known)
+    for record in _one_per_key(records, batch, sets):
+        batch.decide(record, sets[record.key])
+    for key in unreadable:
+        batch.hold_unreadable(key, sets[key])
+    lap("compare")
+    batch.check()
+    lap("check")
+    batch.render()
+    lap("render")
+    batch.compress()
+    lap("compress")
+    present = {record.key for record in records} | set(unreadable)
+    taken = batch.taken(watermark, learned, [sets[key] for key in asked if key not in present])
+    spool.commit(taken)
+    lap("commit")
+    return taken
+
+
+# --- reading the rows -------------------------------------------------------------------------------------------------
+
+
+def _normalise(feed: FeedPlan, rows: SourceRows) -> tuple[list[SourceRecord], list[str]]:
+    """The records, and the keys of those that the mapping could not read at all."""
+    try:
+        return feed.normalise(rows), []
+    except Exception:  # whatever one row provoked must not stop its neighbours  # noqa: BLE001
+        return _normalise_one_by_one(feed, rows)
+
+
+def _normalise_one_by_one(feed: FeedPlan, rows: SourceRows) -> tuple[list[SourceRecord], list[str]]:
+    """Slow, and only when the batch as a whole failed: it finds the key whose rows cannot be read."""
+    records: list[SourceRecord] = []
+    unreadable: list[str] = []
+    parents = _by_key(rows.parent, feed.key)
+    details = {name: _by_key(group, feed.key) for name, group in rows.details.items()}
+    for key, parent in parents.items():
+        alone = {name: RowSet(rows.details[name].columns, found.get(key, ())) for name, found in details.items()}
+        try:
+            records += feed.normalise(SourceRows(RowSet(rows.parent.columns, parent), alone))
+        except Exception:  # noqa: BLE001
+            unreadable.append(key)
+    return records, unreadable
+
+
+def _by_key(rows: RowSet, key: str) -> dict[str, list[tuple[object, ...]]]:
+    place = rows.columns.index(key)
+    found: dict[str, list[tuple[object, ...]]] = {}
+    for row in rows.rows:
+        found.setdefault(str(row[place]).strip(), []).append(row)
+    return found
+
+
+def _known(
+    spool: Spool | Spooling, heads: Heads | None, sets: Mapping[str, str]
+) -> tuple[dict[str, SeriesHead], list[tuple[str, SeriesHead]]]:
+    """What we know of each set, and what the platform had to tell us about it (law 14)."""
+    wanted = list(sets.values())
+    known = dict(spool.series(wanted))
+    learned: list[tuple[str, SeriesHead]] = []
+    unsure = spool.unsure(wanted) if heads else ()
+    if heads and unsure:
+        key_of = {named: key for key, named in sets.items()}
+        for named, head in heads(unsure).items():
+            ours = known.get(named)
+            if named in key_of and (ours is None or head.version >= ours.version):
+                learned.append((key_of[named], head))
+                if ours is None or head.version > ours.version:
+                    known[named] = head
+    return known, learned
+
+
+def _one_per_key(records: list[SourceRecord], batch: "_Batch", sets: Mapping[str, str]) -> Iterable[SourceRecord]:
+    """The same record twice is taken once. Two different ones under one key are held: either could be the true one."""
+    first: dict[str, SourceRecord] = {}
+    differing: dict[str, list[SourceRecord]] = {}
+    for record in records:
+        other = first.setdefault(record.key, record)
+        if other is not record and other.source_hash != record.source_hash:
+            differing.setdefault(record.key, [other]).append(record)
+    for key, claimants in differing.items():
+        batch.hold_same_key(key, sets[key], claimants)
+    return [record for key, record in first.items() if key not in differing]
+
+
+# --- what to do with a record -----------------------------------------------------------------------------------------
+
+
+class Step(Enum):
+    """What a record's turn comes to."""
+
+    MAKE = auto()  # a document, or a held record: checking decides
+    UNCHANGED = auto()
+    NOT_FINAL = auto()
+    WITHDRAWN = auto()  # void, and nothing of it was ever sent
+    RETURNED = auto()  # what was held is again what was delivered
+
+
+def next_step(head: SeriesHead | None, record: SourceRecord, digests: str) -> Step:
+    """The hash of the source's values decides (law 13); new rules make a held record worth another look, never a version."""
+    if not record.final and not record.void:
+        return Step.NOT_FINAL
+    if record.void and (head is None or not head.version):
+        return Step.WITHDRAWN
+    if head is None:
+        return Step.MAKE
+    if record.void and head.void and not head.held:
+        return Step.UNCHANGED
+    document_hash = head.document_hash or ("" if head.held else head.source_hash)
+    same_as_document = bool(document_hash) and record.source_hash == document_hash and record.void == head.void
+    if same_as_document:
+        return Step.RETURNED if head.held else Step.UNCHANGED
+    if head.held and record.source_hash == head.source_hash and digests == head.digests:
+        return Step.UNCHANGED
+    return Step.MAKE
+
+
+@dataclass
+class _Making:
+    """A record on its way to become a document."""
+
+    source: SourceRecord
+    set_id: str
+    head: SeriesHead | None
+    record: Record = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    content: bytes = b""
+
+    @property
+    def version(self) -> int:
+        return self.head.version + 1 if self.head else 1
+
+    @property
+    def replaces_id(self) -> str:
+        return document_id(self.set_id, self.head.version) if self.head and self.head.version else ""
+
+
+class _Batch:
+    """One batch on its way through the steps."""
+
+    def __init__(self, feed: FeedPlan, now: datetime, known: Mapping[str, SeriesHead]) -> None:
+        self._feed = feed
+        self._now = now
+        self._made_at = now.astimezone(UTC).isoformat(timespec="milliseconds")
+        self._known = known
+        self._making: list[_Making] = []
+        self._documents: list[Document] = []
+        self._findings: dict[str, tuple[Finding, ...]] = {}
+        self._held: list[Held] = []
+        self._closed: list[str] = []
+        self._unheld: list[str] = []
+        self._steps = dict.fromkeys(Step, 0)
+
+    def decide(self, source: SourceRecord, named: str) -> None:
+        head = self._known.get(named)
+        step = next_step(head, source, self._feed.digests)
+        self._steps[step] += 1
+        if step is Step.MAKE:
+            self._making.append(_Making(source, named, head))
+        elif head and head.held and step in (Step.RETURNED, Step.WITHDRAWN):
+            self._closed.append(named)
+            self._unheld.append(named)
+
+    def check(self) -> None:
+        """Every rule, to the end (law 4); then what may lawfully be absent is written the lawful way."""
+        going_on = []
+        check, complete = self._feed.check, self._feed.complete
+        for making in self._making:
+            source = making.source
+            try:
+                making.findings = [*source.findings, *check(source.record, source.columns)]
+                making.record, notes = complete(source.record)
+                making.findings += notes
+            except Exception as error:  # one record's fault is its own  # noqa: BLE001
+                making.findings = [*source.findings, _failed(error)]
+                self._hold(making)
+                continue
+            # A void version tells the region that something it has is not so. That must not wait for a better record:
+            # what can be rendered is sent, its findings with it.
+            if not source.void and any(finding.severity is Severity.HOLD for finding in making.findings):
+                self._hold(making)
+            else:
+                going_on.append(making)
+        self._making = going_on
+
+    def render(self) -> None:
+        going_on = []
+        effective = self._now.astimezone(self._feed.timezone).strftime("%Y%m%d%H%M%S")
+        for making in self._making:
+            envelope = Envelope(
+                document_id=document_id(making.set_id, making.version),
+                set_id=making.set_id,
+                version=making.version,
+                effective_time=effective,
+                replaces_id=making.replaces_id,
+            )
+            try:
+                making.content = self._feed.render(making.record, envelope)
+            except Exception as error:  # noqa: BLE001
+                making.findings.append(_failed(error))
+                self._hold(making)
+                continue
+            going_on.append(making)
+        self._making = going_on
+
+    def compress(self) -> None:
+        """Fix the bytes: from here on they are never made again (law 2)."""
+        feed = self._feed
+        for making in self._making:
+            document = Document(
+                document_id=document_id(making.set_id, making.version),
+                set_id=making.set_id,
+                version=making.version,
+                kind=feed.kind,
+                institution=feed.institution,
+                feed=feed.name,
+                key=making.source.key,
+                source_hash=making.source.source_hash,
+                sha256=sha256(making.content).hexdigest(),
+                size=len(making.content),
+                frame=feed.compress(making.content),
+                dictionary=feed.dictionary,
+                made_at=self._made_at,
+                digests=feed.digests,
+                replaces_id=making.replaces_id,
+                void=making.source.void,
+                order_key=feed.order(making.record) if feed.order else making.set_id,
+            )
+            self._documents.append(document)
+            if making.findings:
+                self._findings[document.document_id] = tuple(making.findings)
+            if making.head and making.head.held:
+                self._closed.append(making.set_id)
+
+    def taken(self, watermark: Watermark | None, learned: list[tuple[str, SeriesHead]], not_found: list[str]) -> Taken:
+        return Taken(
+            feed=self._feed.name,
+            kind=self._feed.kind,
+            institution=self._feed.institution,
+            digests=self._feed.digests,
+            at=self._now,
+            destinations=self._feed.destinations,
+            documents=self._documents,
+            findings=self._findings,
+            held=self._held,
+            closed=self._closed,
+            unheld=self._unheld,
+            learned=learned,
+            not_found=not_found,
+            skipped=Skipped(
+                unchanged=self._steps[Step.UNCHANGED],
+                not_final=self._steps[Step.NOT_FINAL],
+                withdrawn=self._steps[Step.WITHDRAWN],
+                returned=self._steps[Step.RETURNED],
+            ),
+            watermark=watermark,
+            urgency=self._feed.urgency,
+        )
+
+    # --- holding ------------------------------------------------------------------------------------------------------
+
+    def _hold(self, making: _Making) -> None:
+        source = making.source
+        self._keep(making.set_id, source.key, source.source_hash, source.record, making.findings)
+
+    def hold_unreadable(self, key: str, named: str) -> None:
+        """No record, so no hash of its values either. Held once, until the mapping changes or the rows can be read."""
+        if self._is_held(named, UNREADABLE_ROWS):
+            self._steps[Step.UNCHANGED] += 1
+        else:
+            finding = Finding(UNREADABLE_ROWS, Severity.HOLD, Blame.MAPPING)
+            self._keep(named, key, UNREADABLE_ROWS, {}, [finding])
+
+    def hold_same_key(self, key: str, named: str, claimants: Sequence[SourceRecord]) -> None:
+        hashes = sorted({claimant.source_hash for claimant in claimants})
+        together = sha256("".join(hashes).encode()).hexdigest()
+        if self._is_held(named, together):
+            self._steps[Step.UNCHANGED] += 1
+            return
+        finding = Finding(SAME_KEY, Severity.HOLD, Blame.SOURCE, field=self._feed.key, arguments=(str(len(hashes)),))
+        self._keep(named, key, together, {"records": [claimant.record for claimant in claimants]}, [finding])
+
+    def _is_held(self, named: str, source_hash: str) -> bool:
+        """Already, with this very content, under these very rules."""
+        head = self._known.get(named)
+        return bool(head and head.held and head.source_hash == source_hash and head.digests == self._feed.digests)
+
+    def _keep(self, named: str, key: str, source_hash: str, record: Record, findings: Sequence[Finding]) -> None:
+        self._held.append(
+            Held(
+                set_id=named,
+                kind=self._feed.kind,
+                institution=self._feed.institution,
+                feed=self._feed.name,
+                key=key,
+                source_hash=source_hash,
+                body=_HELD.compress(_canonical(record)),
+                findings=tuple(findings),
+                digests=self._feed.digests,
+                held_at=self._made_at,
+            )
+        )
+
+
+def _failed(error: Exception) -> Finding:
+    """What is known of a failure without its text, which may quote the patient: the kind of error, and the field."""
+    place = getattr(error, "field", "")
+    return Finding(
+        FAILED_ON_RECORD,
+        Severity.HOLD,
+        Blame.AGENT,
+        field=place if isinstance(place, str) else "",
+        arguments=(type(error).__name__,),
+    )
+
+
+def _canonical(record: Record) -> bytes:
+    return msgspec.json.encode(record, order="sorted")
+
+
+_HELD = zstandard.ZstdCompressor(level=3)

@@ -1,0 +1,38 @@
+"""The durable middle of the pipe: what was taken in and what is still to be sent. Nothing else here writes to our disk.
+
+`database.py` is the file, `schema.sql` its tables and `queries.sql` its queries; `spool.py` takes in, claims and settles;
+`cases.py` is what waits for a person, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose
+state this is.
+"""
+
+from frontend_agent.errors import SpoolFull
+from frontend_agent.spool.meta import this_machine
+from frontend_agent.spool.spool import Spool
+from frontend_agent.spool.words import (
+    Case,
+    Counts,
+    Delivery,
+    KeptReceipt,
+    Pause,
+    Run,
+    Skipped,
+    Taken,
+    Trace,
+    TracedDelivery,
+)
+
+__all__ = [
+    "Case",
+    "Counts",
+    "Delivery",
+    "KeptReceipt",
+    "Pause",
+    "Run",
+    "Skipped",
+    "Spool",
+    "SpoolFull",
+    "Taken",
+    "Trace",
+    "TracedDelivery",
+    "this_machine",
+]

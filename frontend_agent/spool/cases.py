@@ -1,0 +1,176 @@
+"""What waits for a person: records held by their findings, and documents that a destination did not take.
+
+Releasing a record does not send what was held: its key is read again and judged by the rules of today. Discarding one
+means that this content is known and not wanted; other content of the same key will be looked at.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import zstandard
+
+from frontend_agent.delivery import State
+from frontend_agent.identity import document_id as make_document_id
+from frontend_agent.model import Finding
+from frontend_agent.spool.database import Database
+from frontend_agent.spool.ledger import Ledger
+from frontend_agent.spool.times import millis, moment
+from frontend_agent.spool.words import Case
+
+_FINDINGS = msgspec.json.Decoder(tuple[Finding, ...])
+_REASONS = msgspec.json.Decoder(tuple[str, ...])
+
+
+def listed(database: Database, feed: str | None, limit: int, after: int) -> list[Case]:
+    held = [_record(row) for row in database.rows("quarantine.list", feed=feed, limit=limit, after=after)]
+    stuck = database.rows("stuck.list", feed=feed, limit=max(limit - len(held), 0))
+    return held + [_delivery(row) for row in stuck]
+
+
+def shown(database: Database, case: str) -> tuple[Case, dict[str, Any]] | None:
+    if case.startswith("D"):
+        found = [
+            c for c in (_delivery(row) for row in database.rows("stuck.list", feed=None, limit=-1)) if c.id == case
+        ]
+        return (found[0], {}) if found else None
+    row = database.row("quarantine.one", id=_number(case))
+    if row is None:
+        return None
+    body = database.row("quarantine.body", id=_number(case))
+    record = msgspec.json.decode(zstandard.ZstdDecompressor().decompress(body[0])) if body and body[0] else {}
+    return _record(row), record
+
+
+def release(ledger: Ledger, ids: Sequence[str], who: str, now: datetime) -> list[tuple[str, str]]:
+    database = ledger.database
+    keys: list[tuple[str, str]] = []
+    with database.write():
+        released = []
+        for case in ids:
+            keys += (
+                _release_delivery(ledger, case, now)
+                if case.startswith("D")
+                else _release_record(database, case, who, now)
+            )
+            released.append(case)
+        if released:
+            ledger.log({"event": "released", "cases": released, "who": who}, now)
+    return keys
+
+
+def _release_record(database: Database, case: str, who: str, now: datetime) -> list[tuple[str, str]]:
+    number = _number(case)
+    if not database.changed("quarantine.release", id=number, now=millis(now), who=who):
+        return []
+    database.run("quarantine.again", id=number)
+    row = database.row("quarantine.one", id=number)
+    assert row is not None
+    return [(row[2], row[5])]
+
+
+def _release_delivery(ledger: Ledger, case: str, now: datetime) -> list[tuple[str, str]]:
+    """Send it again; when its bytes are damaged, read its record again instead."""
+    database = ledger.database
+    found = _stuck(database, case)
+    if found is None:
+        return []
+    document, destination, state, _, series, _, _, feed, key = found
+    name = case.partition("@")[2]
+    if state == State.DAMAGED:
+        database.run("series.read again", series=series)
+        database.run("stuck.discard", document=document, destination=destination, now=millis(now))
+        ledger.move(name, {State.DAMAGED: -1, State.DISCARDED: 1})
+        return [(feed, key)]
+    row = database.row("stuck.again", document=document, destination=destination)
+    assert row is not None
+    ledger.move(name, {State(state): -1, State(row[0]): 1})
+    return []
+
+
+def discard(ledger: Ledger, ids: Sequence[str], who: str, reason: str, now: datetime) -> int:
+    database = ledger.database
+    with database.write():
+        discarded = []
+        for case in ids:
+            if case.startswith("D"):
+                gone = _discard_delivery(ledger, case, now)
+            else:
+                gone = _discard_record(ledger, case, who, reason, now)
+            if gone:
+                discarded.append(case)
+        if discarded:
+            ledger.log({"event": "discarded", "cases": discarded, "who": who, "reason": reason}, now)
+    return len(discarded)
+
+
+def _discard_record(ledger: Ledger, case: str, who: str, reason: str, now: datetime) -> bool:
+    database, number = ledger.database, _number(case)
+    if not database.changed("quarantine.discard", id=number, now=millis(now), who=who, reason=reason):
+        return False
+    database.run("quarantine.known", id=number)
+    ledger.change({("quarantine", "open"): -1})
+    return True
+
+
+def _discard_delivery(ledger: Ledger, case: str, now: datetime) -> bool:
+    found = _stuck(ledger.database, case)
+    if found is None:
+        return False
+    document, destination, state, *_ = found
+    ledger.database.run("stuck.discard", document=document, destination=destination, now=millis(now))
+    ledger.move(case.partition("@")[2], {State(state): -1, State.DISCARDED: 1})
+    return True
+
+
+def _stuck(database: Database, case: str) -> tuple[Any, ...] | None:
+    document, _, destination = case[1:].partition("@")
+    if not document.isdigit():
+        return None
+    return database.row("stuck.one", document=int(document), destination=destination)
+
+
+def _number(case: str) -> int:
+    text = case.removeprefix("Q")
+    return int(text) if text.isascii() and text.isdigit() else -1
+
+
+def _record(row: tuple[Any, ...]) -> Case:
+    number, set_id, feed, kind, institution, key, source_hash, digests, findings, held_at, state, note, log = row
+    return Case(
+        id=f"Q{number}",
+        state=state,
+        set_id=set_id,
+        kind=kind,
+        institution=institution,
+        feed=feed,
+        key=key,
+        source_hash=source_hash,
+        digests=digests,
+        since=moment(held_at),
+        log=log,
+        findings=_FINDINGS.decode(findings),
+        note=note,
+    )
+
+
+def _delivery(row: tuple[Any, ...]) -> Case:
+    (document, destination, set_id, version, feed, kind, institution, key, source_hash, digests, state, reasons, since,
+     log) = row  # fmt: skip
+    return Case(
+        id=f"D{document}@{destination}",
+        state=state,
+        set_id=set_id,
+        kind=kind,
+        institution=institution,
+        feed=feed,
+        key=key,
+        source_hash=source_hash,
+        digests=digests,
+        since=moment(since),
+        log=log,
+        reasons=_REASONS.decode(reasons),
+        document_id=make_document_id(set_id, version),
+        destination=destination,
+    )

@@ -1,0 +1,392 @@
+-- Every query has a name and a sentence.
+-- Batches travel as JSON arrays and come back as one: each step of a statement gives Python's lock away and has to get
+-- it back, which beside a busy thread costs milliseconds a row. One step per statement, not one per row.
+
+-- take.incoming --
+-- Unpack the documents of one commit into the scratch table.
+INSERT INTO incoming
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>9,
+       value->>10, value->>11, value->>12, value->>13, value->>14, value->>15, value->>16, value->>17
+FROM jsonb_each(:documents);
+
+-- take.series --
+-- Each document is the newest of its series now.
+INSERT INTO series (set_id, plan, key, version, document_hash, held_hash, void, again, generation)
+SELECT set_id, plan, key, version, source_hash, NULL, void, 0, :generation FROM incoming WHERE true ORDER BY id
+ON CONFLICT (set_id) DO UPDATE SET plan = excluded.plan, key = excluded.key, version = excluded.version,
+    document_hash = excluded.document_hash, held_hash = NULL, void = excluded.void, again = 0,
+    generation = excluded.generation;
+
+-- take.documents --
+-- The documents themselves.
+INSERT INTO document (id, series, version, plan, source_hash, sha256, size, length, crc, made_at, replaces_id, void,
+                      order_key, findings, log)
+SELECT i.id, s.id, i.version, i.plan, i.source_hash, unhex(i.sha256), i.size, i.length, i.crc, i.made_at, i.replaces_id,
+       i.void, i.order_key, i.findings, :log
+FROM incoming i JOIN series s ON s.set_id = i.set_id ORDER BY i.id;
+
+-- take.frames --
+-- Their frames, cut from one long blob. Those that are files have no start.
+INSERT INTO frame SELECT id, substr(:frames, start, length) FROM incoming WHERE start IS NOT NULL ORDER BY id;
+
+-- take.files --
+-- Their frames that are files.
+INSERT INTO frame SELECT id, NULL FROM incoming WHERE start IS NULL ORDER BY id;
+
+-- take.lanes --
+-- Orders that are not a series.
+INSERT INTO lane (order_key) SELECT DISTINCT order_key FROM incoming WHERE order_key IS NOT NULL
+ON CONFLICT (order_key) DO NOTHING;
+
+-- take.deliveries --
+-- One delivery per destination; behind, when something of the same order is still on its way there.
+INSERT INTO delivery (document, destination, lane, state, urgency)
+SELECT n.id, n.destination, n.lane,
+       CASE WHEN n.follows = 2 OR (n.follows = 1 AND EXISTS (
+           SELECT 1 FROM delivery o INDEXED BY delivery_lane WHERE o.destination = n.destination AND o.lane = n.lane
+           AND o.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind'))) THEN 'behind' ELSE 'ready' END,
+       :urgency
+FROM (SELECT i.id, t.value AS destination, i.follows,
+             CASE WHEN i.order_key IS NULL THEN d.series ELSE -(SELECT id FROM lane WHERE order_key = i.order_key) END AS lane
+      FROM incoming i JOIN document d ON d.id = i.id, json_each(:destinations) t) n
+ORDER BY n.id, n.destination;
+
+-- take.behind --
+-- How many of them stand behind something, per destination.
+SELECT json_group_array(json_array(destination, n)) FROM
+(SELECT destination, count(*) AS n FROM delivery WHERE document >= :first AND state = 'behind' GROUP BY destination);
+
+-- take.held series --
+-- A held record is the newest content of its series, and no version.
+INSERT INTO series (set_id, plan, key, version, document_hash, held_hash, void, again, generation)
+SELECT value->>0, value->>1, value->>2, 0, '', value->>3, 0, 0, :generation FROM json_each(:held) WHERE true
+ON CONFLICT (set_id) DO UPDATE SET plan = excluded.plan, key = excluded.key, held_hash = excluded.held_hash, again = 0,
+    generation = excluded.generation;
+
+-- take.held --
+-- The held records.
+INSERT INTO quarantine (series, plan, source_hash, body, findings, held_at, state, log)
+SELECT s.id, h.value->>1, h.value->>3, unhex(h.value->>4), h.value->>5, h.value->>6, 'open', :log
+FROM json_each(:held) h JOIN series s ON s.set_id = h.value->>0;
+
+-- take.close --
+-- Held records that are overtaken: corrected, withdrawn, or back to what was delivered.
+UPDATE quarantine SET state = 'superseded', closed_at = :now, body = NULL
+WHERE state IN ('open', 'released')
+AND series IN (SELECT s.id FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value);
+
+-- take.unheld --
+-- A series whose newest content is its newest document again.
+UPDATE series SET held_hash = NULL, again = 0 WHERE set_id IN (SELECT value FROM json_each(:set_ids));
+
+-- take.learned --
+-- Heads as the platform knows them. Ours is kept where it is newer.
+INSERT INTO series (set_id, plan, key, version, document_hash, held_hash, void, again, generation)
+SELECT value->>0, :plan, value->>1, value->>2, value->>3, NULL, value->>4, 0, :generation FROM json_each(:learned) WHERE true
+ON CONFLICT (set_id) DO UPDATE SET
+    document_hash = iif(excluded.version > version, excluded.document_hash, document_hash),
+    void = iif(excluded.version > version, excluded.void, void),
+    version = max(version, excluded.version), generation = excluded.generation;
+
+-- take.not found --
+-- Records that were to be read again, and that the source does not have any more.
+UPDATE series SET again = 0 WHERE again = 1 AND set_id IN (SELECT value FROM json_each(:set_ids));
+
+-- take.not found reopened --
+-- They wait for a person again, with the reason.
+UPDATE quarantine SET state = 'open', reason = 'not found at the source'
+WHERE state = 'released' AND series IN (SELECT s.id FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value);
+
+-- take.rules --
+-- How often each rule spoke.
+INSERT INTO rule (feed, rule, severity, field, n, last_at)
+SELECT :feed, value->>0, value->>1, value->>2, value->>3, :now FROM json_each(:rules) WHERE true
+ON CONFLICT (feed, rule, severity, field) DO UPDATE SET n = n + excluded.n, last_at = excluded.last_at;
+
+-- take.watermark --
+-- How far the feed has been read.
+INSERT INTO feed (name, cursor, key, moved_at) VALUES (:feed, :cursor, :key, :now)
+ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, key = excluded.key, moved_at = excluded.moved_at;
+
+-- watermark --
+SELECT cursor, key FROM feed WHERE name = :feed;
+
+-- plan.add --
+INSERT INTO plan (feed, kind, institution, dictionary, digests) VALUES (:feed, :kind, :institution, :dictionary, :digests)
+ON CONFLICT DO NOTHING;
+
+-- plan.find --
+SELECT id FROM plan WHERE feed = :feed AND kind = :kind AND institution = :institution AND dictionary = :dictionary
+AND digests = :digests;
+
+-- series.heads --
+-- The newest we know of these sets.
+SELECT json_group_array(json_array(s.set_id, s.version, s.document_hash, s.held_hash, s.void, s.again, p.digests, s.generation))
+FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value JOIN plan p ON p.id = s.plan;
+
+-- series.again --
+-- Keys of a feed that are to be read again.
+SELECT json_group_array(key) FROM (SELECT DISTINCT s.key FROM plan p JOIN series s INDEXED BY series_again ON s.plan = p.id
+WHERE p.feed = :feed AND s.again = 1 LIMIT :limit);
+
+-- tally.add --
+INSERT INTO tally (scope, name, n) SELECT value->>0, value->>1, value->>2 FROM json_each(:changes) WHERE true
+ON CONFLICT (scope, name) DO UPDATE SET n = n + excluded.n;
+
+-- tally.one --
+SELECT n FROM tally WHERE scope = :scope AND name = :name;
+
+-- tally.all --
+SELECT json_group_array(json_array(scope, name, n)) FROM tally;
+
+-- claim.find due --
+-- What waited long enough. A thousand at a time: more come with the next claim.
+SELECT json_group_array(json_array(document, state)) FROM (
+    SELECT document, state FROM delivery INDEXED BY delivery_due WHERE destination = :destination
+    AND state IN ('waiting', 'uncertain') AND due_at <= :now ORDER BY due_at LIMIT 1000);
+
+-- claim.due --
+-- It goes back in line.
+UPDATE delivery SET state = 'ready' WHERE destination = :destination AND document IN (SELECT value FROM json_each(:documents));
+
+-- claim.lapsed --
+-- Whoever held these is gone: they may have arrived.
+UPDATE delivery SET state = 'uncertain', due_at = :now
+WHERE destination = :destination AND state = 'sending' AND leased_until <= :until;
+
+-- claim.pick --
+-- The oldest that are ready, most urgent first, and the oldest suspects beside them.
+SELECT json_group_array(json_array(p.document, d.length, p.urgency) ORDER BY p.urgency, p.document) FROM (
+    SELECT * FROM (SELECT document, urgency FROM delivery INDEXED BY delivery_ready
+        WHERE destination = :destination AND state = 'ready' AND urgency < 9 ORDER BY urgency, document LIMIT :limit)
+    UNION ALL
+    SELECT * FROM (SELECT document, urgency FROM delivery INDEXED BY delivery_ready
+        WHERE destination = :destination AND state = 'ready' AND urgency = 9 ORDER BY urgency, document LIMIT :limit)
+) p JOIN document d ON d.id = p.document;
+
+-- claim.lease --
+-- Lease them.
+UPDATE delivery SET state = 'sending', attempts = attempts + 1, claimed_at = :now, leased_until = :until
+WHERE destination = :destination AND document IN (SELECT value FROM json_each(:documents));
+
+-- claim.documents --
+-- Their index rows, and all their frames as one hexadecimal text, in the order of their numbers.
+SELECT json_group_array(json_array(d.id, s.set_id, d.version, d.plan, s.key, d.source_hash, lower(hex(d.sha256)), d.size,
+           d.crc, d.made_at, coalesce(d.replaces_id, ''), d.void, coalesce(d.order_key, s.set_id), v.attempts, v.urgency,
+           coalesce(length(f.bytes), -1)) ORDER BY d.id),
+       group_concat(hex(f.bytes), '' ORDER BY d.id)
+FROM json_each(:documents) j JOIN document d ON d.id = j.value JOIN series s ON s.id = d.series
+JOIN delivery v ON v.document = d.id AND v.destination = :destination LEFT JOIN frame f ON f.document = d.id;
+
+-- claim.index --
+-- The same without the frames, when the page of one of them cannot be read.
+SELECT json_group_array(json_array(d.id, s.set_id, d.version, d.plan, s.key, d.source_hash, lower(hex(d.sha256)), d.size,
+           d.crc, d.made_at, coalesce(d.replaces_id, ''), d.void, coalesce(d.order_key, s.set_id), v.attempts, v.urgency,
+           -1) ORDER BY d.id)
+FROM json_each(:documents) j JOIN document d ON d.id = j.value JOIN series s ON s.id = d.series
+JOIN delivery v ON v.document = d.id AND v.destination = :destination;
+
+-- document.last --
+SELECT max(id) FROM document;
+
+-- plan.all --
+SELECT id, feed, kind, institution, dictionary, digests FROM plan;
+
+-- settle.find --
+-- The deliveries that an answer speaks of.
+SELECT json_group_array(json_array(j.key, v.document, v.state, v.attempts, v.lane, lower(hex(d.sha256))))
+FROM json_each(:documents) j JOIN delivery v ON v.document = j.value AND v.destination = :destination
+JOIN document d ON d.id = v.document;
+
+-- settle.number --
+-- The row of a document, by set and version.
+SELECT d.id FROM series s JOIN document d ON d.series = s.id AND d.version = :version WHERE s.set_id = :set_id;
+
+-- settle.write --
+-- What became of them.
+UPDATE delivery SET state = j.state, attempts = j.attempts, due_at = j.due_at, settled_at = j.settled_at,
+    leased_until = NULL, outcome = j.outcome, reply = coalesce(j.reply, delivery.reply),
+    position = coalesce(j.position, delivery.position), reasons = j.reasons, urgency = coalesce(j.urgency, delivery.urgency)
+FROM (SELECT value->>0 AS document, value->>1 AS state, value->>2 AS attempts, value->>3 AS due_at,
+             value->>4 AS settled_at, value->>5 AS outcome, value->>6 AS reply, value->>7 AS position,
+             value->>8 AS reasons, value->>9 AS urgency FROM jsonb_each(:rows)) j
+WHERE delivery.document = j.document AND delivery.destination = :destination;
+
+-- settle.next --
+-- What stood behind them comes to the front of its lane.
+UPDATE delivery SET state = 'ready' WHERE destination = :destination AND state = 'behind' AND document IN (
+    SELECT min(document) FROM delivery INDEXED BY delivery_lane WHERE destination = :destination
+    AND lane IN (SELECT value FROM json_each(:lanes))
+    AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind') GROUP BY lane);
+
+-- reply.add --
+-- Keep a signed reply as it came.
+INSERT INTO reply (destination, name, received_at, body) VALUES (:destination, :name, :now, :body)
+ON CONFLICT (destination, name) DO UPDATE SET received_at = received_at RETURNING id;
+
+-- reply.find --
+SELECT id FROM reply WHERE destination = :destination AND name = :name;
+
+-- destination.add --
+INSERT INTO destination (name) VALUES (:name) ON CONFLICT DO NOTHING;
+
+-- destination.all --
+SELECT id, name, failures, due_at, problem, blame, since, stored_at FROM destination ORDER BY id;
+
+-- destination.state --
+UPDATE destination SET failures = :failures, due_at = :due_at, problem = :problem, blame = :blame, since = :since
+WHERE id = :id;
+
+-- destination.stored --
+UPDATE destination SET stored_at = :now WHERE id = :id;
+
+-- log.add --
+INSERT INTO log (seq, hash, body) VALUES (:seq, unhex(:hash), :body);
+
+-- log.last --
+SELECT seq, lower(hex(hash)) FROM log ORDER BY seq DESC LIMIT 1;
+
+-- log.page --
+SELECT seq, lower(hex(hash)), body FROM log WHERE seq >= :first ORDER BY seq LIMIT 200;
+
+-- log.newest --
+SELECT seq, lower(hex(hash)), body FROM log WHERE seq < :before ORDER BY seq DESC LIMIT :limit;
+
+-- head.add --
+-- A platform countersigned our log up to here.
+INSERT INTO head (seq, destination, hash, evidence) VALUES (:seq, :destination, unhex(:hash), :evidence)
+ON CONFLICT DO NOTHING;
+
+-- head.all --
+SELECT seq, lower(hex(hash)), evidence FROM head ORDER BY seq;
+
+-- run.add --
+INSERT INTO run (feed, started_at, ended_at, counts, problem) VALUES (:feed, :started_at, :ended_at, :counts, :problem);
+
+-- run.trim --
+-- The newest thousand are enough.
+DELETE FROM run WHERE id <= (SELECT max(id) FROM run) - 1000;
+
+-- run.last --
+SELECT feed, started_at, ended_at, counts, problem FROM run ORDER BY id DESC LIMIT :limit;
+
+-- rule.counts --
+SELECT feed, rule, severity, field, n, last_at FROM rule ORDER BY n DESC;
+
+-- quarantine.list --
+-- Held records, oldest first.
+SELECT q.id, s.set_id, p.feed, p.kind, p.institution, s.key, q.source_hash, p.digests, q.findings, q.held_at, q.state,
+       coalesce(q.reason, ''), q.log
+FROM quarantine q JOIN series s ON s.id = q.series JOIN plan p ON p.id = q.plan
+WHERE q.state IN ('open', 'released') AND q.id > :after AND (:feed IS NULL OR p.feed = :feed) ORDER BY q.id LIMIT :limit;
+
+-- quarantine.one --
+SELECT q.id, s.set_id, p.feed, p.kind, p.institution, s.key, q.source_hash, p.digests, q.findings, q.held_at, q.state,
+       coalesce(q.reason, ''), q.log
+FROM quarantine q JOIN series s ON s.id = q.series JOIN plan p ON p.id = q.plan WHERE q.id = :id;
+
+-- quarantine.body --
+SELECT body FROM quarantine WHERE id = :id;
+
+-- quarantine.release --
+UPDATE quarantine SET state = 'released', closed_at = :now, closed_by = :who, reason = NULL WHERE id = :id AND state = 'open';
+
+-- quarantine.again --
+UPDATE series SET again = 1 WHERE id = (SELECT series FROM quarantine WHERE id = :id);
+
+-- quarantine.discard --
+UPDATE quarantine SET state = 'discarded', closed_at = :now, closed_by = :who, reason = :reason, body = NULL
+WHERE id = :id AND state IN ('open', 'released');
+
+-- quarantine.known --
+-- The same content will not come back into quarantine; other content will be looked at.
+UPDATE series SET document_hash = held_hash, held_hash = NULL, again = 0
+WHERE held_hash IS NOT NULL AND id = (SELECT series FROM quarantine WHERE id = :id);
+
+-- stuck.list --
+-- Deliveries that wait for a person.
+SELECT v.document, t.name, s.set_id, d.version, p.feed, p.kind, p.institution, s.key, d.source_hash, p.digests, v.state,
+       coalesce(v.reasons, '[]'), coalesce(v.settled_at, 0), d.log
+FROM destination t CROSS JOIN delivery v INDEXED BY delivery_stuck ON v.destination = t.id
+JOIN document d ON d.id = v.document JOIN series s ON s.id = d.series JOIN plan p ON p.id = d.plan
+WHERE v.state IN ('refused', 'blocked', 'damaged') AND (:feed IS NULL OR p.feed = :feed)
+ORDER BY v.destination, v.document LIMIT :limit;
+
+-- stuck.one --
+SELECT v.document, t.id, v.state, v.lane, d.series, s.set_id, d.version, p.feed, s.key
+FROM delivery v JOIN destination t ON t.id = v.destination JOIN document d ON d.id = v.document
+JOIN series s ON s.id = d.series JOIN plan p ON p.id = d.plan
+WHERE v.document = :document AND t.name = :destination AND v.state IN ('refused', 'blocked', 'damaged');
+
+-- stuck.again --
+-- Send it again, when nothing of its order is on its way; behind that otherwise.
+UPDATE delivery SET urgency = min(urgency, 1), reasons = NULL, settled_at = NULL, due_at = 0, state = iif(EXISTS (
+    SELECT 1 FROM delivery o INDEXED BY delivery_lane WHERE o.destination = delivery.destination AND o.lane = delivery.lane
+    AND o.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')), 'behind', 'ready')
+WHERE document = :document AND destination = :destination RETURNING state;
+
+-- stuck.discard --
+UPDATE delivery SET state = 'discarded', settled_at = :now WHERE document = :document AND destination = :destination;
+
+-- series.read again --
+-- Read its record again and make a version of it, whatever its hash.
+UPDATE series SET again = 1, held_hash = coalesce(held_hash, document_hash), document_hash = '' WHERE id = :series;
+
+-- damaged.find --
+-- The deliveries that a damaged document was still to make.
+SELECT json_group_array(json_array(destination, state, lane)) FROM delivery
+WHERE document = :document AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind');
+
+-- damaged.mark --
+UPDATE delivery SET state = 'damaged', settled_at = :now, reasons = :reasons
+WHERE document = :document AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind');
+
+-- trace.document --
+SELECT d.id, s.set_id, d.version, p.feed, p.kind, p.institution, s.key, d.source_hash, lower(hex(d.sha256)), d.size, d.length,
+       p.dictionary, p.digests, d.made_at, coalesce(d.replaces_id, ''), d.void, coalesce(d.findings, '[]'), d.log,
+       (SELECT count(*) FROM frame f WHERE f.document = d.id), s.version
+FROM series s JOIN document d ON d.series = s.id AND d.version = :version JOIN plan p ON p.id = d.plan
+WHERE s.set_id = :set_id;
+
+-- trace.deliveries --
+SELECT t.name, v.state, v.attempts, v.due_at, v.claimed_at, v.settled_at, coalesce(v.outcome, ''), coalesce(v.reasons, '[]'),
+       coalesce(r.name, ''), coalesce(v.position, -1), r.body
+FROM delivery v JOIN destination t ON t.id = v.destination LEFT JOIN reply r ON r.id = v.reply
+WHERE v.document = :document ORDER BY t.name;
+
+-- receipts --
+-- Deliveries that were answered, in the order of their documents.
+SELECT v.document, s.set_id, d.version, t.name, v.outcome, lower(hex(d.sha256)), coalesce(v.reasons, '[]'),
+       coalesce(r.name, ''), coalesce(v.position, -1), v.settled_at, v.state
+FROM delivery v JOIN document d ON d.id = v.document JOIN series s ON s.id = d.series
+JOIN destination t ON t.id = v.destination LEFT JOIN reply r ON r.id = v.reply
+WHERE v.document > :after AND v.outcome IN ('stored', 'duplicate', 'refused')
+AND (:destination IS NULL OR t.name = :destination)
+ORDER BY v.document, v.destination LIMIT :limit;
+
+-- frame.one --
+SELECT d.id, d.crc, f.document IS NOT NULL, f.bytes FROM series s JOIN document d ON d.series = s.id AND d.version = :version
+LEFT JOIN frame f ON f.document = d.id WHERE s.set_id = :set_id;
+
+-- frame.bytes --
+SELECT bytes FROM frame WHERE document = :document;
+
+-- retire.page --
+-- Frames from here on, with what still needs them: an unsettled or young delivery.
+SELECT json_group_array(json_array(f.document, f.bytes IS NULL, d.length, s.set_id, d.version, EXISTS (
+    SELECT 1 FROM delivery v WHERE v.document = f.document
+    AND (v.state NOT IN ('delivered', 'discarded') OR v.settled_at > :before))) ORDER BY f.document)
+FROM (SELECT document, bytes FROM frame WHERE document > :after ORDER BY document LIMIT 500) f
+JOIN document d ON d.id = f.document JOIN series s ON s.id = d.series;
+
+-- retire.drop --
+DELETE FROM frame WHERE document IN (SELECT value FROM json_each(:documents));
+
+-- meta.get --
+SELECT value FROM meta WHERE name = :name;
+
+-- meta.put --
+INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- meta.drop --
+DELETE FROM meta WHERE name = :name;

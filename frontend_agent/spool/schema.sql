@@ -1,0 +1,98 @@
+-- The spool's tables. Each section is one migration, run in one transaction; user_version counts them.
+-- Times are milliseconds since 1970 UTC.
+
+-- migration 1 --
+-- The first layout.
+
+-- Single values: instance, machine binding, lease, generation, pinned keys.
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+-- Counts that would otherwise need a scan, kept in the commit that changes them.
+CREATE TABLE tally (scope TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (scope, name)) WITHOUT ROWID;
+
+-- How far each feed has been read.
+CREATE TABLE feed (name TEXT PRIMARY KEY, cursor TEXT, key TEXT, moved_at INTEGER NOT NULL) WITHOUT ROWID;
+
+-- One row per run of a feed.
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY, feed TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL,
+    counts TEXT NOT NULL, problem TEXT NOT NULL
+);
+
+-- What a document was made with: said once, not with every document.
+CREATE TABLE plan (
+    id INTEGER PRIMARY KEY, feed TEXT NOT NULL, kind TEXT NOT NULL, institution TEXT NOT NULL,
+    dictionary TEXT NOT NULL, digests TEXT NOT NULL,
+    UNIQUE (feed, kind, institution, dictionary, digests)
+);
+
+-- All versions of one business record. `held_hash` is set while its newest content is held; `again`: read it again.
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY, set_id TEXT NOT NULL UNIQUE, plan INTEGER NOT NULL, key TEXT NOT NULL,
+    version INTEGER NOT NULL, document_hash TEXT NOT NULL, held_hash TEXT, void INTEGER NOT NULL,
+    again INTEGER NOT NULL DEFAULT 0, generation INTEGER NOT NULL
+);
+CREATE INDEX series_again ON series (plan) WHERE again = 1;
+
+-- Documents without their bytes. These rows stay; `log` is the log entry of their commit.
+CREATE TABLE document (
+    id INTEGER PRIMARY KEY, series INTEGER NOT NULL, version INTEGER NOT NULL, plan INTEGER NOT NULL,
+    source_hash TEXT NOT NULL, sha256 BLOB NOT NULL, size INTEGER NOT NULL, length INTEGER NOT NULL, crc INTEGER NOT NULL,
+    made_at INTEGER NOT NULL, replaces_id TEXT, void INTEGER NOT NULL, order_key TEXT, findings TEXT, log INTEGER NOT NULL,
+    UNIQUE (series, version)
+);
+
+-- The frames, dropped when their term is over. NULL: a file beside the spool, named by the document's id.
+CREATE TABLE frame (document INTEGER PRIMARY KEY, bytes BLOB);
+
+-- Orders that are not a series (a patient).
+CREATE TABLE lane (id INTEGER PRIMARY KEY, order_key TEXT NOT NULL UNIQUE);
+
+CREATE TABLE destination (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, failures INTEGER NOT NULL DEFAULT 0,
+    due_at INTEGER NOT NULL DEFAULT 0, problem TEXT NOT NULL DEFAULT '', blame TEXT NOT NULL DEFAULT '',
+    since INTEGER NOT NULL DEFAULT 0, stored_at INTEGER NOT NULL DEFAULT 0
+);
+
+-- One document's journey to one destination. Urgency 0 now, 1 backfill, 9 suspected of having a request refused.
+CREATE TABLE delivery (
+    document INTEGER NOT NULL, destination INTEGER NOT NULL, lane INTEGER NOT NULL, state TEXT NOT NULL,
+    urgency INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL DEFAULT 0,
+    claimed_at INTEGER, leased_until INTEGER, settled_at INTEGER,
+    outcome TEXT, reply INTEGER, position INTEGER, reasons TEXT,
+    PRIMARY KEY (document, destination)
+) WITHOUT ROWID;
+CREATE INDEX delivery_ready ON delivery (destination, urgency, document) WHERE state = 'ready';
+CREATE INDEX delivery_due ON delivery (destination, due_at) WHERE state IN ('waiting', 'uncertain');
+CREATE INDEX delivery_sending ON delivery (destination, leased_until) WHERE state = 'sending';
+CREATE INDEX delivery_stuck ON delivery (destination, document) WHERE state IN ('refused', 'blocked', 'damaged');
+CREATE INDEX delivery_lane ON delivery (destination, lane, document)
+    WHERE state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind');
+
+-- Signed replies as they came (zstd), one for many receipts.
+CREATE TABLE reply (
+    id INTEGER PRIMARY KEY, destination INTEGER NOT NULL, name TEXT NOT NULL, received_at INTEGER NOT NULL,
+    body BLOB NOT NULL, UNIQUE (destination, name)
+);
+
+-- Records that wait for a person, and what became of them. The body goes when the case is closed.
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY, series INTEGER NOT NULL, plan INTEGER NOT NULL, source_hash TEXT NOT NULL, body BLOB,
+    findings TEXT NOT NULL, held_at INTEGER NOT NULL, state TEXT NOT NULL,
+    closed_at INTEGER, closed_by TEXT, reason TEXT, log INTEGER NOT NULL
+);
+CREATE INDEX quarantine_open ON quarantine (series) WHERE state IN ('open', 'released');
+CREATE INDEX quarantine_series ON quarantine (series);
+
+-- How often each rule spoke, per feed.
+CREATE TABLE rule (
+    feed TEXT NOT NULL, rule TEXT NOT NULL, severity TEXT NOT NULL, field TEXT NOT NULL, n INTEGER NOT NULL,
+    last_at INTEGER NOT NULL, PRIMARY KEY (feed, rule, severity, field)
+) WITHOUT ROWID;
+
+-- The chained log (bodies zstd), and the heads that a platform countersigned.
+CREATE TABLE log (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL);
+CREATE TABLE head (
+    seq INTEGER NOT NULL, destination INTEGER NOT NULL, hash BLOB NOT NULL, evidence BLOB NOT NULL,
+    PRIMARY KEY (seq, destination)
+) WITHOUT ROWID;

@@ -1,0 +1,840 @@
+"""Take in, claim, settle.
+
+Every public method that changes something is one transaction, and says in the chained log what it did.
+"""
+
+import os
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import apsw
+import msgspec
+
+from frontend_agent import qclog
+from frontend_agent.delivery import OPEN, Event, SignedReply, State, after, back_off
+from frontend_agent.errors import SpoolFull
+from frontend_agent.identity import document_id as make_document_id
+from frontend_agent.identity import parts
+from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
+from frontend_agent.spool import cases, retention, traces
+from frontend_agent.spool.database import FILE, Bodies, Database, Undo
+from frontend_agent.spool.ledger import Ledger, as_json, packed
+from frontend_agent.spool.meta import Meta
+from frontend_agent.spool.times import millis, millis_of_text, moment, moment_or_none, text
+from frontend_agent.spool.words import Case, Counts, Delivery, KeptReceipt, Pause, Run, Taken, Trace
+
+LARGE = 1 << 20  # a longer frame is a file beside the database
+FRAMES_AT_ONCE = 64 << 20
+MANY_BYTES = 4 << 20
+DEFAULT_LEASE = timedelta(minutes=10)
+FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=2), timedelta(minutes=5)
+SUSPECT = 9  # the urgency of suspects: after everything else
+SUSPECTS_AT_ONCE = 4  # so many may travel along, when others wait
+FULL_AGAIN = 0.95  # of the quota: below it, a spool that was full has room again
+
+_PROOFS = (Outcome.STORED, Outcome.DUPLICATE)
+_KEPT = (*_PROOFS, Outcome.REFUSED)  # outcomes that are receipts, and are written into the log
+
+
+class Spool:
+    """The state directory of one agent. Safe to use from several threads; open in one process at a time."""
+
+    def __init__(
+        self,
+        path: Path | str,
+        quota: int = 0,
+        reserve: int = 64 << 20,
+        random: Random | None = None,
+    ) -> None:
+        """`quota`: bytes that the spool may use, 0 for no limit. `reserve`: bytes of the disk that are left alone."""
+        self.path = Path(path)
+        self._quota = quota
+        self._reserve = reserve
+        self._random = random or Random()  # spreads retries, guards nothing  # noqa: S311
+        self._full = False
+        self._rows: dict[str, int] = {}  # row numbers of claimed documents
+        self._plans: dict[int, tuple[str, str, str, str, str]] = {}
+        self._destinations: dict[str, int] = {}
+
+    def open(self) -> "Spool":
+        """Open it after any ending: what was being sent when we died is uncertain, nothing else has changed."""
+        self._database = Database.open(self.path / FILE)
+        self._ledger = Ledger(self._database)
+        self._bodies = Bodies(self.path / "bodies")
+        self.meta = Meta(self._database)
+        self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
+        self._drop_orphans()
+        for row in self._database.rows("destination.all"):
+            self._destinations[row[1]] = row[0]
+        self._lapse_all()
+        return self
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _drop_orphans(self) -> None:
+        """Files whose commit never happened."""
+        self._bodies.drop_parts()
+        for name in self._bodies.names():
+            found = parts(name)
+            if not found or not self._database.row("frame.one", set_id=found[0], version=found[1]):
+                self._bodies.drop(name)
+
+    def _lapse_all(self) -> None:
+        """No other process can hold a lease: the file is ours alone."""
+        with self._database.write():
+            for name, number in self._destinations.items():
+                self._lapse(name, number, now=0, until=1 << 62)
+
+    # --- whose state --------------------------------------------------------------------------------------------------
+
+    def bind(self, machine_id: str) -> None:
+        """Refuse a copied state directory with a StateError that says what to do."""
+        self.meta.bind(machine_id)
+
+    def adopt(self, machine_id: str, who: str, now: datetime) -> str:
+        """A person says that this restored or moved state is the one that lives on. Returns the new instance id."""
+        with self._database.write():
+            before = self.meta.instance
+            instance = self.meta.adopt(machine_id)
+            self._ledger.log({"event": "adopted", "before": before, "instance": instance, "who": who}, now)
+        return instance
+
+    # --- taking in ----------------------------------------------------------------------------------------------------
+
+    def watermark(self, feed: str) -> Watermark | None:
+        """How far the feed has been read."""
+        row = self._database.row("watermark", feed=feed)
+        return Watermark(*row) if row and row[0] is not None else None
+
+    def series(self, set_ids: Iterable[str]) -> dict[str, SeriesHead]:
+        """The newest we know of these sets; those we never saw are absent."""
+        return {head.set_id: head for head, _ in self._heads(set_ids)}
+
+    def unsure(self, set_ids: Sequence[str]) -> list[str]:
+        """Those of them whose version number the platform has to confirm: after a lost or an adopted state."""
+        if self.meta.heads_known:
+            return []
+        generation = self.meta.generation
+        sure = {head.set_id for head, of in self._heads(set_ids) if of == generation}
+        return [set_id for set_id in set_ids if set_id not in sure]
+
+    def _heads(self, set_ids: Iterable[str]) -> list[tuple[SeriesHead, int]]:
+        rows = self._database.batch("series.heads", set_ids=as_json(list(set_ids)))
+        return [(_head(*row[:7]), row[7]) for row in rows]
+
+    def room(self) -> None:
+        """Raise SpoolFull while there is none. Asked before a source is read, and again by every commit."""
+        used = self._database.used() + self._ledger.tally("bytes", "files")
+        if self._quota:
+            limit = self._quota * FULL_AGAIN if self._full else self._quota
+            self._full = used >= limit
+            if self._full:
+                raise SpoolFull(
+                    f"the spool is full: {used:,} of {self._quota:,} bytes; nothing is extracted until deliveries and "
+                    "retention make room"
+                )
+        if self._reserve and _free(self.path) < self._reserve:
+            raise SpoolFull(f"the disk of {self.path} has less than {self._reserve:,} bytes left; nothing is extracted")
+
+    def commit(self, taken: Taken) -> None:
+        """Keep one batch: documents, findings, held records, log entry and watermark, or nothing of it (law 1)."""
+        self.room()
+        destinations = [self._destination(name) for name in taken.destinations]
+        now = millis(taken.at)
+        with Undo(self._bodies) as files, self._database.write():
+            changes: Counter[tuple[str, str]] = Counter()
+            log = self._log_taken(taken)
+            if taken.learned:
+                self._take_learned(taken)
+            closing = [*taken.closed, *(held.set_id for held in taken.held)]
+            if closing:
+                closed = self._database.changed("take.close", set_ids=as_json(closing), now=now)
+                changes["quarantine", "open"] -= closed
+            if taken.unheld:
+                self._database.run("take.unheld", set_ids=as_json(list(taken.unheld)))
+            if taken.documents:
+                self._take_documents(taken, destinations, log, files, changes)
+            if taken.held:
+                self._take_held(taken, log)
+                changes["quarantine", "open"] += len(taken.held)
+            if taken.not_found:
+                self._database.run("take.not found", set_ids=as_json(list(taken.not_found)))
+                self._database.run("take.not found reopened", set_ids=as_json(list(taken.not_found)))
+            self._count_rules(taken, now)
+            if taken.watermark:
+                mark = taken.watermark
+                self._database.run("take.watermark", feed=taken.feed, cursor=mark.cursor, key=mark.key, now=now)
+            for name, count in _counted(taken).items():
+                changes["feed:" + taken.feed, name] += count
+            self._ledger.change(changes)
+
+    def _take_documents(
+        self, taken: Taken, destinations: list[int], log: int, files: Undo, changes: Counter[tuple[str, str]]
+    ) -> None:
+        first = self._next_document
+        rows, frames = self._incoming(taken, files, changes)
+        database = self._database
+        database.execute("DELETE FROM incoming")
+        database.run("take.incoming", documents=as_json(rows))
+        database.run("take.series", generation=self.meta.generation)
+        if any(row[13] for row in rows):
+            database.run("take.lanes")
+        database.run("take.documents", log=log)
+        database.run("take.frames", frames=b"".join(frames))
+        if any(row[15] is None for row in rows):
+            database.run("take.files")
+        database.run("take.deliveries", destinations=as_json(destinations), urgency=taken.urgency)
+        behind = {}
+        if any(row[14] for row in rows):
+            behind = dict(database.batch("take.behind", first=first))
+        for name, number in zip(taken.destinations, destinations, strict=True):
+            changes["delivery:" + name, State.READY] += len(rows) - behind.get(number, 0)
+            changes["delivery:" + name, State.BEHIND] += behind.get(number, 0)
+        changes["documents", "all"] += len(rows)
+        self._next_document = first + len(rows)
+
+    def _incoming(
+        self, taken: Taken, files: Undo, changes: Counter[tuple[str, str]]
+    ) -> tuple[list[tuple[Any, ...]], list[bytes]]:
+        """The documents as rows of the scratch table, and their frames in one run."""
+        rows: list[tuple[Any, ...]] = []
+        frames: list[bytes] = []
+        lanes: set[str] = set()
+        start, number = 1, self._next_document
+        plan_of: dict[tuple[str, str, str, str, str], int] = {}
+        for document in taken.documents:
+            made_with = (document.feed, document.kind, document.institution, document.dictionary, document.digests)
+            plan = plan_of.get(made_with) or plan_of.setdefault(made_with, self._plan(*made_with))
+            order_key = document.order_key if document.order_key != document.set_id else ""
+            lane = order_key or document.set_id
+            # 2: behind one of this very batch; 1: perhaps behind something, the query looks; 0: the first of its series.
+            follows = 2 if lane in lanes else 1 if order_key or document.version > 1 else 0
+            lanes.add(lane)
+            findings = taken.findings.get(document.document_id)
+            length = len(document.frame)
+            large = length > LARGE
+            if large:
+                files.write(document.document_id, document.frame)
+                changes["bytes", "files"] += length
+            else:
+                frames.append(document.frame)
+            rows.append(
+                (
+                    number,
+                    document.set_id,
+                    document.key,
+                    document.version,
+                    document.source_hash,
+                    document.sha256,
+                    document.size,
+                    length,
+                    zlib.crc32(document.frame),
+                    millis_of_text(document.made_at),
+                    document.replaces_id or None,
+                    int(document.void),
+                    as_json(findings) if findings else None,
+                    order_key or None,
+                    follows,
+                    None if large else start,
+                    plan,
+                )
+            )
+            number += 1
+            start += 0 if large else length
+        return rows, frames
+
+    def _take_held(self, taken: Taken, log: int) -> None:
+        rows = []
+        for held in taken.held:
+            plan = self._plan(held.feed, held.kind, held.institution, "", held.digests)
+            findings = as_json(held.findings)
+            rows.append(
+                (held.set_id, plan, held.key, held.source_hash, held.body.hex(), findings, millis_of_text(held.held_at))
+            )
+        self._database.run("take.held series", held=as_json(rows), generation=self.meta.generation)
+        self._database.run("take.held", held=as_json(rows), log=log)
+
+    def _take_learned(self, taken: Taken) -> None:
+        plan = self._plan(taken.feed, taken.kind, taken.institution, "", "")
+        rows = [(h.set_id, key, h.version, h.source_hash, int(h.void)) for key, h in taken.learned]
+        self._database.run("take.learned", learned=as_json(rows), plan=plan, generation=self.meta.generation)
+
+    def _count_rules(self, taken: Taken, now: int) -> None:
+        spoken = Counter(
+            (finding.rule, finding.severity, _without_index(finding.field))
+            for findings in (*taken.findings.values(), *(held.findings for held in taken.held))
+            for finding in findings
+        )
+        if spoken:
+            self._database.run(
+                "take.rules", feed=taken.feed, now=now, rules=as_json([(*key, n) for key, n in spoken.items()])
+            )
+
+    def _plan(self, feed: str, kind: str, institution: str, dictionary: str, digests: str) -> int:
+        values = {"feed": feed, "kind": kind, "institution": institution, "dictionary": dictionary, "digests": digests}
+        row = self._database.row("plan.find", **values)
+        if row is None:
+            self._database.run("plan.add", **values)
+            row = self._database.row("plan.find", **values)
+        assert row is not None
+        return int(row[0])
+
+    def again(self, feed: str, limit: int = 500) -> list[str]:
+        """Keys that are to be read again under the current rules: released by a person."""
+        return self._database.batch("series.again", feed=feed, limit=limit)
+
+    def record_run(self, run: Run) -> None:
+        """Remember how a run of a feed went."""
+        with self._database.write():
+            self._database.run(
+                "run.add",
+                feed=run.feed,
+                started_at=millis(run.started_at),
+                ended_at=millis(run.ended_at),
+                counts=as_json(run.counts),
+                problem=run.problem,
+            )
+            self._database.run("run.trim")
+
+    def runs(self, limit: int = 20) -> list[Run]:
+        """The newest first."""
+        rows = self._database.rows("run.last", limit=limit)
+        return [
+            Run(feed, moment(a), moment(b), msgspec.json.decode(counts), problem)
+            for feed, a, b, counts, problem in rows
+        ]
+
+    # --- claiming -----------------------------------------------------------------------------------------------------
+
+    def claim(
+        self,
+        destination: str,
+        limit: int = 100,
+        max_bytes: int = MANY_BYTES,
+        *,
+        now: datetime,
+        lease: timedelta = DEFAULT_LEASE,
+    ) -> list[Delivery]:
+        """Lease the oldest deliveries that are due, most urgent first. At least one if any is, however long."""
+        number = self._destination(destination)
+        at = millis(now)
+        with self._database.write():
+            self._lapse(destination, number, now=at, until=at)
+            self._call_back_due(destination, number, at)
+            picked = self._pick(number, limit, max_bytes)
+            if not picked:
+                return []
+            self._database.run(
+                "claim.lease", destination=number, documents=as_json(picked), now=at, until=at + _millis_of(lease)
+            )
+            self._ledger.move(destination, {State.READY: -len(picked), State.SENDING: len(picked)})
+            claimed, damaged = self._read(number, picked)
+            for document in damaged:
+                self._mark_damaged(*document, now)
+        return claimed
+
+    def _lapse(self, name: str, number: int, now: int, until: int) -> None:
+        lapsed = self._database.changed("claim.lapsed", destination=number, now=now, until=until)
+        if lapsed:
+            self._ledger.move(name, {State.SENDING: -lapsed, State.UNCERTAIN: lapsed})
+
+    def _call_back_due(self, name: str, number: int, now: int) -> None:
+        due = self._database.batch("claim.find due", destination=number, now=now)
+        if due:
+            self._database.run("claim.due", destination=number, documents=as_json([document for document, _ in due]))
+            states = Counter(state for _, state in due)
+            self._ledger.move(name, {**{State(state): -n for state, n in states.items()}, State.READY: len(due)})
+
+    def _pick(self, number: int, limit: int, max_bytes: int) -> list[int]:
+        waiting = self._database.batch("claim.pick", destination=number, limit=limit)
+        fresh = [row for row in waiting if row[2] != SUSPECT]
+        suspects = [row for row in waiting if row[2] == SUSPECT]
+        along = min(len(suspects), max(min(SUSPECTS_AT_ONCE, limit // 2), limit - len(fresh)))
+        picked: list[int] = []
+        total = 0
+        for document, length, _ in fresh[: limit - along] + suspects[:along]:
+            total += length
+            if picked and total > max_bytes:
+                break
+            picked.append(document)
+        return picked
+
+    def _read(self, number: int, picked: list[int]) -> tuple[list[Delivery], list[tuple[int, str]]]:
+        """The claimed documents, and those whose frame is not what was written."""
+        wanted = as_json(picked)
+        frames: bytes | None
+        try:
+            row = self._database.row("claim.documents", destination=number, documents=wanted)
+            assert row is not None
+            frames = bytes.fromhex(row[1] or "")
+        except apsw.CorruptError:  # the page of one of them: find out which
+            row = self._database.row("claim.index", destination=number, documents=wanted)
+            assert row is not None
+            frames = None
+        claimed: list[Delivery] = []
+        damaged: list[tuple[int, str]] = []
+        start = 0
+        for entry in _CLAIMED(row[0]):
+            document_id = make_document_id(entry.set_id, entry.version)
+            if frames is None or entry.stored < 0:
+                frame = self._frame(entry.row, document_id)
+            else:
+                frame = frames[start : start + entry.stored]
+                start += entry.stored
+            if zlib.crc32(frame) != entry.crc:
+                damaged.append((entry.row, document_id))
+                continue
+            self._rows[document_id] = entry.row
+            document = self._document(document_id, entry, frame)
+            claimed.append(Delivery(document, entry.attempts, entry.urgency == SUSPECT))
+        return claimed, damaged
+
+    def _frame(self, row: int, document_id: str) -> bytes:
+        """One frame by itself. Empty when it cannot be read: it does not match its checksum then."""
+        try:
+            found = self._database.row("frame.bytes", document=row)
+        except apsw.CorruptError:
+            return b""
+        if found is None:
+            return b""
+        return self._bodies.read(document_id) if found[0] is None else bytes(found[0])
+
+    def _document(self, document_id: str, entry: "_Claimed", frame: bytes) -> Document:
+        feed, kind, institution, dictionary, digests = self._plan_of(entry.plan)
+        return Document(
+            document_id=document_id,
+            set_id=entry.set_id,
+            version=entry.version,
+            kind=kind,
+            institution=institution,
+            feed=feed,
+            key=entry.key,
+            source_hash=entry.source_hash,
+            sha256=entry.sha256,
+            size=entry.size,
+            frame=frame,
+            dictionary=dictionary,
+            made_at=_made_at(entry.made_at),
+            digests=digests,
+            replaces_id=entry.replaces_id,
+            void=bool(entry.void),
+            order_key=entry.order_key,
+        )
+
+    def _plan_of(self, plan: int) -> tuple[str, str, str, str, str]:
+        """Only asked for what is committed, so what is remembered stays true."""
+        found = self._plans.get(plan)
+        if found is None:
+            self._plans = {row[0]: row[1:] for row in self._database.rows("plan.all")}
+            found = self._plans[plan]
+        return found
+
+    def _mark_damaged(self, row: int, document_id: str, now: datetime) -> None:
+        """Its frame is not what was written: it waits for a person, at every destination. Its neighbours go on."""
+        names = {number: name for name, number in self._destinations.items()}
+        deliveries = self._database.batch("damaged.find", document=row)
+        reasons = as_json(["its frame on our disk is not what was written; release it to read its record again"])
+        self._database.run("damaged.mark", document=row, now=millis(now), reasons=reasons)
+        for destination, state, lane in deliveries:
+            self._ledger.move(names[destination], {State(state): -1, State.DAMAGED: 1})
+            self._call_next(names[destination], destination, [lane])
+        self._ledger.log({"event": "damaged", "document": document_id, "blame": "agent"}, now)
+
+    # --- settling -----------------------------------------------------------------------------------------------------
+
+    def settle(
+        self,
+        destination: str,
+        receipts: Sequence[Receipt],
+        replies: Sequence[SignedReply] = (),
+        *,
+        now: datetime,
+    ) -> int:
+        """Write down what the destination answered, each document by its own receipt. How many came to their end."""
+        number = self._destination(destination)
+        with self._database.write():
+            names = {reply.id: self._keep_reply(number, reply, now) for reply in replies}
+            rows = [self._answered(receipt, names.get(receipt.reply)) for receipt in receipts]
+            return self._write(destination, number, rows, now, [reply.id for reply in replies])
+
+    def put_back(
+        self,
+        destination: str,
+        documents: Iterable[str],
+        event: Event | Outcome,
+        *,
+        now: datetime,
+        problem: str = "",
+        suspect: bool = False,
+    ) -> int:
+        """What happened to claimed documents that got no answer of their own. Nothing of it counts against them."""
+        number = self._destination(destination)
+        reasons = (problem,) if problem else ()
+        with self._database.write():
+            rows = [
+                _Answer(document, event, reasons=reasons, urgency=SUSPECT if suspect else None)
+                for document in documents
+            ]
+            return self._write(destination, number, rows, now, [])
+
+    def _keep_reply(self, number: int, reply: SignedReply, now: datetime) -> int:
+        body = packed(reply.body)
+        row = self._database.row("reply.add", destination=number, name=reply.id, now=millis(now), body=body)
+        assert row is not None
+        if reply.log_seq:
+            self._database.run(
+                "head.add", seq=reply.log_seq, destination=number, hash=reply.log_hash, evidence=reply.evidence
+            )
+        return int(row[0])
+
+    def _answered(self, receipt: Receipt, reply: int | None) -> "_Answer":
+        position = receipt.position if reply is not None and receipt.position >= 0 else None
+        return _Answer(receipt.document_id, receipt.outcome, receipt.sha256, receipt.reasons, reply, position)
+
+    def _write(
+        self, destination: str, number: int, answers: Sequence["_Answer"], now: datetime, replies: list[str]
+    ) -> int:
+        """Move each delivery by the table of delivery.py."""
+        at = millis(now)
+        rows: list[tuple[Any, ...]] = []
+        moves: Counter[State] = Counter()
+        lanes: list[int] = []
+        written: dict[str, list[str]] = {}
+        for answer, found in self._find(number, answers):
+            event = answer.event
+            if event in _PROOFS and answer.sha256 != found.sha256:
+                event = Outcome.UNANSWERED  # it speaks of other bytes than ours: no proof of anything
+            state = after(found.state, event)
+            if state == found.state:
+                continue
+            moves[found.state] -= 1
+            moves[state] += 1
+            attempts, due_at, settled_at = found.attempts, 0, None
+            if state in (State.WAITING, State.UNCERTAIN):
+                due_at = at + self._delay(attempts)
+            elif state is State.READY:
+                attempts -= 1  # it was no attempt at this document
+            else:
+                settled_at = at
+                written.setdefault(str(event), []).append(answer.document_id)
+            if found.state in OPEN and state not in OPEN:
+                lanes.append(found.lane)
+            kept = event in _KEPT
+            reasons = as_json(answer.reasons) if answer.reasons else None
+            rows.append(
+                (
+                    found.row,
+                    state,
+                    attempts,
+                    due_at,
+                    settled_at,
+                    event if kept else None,
+                    answer.reply if kept else None,
+                    answer.position if kept else None,
+                    reasons,
+                    answer.urgency,
+                )
+            )
+        if not rows:
+            return 0
+        self._database.run("settle.write", destination=number, rows=as_json(rows))
+        self._ledger.move(destination, moves)
+        if lanes:
+            self._call_next(destination, number, lanes)
+        if any(proof in written for proof in _PROOFS):
+            self._database.run("destination.stored", id=number, now=at)
+        if written:
+            self._ledger.log(
+                {"event": "settled", "destination": destination, "replies": replies, "documents": written}, now
+            )
+        return sum(map(len, written.values()))
+
+    def _find(self, number: int, answers: Sequence["_Answer"]) -> Iterator[tuple["_Answer", "_Found"]]:
+        """The deliveries that the answers speak of. An answer about a document we never claimed speaks of none."""
+        known = [(answer, row) for answer in answers if (row := self._row(answer.document_id)) is not None]
+        rows = self._database.row("settle.find", destination=number, documents=as_json([row for _, row in known]))
+        assert rows is not None
+        for found in _FOUND(rows[0]):
+            yield known[found.place][0], found
+
+    def _row(self, document_id: str) -> int | None:
+        row = self._rows.pop(document_id, None)
+        if row is None and (named := parts(document_id)):
+            found = self._database.row("settle.number", set_id=named[0], version=named[1])
+            row = int(found[0]) if found else None
+        return row
+
+    def _call_next(self, name: str, number: int, lanes: list[int]) -> None:
+        """What stood behind the settled ones comes to the front."""
+        if not self._ledger.tally("delivery:" + name, State.BEHIND):
+            return
+        called = self._database.changed("settle.next", destination=number, lanes=as_json(lanes))
+        if called:
+            self._ledger.move(name, {State.BEHIND: -called, State.READY: called})
+
+    def _delay(self, attempts: int) -> int:
+        return _millis_of(back_off(attempts, self._random.random(), FIRST_DELAY, LONGEST_DELAY))
+
+    # --- destinations -------------------------------------------------------------------------------------------------
+
+    def pause(self, destination: str) -> Pause:
+        """How a destination fares, and until when it is left alone."""
+        self._destination(destination)
+        return next(pause for pause in self.pauses() if pause.name == destination)
+
+    def pauses(self) -> list[Pause]:
+        return [
+            Pause(name, failures, moment_or_none(due), problem, blame, moment_or_none(since), moment_or_none(stored))
+            for _, name, failures, due, problem, blame, since, stored in self._database.rows("destination.all")
+        ]
+
+    def failed(self, destination: str, until: datetime, problem: str, blame: str, *, now: datetime) -> None:
+        """Leave the destination alone until then. No document is to blame."""
+        before = self.pause(destination)
+        self._pause(destination, before.failures + 1, millis(until), problem, blame, millis(before.since or now))
+
+    def recovered(self, destination: str) -> None:
+        """It answers again."""
+        if self.pause(destination).failures:
+            self._pause(destination, 0, 0, "", "", 0)
+
+    def _pause(self, destination: str, failures: int, due_at: int, problem: str, blame: str, since: int) -> None:
+        with self._database.write():
+            self._database.run(
+                "destination.state", id=self._destination(destination), failures=failures, due_at=due_at,
+                problem=problem, blame=blame, since=since,
+            )  # fmt: skip
+
+    def _destination(self, name: str) -> int:
+        number = self._destinations.get(name)
+        if number is None:
+            with self._database.write():
+                self._database.run("destination.add", name=name)
+            self._destinations = {row[1]: row[0] for row in self._database.rows("destination.all")}
+            number = self._destinations[name]
+        return number
+
+    # --- counting -----------------------------------------------------------------------------------------------------
+
+    def pending(self, destination: str) -> int:
+        """How many documents are still on their way there."""
+        return sum(self._ledger.tally("delivery:" + destination, state) for state in OPEN)
+
+    def counts(self) -> Counts:
+        """What is in the spool. Kept by every commit, so asking costs nothing, however much there is."""
+        deliveries: dict[str, dict[str, int]] = {}
+        feeds: dict[str, dict[str, int]] = {}
+        single: dict[tuple[str, str], int] = {}
+        for scope, name, n in self._ledger.tallies():
+            if scope.startswith("delivery:"):
+                deliveries.setdefault(scope[9:], {})[name] = n
+            elif scope.startswith("feed:"):
+                feeds.setdefault(scope[5:], {})[name] = n
+            else:
+                single[scope, name] = n
+        return Counts(
+            documents=single.get(("documents", "all"), 0),
+            held=single.get(("quarantine", "open"), 0),
+            deliveries=deliveries,
+            feeds=feeds,
+            bytes_used=self._database.used() + single.get(("bytes", "files"), 0),
+        )
+
+    def rules(self) -> list[tuple[str, str, str, str, int]]:
+        """How often each rule spoke: feed, rule, severity, field, times."""
+        return [row[:5] for row in self._database.rows("rule.counts")]
+
+    # --- the log ------------------------------------------------------------------------------------------------------
+
+    def _log_taken(self, taken: Taken) -> int:
+        """One entry for the commit, when there is anything to speak of. Its number, or that of the entry before."""
+        body: dict[str, Any] = {
+            "documents": [
+                (d.document_id, d.sha256, d.key, _briefly(taken.findings.get(d.document_id, ())))
+                for d in taken.documents
+            ],
+            "held": [(held.set_id, held.key, _briefly(held.findings)) for held in taken.held],
+            "closed": list(taken.closed),
+            "learned": [head.document_id or head.set_id for _, head in taken.learned],
+            "not_found": list(taken.not_found),
+        }
+        body = {name: value for name, value in body.items() if value}
+        if not body:
+            return self.log_head()[0]
+        body |= {
+            "event": "taken",
+            "feed": taken.feed,
+            "kind": taken.kind,
+            "institution": taken.institution,
+            "digests": taken.digests,
+            "skipped": {name: n for name, n in msgspec.structs.asdict(taken.skipped).items() if n},
+        }
+        if taken.watermark:
+            body["watermark"] = [taken.watermark.cursor, taken.watermark.key]
+        return self._ledger.log(body, taken.at)
+
+    def log_head(self) -> tuple[int, str]:
+        """Number and hash of the newest entry: what a platform is asked to countersign."""
+        return self._ledger.log_head()
+
+    def log_entries(self, first: int = 1) -> Iterator[qclog.Entry]:
+        """The log from an entry on, in bounded memory."""
+        return self._ledger.entries(first)
+
+    def log_newest(self, limit: int = 20, before: int = 1 << 62) -> list[qclog.Entry]:
+        """The newest first."""
+        return self._ledger.newest(limit, before)
+
+    def heads(self) -> list[qclog.Head]:
+        """Up to where platforms countersigned the log."""
+        return self._ledger.heads()
+
+    def export_log(self) -> Iterator[bytes]:
+        """The lines of an export, verifiable offline with the platform's public key."""
+        return qclog.export(qclog.Title(instance=self.meta.instance), self.log_entries(), self.heads())
+
+    def verify_log(self, genuine: qclog.Genuine | None = None) -> qclog.Verdict:
+        """Verify the log where it lies."""
+        return qclog.verify(self.log_entries(), self.heads(), genuine)
+
+    # --- what waits for a person, what can be looked up, what is dropped ------------------------------------------------
+
+    def quarantine_list(self, feed: str | None = None, limit: int = 1000, after: int = 0) -> list[Case]:
+        """What waits for a person: held records (oldest first, from row `after` on), then stuck deliveries."""
+        return cases.listed(self._database, feed, limit, after)
+
+    def quarantine_show(self, case: str) -> tuple[Case, dict[str, Any]] | None:
+        """One case, with the record as the mapping made it."""
+        return cases.shown(self._database, case)
+
+    def quarantine_release(self, ids: Sequence[str], who: str, now: datetime) -> list[tuple[str, str]]:
+        """Look at them again under the current rules, or send them again. Returns (feed, key) of what is to be read."""
+        return cases.release(self._ledger, ids, who, now)
+
+    def quarantine_discard(self, ids: Sequence[str], who: str, reason: str, now: datetime) -> int:
+        """A person decides that they are not to be sent. How many."""
+        return cases.discard(self._ledger, ids, who, reason, now)
+
+    def trace(self, document_id: str) -> Trace | None:
+        """Follow one document from its source row to its receipts."""
+        return traces.trace(self._database, document_id)
+
+    def receipts(self, destination: str | None = None, after: int = 0, limit: int = 1000) -> list[KeptReceipt]:
+        """Receipts in the order of their documents; ask on with `after` = the last one's row."""
+        return traces.receipts(self._database, destination, after, limit)
+
+    def frame(self, document_id: str) -> bytes | None:
+        """The document's frame as it was sent; None when its term is over, or it is damaged or unknown."""
+        return traces.frame(self._database, self._bodies, document_id)
+
+    def retire(self, term: timedelta, now: datetime) -> int:
+        """Drop frames whose every delivery ended at least `term` ago. Receipts and index rows stay. How many."""
+        return retention.retire(self._ledger, self._bodies, term, now)
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What is to be written about one delivery."""
+
+    document_id: str
+    event: Outcome | Event
+    sha256: str = ""
+    reasons: tuple[str, ...] = ()
+    reply: int | None = None
+    position: int | None = None
+    urgency: int | None = None
+
+
+class _Found(msgspec.Struct, array_like=True):
+    """A delivery that an answer speaks of: a row of settle.find."""
+
+    place: int
+    row: int
+    state: State
+    attempts: int
+    lane: int
+    sha256: str
+
+
+class _Claimed(msgspec.Struct, array_like=True):
+    """A row of claim.documents."""
+
+    row: int
+    set_id: str
+    version: int
+    plan: int
+    key: str
+    source_hash: str
+    sha256: str
+    size: int
+    crc: int
+    made_at: int
+    replaces_id: str
+    void: int
+    order_key: str
+    attempts: int
+    urgency: int
+    stored: int  # bytes of its frame in the database, -1 when it is not there
+
+
+_CLAIMED: Callable[[str], list[_Claimed]] = msgspec.json.Decoder(list[_Claimed]).decode
+_FOUND: Callable[[str], list[_Found]] = msgspec.json.Decoder(list[_Found]).decode
+
+
+def _head(
+    set_id: str, version: int, document_hash: str, held_hash: str | None, void: int, again: int, digests: str
+) -> SeriesHead:
+    return SeriesHead(
+        set_id=set_id,
+        version=version,
+        source_hash=document_hash if held_hash is None else held_hash,
+        document_id=make_document_id(set_id, version) if version else "",
+        held=held_hash is not None,
+        void=bool(void),
+        digests="" if again else digests,  # digests of nothing: whoever compares them looks at the record again
+        document_hash=document_hash,
+    )
+
+
+def _counted(taken: Taken) -> dict[str, int]:
+    counted: dict[str, int] = msgspec.structs.asdict(taken.skipped)
+    counted |= {"documents": len(taken.documents), "held": len(taken.held)}
+    counted["records"] = sum(counted.values())
+    return counted
+
+
+def _briefly(findings: Sequence[Finding]) -> list[tuple[str, str, str]]:
+    """What the log says of a finding: no values (law 9)."""
+    return [(finding.rule, finding.severity, finding.field) for finding in findings]
+
+
+def _without_index(field: str) -> str:
+    """`items[3].unit` and `items[4].unit` are counted together."""
+    group, bracket, rest = field.partition("[")
+    return group + rest.partition("]")[2] if bracket else field
+
+
+def _millis_of(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
+
+
+@lru_cache(maxsize=256)
+def _made_at(at: int) -> str:
+    return text(moment(at))
+
+
+def _free(folder: Path) -> int:
+    found = os.statvfs(folder) if hasattr(os, "statvfs") else None
+    return found.f_bavail * found.f_frsize if found else 1 << 62

@@ -1,0 +1,160 @@
+"""What goes into the spool and what comes out, as values."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from frontend_agent.delivery import State
+from frontend_agent.model import Document, Finding, Held, SeriesHead, Watermark
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """Records of a batch that made neither a document nor a held record, and why."""
+
+    unchanged: int = 0  # the same content was taken before
+    not_final: int = 0  # its turn comes when it is
+    withdrawn: int = 0  # void, and nothing of it was ever sent
+    returned: int = 0  # was held, and is again what was delivered
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one batch comes to. It is committed whole, or not at all (law 1)."""
+
+    feed: str
+    kind: str
+    institution: str
+    digests: str
+    at: datetime
+    destinations: tuple[str, ...]
+    documents: Sequence[Document] = ()
+    findings: Mapping[str, tuple[Finding, ...]] = {}  # document id -> what was noted and not held
+    held: Sequence[Held] = ()
+    closed: Sequence[str] = ()  # sets whose held record is overtaken
+    unheld: Sequence[str] = ()  # those of them whose newest document is the newest content again
+    learned: Sequence[tuple[str, SeriesHead]] = ()  # (key, head) as the platform knows it
+    not_found: Sequence[str] = ()  # sets that were to be read again and are not at the source
+    skipped: Skipped = Skipped()
+    watermark: Watermark | None = None
+    urgency: int = 0
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One claimed document."""
+
+    document: Document
+    attempts: int
+    suspect: bool = False  # a request that carried it, with nothing proven beside it, was refused whole
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """How a destination fares."""
+
+    name: str
+    failures: int = 0
+    due_at: datetime | None = None  # left alone until then
+    problem: str = ""
+    blame: str = ""
+    since: datetime | None = None
+    stored_at: datetime | None = None  # when it last proved that it stored something
+
+
+class Case(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What waits for a person: a held record, or a document that a destination did not take.
+
+    `id` is `Q…` for a record and `D…@destination` for a delivery.
+    """
+
+    id: str
+    state: str  # open, released; refused, blocked, damaged
+    set_id: str
+    kind: str
+    institution: str
+    feed: str
+    key: str
+    source_hash: str
+    digests: str
+    since: datetime
+    log: int
+    findings: tuple[Finding, ...] = ()
+    reasons: tuple[str, ...] = ()
+    document_id: str = ""
+    destination: str = ""
+    note: str = ""
+
+
+class TracedDelivery(msgspec.Struct, frozen=True):
+    """One document's journey to one destination, and the signed reply that proves its end."""
+
+    destination: str
+    state: State
+    attempts: int
+    due_at: datetime | None
+    claimed_at: datetime | None
+    settled_at: datetime | None
+    outcome: str
+    reasons: tuple[str, ...]
+    reply: str
+    position: int
+    reply_body: bytes = b""
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """One document, from its source row to its receipts."""
+
+    document_id: str
+    set_id: str
+    version: int
+    newest_version: int
+    feed: str
+    kind: str
+    institution: str
+    key: str
+    source_hash: str
+    sha256: str
+    size: int
+    length: int
+    dictionary: str
+    digests: str
+    made_at: datetime
+    replaces_id: str
+    void: bool
+    findings: tuple[Finding, ...]
+    log: int
+    kept: bool  # its bytes are still here
+    deliveries: tuple[TracedDelivery, ...]
+
+
+class KeptReceipt(msgspec.Struct, frozen=True):
+    """A receipt as the spool keeps it."""
+
+    row: int
+    document_id: str
+    destination: str
+    outcome: str
+    sha256: str
+    reasons: tuple[str, ...]
+    reply: str
+    position: int
+    settled_at: datetime
+    state: State
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One run of a feed."""
+
+    feed: str
+    started_at: datetime
+    ended_at: datetime
+    counts: dict[str, int]
+    problem: str = ""
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What is in the spool, without a scan."""
+
+    documents: int
+    held: int
+    deliveries: Mapping[str, Mapping[str, int]]  # destination -> state -> number
+    feeds: Mapping[str, Mapping[str, int]]  # feed -> records, documents, held, unchanged, …
+    bytes_used: int
