@@ -1,0 +1,250 @@
+"""How the CLI speaks to a running daemon: a Unix socket in the state directory, one JSON object per line.
+
+    → {"ask": "status", "with": {}}
+    ← {"row": …}            none or many, for answers that are long
+    ← {"done": …}           the end of a good answer
+    ← {"error": "…", "exit_code": 1}
+
+The protocol (`Lines`, `encode`, `parse_question`, `answer`) is pure; `ControlServer` and `ask` are its thin edges. Who
+may speak is decided by the file system: socket and state directory belong to the service's account alone.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from frontend_agent.errors import FrontendAgentError
+
+SOCKET = "control.sock"
+LONGEST_LINE = 16 * 1024 * 1024  # a document and its view; a question is never near it
+LONGEST_QUESTION = 64 * 1024
+PATIENCE = 120.0  # seconds without a word from the other side
+
+Operation = Callable[..., Any]
+
+
+class ControlError(FrontendAgentError):
+    """The other end of the control socket said something that is not the protocol."""
+
+
+class NoDaemon(FrontendAgentError):
+    """Nobody listens at the control socket."""
+
+
+# -- The protocol, pure -----------------------------------------------------------------------------------------------
+
+
+class Lines:
+    """Feed it bytes, read back whole lines. A line longer than the limit is an error, not memory."""
+
+    def __init__(self, limit: int = LONGEST_LINE) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+
+    def receive(self, data: bytes) -> Iterator[bytes]:
+        self._buffer += data
+        while True:
+            end = self._buffer.find(b"\n")
+            if end < 0:
+                if len(self._buffer) > self._limit:
+                    raise ControlError("a line on the control socket is too long")
+                return
+            line = bytes(self._buffer[:end])
+            del self._buffer[: end + 1]
+            yield line
+
+
+class Question(msgspec.Struct, forbid_unknown_fields=True):
+    """What is asked, and with which arguments."""
+
+    ask: str
+    arguments: dict[str, Any] = msgspec.field(name="with", default_factory=dict)
+
+
+def encode(message: object) -> bytes:
+    return msgspec.json.encode(message) + b"\n"
+
+
+def parse_question(line: bytes) -> Question:
+    try:
+        return msgspec.json.decode(line, type=Question)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ControlError("a question on the control socket is not understood") from None
+
+
+def answer(line: bytes, operations: Mapping[str, Operation]) -> Iterator[bytes]:
+    """The lines that answer one question. What goes wrong on purpose is an answer too."""
+    try:
+        question = parse_question(line)
+        operation = operations.get(question.ask)
+        if operation is None:
+            raise ControlError("this daemon does not know that question: it is of another version than the command")
+        result = operation(**question.arguments)
+        if isinstance(result, Iterator):
+            for row in result:
+                yield encode({"row": row})
+            result = None
+        yield encode({"done": result})
+    except FrontendAgentError as error:
+        yield encode({"error": str(error), "exit_code": error.exit_code})
+
+
+# -- The edges --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """The path under a name short enough for a socket address (108 bytes), however deep the state directory lies."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+class ControlServer:
+    """Listens in the state directory and answers each connection in its own thread.
+
+    `failed` is told of an error that no operation raised on purpose; the asker gets its type and nothing else.
+    """
+
+    def __init__(self, state: Path, operations: Mapping[str, Operation], failed: Callable[[Exception], str]) -> None:
+        self._path = state / SOCKET
+        self._operations = operations
+        self._failed = failed
+        self._closing = False
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
+
+    def start(self) -> None:
+        """Whoever holds the spool's lock owns the socket: one left by a killed daemon is replaced."""
+        self._path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            with _short(self._path) as name:
+                self._listener.bind(name)
+        finally:
+            os.umask(before)
+        self._listener.listen(16)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing = True
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        while not self._closing:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), name="control-answer", daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.settimeout(PATIENCE)
+        lines = Lines(LONGEST_QUESTION)
+        # The asker may go away at any time: that is his business, and nothing of ours is lost by it.
+        with connection, suppress(OSError, ControlError):
+            while data := connection.recv(65536):
+                for line in lines.receive(data):
+                    self._answer(connection, line)
+
+    def _answer(self, connection: socket.socket, line: bytes) -> None:
+        try:
+            for part in answer(line, self._operations):
+                connection.sendall(part)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the daemon outlives a fault in an answer, and logs it
+            connection.sendall(encode({"error": self._failed(error), "exit_code": 1}))
+
+
+class Answer(msgspec.Struct):
+    """One line of an answer."""
+
+    row: Any = msgspec.UNSET
+    done: Any = msgspec.UNSET
+    error: str = ""
+    exit_code: int = 1
+
+
+class AnsweredError(FrontendAgentError):
+    """The daemon's own error, said again on this side."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def ask(state: Path, question: str, /, **arguments: Any) -> Any:
+    """Ask the daemon on that state directory. A long answer comes as an iterator of rows, a short one as its value."""
+    connection = _connect(state / SOCKET)
+    try:
+        connection.sendall(encode({"ask": question, "with": arguments}))
+        answers = _answers(connection)
+        first = next(answers)
+    except BaseException:
+        connection.close()
+        raise
+    if first.row is msgspec.UNSET:
+        connection.close()
+        return first.done
+    return _rows(connection, first, answers)
+
+
+def is_running(state: Path) -> bool:
+    """Whether a daemon answers there."""
+    try:
+        _connect(state / SOCKET).close()
+    except NoDaemon:
+        return False
+    return True
+
+
+def _connect(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(PATIENCE)
+    try:
+        with _short(path) as name:
+            connection.connect(name)
+    except PermissionError:
+        connection.close()
+        raise ControlError(f"{path}: not allowed; run this command as the service's user") from None
+    except OSError:
+        connection.close()
+        raise NoDaemon(f"no daemon is running on {path.parent}") from None
+    return connection
+
+
+def _rows(connection: socket.socket, first: Answer, answers: Iterator[Answer]) -> Iterator[Any]:
+    with connection:
+        yield first.row
+        for part in answers:
+            if part.row is msgspec.UNSET:
+                return
+            yield part.row
+
+
+def _answers(connection: socket.socket) -> Iterator[Answer]:
+    lines = Lines()
+    try:
+        while data := connection.recv(262144):
+            for line in lines.receive(data):
+                part = msgspec.json.decode(line, type=Answer)
+                if part.error:
+                    raise AnsweredError(part.error, part.exit_code)
+                yield part
+    except TimeoutError:
+        raise ControlError("the daemon does not answer") from None
+    except (OSError, msgspec.DecodeError):
+        raise ControlError("the daemon's answer broke off") from None
+    raise ControlError("the daemon ended before it had answered")

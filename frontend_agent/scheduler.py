@@ -1,0 +1,107 @@
+"""When each feed is read: APScheduler, and a watchdog over the clocks.
+
+One worker per source, so that a hospital's system never serves two of our queries at once. Runs that were missed are made
+up by one; a run never overlaps itself. Nothing is kept in a job store: what a feed has read is the spool's watermark.
+
+APScheduler plans by the wall clock. When that is set back by an hour, every feed would be silent for an hour; so the
+watchdog compares it with the monotonic clock, and when they part by more than five seconds it plans all jobs anew.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+DRIFT = 5.0  # seconds
+LOOK_EVERY = 1.0
+
+
+class ClockWatch:
+    """Notices that the wall clock jumped. Pure: it is told both clocks' readings."""
+
+    def __init__(self, wall: float, monotonic: float, limit: float = DRIFT) -> None:
+        self._offset = wall - monotonic
+        self._limit = limit
+
+    def jumped(self, wall: float, monotonic: float) -> float:
+        """By how many seconds it jumped since the last time, 0.0 for not at all. Slow drift is followed."""
+        drift = (wall - monotonic) - self._offset
+        self._offset = wall - monotonic
+        return drift if abs(drift) > self._limit else 0.0
+
+
+class Scheduler:
+    """Calls `run(name)` for each feed every so often, from the worker of its source."""
+
+    def __init__(
+        self,
+        feeds: Iterable[tuple[str, str, timedelta]],  # name, source, every
+        run: Callable[[str], None],
+        jumped: Callable[[float], None] = lambda seconds: None,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._feeds = list(feeds)
+        self._jumped = jumped
+        self._wall = wall
+        self._monotonic = monotonic
+        self._stopping = threading.Event()
+        self._watch = threading.Thread(target=self._watch_clocks, name="clock-watch", daemon=True)
+        sources = {source for _, source, _ in self._feeds}
+        self._scheduler: Any = BackgroundScheduler(
+            timezone=UTC,
+            executors={source: ThreadPoolExecutor(1) for source in sources} | {"default": ThreadPoolExecutor(1)},
+            job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
+        )
+        for name, source, every in self._feeds:
+            self._scheduler.add_job(
+                run,
+                IntervalTrigger(seconds=every.total_seconds(), timezone=UTC),
+                args=(name,),
+                id=name,
+                executor=source,
+                next_run_time=datetime.now(UTC),
+            )
+
+    def start(self) -> None:
+        self._scheduler.start()
+        self._watch.start()
+
+    def now(self, name: str) -> None:
+        """Run that feed as soon as its source is free."""
+        self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+
+    def next_runs(self) -> dict[str, str]:
+        """When each feed runs next, ISO 8601."""
+        return {
+            job.id: job.next_run_time.isoformat(timespec="seconds")
+            for job in self._scheduler.get_jobs()
+            if job.next_run_time is not None
+        }
+
+    def is_alive(self) -> bool:
+        return bool(self._scheduler.running) and self._watch.is_alive()
+
+    def stop(self) -> None:
+        """Start nothing more. Runs under way are the caller's to end."""
+        self._stopping.set()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def look(self, watch: ClockWatch) -> None:
+        """One look at the clocks; after a jump every feed is due at once."""
+        seconds = watch.jumped(self._wall(), self._monotonic())
+        if seconds:
+            self._jumped(seconds)
+            for name, _, _ in self._feeds:
+                self.now(name)
+
+    def _watch_clocks(self) -> None:
+        watch = ClockWatch(self._wall(), self._monotonic())
+        while not self._stopping.wait(LOOK_EVERY):
+            self.look(watch)
