@@ -1,7 +1,8 @@
 """The demonstration hospital: a HIS and a LIS as two embedded databases, and the list of everything planted in them.
 
     create_hospital(folder, visits, seed) -> his.db, lis.db, planted.json
-    advance(folder, step)                 -> what happens later: corrections, reversals, late commits, new visits
+
+What happens afterwards (corrections, reversals, late commits, new visits) is later.advance.
 
 Everything follows from the seed and the base day: the same arguments give byte-identical dumps, today and next year.
 """
@@ -79,14 +80,14 @@ def create_hospital(folder: Path, visits: int, seed: int = 1, base_day: date = B
     plan = Plan(seed, visits, base_day)
     rng = random.Random(f"hospital {seed}")  # noqa: S311 - invented data, and repeatable
     days = days_for(visits, base_day)
-    with _databases(folder, new=True) as (his, lis):
+    with databases(folder, new=True) as (his, lis):
         create_tables(his, HIS_TABLES)
         create_tables(lis, LIS_TABLES)
         staff = hire_staff(rng)
         first = days[0][0] if days else base_day
         calendar = Calendar(first - timedelta(days=BEFORE))  # inpatients came in before the first day
         _write_dictionaries(his, lis, staff, calendar.stamp(0))
-        writer = _Writer(his, lis, plan, calendar, staff, rng)
+        writer = Writer(his, lis, plan, calendar, staff, rng)
         for number, (_, count) in enumerate(days):
             writer.write_day((BEFORE + number) * DAY, count)
         writer.flush()
@@ -97,7 +98,7 @@ def create_hospital(folder: Path, visits: int, seed: int = 1, base_day: date = B
 
 
 @contextmanager
-def _databases(folder: Path, *, new: bool) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection]]:
+def databases(folder: Path, *, new: bool) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection]]:
     """Both databases, each in one transaction. Something half made is made again, so a new one needs no journal."""
     with closing(sqlite3.connect(folder / HIS)) as his, closing(sqlite3.connect(folder / LIS)) as lis:
         for connection in (his, lis):
@@ -157,7 +158,7 @@ def _write_dictionaries(his: sqlite3.Connection, lis: sqlite3.Connection, staff:
     )
 
 
-class _Writer:
+class Writer:
     """Builds visits day by day, plants what is to be planted, and writes the rows in chunks."""
 
     def __init__(
@@ -174,7 +175,7 @@ class _Writer:
         self.weights = [d.weight for d in self.departments]
         self.known: dict[str, list[Person]] = {}  # who came earlier, per department: some come again
         self.chunk = 0
-        self._rows: dict[str, list[Row]] = {name: [] for name in (*HIS_TABLES, *LIS_TABLES)}
+        self.rows: dict[str, list[Row]] = {name: [] for name in (*HIS_TABLES, *LIS_TABLES)}
 
     def write_day(self, start: int, count: int) -> None:
         """All visits of one day, in the order people arrive, and the wards' laboratory reports of that day."""
@@ -235,7 +236,7 @@ class _Writer:
         self._plant_in_person(who)
         if not who.newborn:
             known.append(who)
-        self._rows["mz_brxx"].append(
+        self.rows["mz_brxx"].append(
             {
                 "brid": who.id,
                 "xm": who.name,
@@ -295,7 +296,7 @@ class _Writer:
             self._oddity(faults.VISIT, visit.number, name)
 
     def _add_visit(self, visit: Visit) -> None:
-        rows = self._rows
+        rows = self.rows
         rows["mz_ghxx"].append(visit.registration)
         if self.rng.random() < DUPLICATE and visit.record["jzzt"] == "2":
             self._add_duplicate(visit)
@@ -308,7 +309,7 @@ class _Writer:
         """A double click: the same visit written twice, some seconds earlier, with rows of its own."""
         twin = visit.record["jzxh"] + "D"
         earlier = self.calendar.stamp(visit.closed_at - 4)
-        rows = self._rows
+        rows = self.rows
         rows["mz_jzjl"].append({**visit.record, "jzxh": twin, "xgsj": earlier})
         for table, key, originals in (
             ("mz_zd", "zdxh", visit.diagnoses),
@@ -327,8 +328,8 @@ class _Writer:
             fault = faults.pick(rng, faults.PRESCRIPTION_FAULTS)
             fault.apply(prescription, self.calendar, rng)
             self._plant(faults.PRESCRIPTION, prescription.number, fault)
-        self._rows["mz_cf"].append(prescription.record)
-        self._rows["mz_cfmx"] += prescription.lines
+        self.rows["mz_cf"].append(prescription.record)
+        self.rows["mz_cfmx"] += prescription.lines
 
     def _add_report(self, report: Report, who: Person) -> None:
         rng = self.rng
@@ -342,17 +343,12 @@ class _Writer:
             self._oddity(faults.REPORT, report.number, faults.odd_report(report, rng))
         elif luck < REPORT_FAULT + ODDITY + IN_PROGRESS:
             report.record.update(bgzt="2", shys="", shsj="")
-        self._rows["lis_bg"].append(report.record)
-        self._rows["lis_bgzd"] += report.diagnoses
-        self._rows["lis_bgmx"] += report.items
+        self.rows["lis_bg"].append(report.record)
+        self.rows["lis_bgzd"] += report.diagnoses
+        self.rows["lis_bgmx"] += report.items
 
     def flush(self) -> None:
         """Write what has been built so far."""
-        for name, rows in self._rows.items():
+        for name, rows in self.rows.items():
             insert(self.his if name in HIS_TABLES else self.lis, name, rows)
             rows.clear()
-
-
-def next_day(plan: Plan, step: int) -> date:
-    """The day on which the events of a step happen: after everything the base run wrote, which may reach into the next day."""
-    return plan.base_day + timedelta(days=1 + step)

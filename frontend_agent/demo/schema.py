@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
 HIS_TABLES: dict[str, str] = {
     "xt_jg": "jgdm TEXT PRIMARY KEY, jgmc TEXT",
@@ -78,8 +78,8 @@ HIS_INDEXES: dict[str, tuple[str, ...]] = {
     "mz_zd": ("xgsj, jzxh", "jzxh, zdlx"),
     "mz_jcjg": ("xgsj, jzxh", "jzxh"),
     "mz_yz": ("xgsj, jzxh", "jzxh"),
-    "mz_cf": ("xgsj, cfh", "jzxh", "mzh"),
-    "mz_cfmx": ("xgsj, cfh", "cfh", "tfmxxh"),
+    "mz_cf": ("xgsj, cfh", "jzxh", "mzh", "brid"),
+    "mz_cfmx": ("xgsj, cfh", "cfh, tfmxxh"),
 }
 LIS_INDEXES: dict[str, tuple[str, ...]] = {
     "lis_bg": ("xgsj, bgh", "sqdh", "mzh", "zyh"),
