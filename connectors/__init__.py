@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from connectors.odbc import OdbcSource
 from connectors.source import ChangedPage, Queries, Source, SourceOptions
 from connectors.sql import SCHEMES, SqlSource
 from frontend_agent.errors import ConfigurationError
 
-__all__ = ["SCHEMES", "ChangedPage", "OdbcSource", "Queries", "Source", "SourceOptions", "SqlSource", "open_source"]
+__all__ = ["SCHEMES", "ChangedPage", "Queries", "Source", "SourceOptions", "SqlSource", "open_source"]
 
 
 def open_source(name: str, options: SourceOptions, password: str = "") -> Source:
@@ -15,5 +14,16 @@ def open_source(name: str, options: SourceOptions, password: str = "") -> Source
     if bool(options.url) == bool(options.odbc):
         raise ConfigurationError(f"sources.{name}: give either url or odbc")
     if options.odbc:
-        return OdbcSource(name, options, password).open()
+        return _odbc_source(name, options, password)
     return SqlSource(name, options, password).open()
+
+
+def _odbc_source(name: str, options: SourceOptions, password: str) -> Source:
+    # Not at the top: pyodbc loads the system's ODBC driver manager, which only a hospital with an ODBC source has.
+    try:
+        from connectors.odbc import OdbcSource
+    except ImportError as error:
+        raise ConfigurationError(
+            f"sources.{name}: the ODBC driver manager is missing ({error}); install the package unixodbc"
+        ) from error
+    return OdbcSource(name, options, password).open()
