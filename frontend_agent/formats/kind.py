@@ -23,7 +23,7 @@ class Field:
     `name` is the record's name for it (`items.unit`), `key` its name inside a row. `format` is WS 363 notation; a `DT15` is
     written in CDA's 14 digits. `max_length` is the document's own. `cardinality` is as printed and may be empty: undecided.
     `required` is what the renderer needs: `always` (in each row, for a group's field), `inside` (when the element around it is
-    written), `unless other`, or empty.
+    written), `unless other`, `with other`, or empty.
     """
 
     name: str

@@ -100,14 +100,14 @@ class _Compiler:
             for _, slot in inner.slots()
         )
 
-    def _own(self, element: Element) -> list[str]:
+    def _own(self, element: Element, variable: str = "element") -> list[str]:
         lines = []
         for attribute, slot in element.slots():
             if not slot.read or slot.field.startswith("envelope.") or slot.field in self.seen:
                 continue
             self.seen.add(slot.field)
             group, _, key = slot.field.partition(".")
-            value = f"element.get({attribute!r})" if attribute else "element.text"
+            value = f"{variable}.get({attribute!r})" if attribute else f"{variable}.text"
             lines.append(f"value = {value}")
             lines.append(f"if value: out[{(key if group in self.groups else slot.field)!r}] = value")
         return lines
@@ -127,6 +127,8 @@ class _Compiler:
         return lines[:-1]
 
     def _enter(self, child: Element) -> list[str]:
+        if not child.each and not any(self._carries(inner) for inner in child.children):
+            return self._own(child, "child") or ["pass"]  # its fields may all have been read before
         function = self._function(child)
         if child.each:
             return [

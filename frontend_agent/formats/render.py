@@ -5,7 +5,8 @@ character that XML needs escaped is a copy of the record escaped, the whole of i
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from frontend_agent.formats.errors import UnboundField, UnrenderableText
@@ -20,11 +21,12 @@ PROLOGUE = '<?xml version="1.0" encoding="UTF-8"?>\n'
 ROOT_ATTRIBUTES = ' xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 
 # What XML 1.0 cannot carry at all (section 2.2).
-_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ILLEGAL = re.compile("[^\0\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # NUL divides values here
+_ESCAPED = '<&>"\t\n\r'
 
 
 class Requirement(Protocol):
-    """What the compiler needs to know of a field: must it be there? (`always`, `inside`, `unless other`, or empty)."""
+    """What the compiler needs to know of a field: must it be there? (`always`, `inside`, `unless x`, `with x`, or empty)."""
 
     def __call__(self, name: str) -> str: ...
 
@@ -77,50 +79,41 @@ def _clean(record: Record, envelope: Envelope) -> tuple[Record, Envelope]:
         else:
             for row in value:
                 texts.extend(row.values())
-    joined = "".join(texts)
-    if joined.isprintable() and not ("<" in joined or "&" in joined or ">" in joined or '"' in joined):
-        return record, envelope
-    return _escaped(record, envelope, texts)
-
-
-def _escaped(record: Record, envelope: Envelope, texts: list[str]) -> tuple[Record, Envelope]:
-    # NUL is no XML character: it can divide the values, and whatever it divides wrongly is refused.
+    # NUL is no XML character: it can divide the values, and what holds one itself is refused.
     joined = "\0".join(texts)
-    if joined.count("\0") != len(texts) - 1 or _unlawful(joined):
+    if joined.count("\0") != len(texts) - 1 or _ILLEGAL.search(joined):
         raise UnrenderableText(_first_illegal(record, envelope))
+    if any(character in joined for character in _ESCAPED):
+        return _escaped(record, envelope, joined)
+    return record, envelope
+
+
+def _escaped(record: Record, envelope: Envelope, joined: str) -> tuple[Record, Envelope]:
     values = iter(escape(joined).split("\0"))
     safe = Envelope(
         document_id=next(values),
         set_id=next(values),
-        version=envelope.version,
         effective_time=next(values),
         replaces_id=next(values),
+        version=envelope.version,
     )
     copy: Record = {}
     for name, value in record.items():
         if type(value) is str:
             copy[name] = next(values)
         else:
-            copy[name] = [{key: next(values) for key in row} for row in value]
+            copy[name] = [dict(zip(row, values, strict=False)) for row in value]
     return copy, safe
 
 
-def _unlawful(joined: str) -> bool:
-    # Line ends and the ideographic space are what Chinese texts usually hold; without them this is quick.
-    rest = joined.replace("\0", "").replace("\n", "").replace("\r", "").replace("\t", "").replace("\u3000", "")
-    return not rest.isprintable() and _ILLEGAL.search(rest) is not None
-
-
 def _first_illegal(record: Record, envelope: Envelope) -> str:
+    """The name of a value that XML cannot carry; never the value."""
     for name, value in record.items():
-        if isinstance(value, str):
-            if _ILLEGAL.search(value):
-                return name
-            continue
-        for number, row in enumerate(value):
-            for key, cell in row.items():
-                if _ILLEGAL.search(cell):
-                    return f"{name}[{number}].{key}"
+        rows = [{"": value}] if isinstance(value, str) else value
+        for number, row in enumerate(rows):
+            for key, text in row.items():
+                if "\0" in text or _ILLEGAL.search(text):
+                    return f"{name}[{number}].{key}" if key else name
     return "envelope"
 
 
@@ -132,7 +125,11 @@ Part = str | _Var
 
 
 class _Compiler:
-    """Emits the source of one renderer. Variables: `v` scalars, `w` a row's values, `f` fragments, `j` joined rows."""
+    """Emits the source of one renderer, statement by statement, in the order of the document.
+
+    Variables: `v` a scalar, `w` a row's value, `g` a group's rows, `f` a value as it is shown, `j` a list of pieces. All pieces
+    are bytes; one join at the end makes the document.
+    """
 
     def __init__(self, groups: Collection[str], requirement: Requirement, absences: Mapping[str, str]) -> None:
         self.groups = groups
@@ -141,145 +138,196 @@ class _Compiler:
         self.constants: dict[str, Any] = {}
         self.literals: list[str] = []
         self.variables: dict[str, str] = {}
+        self.shown: dict[tuple[str, str], str] = {}  # field and how it is shown -> the variable that holds it so
+        self.joined: dict[int, str] = {}  # id of a repeated element -> the list of its pieces
         self.counter = 0
-        self.repeated: dict[str, list[tuple[str, Element]]] = {}
         self.lines: list[str] = []
+        self.indent = 1
+        self.pending: list[Part] = []
+        self.target = ""
 
     def function(self, root: Element) -> str:
-        scalars = self._fields(root, in_group=False)
-        for name in scalars:
-            self.variables[name] = self._new("v")
         for group in self.groups:
             self.variables[group] = self._new("g")
-        fetch = [f"{self.variables[name]} = {self._fetch(name)}" for name in scalars]
-        fetch += [f"{self.variables[group]} = get({group!r})" for group in self.groups]
-        checks, sure = self._required([*scalars, *self.groups])
-        self.lines = []
-        parts = self._element(root, sure, depth=0)
-        main = self.lines
-        loops = [line for group, elements in self.repeated.items() for line in self._loop(group, elements)]
-        result = f"return {self._fstring([PROLOGUE, *parts])}.encode()"
-        body = [
-            "record, envelope = clean(record, envelope)",
-            "get = record.get",
-            *fetch,
-            *checks,
-            *loops,
-            *main,
-            result,
-        ]
-        return "def render(record, envelope):\n" + "\n".join(f"    {line}" for line in body)
+        self._line("record, envelope = clean(record, envelope)")
+        self._line("get = record.get")
+        for group in self.groups:
+            self._line(f"{self.variables[group]} = get({group!r})")
+        sure = self._fetch([root], in_group=False, also=self.groups)
+        for group in self.groups:
+            self._loop(group, [element for element in root.walk() if element.each == group])
+        self.target = self._new("j")
+        self._line(f"{self.target} = []")
+        self.pending.append(PROLOGUE)
+        self._element(root, sure, depth=0)
+        self._flush()
+        self._line(f"return b''.join({self.target})")
+        return "def render(record, envelope):\n" + "\n".join(self.lines)
 
     # --- values
 
-    def _fields(self, root: Element, in_group: bool) -> list[str]:
+    def _fetch(self, elements: Sequence[Element], in_group: bool, also: Collection[str] = ()) -> frozenset[str]:
+        """Take the values out of the record or row, and say which are sure to be there."""
+        everything = [inner for element in elements for inner in element.walk()]
+        names = self._names(everything, in_group)
+        for name in names:
+            self.variables[name] = self._new("w" if in_group else "v")
+            self._line(f"{self.variables[name]} = {self._source(name)}")
+        sure = self._required([*names, *also])
+        for element in everything:
+            for _, slot in element.slots():
+                if slot.shown and slot.field in names:
+                    self._show(slot)
+        for name in names:
+            variable = self.variables[name]
+            self._line(f"{variable} = {variable}.encode()" + ("" if name in sure else f" if {variable} else None"))
+        return sure
+
+    def _names(self, elements: Sequence[Element], in_group: bool) -> list[str]:
         found: dict[str, None] = {}
-        for element in root.walk():
+        for element in elements:
             for name in (*element.when, *(slot.field for _, slot in element.slots())):
                 if (name.partition(".")[0] in self.groups) == in_group and name not in self.groups:
                     found[name] = None
         return list(found)
 
-    def _fetch(self, name: str) -> str:
+    def _source(self, name: str) -> str:
+        group, _, key = name.partition(".")
+        if group in self.groups:
+            return f"cell({key!r})"
         if name == "envelope.replaced_version":
             return "str(envelope.version - 1)"
         if name == "envelope.version":
             return "str(envelope.version)"
-        if name.startswith("envelope."):
-            return name
-        return f"get({name!r})"
+        return name if name.startswith("envelope.") else f"get({name!r})"
 
-    def _required(self, names: Sequence[str]) -> tuple[list[str], frozenset[str]]:
-        """The check that what must always be there is, and the fields it makes sure of."""
+    def _show(self, slot: Slot) -> None:
+        """Make what a person sees of a value: from its text, before that is encoded."""
+        how = (slot.field, slot.shown)
+        if how in self.shown:
+            return
+        self.shown[how] = made = self._new("f")
+        variable = self.variables[slot.field]
+        names = {entry.code: escape(entry.name) for entry in value_set(slot.value_set)}
+        if slot.shown == "time":
+            expression = f"show_time({variable}).encode() if {variable} else None"
+        elif slot.shown == "display":
+            attributes = {code: f' displayName="{name}"'.encode() for code, name in names.items()}
+            expression = f"{self._constant(attributes)}({variable}, b'')"
+        else:
+            encoded = {code: name.encode() for code, name in names.items()}
+            expression = f"{self._constant(encoded)}({variable}) or {variable}.encode() if {variable} else None"
+        self._line(f"{made} = {expression}")
+
+    def _required(self, names: Sequence[str]) -> frozenset[str]:
+        """Check what must always be there, and say so."""
         always = [n for n in names if n not in self.absences and self.requirement(n) == "always"]
-        lines = []
-        if always:
-            lines.append(self._check([self.variables[n] for n in always], always))
+        self._check(always)
         for name in names:
             kind, _, other = self.requirement(name).partition(" ")
-            if kind == "unless" and name not in self.absences and self.absences.get(other) not in FLAVORS:
-                lines.append(
-                    f"if not ({self.variables[name]} or {self.variables[other]}): unbound(({name!r},), (None,))"
-                )
-        return lines, frozenset(always)
+            if name in self.absences or kind not in ("unless", "with") or self.absences.get(other) in FLAVORS:
+                continue
+            there = f"not {self.variables[other]}" if kind == "unless" else self.variables[other]
+            self._line(f"if {there} and not {self.variables[name]}: unbound(({name!r},), (None,))")
+        return frozenset(always)
 
-    @staticmethod
-    def _check(variables: Sequence[str], names: Sequence[str], condition: str = "") -> str:
-        values = ", ".join(variables)
-        guard = f"{condition} and " if condition else ""
-        return f"if {guard}not ({' and '.join(variables)}): unbound({tuple(names)!r}, ({values},))"
+    def _check(self, names: Sequence[str]) -> None:
+        if names:
+            variables = [self.variables[n] for n in names]
+            values = ", ".join(variables)
+            self._line(f"if not ({' and '.join(variables)}): unbound({tuple(names)!r}, ({values},))")
 
     # --- elements
 
-    def _element(self, element: Element, sure: frozenset[str], depth: int) -> list[Part]:
+    def _element(self, element: Element, sure: frozenset[str], depth: int) -> None:
         if element.each:
-            variable = self._new("j")
-            self.repeated.setdefault(element.each, []).append((variable, element))
-            return [_Var(variable)]
+            self._flush()
+            self._line(f"{self.target} += {self.joined[id(element)]}")
+            return
         condition = self._condition(element, sure)
-        if element.when:
-            sure = self._check_inside(element, sure, condition)
-        parts = self._body(element, sure, depth)
-        return self._fragment(condition, parts) if condition else parts
+        with self._only_if(condition):
+            if element.when:
+                sure = self._check_inside(element, sure, condition)
+            self._body(element, sure, depth)
 
     def _condition(self, element: Element, sure: frozenset[str]) -> str:
         """When the element is written; empty for always."""
         if not element.when or any(name in sure for name in element.when):
             return ""
-        if not element.free and all(self.absences.get(name) in FLAVORS for name in element.when):
-            return ""  # every value of it is missing in a way that is said
+        if not element.free and self._absence_is_said(element.when):
+            return ""
         return " or ".join(self.variables[name] for name in element.when)
+
+    def _absence_is_said(self, names: Sequence[str]) -> bool:
+        """Whether an element is written even when all its values are missing: those that matter have a nullFlavor."""
+        matter = [n for n in names if self.requirement(n).partition(" ")[0] in ("always", "unless")] or names
+        return all(self.absences.get(name) in FLAVORS for name in matter)
 
     def _check_inside(self, element: Element, sure: frozenset[str], condition: str) -> frozenset[str]:
         if len(element.when) == 1 and condition:
             return sure | set(element.when)
         inside = [n for n in element.when if self.requirement(n) == "inside" and n not in self.absences]
-        if not inside or element.free:
+        if element.free:
             return sure
-        self.lines.append(
-            self._check([self.variables[n] for n in inside], inside, f"({condition})" if condition else "")
-        )
+        self._check([n for n in inside if n not in sure])
         return sure | set(inside)
 
-    def _body(self, element: Element, sure: frozenset[str], depth: int) -> list[Part]:
-        tag = element.tag
-        parts: list[Part] = []
+    def _body(self, element: Element, sure: frozenset[str], depth: int) -> None:
+        tag, write = element.tag, self.pending.append
         if depth == 1 or tag in ("section", "entry"):
-            parts.append("\n")
-        parts.append(f"<{tag}")
+            write("\n")
+        if isinstance(element.text, Slot) and element.text.field not in sure and element.free:
+            # An empty cell needs no ID: nothing is read back from it.
+            with self._only_if(self.variables[element.text.field]):
+                self._body(element, sure | {element.text.field}, depth)
+            with self._otherwise():
+                write(f"<{tag}/>")
+            return
+        write(f"<{tag}")
         if depth == 0:
-            parts.append(ROOT_ATTRIBUTES)
+            write(ROOT_ATTRIBUTES)
         if tag == "section":
-            parts += self._section_flavor(element, sure)
+            self._section_flavor(element, sure)
         for name, content in element.attributes:
-            parts += self._attribute(element, name, content, sure)
-        inner: list[Part] = []
+            self._attribute(element, name, content, sure)
         if isinstance(element.text, Slot):
-            return self._text(element, parts, element.text, sure)
-        if isinstance(element.text, str) and element.text:
-            inner.append(escape(element.text))
-        for child in element.children:
-            inner += self._element(child, sure, depth + 1)
-        return [*parts, ">", *inner, f"</{tag}>"] if inner else [*parts, "/>"]
+            self._text(element, element.text, sure)
+        elif element.text or element.children:
+            write(">")
+            if isinstance(element.text, str):
+                write(escape(element.text))
+            for child in element.children:
+                self._element(child, sure, depth + 1)
+            write(f"</{tag}>")
+        else:
+            write("/>")
 
-    def _section_flavor(self, section: Element, sure: frozenset[str]) -> list[Part]:
+    def _section_flavor(self, section: Element, sure: frozenset[str]) -> None:
         """A section about which nothing is known keeps its code and says so."""
         text = next(child for child in section.children if child.tag == "text")
-        condition = self._condition(text, sure)
-        return self._fragment(f"not ({condition})", [' nullFlavor="NI"']) if condition else []
+        if condition := self._condition(text, sure):
+            with self._only_if(f"not ({condition})"):
+                self.pending.append(' nullFlavor="NI"')
 
-    def _attribute(self, element: Element, name: str, content: Content, sure: frozenset[str]) -> list[Part]:
+    def _attribute(self, element: Element, name: str, content: Content, sure: frozenset[str]) -> None:
+        write = self.pending.append
         if isinstance(content, str):
-            return [f' {name}="{escape(content)}"']
-        if isinstance(content, RowId):
-            return [f' {name}="{content.group}-', _Var("number"), f'-{content.key}"']
-        if content.shown == "name":
-            return [_Var(self._display_name(content))]
-        variable = self.variables[content.field]
-        written: list[Part] = [f' {name}="', _Var(variable), '"']
-        if content.field in sure:
-            return written
-        return self._fragment(variable, written, self._absence(element, name, content))
+            write(f' {name}="{escape(content)}"')
+        elif isinstance(content, RowId):
+            write(f' {name}="{content.group}-')
+            write(_Var("number"))
+            write(f'-{content.key}"')
+        elif content.shown == "display":
+            write(_Var(self.shown[content.field, "display"]))
+        else:
+            variable = self.variables[content.field]
+            with self._only_if("" if content.field in sure else variable):
+                write(f' {name}="')
+                write(_Var(variable))
+                write('"')
+            if content.field not in sure and (absence := self._absence(element, name, content)):
+                with self._otherwise():
+                    write(absence)
 
     def _absence(self, element: Element, name: str, slot: Slot) -> str:
         """What stands in the place of a missing value, in an element that is written all the same."""
@@ -290,50 +338,37 @@ class _Compiler:
             return "" if element.when else ' nullFlavor="NI"'
         return f' nullFlavor="{flavor}"'
 
-    def _text(self, element: Element, parts: list[Part], slot: Slot, sure: frozenset[str]) -> list[Part]:
-        tag = element.tag
+    def _text(self, element: Element, slot: Slot, sure: frozenset[str]) -> None:
+        write = self.pending.append
         variable = self.variables[slot.field]
-        shown = self._shown(slot, variable)
-        written: list[Part] = [*parts, ">", _Var(shown), f"</{tag}>"]
-        if slot.field in sure:
-            return written
-        if element.free:  # an empty cell needs no ID: nothing is read back from it
-            return self._fragment(variable, written, f"<{tag}/>")
-        return self._fragment(variable, written, [*parts, self._absence(element, "", slot), "/>"])
-
-    def _display_name(self, slot: Slot) -> str:
-        names = {entry.code: f' displayName="{escape(entry.name)}"' for entry in value_set(slot.value_set)}
-        return self._assign(f"{self._constant(names)}({self.variables[slot.field]}, '')")
-
-    def _shown(self, slot: Slot, variable: str) -> str:
-        if slot.shown == "name":
-            names = {entry.code: escape(entry.name) for entry in value_set(slot.value_set)}
-            return self._assign(f"{self._constant(names)}({variable}, {variable})")
-        if slot.shown == "time":
-            return self._assign(f"{variable} and show_time({variable})")
-        return variable
+        with self._only_if("" if slot.field in sure else variable):
+            write(">")
+            write(_Var(self.shown[slot.field, slot.shown] if slot.shown else variable))
+            write(f"</{element.tag}>")
+        if slot.field not in sure:
+            with self._otherwise():
+                write(self._absence(element, "", slot) + "/>")
 
     # --- groups
 
-    def _loop(self, group: str, elements: Sequence[tuple[str, Element]]) -> list[str]:
+    def _loop(self, group: str, elements: Sequence[Element]) -> None:
         """One pass over a group's rows feeds every place where they are written: the narrative and the entries."""
-        outer, self.lines = self.lines, []
-        names = list(dict.fromkeys(name for _, element in elements for name in self._fields(element, in_group=True)))
-        for name in names:
-            self.variables[name] = self._new("w")
-        fetch = [f"{self.variables[n]} = cell({n.removeprefix(group + '.')!r})" for n in names]
-        checks, sure = self._required(names)
-        appends = [
-            f"{variable}_append({self._fstring(self._body(element, sure, depth=9))})" for variable, element in elements
-        ]
-        inner = ["cell = row.get", *fetch, *checks, *self.lines, *appends]
-        self.lines = outer
-        before = [
-            line for variable, _ in elements for line in (f"{variable} = []", f"{variable}_append = {variable}.append")
-        ]
-        after = [f"{variable} = ''.join({variable})" for variable, _ in elements]
-        loop = f"for number, row in enumerate({self.variables[group]} or (), 1):"
-        return [*before, loop, *(f"    {line}" for line in inner), *after]
+        for element in elements:
+            self.joined[id(element)] = self._new("j")
+            self._line(f"{self.joined[id(element)]} = []")
+        numbered = any(isinstance(c, RowId) for e in elements for inner in e.walk() for _, c in inner.attributes)
+        rows = f"{self.variables[group]} or ()"
+        self._line(f"for count, row in enumerate({rows}, 1):" if numbered else f"for row in {rows}:")
+        self.indent += 1
+        if numbered:
+            self._line("number = b'%d' % count")
+        self._line("cell = row.get")
+        sure = self._fetch(elements, in_group=True)
+        for element in elements:
+            self.target = self.joined[id(element)]
+            self._body(element, sure, depth=9)
+            self._flush()
+        self.indent -= 1
 
     # --- source text
 
@@ -341,31 +376,51 @@ class _Compiler:
         self.counter += 1
         return f"{prefix}{self.counter}"
 
-    def _assign(self, expression: str) -> str:
-        variable = self._new("f")
-        self.lines.append(f"{variable} = {expression}")
-        return variable
+    def _line(self, line: str) -> None:
+        self.lines.append("    " * self.indent + line)
 
-    def _constant(self, names: Mapping[str, str]) -> str:
-        for known, value in self.constants.items():
-            if value.__self__ == names:
-                return known
+    def _constant(self, names: Mapping[str, bytes]) -> str:
         name = self._new("N")
         self.constants[name] = dict(names).get
         return name
 
-    def _fragment(self, condition: str, parts: Sequence[Part], otherwise: str | Sequence[Part] = "") -> list[Part]:
-        other = [otherwise] if isinstance(otherwise, str) else otherwise
-        text = f"{self._fstring(parts)} if {condition} else {self._fstring(other)}"
-        return [_Var(self._assign(text))]
+    @contextmanager
+    def _only_if(self, condition: str) -> Iterator[None]:
+        """What is written inside is written under a condition; under none if that is empty."""
+        if not condition:
+            yield
+            return
+        self._flush()
+        self._line(f"if {condition}:")
+        self.indent += 1
+        yield
+        self._flush(required=True)
+        self.indent -= 1
 
-    def _fstring(self, parts: Sequence[Part]) -> str:
-        pieces = []
-        for part in parts:
-            if isinstance(part, _Var):
-                pieces.append("{" + part + "}")
-            elif part:
-                self.literals.append(part)
-                quoted = part.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-                pieces.append(quoted.replace("{", "{{").replace("}", "}}"))
-        return f"f'{''.join(pieces)}'"
+    @contextmanager
+    def _otherwise(self) -> Iterator[None]:
+        self._line("else:")
+        self.indent += 1
+        yield
+        self._flush(required=True)
+        self.indent -= 1
+
+    def _flush(self, required: bool = False) -> None:
+        """Turn what was written since the last statement into one."""
+        pieces: list[str] = []
+        literal = ""
+        for part in [*self.pending, _Var("")]:
+            if not isinstance(part, _Var):
+                literal += part
+                continue
+            if literal:
+                self.literals.append(literal)
+                pieces.append(repr(literal.encode()))
+                literal = ""
+            if part:
+                pieces.append(part)
+        self.pending.clear()
+        if pieces:
+            self._line(f"{self.target} += ({', '.join(pieces)},)")
+        elif required:
+            self._line("pass")

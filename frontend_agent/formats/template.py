@@ -26,7 +26,8 @@ MAIN_ATTRIBUTES = ("value", "code", "extension")  # a missing one of these is wh
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a field's value stands. `shown` is how a reader of the narrative sees it: `name` of a code, `time`, or as it is.
+    """Where a field's value stands. `shown` is how a person sees it: the `name` of a code, a `time`, or as it is;
+    `display` is the attribute that carries a code's name beside it.
 
     A slot that only shows (the name beside a code, a cell of the narrative) is written, never read back.
     """
@@ -143,7 +144,7 @@ def _element(file: str, node: etree._Element, group: str) -> Element:
     names = dict(attributes)
     code, system, display = names.get("code"), names.get("codeSystem"), names.get("displayName")
     if isinstance(code, Slot) and isinstance(display, str) and isinstance(system, str):
-        shown = Slot(code.field, shown="name", value_set=system, read=False)
+        shown = Slot(code.field, shown="display", value_set=system, read=False)
         attributes = [(k, shown if k == "displayName" else v) for k, v in attributes]
 
     text = (node.text or "").strip()
