@@ -298,13 +298,21 @@ def _decode(body: bytes, kind: type[_T]) -> _T:
 
 def receipts_from(reply: Reply, documents: Sequence[Document]) -> list[Receipt]:
     """One receipt per document sent, in their order. A leaf that names other bytes is no proof (law 5)."""
-    found = {leaf.document_id: (position, leaf) for position, leaf in enumerate(reply.leaves)}
-    return [_receipt(reply, document, *found.get(document.document_id, (-1, None))) for document in documents]
+    places = {leaf.document_id: position for position, leaf in enumerate(reply.leaves)}
+    return [_receipt(reply, one, _place(reply, one, sent_as, places)) for sent_as, one in enumerate(documents)]
 
 
-def _receipt(reply: Reply, document: Document, position: int, leaf: Leaf | None) -> Receipt:
-    if leaf is None:
+def _place(reply: Reply, document: Document, sent_as: int, places: dict[str, int]) -> int:
+    """Where its leaf is: as a rule where it was in the parcel."""
+    if sent_as < len(reply.leaves) and reply.leaves[sent_as].document_id == document.document_id:
+        return sent_as
+    return places.get(document.document_id, -1)
+
+
+def _receipt(reply: Reply, document: Document, position: int) -> Receipt:
+    if position < 0:
         return Receipt(document.document_id, Outcome.UNANSWERED, reasons=("the reply does not speak of it",))
+    leaf = reply.leaves[position]
     if leaf.outcome == Outcome.STORED:
         if (leaf.sha256, leaf.institution) != (document.sha256, document.institution):
             reason = "the receipt is for other bytes or another institution"
