@@ -38,7 +38,7 @@ class OdbcSource(Source):
         super().__init__(name, options, clock)
         if re.search(r"(?i)(^|;)\s*(pwd|password)\s*=", options.odbc):
             raise ConfigurationError(f"sources.{name}: the password does not belong into odbc; name a secret instead")
-        self._string = _with_cursor(options.odbc)
+        self._string = _completed(options)
         if password:
             self._string += f";PWD={{{password.replace('}', '}}')}}}"
         self._connection: pyodbc.Connection | None = None
@@ -108,14 +108,15 @@ class OdbcSource(Source):
 
     def _ask(self, connection: pyodbc.Connection, sql: str, parameters: Sequence[Any], query: str) -> RowSet:
         started = time.monotonic()
+        bound = [_bound(self._family, value) for value in parameters]
         cursor = connection.cursor()
         deadline = _Deadline(cursor, self.options.statement_timeout.total_seconds())
         try:
             with deadline:
                 try:
-                    answer = _fetched(cursor, sql, parameters)
+                    answer = _fetched(cursor, sql, bound)
                 except UnicodeDecodeError:
-                    answer = self._read_leniently(connection, sql, parameters)
+                    answer = self._read_leniently(connection, sql, bound)
         except pyodbc.Error as error:
             gone = _gone(error)
             if gone:
@@ -143,14 +144,22 @@ class OdbcSource(Source):
             _decode(connection, self._family, encoding)
 
 
-def _with_cursor(text: str) -> str:
-    """psqlodbc reads whole results into memory unless it is told to declare a cursor."""
-    if "usedeclarefetch" in text.lower():
-        return text
+def _completed(options: SourceOptions) -> str:
+    """The connection string with what the driver needs to be told, unless the site already says it."""
+    text = options.odbc
     driver = re.search(r"(?i)(?:^|;)\s*driver\s*=\s*\{?([^;}]*)", text)
     named = re.search(r"(?i)(?:^|;)\s*dsn\s*=\s*\{?([^;}]*)", text)
     library = driver[1] if driver else pyodbc.dataSources().get(named[1].strip(), "") if named else ""
-    return f"{text.rstrip(';')};UseDeclareFetch=1;Fetch=1000" if re.search("(?i)psqlodbc|postgres", library) else text
+    added = ""
+    if re.search("(?i)psqlodbc|postgres", library):  # reads whole results into memory unless a cursor is declared
+        added = "UseDeclareFetch=1;Fetch=1000"
+    if re.search("(?i)maria|maodbc", library):  # waits for a frozen server for ever, while connecting too
+        wait, answer = options.connect_timeout.total_seconds(), options.statement_timeout.total_seconds() + GRACE
+        added = f"CONN_TIMEOUT={max(1, round(wait))};READ_TIMEOUT={max(1, round(answer))};WRITE_TIMEOUT={max(1, round(answer))}"
+    if re.search("(?i)sqlite", library):  # halves 64-bit integers, and takes an alias for table.column
+        added = "BigInt=1;LongNames=1"
+    settings = [part for part in added.split(";") if part and part.partition("=")[0].lower() not in text.lower()]
+    return ";".join([text.rstrip("; "), *settings])
 
 
 def _decode(connection: pyodbc.Connection, family: str, encoding: str) -> None:
@@ -176,12 +185,18 @@ def _lenient(name: str) -> codecs.CodecInfo | None:
 codecs.register(_lenient)
 
 
+def _bound(family: str, value: Any) -> Any:
+    # MariaDB's driver cuts the fraction off a datetime parameter, and paging would meet the same rows for ever.
+    return value.isoformat(" ") if family == "mysql" and isinstance(value, datetime) else value
+
+
 def _fetched(cursor: pyodbc.Cursor, sql: str, parameters: Sequence[Any]) -> RowSet:
     with contextlib.closing(cursor):
         cursor.execute(sql, *parameters)
         if cursor.description is None:
             return RowSet((), ())
-        return RowSet(tuple(column[0] for column in cursor.description), list(map(tuple, cursor.fetchall())))
+        columns = tuple(column[0].removeprefix("q.") for column in cursor.description)  # SQLite's long names
+        return RowSet(columns, list(map(tuple, cursor.fetchall())))
 
 
 def _said(error: pyodbc.Error) -> tuple[str, str]:

@@ -193,6 +193,8 @@ class Source(ABC):
     ) -> Iterator[tuple[str, ...]]:
         """The keys whose cursor lies in [low, high), in pages. Times are the institution's local ones."""
         style = self._sample(queries.changed, "cursor")
+        if style is None:
+            return
         top = _like(style, high)
         recent = _Recent()
         position: _Position = (_like(style, low), None, False)
@@ -232,7 +234,7 @@ class Source(ABC):
         return found
 
     def _by_keys(self, ask: Asking, sql: str, key: str, keys: Sequence[str], query: str) -> RowSet:
-        native = _native(keys, self._sample(sql, key, ask, query))
+        native = _native(keys, self._sample(sql, key, ask, query)) if keys else []
         columns: tuple[str, ...] = ()
         rows: list[Any] = []
         for chunk in _chunks(native):
@@ -431,6 +433,8 @@ def key_text(value: Any) -> str:
 
 def _native(keys: Iterable[str], sample: Any) -> list[Any]:
     """Keys as the type the source compares. A text that cannot be one cannot be a key there either."""
+    if sample is None:  # there is no row with a key at all
+        return []
     if isinstance(sample, int):
         return [int(k) for k in keys if re.fullmatch(r"-?\d{1,38}", k)]
     if isinstance(sample, Decimal):

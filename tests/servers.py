@@ -56,7 +56,7 @@ class PostgresServer:
                 connection.execute(statement)
 
     def create(self, database: str) -> None:
-        self.execute(f'DROP DATABASE IF EXISTS "{database}"', f'CREATE DATABASE "{database}"')
+        self.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)', f'CREATE DATABASE "{database}"')
 
     def load(self, script: str, database: str) -> None:
         """Run a whole dump through psql; a failing statement fails the test."""
@@ -153,6 +153,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             "fsync": "off",
             "shared_buffers": "32MB",
             "max_connections": 40,
+            "timezone": "Asia/Shanghai",  # as a hospital's server is set
         }
         process = _start(
             [programs / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())], folder, log
@@ -197,7 +198,7 @@ def mariadb_server() -> Iterator[MariadbServer]:
             with contextlib.closing(_root(line)) as connection, connection.cursor() as cursor:
                 for name, password in (("admin", PASSWORD), ("reader", READER_PASSWORD)):
                     cursor.execute(f"CREATE USER {name}@'127.0.0.1' IDENTIFIED BY '{password}'")
-                cursor.execute("GRANT ALL ON *.* TO admin@'127.0.0.1'")
+                cursor.execute("GRANT ALL ON *.* TO admin@'127.0.0.1' WITH GRANT OPTION")
             yield server
         finally:
             server.stop()
@@ -246,10 +247,9 @@ def _ours(folder: Path) -> None:
 
 
 def _unprivileged(command: list[Any]) -> list[str]:
-    plain = [str(part) for part in command]
-    if os.geteuid() != 0:
-        return plain
-    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", *plain]
+    # It dies with us, however we die: a killed test run leaves no servers behind.
+    as_whom = ["--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", "--pdeathsig=KILL", *as_whom, "--", *(str(part) for part in command)]
 
 
 def _run(command: list[Any], folder: Path) -> None:
