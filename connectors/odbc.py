@@ -41,7 +41,7 @@ class OdbcSource(Source):
         self._string = _completed(options)
         if password:
             self._string += f";PWD={{{password.replace('}', '}}')}}}"
-        self._connection: pyodbc.Connection | None = None
+        self._connection: Any = None  # pyodbc.Connection
         self._family = ""
         self._used = 0.0
 
@@ -71,11 +71,11 @@ class OdbcSource(Source):
             try:
                 yield lambda sql, parameters, query: self._ask(connection, sql, parameters, query)
             finally:
-                if connection is self._connection:
+                if self._connection is connection:  # not closed in between
                     with contextlib.suppress(pyodbc.Error):
                         connection.rollback()
 
-    def _connected(self) -> pyodbc.Connection:
+    def _connected(self) -> Any:
         if self._connection is not None and time.monotonic() - self._used > STALE:
             with contextlib.suppress(SourceError):  # if it died while it rested, `_ask` forgets it
                 self._ask(self._connection, self.dialect.one, (), "")
@@ -84,7 +84,7 @@ class OdbcSource(Source):
         self._used = time.monotonic()
         return self._connection
 
-    def _greeted(self) -> pyodbc.Connection:
+    def _greeted(self) -> Any:
         wait = max(1, round(self.options.connect_timeout.total_seconds()))
         try:
             connection = pyodbc.connect(self._string, autocommit=True, timeout=wait, readonly=True)

@@ -117,7 +117,7 @@ class SqlSource(Source):
                         raise
                     answer = _read_as_text(connection, self._family, sql, arguments)
         except (driver.Error, ValueError, OSError) as error:
-            gone = deadline.passed or connection.engine.dialect.is_disconnect(error, _raw(connection), None)
+            gone = deadline.passed or _lost(connection, error)
             if gone:
                 connection.invalidate()
             if deadline.passed:
@@ -258,6 +258,11 @@ def _said(error: BaseException | None) -> tuple[str, str]:
     if error.args and isinstance(error.args[0], int):
         return str(error.args[0]), " ".join(str(part) for part in error.args[1:])
     return "", text
+
+
+def _lost(connection: Connection, error: BaseException) -> bool:
+    dialect = connection.engine.dialect
+    return isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(error, _raw(connection), None)
 
 
 def _never_came(error: BaseException | None) -> bool:

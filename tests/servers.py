@@ -141,8 +141,16 @@ def postgres_server() -> Iterator[PostgresServer]:
         (folder / "password").write_text(PASSWORD, encoding="utf-8")
         _ours(folder)
         _run(
-            [programs / "initdb", "-D", data, "-U", "admin", "--pwfile", folder / "password", "-A", "scram-sha-256"]
-            + ["-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
+            [
+                programs / "initdb",
+                f"--pgdata={data}",
+                "--username=admin",
+                f"--pwfile={folder / 'password'}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ],
             folder,
         )
         port = free_port()
@@ -186,9 +194,19 @@ def mariadb_server() -> Iterator[MariadbServer]:
         )
         port = free_port()
         process = _start(
-            [server_program, "--no-defaults", f"--datadir={data}", f"--socket={line}", f"--port={port}"]
-            + ["--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}", "--innodb-flush-log-at-trx-commit=0"]
-            + ["--innodb-buffer-pool-size=32M", "--skip-log-bin", "--character-set-server=utf8mb4"],
+            [
+                server_program,
+                "--no-defaults",
+                f"--datadir={data}",
+                f"--socket={line}",
+                f"--port={port}",
+                f"--pid-file={folder / 'pid'}",
+                "--bind-address=127.0.0.1",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-buffer-pool-size=32M",
+                "--skip-log-bin",
+                "--character-set-server=utf8mb4",
+            ],
             folder,
             log,
         )
@@ -271,7 +289,7 @@ def _await(connect: Any, process: subprocess.Popen[bytes], log: Path) -> None:
         try:
             connect().close()
             return
-        except Exception as error:  # noqa: BLE001  whatever the driver says while the server starts
+        except Exception as error:  # whatever the driver says while the server starts
             if process.poll() is not None or time.monotonic() > end:
                 text = log.read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"the server did not start: {error}\n{text}") from error

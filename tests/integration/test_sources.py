@@ -342,7 +342,7 @@ def test_details_can_come_from_another_source(hospital: Hospital, tmp_path: Path
     rows = hospital.source().rows(mapped, ["1"], {"his": his})
 
     assert list(rows.details["diagnoses"].rows) == [("1", "肺炎")]
-    with pytest.raises(ConfigurationError, match="'his'.*not configured"):
+    with pytest.raises(ConfigurationError, match=r"'his'.*not configured"):
         hospital.source().rows(mapped, ["1"])
 
 
@@ -495,7 +495,7 @@ def test_a_join_without_a_condition_is_stopped(hospital: Hospital) -> None:
     hospital.write(*(s for n in range(1, 21) for s in report(n, "2026-09-30 08:00:00", items=1)))
     mapped = Mapped(details={"items": Detail('SELECT a.report_no AS "report_number", b.name FROM item a, item b')})
 
-    with pytest.raises(SourceRefused, match="more than 50 rows.*join"):
+    with pytest.raises(SourceRefused, match=r"more than 50 rows.*join"):
         hospital.source(max_rows=50).rows(mapped, [str(n) for n in range(1, 21)])
 
 
@@ -505,7 +505,7 @@ def test_a_join_without_a_condition_is_stopped(hospital: Hospital) -> None:
 def test_an_unknown_column_is_named(hospital: Hospital) -> None:
     source = hospital.source()
 
-    with pytest.raises(SourceRefused, match="unknown column .*xming") as caught:
+    with pytest.raises(SourceRefused, match=r"unknown column .*xming") as caught:
         source.rows(Mapped(parent='SELECT report_no AS "report_number", xming FROM report'), ["1"])
 
     assert "source lis: query 'parent'" in str(caught.value)
@@ -523,7 +523,7 @@ def test_an_unknown_table_is_named(hospital: Hospital) -> None:
 
 
 def test_a_missing_alias_is_named(hospital: Hospital) -> None:
-    with pytest.raises(SourceRefused, match="unknown column .*report_number"):
+    with pytest.raises(SourceRefused, match=r"unknown column .*report_number"):
         hospital.source().rows(Mapped(parent="SELECT report_no FROM report"), ["1"])
 
 
@@ -536,7 +536,7 @@ def test_a_probe_finds_mistakes_in_any_query(hospital: Hospital) -> None:
     source = hospital.source()
     source.probe(Mapped())
 
-    with pytest.raises(SourceRefused, match="'items': unknown column .*nmae"):
+    with pytest.raises(SourceRefused, match=r"'items': unknown column .*nmae"):
         source.probe(Mapped(details={"items": Detail('SELECT report_no AS "report_number", nmae FROM item')}))
 
 
@@ -584,7 +584,7 @@ def test_an_account_that_may_not_read_is_told_so(
         hospital.write("CREATE TABLE open_to_all (a int)", "GRANT SELECT ON open_to_all TO reader@'127.0.0.1'")
     hospital.password = READER_PASSWORD
 
-    with pytest.raises(SourceRefused, match="may not read this.*SELECT"):
+    with pytest.raises(SourceRefused, match=r"may not read this.*SELECT"):
         hospital.source(**options).rows(Mapped(), ["1"])
 
 
