@@ -19,7 +19,6 @@ one pass over the rows, no field looked up by name at run time.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Mapping as Map
 from datetime import datetime
@@ -45,6 +44,7 @@ from frontend_agent.conversion import (
     text_of,
 )
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.formats.value_sets import value_set
 from frontend_agent.mapping_file import Detail, Mapping, Queries, load_mapping, plain_columns, sql_aliases
 from frontend_agent.model import Blame, Finding, Record, RowSet, Severity, SourceRecord, SourceRows
 from frontend_agent.shipped import did_you_mean
@@ -66,6 +66,9 @@ FACTS = MappingProxyType(
         "fact.birth_date": "D8",
     }
 )
+
+
+FACT_VALUE_SETS = MappingProxyType({"fact.id_type": "CV02.01.101"})
 
 
 class FieldLike(Protocol):
@@ -224,21 +227,16 @@ class _Planner:
         return alias if query == "parent" else f"{query}.{alias}"
 
     def _check_code_tables(self) -> None:
+        """A code table maps to the value set its field takes, and to codes that exist there, where we carry the set."""
         for name, table in self.mapping.codes.items():
             field = self.fields.get(name)
-            if field is None or not field.value_set:
-                continue
-            if table.value_set and table.value_set != field.value_set:
+            wanted = field.value_set if field is not None else FACT_VALUE_SETS.get(name, "")
+            if wanted and table.value_set and value_set(table.value_set).oid != value_set(wanted).oid:
                 raise ConfigurationError(
-                    f"{table.path}: maps to value set {table.value_set}, but {name} takes {field.value_set}"
+                    f"{table.path}: maps to value set {table.value_set}, but {name} takes {wanted}"
                 )
-
-    def check_targets(self, value_set: Callable[[str], Any]) -> None:
-        """The standard codes of the code tables exist in their value sets, where we carry the whole set."""
-        for name, table in self.mapping.codes.items():
-            field = self.fields.get(name)
-            known = value_set(table.value_set or (field.value_set if field else ""))
-            if known is not None and known.complete and (foreign := foreign_codes(table, known)):
+            known = value_set(wanted or table.value_set)
+            if known.complete and (foreign := foreign_codes(table, known)):
                 raise ConfigurationError(f"{table.path}: not in the value set of {name}: {', '.join(foreign)}")
 
     def _plan(self, query: str, alias: str) -> Plan | None:
@@ -291,7 +289,7 @@ class _Planner:
             return Plan(alias, name, _MEMO, self.day_of)
         if format_.startswith(("DT", "D")) or value_type == "TS":
             return Plan(alias, name, _MEMO, self.moment_of)
-        if is_number(format_, value_type):
+        if is_number(value_type):
             return Plan(alias, name, _NUMBER, number_of)
         return Plan(alias, name, _COLUMN, text_of)
 
@@ -385,11 +383,9 @@ class _Planner:
 _MOMENTS = frozenset({str, datetime})
 
 
-def is_number(format_: str, value_type: str) -> bool:
-    """WS 363 `N…` or a numeric CDA type; a coded value is text whatever its format says."""
-    if value_type in ("CD", "CE", "CV", "CS"):
-        return False
-    return value_type in ("PQ", "INT", "REAL", "MO") or bool(re.match(r"(N|P)(\d|\.\.)", format_))
+def is_number(value_type: str) -> bool:
+    """A numeric CDA type. What WS 363 calls N may be an identifier (N..30) or a code (N1): those are text."""
+    return value_type in ("PQ", "INT", "REAL", "MO")
 
 
 def _code_text(value: Any) -> str | None:

@@ -1,5 +1,6 @@
 """A kind as the meaning needs it, for tests that want a field list of their own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -23,12 +24,27 @@ class FieldDouble:
 
 
 @dataclass(frozen=True)
+class GroupDouble:
+    name: str
+    fields: tuple[FieldDouble, ...]
+    required: str = "always"
+
+
+@dataclass(frozen=True)
 class KindDouble:
     code: str
     fields: tuple[FieldDouble, ...]
     name_zh: str = "检验报告"
     name_en: str = "Laboratory report"
-    groups: tuple[str, ...] = field(default=())
+    groups: Mapping[str, GroupDouble] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        rows: dict[str, list[FieldDouble]] = {}
+        for f in self.fields:
+            if f.group:
+                rows.setdefault(f.group, []).append(f)
+        groups = {name: GroupDouble(name, tuple(fields)) for name, fields in rows.items()}
+        object.__setattr__(self, "groups", groups)
 
     def field(self, name: str) -> FieldDouble:
         return next(f for f in self.fields if f.name == name)
@@ -55,11 +71,9 @@ def lab_kind() -> KindDouble:
             F("request_number", max_length=20),
             F("author.time", value_type="TS", format="DT15", max_length=None, required="always", cardinality="1..1"),
             F("report_note", max_length=100),
-            F("diagnoses", required="always"),
             F("diagnoses.code", "diagnoses", value_type="CD", format="AN..5", max_length=None,
               value_set="2.16.156.10011.2.3.3.11.3", required="always"),
             F("diagnoses.name", "diagnoses"),
-            F("items", required="always"),
             F("items.code", "items", max_length=20, required="always"),
             F("items.name", "items", max_length=80),
             F("items.value", "items", value_type="REAL", format="N..10", max_length=10, required="unless items.text_value"),
