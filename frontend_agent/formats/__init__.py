@@ -16,6 +16,8 @@ from frontend_agent.formats.errors import (
 from frontend_agent.formats.headline import Headline, headline, read_envelope
 from frontend_agent.formats.kind import Field, Group, Kind, Section
 from frontend_agent.formats.library import kind_codes, load_kind, load_kinds
+from frontend_agent.formats.reference import reference
+from frontend_agent.formats.skeleton import skeleton
 from frontend_agent.formats.value_sets import ValueSet, value_set, value_sets
 from frontend_agent.formats.view import View, view
 
@@ -41,6 +43,8 @@ __all__ = [
     "load_kind",
     "load_kinds",
     "read_envelope",
+    "reference",
+    "skeleton",
     "value_set",
     "value_sets",
     "view",

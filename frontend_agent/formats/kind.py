@@ -88,6 +88,9 @@ class Kind:
     name_en: str
     template_id: str
     title: str
+    standard: str  # `WS/T 500-2016 part 7`
+    short_name: str  # what a mapping of this kind is usually called: lab_report
+    key: str  # the field that is usually the business key
     fields: tuple[Field, ...]
     groups: Mapping[str, Group]
     sections: tuple[Section, ...]
@@ -166,6 +169,9 @@ def build_kind(code: str, template: str, rows: Sequence[Mapping[str, str]], docu
         name_zh=document["name_zh"],
         name_en=document["name_en"],
         template_id=document["template_id"],
+        standard=f"{document['standard']} part {document['part']}",
+        short_name=document["short_name"],
+        key=document["key"],
         title=next(e.text for e in parsed.root.children if e.tag == "title" and isinstance(e.text, str)),
         fields=fields,
         groups={name: _group(declared[name], fields, sections) for name in groups},

@@ -49,7 +49,8 @@ class ValueSet:
 
 def value_set(oid_or_id: str) -> ValueSet:
     """The table with this OID or catalogue id (`CV06.00.102`, `GB/T 2261.1`). An unknown one is empty and incomplete."""
-    return _index().get(oid_or_id) or ValueSet(oid=oid_or_id, id="", name_zh="")
+    found = _index().get(oid_or_id)
+    return ValueSet(oid=oid_or_id, id="", name_zh="") if found is None else found
 
 
 def value_sets() -> list[ValueSet]:
