@@ -34,6 +34,17 @@ class Case(NamedTuple):
     examinations: tuple[tuple[str, str], ...]
     advice: str
 
+    @property
+    def sex(self) -> str:
+        """The sex it belongs to: 1 men, 2 women, "" either."""
+        if self.department in ("0501", "0502") or self.name == "绝经期综合征":
+            return "2"
+        return "1" if self.name == "前列腺增生" else ""
+
+    def fits(self, sex: str, newborn: bool) -> bool:
+        """Whether such a person can have it."""
+        return self.sex in ("", sex) and newborn == (self.department == "0702")
+
 
 class Tradition(NamedTuple):
     """The second half of a traditional Chinese medicine case."""

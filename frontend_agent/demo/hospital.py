@@ -202,11 +202,11 @@ class Writer:
         who = self._person(number, department, arrived)
         visit = build_visit(number, who, department, arrived, self.calendar, self.staff, rng)
         prescriptions = build_prescriptions(visit, self.calendar, self.staff, rng)
-        self._plant_in_visit(visit)
+        request = outpatient_request(visit)
+        self._plant_in_visit(visit)  # after the request was sent: what is spoilt here is spoilt here alone
         for prescription in prescriptions:
             self._add_prescription(prescription)
         self._add_visit(visit)
-        request = outpatient_request(visit)
         for panel in panels_of(visit, rng):
             self.plan.reports += 1
             self._add_report(build_report(self.plan.reports, request, panel, self.calendar, self.staff, rng), who)

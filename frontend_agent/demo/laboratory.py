@@ -76,12 +76,15 @@ def outpatient_request(visit: Visit) -> Request:
 
 def inpatient_request(person: Person, number: str, asked: int, staff: Staff, rng: random.Random) -> Request:
     """The request as a ward sends it."""
-    ward = "B0702" if person.newborn else rng.choice([w for w in WARDS if w != "B0702"])
+    wards = ["B0702"] if person.newborn else [w for w in WARDS if w != "B0702" and (w != "B0502" or person.sex == "2")]
+    ward = rng.choice(wards)
     ward_name, department_name = WARDS[ward]
     department = ward[1:]
     room = 1 + int(rng.random() * 30)
     doctors = staff.doctors.get(department) or staff.doctors[EMERGENCY]
-    case = rng.choice([c for c in CASES if c.department == department] or list(CASES))
+    possible = [case for case in CASES if case.fits(person.sex, person.newborn)]
+    case = rng.choice([case for case in possible if case.department == department] or possible)
+    days = 0 if person.newborn else int(rng.random() * 9)  # a newborn cannot have come before birth
     return Request(
         source="ZY",
         person=person,
@@ -90,7 +93,7 @@ def inpatient_request(person: Person, number: str, asked: int, staff: Staff, rng
         department=department,
         department_name=department_name,
         doctor=rng.choice(doctors),
-        encountered_at=asked - 86_400 * int(rng.random() * 9) - 7200,
+        encountered_at=asked - 86_400 * days - 600,
         asked_at=asked,
         bed=f"{room:02d}{1 + int(rng.random() * 4)}",
         room=f"{room:02d}",

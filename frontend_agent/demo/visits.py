@@ -119,7 +119,7 @@ def build_visit(
 ) -> Visit:
     """One person's way from the registration desk to the end of the consultation."""
     r = rng.random
-    case = rng.choice(CASES_OF[department])
+    case = rng.choice([one for one in CASES_OF[department] if one.fits(person.sex, person.newborn)])
     doctor = rng.choice(staff.doctors[department])
     seen = arrived + 180 + int(r() * (600 if department == EMERGENCY else 3400))
     closed = seen + 420 + int(r() * 1500)
