@@ -51,13 +51,15 @@ class InstitutionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig:
-    """A system of the hospital: a URL, or an ODBC connection string (or DSN name). The password is a secret's name."""
+    """A system of the hospital: a URL, or an ODBC connection string. `secret` is the name of the password."""
 
     url: str = ""
     odbc: str = ""
-    username: str = ""
     secret: str = ""
-    statement_timeout: timedelta = timedelta(seconds=60)
+    encoding: str = ""  # ODBC only: of the driver's narrow text, when it is not UTF-8
+    statement_timeout: timedelta = timedelta(seconds=30)
+    connect_timeout: timedelta = timedelta(seconds=10)
+    max_rows: int = 200_000  # of one query for one batch: more means that a join lacks a condition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,8 +256,9 @@ class _Reader:
                 self._wrong(place, self._missing(hints[key], key))
         if len(self.problems) > before:
             return None
-        if cls is SourceConfig:
-            values["url"] = _from_folder(values.get("url", ""), self.folder)
+        for key in PATHS.get(cls, ()):
+            if key in values:
+                values[key] = _from_folder(values[key], self.folder)
         instance = cls(**values)
         for problem in CHECKS.get(cls, _nothing)(instance):
             self._wrong(place, problem)
@@ -324,12 +327,21 @@ def _sentence(error: Exception) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _from_folder(url: str, folder: Path) -> str:
-    """`sqlite:///his.db` is meant beside agent.toml, wherever the program was started."""
-    prefix = "sqlite:///"
-    if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix:
-        return prefix + str((folder / url.removeprefix(prefix)).resolve())
-    return url
+# What may be a path, and is then meant from the file's folder, wherever the program was started.
+PATHS: dict[type[Any], tuple[str, ...]] = {
+    SourceConfig: ("url",),
+    FeedConfig: ("mapping", "profile"),
+}
+SQLITE = "sqlite:///"
+
+
+def _from_folder(value: str, folder: Path) -> str:
+    if value.startswith(SQLITE):
+        path = value.removeprefix(SQLITE)
+        return SQLITE + str((folder / path).resolve()) if path else value
+    if value.endswith(".toml"):  # a site's own file; anything else is the name of one that ships with us
+        return str(folder / value)
+    return value
 
 
 # -- What no single key can be wrong about ----------------------------------------------------------------------------
@@ -387,11 +399,17 @@ def _feed(feed: FeedConfig) -> Iterable[str]:
         yield "every must be at least 1s"
 
 
+def _secrets(secrets: SecretsConfig) -> Iterable[str]:
+    if secrets.folder and not secrets.folder.startswith("/"):
+        yield "folder must be an absolute path (for example /etc/frontend-agent/secrets)"
+
+
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     Config: _whole,
     InstitutionConfig: _institution,
     SourceConfig: _source,
     DestinationConfig: _destination,
+    SecretsConfig: _secrets,
     FeedConfig: _feed,
 }
 

@@ -1,0 +1,446 @@
+"""The one module that knows all the parts: it makes of a configuration the feeds and destinations that run.
+
+    Feed       a source, a mapping and a kind, compiled to what take_in needs
+    App        all of them over one state directory
+
+Who calls them, and when, is the daemon's business.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from connectors import Source, SourceOptions, open_source
+from connectors.platform import PlatformDestination, PlatformOptions
+from frontend_agent.checks import compile_checks, rules_digest
+from frontend_agent.config import Config, DestinationConfig, FeedConfig
+from frontend_agent.errors import ConfigurationError, FrontendAgentError, StateError
+from frontend_agent.formats import Kind, kind_codes, load_kind
+from frontend_agent.intake import FeedPlan, Heads, take_in
+from frontend_agent.logs import event, log
+from frontend_agent.mapping import Mapping as FieldMapping
+from frontend_agent.mapping import compile_mapping, load_mapping
+from frontend_agent.model import SeriesHead, SourceRows, Watermark
+from frontend_agent.prefetch import Prefetch
+from frontend_agent.profiles import Profile, load_profile
+from frontend_agent.secrets import Secrets
+from frontend_agent.sending import send_out
+from frontend_agent.spool import Run, Spool, Taken, this_machine
+from frontend_agent.spool.database import FILE
+from frontend_agent.times import StepTimes
+from frontend_agent.wire.frames import compressor
+
+RELEASED_AT_ONCE = 50_000  # keys; the rest has its turn in the next run
+BYTES_AT_ONCE = 4 << 20
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+# -- A feed, compiled -------------------------------------------------------------------------------------------------
+
+
+class Feed(NamedTuple):
+    """One configured flow and everything it was compiled to."""
+
+    config: FeedConfig
+    mapping: FieldMapping
+    kind: Kind
+    profile: Profile
+    plan: FeedPlan
+
+
+def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) -> Feed:
+    """Mistakes of mapping, code tables and profile are told here, before anything is read."""
+    hospital = config.institution
+    mapping = load_mapping(feed.mapping, hospital.id)
+    if mapping.kind not in kind_codes():
+        raise ConfigurationError(
+            f"{mapping.path}: kind {mapping.kind!r} is not one we make (known: {', '.join(kind_codes())})"
+        )
+    kind = load_kind(mapping.kind)
+    profile = load_profile(feed.profile)
+    for group, detail in mapping.queries.details.items():
+        if detail.source and detail.source not in config.sources:
+            raise ConfigurationError(
+                f"{mapping.path}: [queries.details] {group}: source {detail.source!r} is not in agent.toml"
+                f" (known: {', '.join(sorted(config.sources))})"
+            )
+    normalise = compile_mapping(mapping, kind, hospital.id, hospital.name, hospital.timezone)
+    plan = FeedPlan(
+        name=feed.name,
+        institution=hospital.id,
+        epoch=hospital.epoch,
+        kind=kind.code,
+        key=mapping.key,
+        timezone=ZoneInfo(hospital.timezone),
+        normalise=normalise,
+        check=compile_checks(kind, profile, today),
+        complete=lambda record: profile.complete(kind, record),
+        render=kind.renderer(profile.absences(kind)),
+        compress=compressor(kind.dictionary).compress,
+        dictionary=kind.dictionary_sha256,
+        digests=digests_of(mapping, kind, profile),
+        destinations=feed.destinations or tuple(config.destinations),
+    )
+    return Feed(feed, mapping, kind, profile, plan)
+
+
+def digests_of(mapping: FieldMapping, kind: Kind, profile: Profile) -> str:
+    """What a document was made with, so that an auditor can ask for exactly that (law 13)."""
+    parts = {
+        "mapping": mapping.digest,
+        "codes": mapping.codes_digest,
+        "kind": kind.digest,
+        "profile": profile.digest,
+        "rules": rules_digest(),
+    }
+    return " ".join(f"{name}={digest[:16]}" for name, digest in parts.items())
+
+
+Page = tuple[SourceRows, Watermark | None, Sequence[str]]  # rows, the watermark after them, keys that were asked for
+
+
+# -- All of it --------------------------------------------------------------------------------------------------------
+
+
+class Outcome(NamedTuple):
+    """How one run of a feed ended. `error` is None when it went through."""
+
+    feed: str
+    counts: dict[str, int]
+    seconds: float
+    error: FrontendAgentError | None = None
+
+
+class App:
+    """Everything one agent has, over one state directory. `open` it, or use it as a context."""
+
+    def __init__(self, config: Config, state: Path, clock: Clock = utc_now) -> None:
+        self.config = config
+        self.state = state
+        self.clock = clock
+        self.times = StepTimes()
+        self.spool = Spool(state, quota=config.spool.quota)
+        self.sources: dict[str, Source] = {}
+        self.destinations: dict[str, PlatformDestination] = {}
+        self.feeds: dict[str, Feed] = {}
+        self._dictionaries: dict[str, bytes] = {}
+
+    def open(self) -> "App":
+        """Compile what is configured, open the state, connect to nothing."""
+        self.feeds = {feed.name: compile_feed(self.config, feed, self._today) for feed in self.config.feeds}
+        self._dictionaries = {feed.kind.dictionary_sha256: feed.kind.dictionary for feed in self.feeds.values()}
+        self.open_state()
+        try:
+            self.sources = open_sources(self.config)
+            self.destinations = {
+                name: self._platform(name, options) for name, options in self.config.destinations.items()
+            }
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def open_state(self) -> "App":
+        """The state alone, for who only wants to look."""
+        self.spool.open()
+        try:
+            self.spool.bind(this_machine())
+        except BaseException:
+            self.spool.close()
+            raise
+        return self
+
+    def close(self) -> None:
+        for source in self.sources.values():
+            source.close()
+        self.spool.close()
+
+    def __enter__(self) -> "App":
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _today(self) -> date:
+        return self.clock().astimezone(ZoneInfo(self.config.institution.timezone)).date()
+
+    def _platform(self, name: str, options: DestinationConfig) -> PlatformDestination:
+        return PlatformDestination(
+            _platform_options(self.config, name, options),
+            self.spool.meta,
+            log_head=self.spool.log_head,
+            dictionary=self._dictionaries.get,
+            packs=self.packs(),
+        )
+
+    def packs(self) -> dict[str, str]:
+        """What this agent judges and renders with, so that skew between both sides is visible (architecture §8)."""
+        profiles = {f"profile:{feed.profile.name}": feed.profile.digest for feed in self.feeds.values()}
+        kinds = {f"kind:{feed.kind.code}": feed.kind.digest for feed in self.feeds.values()}
+        return {name: digest[:16] for name, digest in ({"rules": rules_digest()} | profiles | kinds).items()}
+
+    # --- extract … spool ----------------------------------------------------------------------------------------------
+
+    def run_feed(
+        self,
+        name: str,
+        stopping: threading.Event,
+        arrived: Callable[[], None] = lambda: None,
+        released_only: bool = False,
+    ) -> Outcome:
+        """Read what changed and what a person released, page by page. A page is taken whole or not at all.
+
+        `arrived` is told after each page that documents may be due.
+        """
+        feed = self.feeds[name]
+        started, began = time.perf_counter(), self.clock()
+        counts: Counter[str] = Counter()
+        error: FrontendAgentError | None = None
+        try:
+            self._run_pages(feed, stopping, arrived, counts, released_only)
+        except FrontendAgentError as problem:
+            error = problem
+        seconds = time.perf_counter() - started
+        if error or any(counts.values()):
+            self.spool.record_run(Run(name, began, self.clock(), dict(counts), str(error or "")))
+        say = log.warning if error else log.info
+        say(event("feed.run", feed=name, **counts, seconds=seconds, problem=str(error or "")))
+        return Outcome(name, dict(counts), seconds, error)
+
+    def _run_pages(
+        self,
+        feed: Feed,
+        stopping: threading.Event,
+        arrived: Callable[[], None],
+        counts: Counter[str],
+        released_only: bool,
+    ) -> None:
+        self.spool.room()
+        heads = self._heads(feed)
+        wanted = self._released(feed) if released_only else chain(self._released(feed), self._changed(feed))
+        with Prefetch(wanted, name=f"extract-{feed.config.source}") as pages:
+            for rows, watermark, asked in pages:
+                lap = self.times.laps()
+                taken = take_in(
+                    feed.plan, rows, watermark, self.spool, heads, self.clock(), asked=asked, lap=_in_our_words(lap)
+                )
+                counts.update(_counted(taken))
+                arrived()
+                if stopping.is_set():
+                    return
+        if heads is not None and not released_only:
+            self._heads_are_known(feed)
+
+    def _released(self, feed: Feed) -> Iterator[Page]:
+        """The rows of keys that a person released."""
+        source, queries = self.sources[feed.config.source], feed.mapping.queries
+        released = self.spool.again(feed.config.name, RELEASED_AT_ONCE)
+        for start in range(0, len(released), feed.config.batch):
+            keys = released[start : start + feed.config.batch]
+            with self.times.measured("extract", len(keys)):
+                rows = source.rows(queries, keys, self.sources)
+            yield rows, None, keys
+
+    def _changed(self, feed: Feed) -> Iterator[Page]:
+        """The rows that changed since the watermark."""
+        source, queries = self.sources[feed.config.source], feed.mapping.queries
+        mark = self.spool.watermark(feed.config.name)
+        changed = source.changed(queries, mark, feed.config.overlap, feed.config.batch)
+        while True:
+            self.spool.room()
+            with self.times.measured("extract"):
+                page = next(changed, None)
+                if page is None:
+                    return
+                rows = source.rows(queries, page.keys, self.sources)
+            self.times.add("extract", 0.0, 0.0, len(page.keys))
+            yield rows, page.watermark, ()
+
+    # --- version heads after a lost state (law 14) ----------------------------------------------------------------------
+
+    def _heads(self, feed: Feed) -> Heads | None:
+        """Whom to ask for heads that we do not know. None once this feed was read whole by this state."""
+        if self.spool.meta.heads_known or self._known_mark(feed) == self.spool.meta.get(self._known_name(feed)):
+            return None
+        platforms = [self.destinations[name] for name in feed.plan.destinations]
+
+        def ask(set_ids: Sequence[str]) -> Mapping[str, SeriesHead]:
+            newest: dict[str, SeriesHead] = {}
+            for platform in platforms:
+                for set_id, head in platform.heads(set_ids).items():
+                    if set_id not in newest or head.version > newest[set_id].version:
+                        newest[set_id] = head
+            return newest
+
+        return ask
+
+    def _heads_are_known(self, feed: Feed) -> None:
+        """Everything the source has was compared with the platform: what is new from now on is new there, too."""
+        self.spool.meta.put(self._known_name(feed), self._known_mark(feed))
+
+    def _known_name(self, feed: Feed) -> str:
+        return f"heads_known:{feed.config.name}"
+
+    def _known_mark(self, feed: Feed) -> str:
+        """Another adoption, epoch or kind, and the platform is asked anew."""
+        return f"{self.spool.meta.generation}:{feed.plan.kind}:{feed.plan.epoch}:{feed.plan.institution}"
+
+    # --- push ---------------------------------------------------------------------------------------------------------
+
+    def send(self, name: str) -> int:
+        """One exchange with a destination, if anything is due. Returns how many documents were settled."""
+        started = time.perf_counter()
+        with self.times.measured("push"):
+            settled = send_out(
+                self.destinations[name],
+                self.spool,
+                self.clock(),
+                limit=self.config.destinations[name].batch,
+                max_bytes=BYTES_AT_ONCE,
+            )
+        if settled:
+            self.times.add("push", 0.0, 0.0, settled)
+            log.info(
+                event("delivery.settled", destination=name, documents=settled, seconds=time.perf_counter() - started)
+            )
+        return settled
+
+    def waiting(self, name: str) -> int:
+        """Documents that still have to reach a destination (those that wait for a person do not count)."""
+        return self.spool.pending(name)
+
+    def retire(self) -> int:
+        """Drop what was proven longer ago than its term."""
+        dropped = self.spool.retire(self.config.spool.retention, self.clock())
+        if dropped:
+            log.info(event("spool.retired", documents=dropped))
+        return dropped
+
+    # --- for one key ---------------------------------------------------------------------------------------------------
+
+    def read_again(self, name: str) -> Outcome:
+        """Only what a person released, now: how a release goes when no daemon runs."""
+        return self.run_feed(name, threading.Event(), released_only=True)
+
+    def dictionary(self, name: str) -> bytes:
+        """The content of a zstd dictionary by its SHA-256."""
+        if name and name not in self._dictionaries:
+            raise StateError(f"the dictionary {name[:16]}… is of another version of the templates")
+        return self._dictionaries.get(name, b"")
+
+    def rows_of(self, feed: Feed, key: str) -> SourceRows:
+        return self.sources[feed.config.source].rows(feed.mapping.queries, [key], self.sources)
+
+
+def _in_our_words(lap: Callable[..., None]) -> Callable[[str], None]:
+    return lambda step: lap("spool" if step == "commit" else step)
+
+
+def _counted(taken: Taken) -> dict[str, int]:
+    skipped = taken.skipped
+    return {
+        "documents": len(taken.documents),
+        "held": len(taken.held),
+        "unchanged": skipped.unchanged,
+        "not_final": skipped.not_final,
+        "withdrawn": skipped.withdrawn + skipped.returned,
+    }
+
+
+def _platform_options(config: Config, name: str, options: DestinationConfig) -> PlatformOptions:
+    return PlatformOptions(name=name, url=options.url, institution=config.institution.id, timeout=options.timeout)
+
+
+def open_sources(config: Config, names: Iterable[str] | None = None) -> dict[str, Source]:
+    """The configured sources (all, or those named), ready to be asked; none is connected to yet."""
+    password = Secrets(Path(config.secrets.folder) if config.secrets.folder else None)
+    opened: dict[str, Source] = {}
+    for name in config.sources if names is None else names:
+        options = config.sources[name]
+        opened[name] = open_source(
+            name,
+            SourceOptions(
+                url=options.url,
+                odbc=options.odbc,
+                timezone=config.institution.timezone,
+                statement_timeout=options.statement_timeout,
+                connect_timeout=options.connect_timeout,
+                max_rows=options.max_rows,
+                encoding=options.encoding,
+            ),
+            password(options.secret) if options.secret else "",
+        )
+    return opened
+
+
+# -- Beside a running app ---------------------------------------------------------------------------------------------
+
+
+def checked(config: Config) -> Iterator[tuple[str, FrontendAgentError | None]]:
+    """Try everything that is configured, without the state: (what, what is wrong with it or None), to the end."""
+    feeds: dict[str, FieldMapping] = {}
+    for feed in config.feeds:
+        what = f"feed {feed.name}: {feed.mapping}, {feed.profile}"
+        try:
+            feeds[feed.name] = compile_feed(config, feed, date.today).mapping
+        except FrontendAgentError as error:
+            yield what, error
+        else:
+            yield what, None
+    sources: dict[str, Source] = {}
+    for name in config.sources:
+        problem: FrontendAgentError | None = None
+        try:
+            sources |= open_sources(config, [name])
+            sources[name].probe()
+        except FrontendAgentError as error:
+            problem = error
+            sources.pop(name, None)
+        yield f"source {name}", problem
+    for feed in config.feeds:
+        if feed.name in feeds and feed.source in sources:
+            try:
+                sources[feed.source].probe(feeds[feed.name].queries, sources)
+            except FrontendAgentError as error:
+                yield f"feed {feed.name}: queries", error
+            else:
+                yield f"feed {feed.name}: queries", None
+    for source in sources.values():
+        source.close()
+    for name, options in config.destinations.items():
+        edge = PlatformDestination(_platform_options(config, name, options), _Nothing())
+        try:
+            edge.probe()
+        except FrontendAgentError as error:
+            yield f"destination {name}", error
+        else:
+            yield f"destination {name}", None
+
+
+class _Nothing:
+    """A memory without a state: whoever is probed is not known yet."""
+
+    def get(self, name: str) -> str | None:
+        return None
+
+    def put(self, name: str, value: str) -> None:
+        raise AssertionError("a probe keeps nothing")
+
+
+def adopt(config: Config, state: Path, who: str) -> str:
+    """A person says that this restored or moved state lives on. Returns its new instance."""
+    if not (state / FILE).exists():
+        raise StateError(f"{state}: no agent has run with this state directory yet")
+    with Spool(state, quota=config.spool.quota) as spool:
+        return spool.adopt(this_machine(), who, utc_now())

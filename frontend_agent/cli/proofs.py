@@ -1,0 +1,213 @@
+"""What an auditor asks: the quality log, one document's way, and what the destinations answered."""
+
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from frontend_agent import qclog
+from frontend_agent.cli import output
+from frontend_agent.cli.session import Settings
+from frontend_agent.cli.texts import Texts
+from frontend_agent.errors import ConfigurationError, FrontendAgentError
+from frontend_agent.operations import NotFound, genuine_by, told_verdict
+from frontend_agent.wire.receipts import ReplyMalformed, public_key_of
+
+
+def add_to(cli: typer.Typer, t: Texts) -> None:
+    """Register the commands."""
+    group = typer.Typer(help=t("qc"), no_args_is_help=True, rich_markup_mode=None)
+    cli.add_typer(group, name="qc")
+    _add_log(group, t)
+    _add_verify(group, t)
+    _add_tracing(cli, t)
+
+
+def _add_log(group: typer.Typer, t: Texts) -> None:
+    @group.command("log", help=t("qc.log"))
+    def log(
+        context: typer.Context,
+        limit: Annotated[int, typer.Option("--limit", "-n", help=t("qc.limit"), min=1)] = 20,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        with _settings(context).asking("qc_log") as ask:
+            entries = list(ask("qc_log", limit=limit) or ())
+        if json:
+            output.as_json(entries)
+        else:
+            output.table(t, ("seq", "time", "event", "details"), [_entry(entry) for entry in entries])
+
+    @group.command("export", help=t("qc.export"))
+    def export(
+        context: typer.Context,
+        to: Annotated[Path | None, typer.Option("--output", "-o", help=t("qc.output"))] = None,
+    ) -> None:
+        with _settings(context).asking("qc_export") as ask:
+            lines = ask("qc_export") or ()
+            if to is None:
+                sys.stdout.writelines(lines)
+            else:
+                _write(to, lines)
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    try:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(lines)
+    except OSError as error:
+        raise FrontendAgentError(f"{path}: {error.strerror}") from None
+
+
+def _add_verify(group: typer.Typer, t: Texts) -> None:
+    @group.command("verify", help=t("qc.verify"))
+    def verify(
+        context: typer.Context,
+        file: Annotated[Path | None, typer.Argument(help=t("qc.file"))] = None,
+        key: Annotated[Path | None, typer.Option(help=t("qc.key"))] = None,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        settings = _settings(context)
+        if file is None:
+            with settings.asking("qc_verify") as ask:
+                verdict = ask("qc_verify")
+        else:
+            verdict = _verified(file, _keys(settings, key, t))
+        if json:
+            output.as_json(verdict)
+        else:
+            _show_verdict(t, verdict)
+        raise typer.Exit(0 if verdict["ok"] else 1)
+
+
+def _verified(file: Path, keys: list[bytes]) -> dict[str, Any]:
+    def lines() -> Iterable[bytes]:
+        with file.open("rb") as exported:
+            yield from exported
+
+    try:
+        return told_verdict(qclog.verify_export(lines, genuine_by(keys)))
+    except FileNotFoundError:
+        raise NotFound(f"{file}: no such file") from None
+    except OSError as error:
+        raise FrontendAgentError(f"{file}: {error.strerror}") from None
+    except qclog.NotALog as error:
+        raise FrontendAgentError(f"{file}: {error}") from None
+
+
+def _keys(settings: Settings, key: Path | None, t: Texts) -> list[bytes]:
+    """The key that was named, or those that the state here has pinned."""
+    if key is None:
+        with suppress(FrontendAgentError), settings.asking("public_keys") as ask:
+            return [bytes.fromhex(pinned) for pinned in ask("public_keys")]
+        raise ConfigurationError(t("said.no_key"))
+    try:
+        return [public_key_of(key.read_bytes())]
+    except OSError as error:
+        raise ConfigurationError(f"{key}: {error.strerror}") from None
+    except (ReplyMalformed, ValueError):
+        raise ConfigurationError(f"{key}: not a public key of a platform (PEM, Ed25519)") from None
+
+
+def _show_verdict(t: Texts, verdict: dict[str, Any]) -> None:
+    if verdict["ok"]:
+        output.say(
+            t("said.proven", entries=verdict["entries"], proven=verdict["proven"], rest=verdict["not_yet_proven"])
+        )
+    else:
+        output.say(t("said.tampered", first=verdict["first_bad"], reason=verdict["reason"], proven=verdict["proven"]))
+    if verdict["incomplete"]:
+        output.say(t("said.incomplete"))
+    if verdict["forged_heads"]:
+        output.say(t("said.forged", heads=", ".join(map(str, verdict["forged_heads"]))))
+
+
+def _entry(entry: dict[str, Any]) -> tuple[Any, ...]:
+    told = {name: value for name, value in entry.items() if name not in ("seq", "prev", "hash", "at", "event")}
+    return entry["seq"], entry.get("at"), entry.get("event"), "  ".join(f"{k}={_short(v)}" for k, v in told.items())
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return f"[{len(value)}]"
+    return str(value)
+
+
+def _add_tracing(cli: typer.Typer, t: Texts) -> None:
+    @cli.command(help=t("trace"))
+    def trace(
+        context: typer.Context,
+        document: Annotated[str | None, typer.Argument(help=t("trace.document"))] = None,
+        feed: Annotated[str | None, typer.Option(help=t("preview.feed"))] = None,
+        key: Annotated[str | None, typer.Option(help=t("preview.key"))] = None,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        by_key = feed is not None and key is not None
+        if by_key == (document is not None):
+            raise typer.BadParameter("DOCUMENT | --feed FEED --key KEY")
+        with _settings(context).asking("trace_key" if by_key else "trace") as ask:
+            told = ask("trace_key", feed=feed, key=key) if by_key else ask("trace", document=document)
+        if json:
+            output.as_json(told)
+        else:
+            _show_trace(t, told)
+
+    @cli.command(help=t("receipts"))
+    def receipts(
+        context: typer.Context,
+        destination: Annotated[str | None, typer.Option(help=t("receipts.destination"))] = None,
+        after: Annotated[int, typer.Option(help=t("receipts.after"), min=0)] = 0,
+        limit: Annotated[int, typer.Option("--limit", "-n", help=t("qc.limit"), min=1)] = 1000,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        with _settings(context).asking("receipts") as ask:
+            found = ask("receipts", destination=destination, after=after, limit=limit) or iter(())
+            if json:
+                output.as_json(iter(found))
+                return
+            output.table(
+                t,
+                ("row", "document", "destination", "outcome", "time", "reply", "reasons"),
+                (
+                    (
+                        one["row"],
+                        one["document_id"],
+                        one["destination"],
+                        one["outcome"],
+                        one["settled_at"],
+                        f"{one['reply'][:12]}#{one['position']}" if one["reply"] else None,
+                        "; ".join(one["reasons"]),
+                    )
+                    for one in found
+                ),
+            )
+
+
+def _show_trace(t: Texts, told: dict[str, Any]) -> None:
+    facts = {name: value for name, value in told.items() if name not in ("findings", "deliveries")}
+    output.table(
+        t, ("field", "value"), [(name, str(value)) for name, value in facts.items() if value not in ("", None)]
+    )
+    output.findings(t, told["findings"])
+    output.table(
+        t,
+        ("destination", "state", "outcome", "time", "reply", "reasons"),
+        [
+            (
+                one["destination"],
+                one["state"],
+                one["outcome"],
+                one["settled_at"],
+                f"{one['reply'][:12]}#{one['position']}" if one["reply"] else None,
+                "; ".join(one["reasons"]),
+            )
+            for one in told["deliveries"]
+        ],
+    )
+
+
+def _settings(context: typer.Context) -> Settings:
+    found: Settings = context.obj[0]
+    return found

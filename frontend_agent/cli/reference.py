@@ -1,0 +1,116 @@
+"""What the program knows: kinds of document, and quality rules."""
+
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+
+from frontend_agent.checks import rules_catalogue
+from frontend_agent.cli import output
+from frontend_agent.cli.texts import Texts
+from frontend_agent.formats import Kind, load_kind, load_kinds
+from frontend_agent.formats.reference import reference
+from frontend_agent.formats.skeleton import skeleton
+from frontend_agent.profiles import load_profile
+
+
+def add_to(cli: typer.Typer, t: Texts) -> None:
+    """Register the commands."""
+    group = typer.Typer(help=t("kinds"), no_args_is_help=True, rich_markup_mode=None)
+    cli.add_typer(group, name="kinds")
+    _add_kinds(group, t)
+    _add_rules(cli, t)
+
+
+def _add_kinds(group: typer.Typer, t: Texts) -> None:
+    @group.command("list", help=t("kinds.list"))
+    def list_kinds(json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False) -> None:
+        kinds = load_kinds().values()
+        if json:
+            output.as_json(
+                [
+                    {
+                        "code": kind.code,
+                        "name": {"zh": kind.name_zh, "en": kind.name_en},
+                        "template_id": kind.template_id,
+                        "fields": len(kind.fields),
+                        "groups": list(kind.groups),
+                        "digest": kind.digest,
+                    }
+                    for kind in kinds
+                ]
+            )
+            return
+        output.table(
+            t,
+            ("kind", "name", "title", "fields"),
+            [(kind.code, _name(kind, t), kind.title, len(kind.fields)) for kind in kinds],
+        )
+
+    @group.command("show", help=t("kinds.show"))
+    def show(
+        kind: Annotated[str, typer.Argument(help=t("kinds.kind"))],
+        as_reference: Annotated[bool, typer.Option("--reference", help=t("kinds.reference"))] = False,
+        as_skeleton: Annotated[bool, typer.Option("--skeleton", help=t("kinds.skeleton"))] = False,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        declared = load_kind(kind)
+        if as_reference:
+            sys.stdout.write(reference(declared, t.language))
+        elif as_skeleton:
+            sys.stdout.write(skeleton(declared))
+        elif json:
+            output.as_json(
+                {
+                    "code": declared.code,
+                    "name": {"zh": declared.name_zh, "en": declared.name_en},
+                    "title": declared.title,
+                    "template_id": declared.template_id,
+                    "digest": declared.digest,
+                    "fields": msgspec.to_builtins(declared.fields),
+                    "sections": msgspec.to_builtins(declared.sections),
+                }
+            )
+        else:
+            output.say(f"{declared.code}  {declared.name_zh}  {declared.name_en}")
+            output.table(
+                t,
+                ("field", "name", "element", "format", "cardinality", "value_set"),
+                [
+                    (
+                        field.name,
+                        field.name_zh if t.language == "zh" else field.name_en or field.name_zh,
+                        field.de,
+                        field.format,
+                        field.cardinality,
+                        field.value_set,
+                    )
+                    for field in declared.fields
+                ],
+            )
+
+
+def _name(kind: Kind, t: Texts) -> str:
+    return kind.name_zh if t.language == "zh" else kind.name_en
+
+
+def _add_rules(cli: typer.Typer, t: Texts) -> None:
+    @cli.command(help=t("rules"))
+    def rules(
+        profile: Annotated[str, typer.Option(help=t("rules.profile"))] = "regional",
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        judged = load_profile(profile)
+        listed = [
+            {**msgspec.to_builtins(rule), "severity": str(judged.severity_of(rule.id))}
+            for rule in rules_catalogue(t.language)
+        ]
+        if json:
+            output.as_json(listed)
+            return
+        output.table(
+            t,
+            ("rule", "severity", "title", "text", "clause"),
+            [(one["id"], one["severity"], one["title"], one["mend"], one["clause"]) for one in listed],
+        )

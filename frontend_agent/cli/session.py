@@ -1,0 +1,73 @@
+"""Whom a command speaks to: the daemon that runs on the state, or the state itself when none does."""
+
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from frontend_agent import control
+from frontend_agent.app import App
+from frontend_agent.cli.texts import Texts
+from frontend_agent.config import Config, load_config, state_folder
+from frontend_agent.errors import StateError
+from frontend_agent.operations import operations
+from frontend_agent.spool.database import FILE
+
+Ask = Callable[..., Any]
+
+# Questions that need the feeds compiled and the sources at hand; the others look at the state alone.
+NEED_FEEDS = frozenset({"preview", "quarantine_release", "trace_key", "document"})
+
+
+@dataclass
+class Settings:
+    """The options that every command shares."""
+
+    config_path: Path
+    state_option: Path | None
+    t: Texts
+
+    def config(self) -> Config:
+        return load_config(self.config_path)
+
+    def state(self, config: Config) -> Path:
+        return state_folder(self.state_option, config, self.config_path)
+
+    def log_folder(self) -> Path | None:
+        """Where an unexpected error is written, if the configuration can be read at all."""
+        try:
+            folder = self.state(self.config())
+        except Exception:  # noqa: BLE001 - asked while another error is being told: it must not hide that one
+            return None
+        return folder if folder.is_dir() else None
+
+    @contextmanager
+    def asking(self, *questions: str) -> Iterator[Ask]:
+        """A function that answers these questions while the context lasts."""
+        config = self.config()
+        state = self.state(config)
+        if control.is_running(state):
+            yield lambda question, **arguments: control.ask(state, question, **arguments)
+            return
+        app = App(config, state)
+        if NEED_FEEDS.isdisjoint(questions):
+            if not (state / FILE).exists():
+                raise StateError(f"{state}: no agent has run with this state directory yet")
+            app.open_state()
+        else:
+            app.open()
+        try:
+            known = operations(app)
+            yield lambda question, **arguments: known[question](**arguments)
+        finally:
+            app.close()
+
+
+def this_user() -> str:
+    """Who decides at this shell, for the quality log."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,267 @@
+"""Every text that the command line shows, in English and 简体中文, in one table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+Language = Literal["zh", "en"]
+
+TEXTS: dict[str, tuple[str, str]] = {
+    # -- the program
+    "about": (
+        "The front-end machine (前置机) between a hospital and its regional platform.\n\n"
+        "Reads the hospital's systems, checks and renders documents, delivers them and keeps the proofs.",
+        "医院与区域平台之间的前置机。\n\n从医院系统读取数据，校验并生成文档，送达平台并保存凭证。",
+    ),
+    "epilog": (
+        "Exit codes: 0 done · 1 it could not be done now (source or platform unreachable, not found) · 2 the command was "
+        "used wrongly · 78 a configuration file needs mending. --config, --state and --lang may stand anywhere.",
+        "退出码：0 完成 · 1 目前无法完成（来源或平台不可达、未找到）· 2 命令用法有误 · 78 配置文件需要修改。"
+        "--config、--state、--lang 可以写在任何位置。",
+    ),
+    "option.config": ("The configuration file.", "配置文件。"),
+    "option.state": (
+        "The state directory (default: as agent.toml says, or 'state' beside it).",
+        "状态目录（默认：按 agent.toml，或其旁边的 state）。",
+    ),
+    "option.lang": ("zh or en (default: from LANG).", "zh 或 en（默认取自 LANG）。"),
+    "option.version": ("Print the version.", "显示版本。"),
+    "option.json": ("One JSON value, for programs.", "输出一个 JSON 值，供程序读取。"),
+    # -- commands
+    "demo": (
+        "A demonstration hospital, a platform, and the agent between them.",
+        "演示：一家示范医院、一个平台，以及两者之间的前置机。",
+    ),
+    "demo.visits": ("How many visits the hospital has.", "医院的就诊次数。"),
+    "demo.seed": ("The same seed makes the same hospital.", "相同的种子生成相同的医院。"),
+    "demo.exit": ("End instead of leaving the platform's page running.", "完成后退出，不保留平台网页。"),
+    "init": ("Write an agent.toml with comments; never overwrites.", "写出带注释的 agent.toml；绝不覆盖已有文件。"),
+    "check": (
+        "Try everything that is configured and print all problems at once: file, mappings, sources, destinations.",
+        "检查全部配置并一次列出所有问题：文件、映射、来源、目的地。",
+    ),
+    "run": (
+        "The daemon, in the foreground: reads every feed when it is due and delivers. SIGTERM drains and stops in 10 s.",
+        "在前台运行守护进程：按计划读取各数据流并送达。收到 SIGTERM 后排空并在 10 秒内停止。",
+    ),
+    "once": (
+        "Run each feed once and deliver everything, then end.",
+        "每个数据流执行一次，全部送达后结束。",
+    ),
+    "preview": (
+        "What one source row becomes: findings, human-readable form, document. Keeps nothing, sends nothing.\n\n"
+        "Example: frontend-agent preview lab_report --key L20260316000017 --xml",
+        "查看一条来源记录会生成什么：问题、可读形式、文档。不保存，不发送。\n\n"
+        "示例：frontend-agent preview lab_report --key L20260316000017 --xml",
+    ),
+    "preview.feed": ("The feed's name in agent.toml.", "agent.toml 中的数据流名称。"),
+    "preview.key": ("The business key.", "业务主键。"),
+    "preview.xml": ("The document itself, nothing else.", "只输出文档本身。"),
+    "status": ("Feeds, destinations, quarantine, spool.", "数据流、目的地、隔离区、缓存。"),
+    "quarantine": ("What waits for a person.", "等待人工处理的内容。"),
+    "quarantine.list": (
+        "All cases, the oldest first.\n\nExample: frontend-agent quarantine list --rule MAP001",
+        "全部条目，最早的在前。\n\n示例：frontend-agent quarantine list --rule MAP001",
+    ),
+    "quarantine.show": ("One case with all its findings and the record.", "一个条目及其全部问题与记录内容。"),
+    "quarantine.release": (
+        "Read the records again and judge them by the rules of today; send refused documents again.\n\n"
+        "Examples: frontend-agent quarantine release Q12 Q15 · frontend-agent quarantine release --all --rule MAP001",
+        "按当前规则重新读取并判断；被拒绝的文档重新发送。\n\n"
+        "示例：frontend-agent quarantine release Q12 Q15 · frontend-agent quarantine release --all --rule MAP001",
+    ),
+    "quarantine.discard": (
+        "This content is known and not wanted.",
+        "此内容已知且不需要。",
+    ),
+    "quarantine.case": ("Its number, as the list shows it.", "条目编号，见列表。"),
+    "quarantine.all": ("All that --feed and --rule select.", "由 --feed 与 --rule 选出的全部条目。"),
+    "quarantine.feed": ("Only of this feed.", "仅此数据流。"),
+    "quarantine.rule": ("Only where this rule spoke.", "仅包含此规则的条目。"),
+    "quarantine.reason": ("Why; it goes into the quality log.", "原因；记入质控日志。"),
+    "quarantine.who": ("Who decides (default: the user of this shell).", "决定人（默认：当前用户）。"),
+    "qc": ("The quality log: append-only, hash-chained, countersigned.", "质控日志：只追加、哈希链、平台会签。"),
+    "qc.log": ("The newest entries.", "最新的条目。"),
+    "qc.limit": ("How many.", "条数。"),
+    "qc.export": (
+        "The whole log as an auditor takes it away.\n\nExample: frontend-agent qc export > log.jsonl",
+        "导出完整日志供审计。\n\n示例：frontend-agent qc export > log.jsonl",
+    ),
+    "qc.verify": (
+        "Find any edit, cut or rewrite. Of this state, or of an exported FILE, offline.\n\n"
+        "Example: frontend-agent qc verify log.jsonl --key platform.pub",
+        "查找任何修改、截断或改写；可校验本机状态，或离线校验导出的文件。\n\n"
+        "示例：frontend-agent qc verify log.jsonl --key platform.pub",
+    ),
+    "qc.file": ("An export.", "导出文件。"),
+    "qc.key": ("The platform's public key (PEM), for a FILE.", "平台公钥（PEM），用于校验文件。"),
+    "qc.output": ("Write to this file instead.", "写入此文件。"),
+    "trace": (
+        "One document from its source row to its receipts.\n\n"
+        "Examples: frontend-agent trace C0007-…-1 · frontend-agent trace --feed lab_report --key L20260316000017",
+        "追溯一份文档：从来源记录到回执。\n\n"
+        "示例：frontend-agent trace C0007-…-1 · frontend-agent trace --feed lab_report --key L20260316000017",
+    ),
+    "trace.document": ("The document's id.", "文档编号。"),
+    "receipts": ("What the destinations answered, document by document.", "各目的地对每份文档的回执。"),
+    "receipts.destination": ("Only of this destination.", "仅此目的地。"),
+    "receipts.after": ("Go on after this row.", "从此行之后继续。"),
+    "kinds": ("Kinds of document.", "文档种类。"),
+    "kinds.list": ("Every kind that can be made.", "可生成的全部种类。"),
+    "kinds.show": (
+        "The fields of a kind.\n\nExample: frontend-agent kinds show C0007 --reference > c0007.html",
+        "一个种类的字段。\n\n示例：frontend-agent kinds show C0007 --reference > c0007.html",
+    ),
+    "kinds.kind": ("Its code, for example C0007.", "代码，例如 C0007。"),
+    "kinds.reference": ("The reference page, HTML.", "参考页（HTML）。"),
+    "kinds.skeleton": ("A mapping to fill in, TOML and SQL.", "待填写的映射（TOML 与 SQL）。"),
+    "rules": ("Every quality rule and what it does under a profile.", "全部质控规则及其在某一配置下的作用。"),
+    "rules.profile": ("The region profile.", "区域配置。"),
+    "platform": ("The receiving side.", "接收端平台。"),
+    "platform.serve": ("Run a platform on this machine (--state: its folder).", "在本机运行平台（--state：其目录）。"),
+    "platform.host": ("Address to listen on.", "监听地址。"),
+    "platform.port": ("Port to listen on; 0 takes a free one.", "监听端口；0 为任意空闲端口。"),
+    "platform.documents": ("What a platform has stored (--state: its folder).", "平台已存的文档（--state：其目录）。"),
+    "platform.show": ("One stored document, as a person reads it.", "一份已存文档的可读形式。"),
+    "platform.patient": ("Beginning of a name, or a whole number.", "姓名开头，或完整号码。"),
+    "platform.institution": ("Only of this hospital.", "仅此医院。"),
+    "platform.kind": ("Only of this kind.", "仅此种类。"),
+    "platform.day": ("Only from / up to this day, yyyyMMdd.", "起止日期，yyyyMMdd。"),
+    "adopt": (
+        "A restored or moved state directory is the one that lives on. The platform is asked for every version again.",
+        "确认恢复或迁移后的状态目录为唯一有效者；此后所有版本将重新向平台核对。",
+    ),
+    # -- what is said
+    "said.written": (
+        "{path} written; fill it in, then: frontend-agent check",
+        "已写出 {path}；填写后执行：frontend-agent check",
+    ),
+    "said.exists": ("{path} exists already; it was not touched", "{path} 已存在，未作改动"),
+    "said.nothing": ("Nothing.", "无。"),
+    "said.no_daemon": ("no daemon is running", "守护进程未运行"),
+    "said.daemon": ("daemon running, pid {pid}", "守护进程运行中，pid {pid}"),
+    "said.all_good": ("Everything that is configured works.", "全部配置可用。"),
+    "said.ok": ("works", "可用"),
+    "said.released": (
+        "{cases} released; read again: {keys}; documents: {documents}, held again: {held}",
+        "已释放 {cases} 条；重新读取：{keys}；生成文档：{documents}，再次隔离：{held}",
+    ),
+    "said.released_soon": (
+        "{cases} released; {keys} records are being read again",
+        "已释放 {cases} 条；正在重新读取 {keys} 条记录",
+    ),
+    "said.discarded": ("{cases} discarded", "已丢弃 {cases} 条"),
+    "said.which": ("name the cases, or say --all", "请给出条目编号，或使用 --all"),
+    "said.proven": (
+        "The log is whole. {entries} entries; countersigned up to {proven}; not yet proven: {rest}.",
+        "日志完整。共 {entries} 条；平台已会签至第 {proven} 条；尚未证明：{rest} 条。",
+    ),
+    "said.tampered": (
+        "The log is NOT what was written: entry {first} ({reason}). Whole and countersigned up to {proven}.",
+        "日志已被改动：第 {first} 条（{reason}）。完整且已会签至第 {proven} 条。",
+    ),
+    "said.incomplete": (
+        "Its last line was cut while it was written: incomplete, not tampered with.",
+        "最后一行写入中断：不完整，并非篡改。",
+    ),
+    "said.forged": ("Countersignatures that are not the platform's: {heads}.", "非平台的会签：{heads}。"),
+    "said.no_key": (
+        "no key of a platform is known: --key platform.pub says which",
+        "没有平台公钥：请用 --key platform.pub 指定",
+    ),
+    "said.adopted": ("Adopted; the new instance is {instance}.", "已确认；新实例为 {instance}。"),
+    "said.unforeseen": (
+        "unexpected error: {error}; where it happened is in {log}",
+        "意外错误：{error}；位置见 {log}",
+    ),
+    "said.stopped": ("stopped", "已停止"),
+    "said.reading": ("reading and sending", "读取与发送中"),
+    "said.no_findings": ("No findings.", "没有问题。"),
+    "said.would.document": ("would become document {id}", "将生成文档 {id}"),
+    "said.would.held": ("would be held for a person", "将进入隔离区等待人工处理"),
+    "said.would.unchanged": ("unchanged since its last document", "自上一份文档以来未变化"),
+    "said.would.not_final": ("not final yet: nothing is made of it", "尚未终结：暂不生成文档"),
+    "said.would.withdrawn": ("void, and nothing of it was ever sent", "已作废，且从未发送"),
+    # -- headings of tables
+    "head.feed": ("feed", "数据流"),
+    "head.source": ("source", "来源"),
+    "head.read_up_to": ("read up to", "已读至"),
+    "head.documents": ("documents", "文档"),
+    "head.held": ("held", "隔离"),
+    "head.unchanged": ("unchanged", "未变"),
+    "head.not_final": ("not final", "未终结"),
+    "head.last_run": ("last run", "上次运行"),
+    "head.next_run": ("next run", "下次运行"),
+    "head.problem": ("problem", "问题"),
+    "head.destination": ("destination", "目的地"),
+    "head.delivered": ("delivered", "已送达"),
+    "head.waiting": ("waiting", "待送"),
+    "head.stuck": ("waits for a person", "待人工"),
+    "head.quarantine": ("quarantine", "隔离区"),
+    "head.spool": ("spool", "缓存"),
+    "head.step": ("step", "步骤"),
+    "head.seconds": ("seconds", "秒"),
+    "head.cpu": ("of the processor", "处理器"),
+    "head.each": ("µs each", "微秒/份"),
+    "head.case": ("case", "编号"),
+    "head.state": ("state", "状态"),
+    "head.kind": ("kind", "种类"),
+    "head.key": ("key", "主键"),
+    "head.since": ("since", "自"),
+    "head.findings": ("findings", "问题"),
+    "head.severity": ("does", "作用"),
+    "head.rule": ("rule", "规则"),
+    "head.text": ("what is wrong and how to mend it", "问题与改正办法"),
+    "head.field": ("field", "字段"),
+    "head.element": ("data element", "数据元"),
+    "head.column": ("column", "来源列"),
+    "head.value": ("value", "值"),
+    "head.what": ("what", "对象"),
+    "head.seq": ("no.", "序号"),
+    "head.time": ("time", "时间"),
+    "head.event": ("event", "事件"),
+    "head.details": ("details", "详情"),
+    "head.document": ("document", "文档编号"),
+    "head.outcome": ("outcome", "结果"),
+    "head.reply": ("reply", "应答"),
+    "head.reasons": ("reasons", "原因"),
+    "head.name": ("name", "名称"),
+    "head.version": ("version", "版本"),
+    "head.format": ("format", "格式"),
+    "head.cardinality": ("card.", "基数"),
+    "head.value_set": ("value set", "值域"),
+    "head.fields": ("fields", "字段数"),
+    "head.patient": ("patient", "患者"),
+    "head.institution": ("hospital", "医院"),
+    "head.row": ("row", "行"),
+    "head.title": ("title", "标题"),
+    "head.clause": ("clause", "依据"),
+}
+
+
+class Texts:
+    """The table in one language."""
+
+    def __init__(self, language: Language) -> None:
+        self.language: Language = language
+        self._column = 0 if language == "en" else 1
+
+    def __call__(self, key: str, **values: object) -> str:
+        text = TEXTS[key][self._column]
+        return text.format(**values) if values else text
+
+
+def language_of(arguments: Sequence[str], environment: Mapping[str, str]) -> Language:
+    """`--lang` wherever it stands, else what LC_ALL, LC_MESSAGES or LANG says, else English."""
+    for place, argument in enumerate(arguments):
+        if argument == "--lang" and arguments[place + 1 : place + 2]:
+            return _known(arguments[place + 1])
+        if argument.startswith("--lang="):
+            return _known(argument.removeprefix("--lang="))
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if environment.get(name):
+            return _known(environment[name])
+    return "en"
+
+
+def _known(word: str) -> Language:
+    return "zh" if word.lower().startswith("zh") else "en"

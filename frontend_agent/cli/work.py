@@ -1,0 +1,276 @@
+"""The commands of everyday work: demo, init, check, run, once, preview, status, adopt."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from frontend_agent import control, logs
+from frontend_agent.app import App, adopt, checked
+from frontend_agent.cli import output
+from frontend_agent.cli.session import Settings, this_user
+from frontend_agent.cli.texts import Texts
+from frontend_agent.config import ConfigurationProblems
+from frontend_agent.daemon import Daemon, on_signals, problem_of
+from frontend_agent.errors import ConfigurationError, FrontendAgentError, StateError
+from frontend_agent.operations import told_outcomes
+
+EXAMPLE = "example.toml"  # what init writes; agent.toml at the top of the repository is the same text
+
+
+def add_to(cli: typer.Typer, t: Texts) -> None:
+    """Register the commands."""
+    _add_demo(cli, t)
+    _add_setting_up(cli, t)
+    _add_working(cli, t)
+    _add_looking(cli, t)
+
+
+def _add_demo(cli: typer.Typer, t: Texts) -> None:
+    @cli.command(help=t("demo"))
+    def demo(
+        context: typer.Context,
+        visits: Annotated[int, typer.Option(help=t("demo.visits"), min=1)] = 1000,
+        seed: Annotated[int, typer.Option(help=t("demo.seed"))] = 1,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+        exit: Annotated[bool, typer.Option("--exit", help=t("demo.exit"))] = False,
+    ) -> None:
+        from frontend_agent.demo.run import run_demo
+
+        state = _settings(context).state_option or Path("demo-state")
+        raise typer.Exit(run_demo(visits, seed, state, json, exit))
+
+
+def _add_setting_up(cli: typer.Typer, t: Texts) -> None:
+    @cli.command(help=t("init"))
+    def init(context: typer.Context) -> None:
+        path = _settings(context).config_path
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(example())
+        except FileExistsError:
+            raise StateError(t("said.exists", path=path)) from None
+        except OSError as error:
+            raise StateError(f"{path}: {error.strerror}") from None
+        output.say(t("said.written", path=path))
+
+    @cli.command(help=t("check"))
+    def check(
+        context: typer.Context, json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False
+    ) -> None:
+        settings = _settings(context)
+        try:
+            results = [(what, str(error or ""), error.exit_code if error else 0) for what, error in _checks(settings)]
+        except ConfigurationProblems as problems:
+            results = [(str(settings.config_path), problem, problems.exit_code) for problem in problems.problems]
+        except ConfigurationError as problem:
+            results = [(str(settings.config_path), str(problem), problem.exit_code)]
+        if json:
+            output.as_json([{"what": what, "problem": problem, "exit_code": code} for what, problem, code in results])
+        else:
+            output.table(t, ("what", "problem"), [(what, problem or t("said.ok")) for what, problem, _ in results])
+            if not any(problem for _, problem, _ in results):
+                output.say(t("said.all_good"))
+        raise typer.Exit(max(code for *_, code in results))
+
+    @cli.command(name="adopt", help=t("adopt"))
+    def adopt_state(
+        context: typer.Context,
+        who: Annotated[str, typer.Option(help=t("quarantine.who"), default_factory=this_user)],
+    ) -> None:
+        settings = _settings(context)
+        config = settings.config()
+        output.say(t("said.adopted", instance=adopt(config, settings.state(config), who)))
+
+
+def example() -> str:
+    """The commented configuration that ships with us."""
+    return resources.files("frontend_agent").joinpath(EXAMPLE).read_text(encoding="utf-8")
+
+
+def _checks(settings: Settings) -> Iterator[tuple[str, FrontendAgentError | None]]:
+    config = settings.config()
+    yield str(settings.config_path), None
+    yield from checked(config)
+
+
+def _add_working(cli: typer.Typer, t: Texts) -> None:
+    @cli.command(help=t("run"))
+    def run(context: typer.Context) -> None:
+        with _logging_app(_settings(context), to_stderr=True) as app:
+            daemon = Daemon(app)
+            on_signals(daemon.stopping.set)
+            daemon.run()
+
+    @cli.command(help=t("once"))
+    def once(
+        context: typer.Context, json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False
+    ) -> None:
+        settings = _settings(context)
+        config = settings.config()
+        state = settings.state(config)
+        if control.is_running(state):
+            told = control.ask(state, "once")
+            _show_once(t, told, json)
+            raise typer.Exit(_worst(told))
+        with _logging_app(settings, to_stderr=False) as app:
+            daemon = Daemon(app)
+            on_signals(daemon.stopping.set)
+            with _progress(t, app, not json) as tick:
+                outcomes = daemon.once(tick)
+            _show_once(t, told_outcomes(app, outcomes), json)
+            problem = problem_of(app, outcomes)
+        if problem is not None:
+            raise problem
+
+
+@contextmanager
+def _logging_app(settings: Settings, to_stderr: bool) -> Iterator[App]:
+    """An open app whose log goes to its state directory, and to the journal where it is a service."""
+    config = settings.config()
+    if to_stderr:
+        logs.to_stderr(config.log.level)
+    app = App(config, settings.state(config)).open()
+    try:
+        logs.to_file(app.state, config.log.level, config.log.size, config.log.keep)
+        yield app
+    finally:
+        app.close()
+
+
+@contextmanager
+def _progress(t: Texts, app: App, wanted: bool) -> Iterator[Callable[[], None]]:
+    """A line that says how far it is, on a terminal."""
+    out = output.console()
+    if not (wanted and out.is_terminal):
+        yield lambda: None
+        return
+    with out.status(t("said.reading")) as status:
+
+        def tick() -> None:
+            counts = app.spool.counts()
+            waiting = sum(app.waiting(name) for name in app.destinations)
+            status.update(
+                f"{t('said.reading')} · {t('head.documents')} {counts.documents:,} · {t('head.waiting')} {waiting:,}"
+                f" · {t('head.quarantine')} {counts.held:,}"
+            )
+
+        yield tick
+
+
+def _show_once(t: Texts, told: dict[str, Any], json: bool) -> None:
+    if json:
+        output.as_json(told)
+        return
+    counted = ("documents", "held", "unchanged", "not_final")
+    output.table(
+        t,
+        ("feed", *counted, "seconds", "problem"),
+        [
+            (feed["feed"], *(feed["counts"].get(name, 0) for name in counted), feed["seconds"], feed["problem"])
+            for feed in told["feeds"]
+        ],
+    )
+    output.table(
+        t,
+        ("destination", "waiting", "problem"),
+        [(one["name"], one["waiting"], one["problem"]) for one in told["destinations"]],
+    )
+
+
+def _worst(told: dict[str, Any]) -> int:
+    codes = [feed["exit_code"] for feed in told["feeds"]]
+    return max([*codes, *(1 for one in told["destinations"] if one["problem"])], default=0)
+
+
+def _add_looking(cli: typer.Typer, t: Texts) -> None:
+    @cli.command(help=t("preview"))
+    def preview(
+        context: typer.Context,
+        feed: Annotated[str, typer.Argument(help=t("preview.feed"))],
+        key: Annotated[str, typer.Option(help=t("preview.key"))],
+        xml: Annotated[bool, typer.Option("--xml", help=t("preview.xml"))] = False,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        with _settings(context).asking("preview") as ask:
+            told = ask("preview", feed=feed, key=key)
+        if json:
+            output.as_json(told)
+            return
+        for record in told["records"]:
+            _show_preview(t, record, xml)
+
+    @cli.command(help=t("status"))
+    def status(
+        context: typer.Context, json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False
+    ) -> None:
+        with _settings(context).asking("status") as ask:
+            told = ask("status")
+        if json:
+            output.as_json(told)
+        else:
+            _show_status(t, told)
+
+
+def _show_preview(t: Texts, record: dict[str, Any], xml: bool) -> None:
+    if xml:
+        if record["problem"]:
+            raise FrontendAgentError(record["problem"])
+        sys.stdout.write(record["document"])
+        return
+    output.say(t(f"said.would.{record['would']}", id=record["document_id"]))
+    if record["problem"]:
+        output.say(record["problem"])
+    output.findings(t, record["findings"])
+    output.document_view(record["view"], t)
+
+
+def _show_status(t: Texts, told: dict[str, Any]) -> None:
+    daemon = told["daemon"]
+    running = t("said.daemon", pid=daemon["pid"]) if daemon else t("said.no_daemon")
+    output.say(f"{told['institution_name']} ({told['institution']}) · {told['state']} · {running}")
+    counted = ("documents", "held", "unchanged")
+    output.table(
+        t,
+        ("feed", "read_up_to", *counted, "last_run", "next_run", "problem"),
+        [
+            (
+                feed["name"],
+                feed["read_up_to"],
+                *(feed["counts"].get(name, 0) for name in counted),
+                feed["last_run"] and feed["last_run"]["ended_at"],
+                feed["next_run"],
+                feed["last_run"] and feed["last_run"]["problem"],
+            )
+            for feed in told["feeds"]
+        ],
+    )
+    output.table(
+        t,
+        ("destination", "delivered", "waiting", "stuck", "problem"),
+        [
+            (
+                one["name"],
+                one["states"].get("delivered", 0),
+                one["waiting"],
+                sum(one["states"].get(state, 0) for state in ("refused", "blocked", "damaged")),
+                one.get("problem"),
+            )
+            for one in told["destinations"]
+        ],
+    )
+    output.say(f"{t('head.quarantine')}: {told['quarantine']['open']:,}")
+    spool = told["spool"]
+    output.say(f"{t('head.spool')}: {spool['bytes'] / 2**20:,.1f} MiB / {spool['quota'] / 2**20:,.0f} MiB")
+    steps = [(name, step) for name, step in told["steps"].items() if step["seconds"]]
+    if steps:
+        output.table(t, ("step", "seconds", "cpu"), [(n, s["seconds"], s["cpu_seconds"]) for n, s in steps])
+
+
+def _settings(context: typer.Context) -> Settings:
+    found: Settings = context.obj[0]
+    return found

@@ -1,0 +1,262 @@
+"""The agent at work: one extraction worker per source, one send thread per destination, a control socket.
+
+`run` goes on until SIGTERM, then drains and stops within ten seconds. `once` reads each feed once, empties the spool and
+ends; it is the same machine without a schedule. Both can be asked (status, quarantine, preview …) while they work.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+from frontend_agent.app import App, Outcome
+from frontend_agent.control import ControlServer
+from frontend_agent.errors import DestinationUnreachable, FrontendAgentError
+from frontend_agent.logs import event, failed, log
+from frontend_agent.notify import Notifier
+from frontend_agent.operations import operations
+from frontend_agent.scheduler import Scheduler
+
+DRAIN = 6.0  # seconds that deliveries have after SIGTERM; what is left is sent at the next start
+GIVE_UP = 9.5  # then we end, whatever still hangs: every state on our disk is one that we can start from
+IDLE = 1.0  # seconds between looks for what is due again
+SLOW_EXCHANGE = 600.0  # a send thread silent for longer than this no longer makes progress
+RETIRE_EVERY = 3600.0
+FAILURES_ONCE = 3  # in a row, before `once` says that a destination cannot be reached
+PATIENCE_ONCE = timedelta(seconds=10)  # it does not wait longer than this for the next try
+
+
+@dataclass
+class Sender:
+    """One destination's thread."""
+
+    name: str
+    thread: threading.Thread
+    wake: threading.Event = field(default_factory=threading.Event)
+    seen: float = field(default_factory=time.monotonic)  # when it last showed that it lives
+
+    def is_well(self) -> bool:
+        return self.thread.is_alive() and time.monotonic() - self.seen < SLOW_EXCHANGE
+
+
+class Daemon:
+    """The threads around an open App."""
+
+    def __init__(self, app: App, notifier: Notifier | None = None) -> None:
+        self.app = app
+        self.started = app.clock()
+        self.stopping = threading.Event()  # nothing new is read
+        self._closing = threading.Event()  # nothing new is sent
+        self._notifier = notifier or Notifier()
+        self._senders = {name: self._sender(name) for name in app.destinations}
+        self._scheduler: Scheduler | None = None
+        self._last: dict[str, Outcome] = {}
+        self._running: set[str] = set()
+        self._runs = threading.Condition()
+        self._control = ControlServer(
+            app.state, operations(app, self), failed=lambda error: failed("control.failed", error)
+        )
+
+    # --- the two ways to work -----------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Go on until told to stop."""
+        feeds = [(feed.name, feed.source, feed.every) for feed in self.app.config.feeds]
+        self._scheduler = Scheduler(feeds, self._run_feed, self._jumped)
+        with self._working():
+            self._scheduler.start()
+            self._notifier.say("READY=1", f"STATUS={len(feeds)} feeds")
+            log.info(event("daemon.ready", feeds=len(feeds), destinations=len(self._senders), pid=os.getpid()))
+            self._watch()
+            self._stop()
+        log.info(event("daemon.stopped"))
+
+    def once(self, tick: Callable[[], None] = lambda: None) -> list[Outcome]:
+        """Read each feed once, the sources side by side, and send until nothing is due. `tick` is called meanwhile."""
+        for name in self._senders:
+            self.app.spool.recovered(name)  # a person asks: try now, however it went before
+        with self._working():
+            by_source: dict[str, list[str]] = {}
+            for feed in self.app.config.feeds:
+                by_source.setdefault(feed.source, []).append(feed.name)
+            workers = [
+                threading.Thread(target=self._run_feeds, args=(names,), name=f"source-{source}", daemon=True)
+                for source, names in by_source.items()
+            ]
+            for worker in workers:
+                worker.start()
+            while any(worker.is_alive() for worker in workers) and not self.stopping.is_set():
+                tick()
+                self.stopping.wait(0.1)
+            self.empty(tick)
+            self._stop()
+        return [self._last[feed.name] for feed in self.app.config.feeds if feed.name in self._last]
+
+    def empty(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Wait until everything that can be delivered is, or a destination has failed too often in a row."""
+        for name in self._senders:
+            self._senders[name].wake.set()
+            while self.app.waiting(name) and not self.stopping.is_set() and not self._has_failed(name):
+                tick()
+                self.stopping.wait(0.05)
+
+    def _has_failed(self, name: str) -> bool:
+        pause = self.app.spool.pause(name)
+        far_away = pause.due_at is not None and pause.due_at - self.app.clock() > PATIENCE_ONCE
+        return pause.failures >= FAILURES_ONCE or (pause.failures > 0 and far_away)
+
+    # --- what the control socket asks ---------------------------------------------------------------------------------
+
+    def wake(self, feeds: Iterable[str] = ()) -> None:
+        """Run these feeds as soon as their sources are free, and look for deliveries that are due."""
+        for name in feeds:
+            if self._scheduler is not None and name in self.app.feeds:
+                self._scheduler.now(name)
+        self._wake()
+
+    def run_now(self) -> list[Outcome]:
+        """What `once` means while a daemon runs: every feed now, then wait until all of it is sent."""
+        if self._scheduler is None:
+            raise FrontendAgentError("the agent is running once already")
+        for name in self._senders:
+            self.app.spool.recovered(name)
+        with self._runs:
+            self._runs.wait_for(lambda: not self._running or self.stopping.is_set())
+            self._last.clear()
+            for feed in self.app.config.feeds:
+                self._scheduler.now(feed.name)
+            self._runs.wait_for(lambda: len(self._last) == len(self.app.feeds) or self.stopping.is_set())
+            outcomes = [self._last[feed.name] for feed in self.app.config.feeds if feed.name in self._last]
+        self.empty()
+        return outcomes
+
+    def next_runs(self) -> Mapping[str, str]:
+        return self._scheduler.next_runs() if self._scheduler else {}
+
+    # --- threads ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self._control.start()
+        for sender in self._senders.values():
+            sender.thread.start()
+        try:
+            yield
+        finally:
+            self.stopping.set()
+            self._closing.set()
+            self._control.close()
+
+    def _run_feeds(self, names: list[str]) -> None:
+        for name in names:
+            if not self.stopping.is_set():
+                self._run_feed(name)
+
+    def _run_feed(self, name: str) -> None:
+        """One run; whatever goes wrong in it is that feed's, and the next run tries again."""
+        with self._runs:
+            self._running.add(name)
+        try:
+            outcome = self.app.run_feed(name, self.stopping, self._wake)
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one feed must not end the others
+            outcome = Outcome(name, {}, 0.0, FrontendAgentError(failed("feed.failed", error)))
+        with self._runs:
+            self._running.discard(name)
+            self._last[name] = outcome
+            self._runs.notify_all()
+
+    def _wake(self) -> None:
+        for sender in self._senders.values():
+            sender.wake.set()
+
+    def _sender(self, name: str) -> Sender:
+        return Sender(name, threading.Thread(target=self._send, args=(name,), name=f"send-{name}", daemon=True))
+
+    def _send(self, name: str) -> None:
+        sender = self._senders[name]
+        while not self._closing.is_set():
+            sender.seen = time.monotonic()
+            sender.wake.clear()
+            try:
+                settled = self.app.send(name)
+            except Exception as error:  # noqa: BLE001 - tried again after a while; the watchdog's business if it stays
+                failed("delivery.failed", error)
+                settled = 0
+            if not settled:
+                sender.wake.wait(IDLE)
+
+    def _jumped(self, seconds: float) -> None:
+        log.warning(event("clock.jumped", seconds=seconds))
+
+    # --- the main thread ----------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Tell systemd that we make progress, as long as we do; drop once an hour what was proven long ago."""
+        retired = time.monotonic()
+        while not self.stopping.wait(min(self._notifier.interval or 5.0, 5.0)):
+            assert self._scheduler is not None
+            if self._scheduler.is_alive() and all(sender.is_well() for sender in self._senders.values()):
+                self._notifier.say("WATCHDOG=1")
+            if time.monotonic() - retired > RETIRE_EVERY:
+                self.app.retire()
+                retired = time.monotonic()
+
+    def _stop(self) -> None:
+        """End in order: pages being read are taken or dropped whole, deliveries under way are settled."""
+        self._notifier.say("STOPPING=1")
+        began = time.monotonic()
+        self.stopping.set()
+        with self._runs:
+            self._runs.notify_all()
+        if self._scheduler is not None:
+            self._scheduler.stop()
+            while any(self.app.waiting(name) and not self._paused(name) for name in self._senders):
+                if time.monotonic() - began > DRAIN:
+                    break
+                time.sleep(0.05)
+        with self._runs:
+            self._runs.wait_for(lambda: not self._running, max(GIVE_UP - (time.monotonic() - began), 0.1))
+        self._closing.set()
+        self._wake()
+        for sender in self._senders.values():
+            sender.thread.join(max(GIVE_UP - (time.monotonic() - began), 0.1))
+
+    def _paused(self, name: str) -> bool:
+        return self.app.spool.pause(name).failures > 0
+
+
+def problem_of(app: App, outcomes: list[Outcome]) -> FrontendAgentError | None:
+    """What `once` has to say at its end: a feed's error first, then a destination that did not take everything."""
+    for outcome in outcomes:
+        if outcome.error is not None:
+            return outcome.error
+    for pause in app.spool.pauses():
+        if pause.failures and pause.name in app.destinations:
+            return DestinationUnreachable(
+                f"destination {pause.name}: {pause.problem} ({app.waiting(pause.name)} documents wait for it)"
+            )
+    return None
+
+
+def on_signals(stop: Callable[[], Any]) -> None:
+    """SIGTERM and SIGINT ask to stop; asked again, or not done in time, we end at once: that is safe at any moment."""
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        threading.Thread(target=_end_in_time, name="end-in-time", daemon=True).start()
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, asked)
+
+
+def _end_in_time() -> None:
+    time.sleep(GIVE_UP)
+    log.warning(event("daemon.ended", reason="something did not stop in time; nothing is lost by it"))
+    os._exit(0)

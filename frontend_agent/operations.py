@@ -1,0 +1,362 @@
+"""What can be asked of an agent: by its CLI in the same process, or over the control socket of a running daemon.
+
+Every operation takes plain values and answers plain values (text, numbers, lists, dictionaries); a long answer is an
+iterator of rows. Nothing here prints, and nothing here knows who asks.
+"""
+
+import base64
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from frontend_agent import __version__, qclog
+from frontend_agent.app import App, Feed, Outcome
+from frontend_agent.checks import describe
+from frontend_agent.config import unknown
+from frontend_agent.errors import ConfigurationError, FrontendAgentError
+from frontend_agent.formats import FormatError, UnboundField, view
+from frontend_agent.identity import document_id, set_id
+from frontend_agent.intake import next_step
+from frontend_agent.model import Envelope, Finding, Severity, SourceRecord
+from frontend_agent.spool import Case, Trace
+from frontend_agent.wire.frames import decompressor, open_frame
+from frontend_agent.wire.receipts import ReplyMalformed, ReplyNotProven, read_countersignature
+
+PAGE = 1000
+LANGUAGES: tuple[Literal["zh", "en"], ...] = ("zh", "en")
+
+
+class NotFound(FrontendAgentError):
+    """There is nothing of that name or number."""
+
+
+class Running(Protocol):
+    """What operations want of the daemon around the app, where there is one."""
+
+    started: datetime
+
+    def next_runs(self) -> Mapping[str, str]: ...
+    def run_now(self) -> list[Outcome]: ...
+    def wake(self, feeds: Iterable[str] = ()) -> None: ...
+
+
+class Operations:
+    """Each public method is a question that can be asked by its name."""
+
+    def __init__(self, app: App, daemon: Running | None = None) -> None:
+        self._app = app
+        self._spool = app.spool
+        self._daemon = daemon
+
+    # --- how it goes --------------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Feeds, destinations, quarantine, spool, and where the time goes."""
+        app, spool = self._app, self._spool
+        counts = spool.counts()
+        next_runs = self._daemon.next_runs() if self._daemon else {}
+        last = {run.feed: run for run in reversed(spool.runs(200))}
+        pauses = {pause.name: pause for pause in spool.pauses()}
+        return {
+            "version": __version__,
+            "institution": app.config.institution.id,
+            "institution_name": app.config.institution.name,
+            "state": str(app.state),
+            "daemon": {"pid": os.getpid(), "started": self._daemon.started.isoformat()} if self._daemon else None,
+            "feeds": [
+                {
+                    "name": feed.name,
+                    "source": feed.source,
+                    "every_seconds": feed.every.total_seconds(),
+                    "read_up_to": mark.cursor if (mark := spool.watermark(feed.name)) else None,
+                    "counts": dict(counts.feeds.get(feed.name, {})),
+                    "last_run": _plain(last[feed.name]) if feed.name in last else None,
+                    "next_run": next_runs.get(feed.name),
+                }
+                for feed in app.config.feeds
+            ],
+            "destinations": [
+                {
+                    "name": name,
+                    "url": options.url,
+                    "waiting": spool.pending(name),
+                    "states": dict(counts.deliveries.get(name, {})),
+                    **({k: v for k, v in _plain(pauses[name]).items() if k != "name"} if name in pauses else {}),
+                }
+                for name, options in app.config.destinations.items()
+            ],
+            "quarantine": {"open": counts.held},
+            "spool": {"documents": counts.documents, "bytes": counts.bytes_used, "quota": app.config.spool.quota},
+            "steps": _plain(app.times.snapshot()),
+        }
+
+    def once(self) -> dict[str, Any]:
+        """Every feed now, and all of it sent."""
+        if self._daemon is None:
+            raise FrontendAgentError("no daemon is running")
+        return told_outcomes(self._app, self._daemon.run_now())
+
+    # --- preview ------------------------------------------------------------------------------------------------------
+
+    def preview(self, feed: str, key: str) -> dict[str, Any]:
+        """What a row would become now: findings, document and its human-readable form. Keeps nothing, sends nothing."""
+        compiled = self._feed(feed)
+        records = compiled.plan.normalise(self._app.rows_of(compiled, key))
+        if not records:
+            raise NotFound(f"feed {feed}: the source has no row with key {key!r}")
+        return {"feed": feed, "key": key, "records": [self._previewed(compiled, record) for record in records]}
+
+    def _previewed(self, feed: Feed, source: SourceRecord) -> dict[str, Any]:
+        plan = feed.plan
+        named = set_id(plan.institution, plan.epoch, plan.kind, source.key)
+        head = self._spool.series([named]).get(named)
+        step = next_step(head, source, plan.digests)
+        findings = [*source.findings, *plan.check(source.record, source.columns)]
+        record, notes = plan.complete(source.record)
+        version = head.version + 1 if head else 1
+        envelope = Envelope(
+            document_id=document_id(named, version),
+            set_id=named,
+            version=version,
+            effective_time=self._app.clock().astimezone(plan.timezone).strftime("%Y%m%d%H%M%S"),
+            replaces_id=document_id(named, head.version) if head and head.version else "",
+        )
+        document, problem = "", ""
+        try:
+            document = plan.render(record, envelope).decode()
+        except (FormatError, UnboundField) as error:
+            problem = str(error)
+        holds = any(finding.severity is Severity.HOLD for finding in findings)
+        return {
+            "document_id": envelope.document_id,
+            "kind": feed.kind.code,
+            "version": version,
+            "final": source.final,
+            "void": source.void,
+            "would": "held" if step.name == "MAKE" and (holds or problem) else _WOULD[step.name],
+            "problem": problem,
+            "findings": [told(finding) for finding in [*findings, *notes]],
+            "record": record,
+            "document": document,
+            "view": msgspec.to_builtins(view(feed.kind, record)),
+        }
+
+    # --- quarantine ---------------------------------------------------------------------------------------------------
+
+    def quarantine_list(self, feed: str | None = None, rule: str | None = None) -> Iterator[dict[str, Any]]:
+        """Everything that waits for a person, the oldest first."""
+        if feed is not None:
+            self._feed_config(feed)
+        return (told_case(case) for case in self._cases(feed) if rule is None or _broke(case, rule))
+
+    def _cases(self, feed: str | None) -> Iterator[Case]:
+        after = 0
+        stuck: set[str] = set()
+        while True:
+            page = self._spool.quarantine_list(feed, PAGE, after)
+            records = [case for case in page if case.id.startswith("Q")]
+            for case in page:
+                if case.id not in stuck:
+                    yield case
+                if not case.id.startswith("Q"):
+                    stuck.add(case.id)
+            if len(records) < PAGE:
+                return
+            after = int(records[-1].id[1:])
+
+    def quarantine_show(self, case: str) -> dict[str, Any]:
+        """One case, its findings in words, and the record itself."""
+        found = self._spool.quarantine_show(case)
+        if found is None:
+            raise NotFound(f"no case {case!r} waits in quarantine (frontend-agent quarantine list)")
+        return {**told_case(found[0]), "record": found[1]}
+
+    def quarantine_release(self, ids: list[str], who: str) -> dict[str, Any]:
+        """Judge them by the rules of today: a record is read again from its source, a document sent again."""
+        self._must_exist(ids)
+        keys = self._spool.quarantine_release(ids, who, self._app.clock())
+        feeds = sorted({feed for feed, _ in keys})
+        if self._daemon is not None:
+            self._daemon.wake(feeds)
+            return {"released": ids, "read_again": len(keys), "documents": None, "held": None}
+        outcomes = [self._app.read_again(feed) for feed in feeds if feed in self._app.feeds]
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise FrontendAgentError(
+                    f"released; they are read again with the next run, because now: {outcome.error}"
+                )
+        return {
+            "released": ids,
+            "read_again": len(keys),
+            "documents": sum(outcome.counts.get("documents", 0) for outcome in outcomes),
+            "held": sum(outcome.counts.get("held", 0) for outcome in outcomes),
+        }
+
+    def quarantine_discard(self, ids: list[str], who: str, reason: str) -> dict[str, Any]:
+        """This content is known and not wanted."""
+        self._must_exist(ids)
+        return {"discarded": self._spool.quarantine_discard(ids, who, reason, self._app.clock())}
+
+    def _must_exist(self, ids: list[str]) -> None:
+        for case in ids:
+            if self._spool.quarantine_show(case) is None:
+                raise NotFound(f"no case {case!r} waits in quarantine; nothing was changed")
+
+    # --- proofs -------------------------------------------------------------------------------------------------------
+
+    def qc_log(self, limit: int = 20) -> Iterator[dict[str, Any]]:
+        """The newest entries, oldest of them first."""
+        for entry in sorted(self._spool.log_newest(limit), key=lambda entry: entry.seq):
+            yield {"hash": entry.hash, **msgspec.json.decode(entry.body)}
+
+    def qc_export(self) -> Iterator[str]:
+        """The whole log, line by line, as an auditor takes it away."""
+        return (line.decode() for line in self._spool.export_log())
+
+    def qc_verify(self) -> dict[str, Any]:
+        """Is the chain whole, and up to where did the platform countersign it?"""
+        return told_verdict(self._spool.verify_log(genuine_by(self._keys())))
+
+    def public_keys(self) -> list[str]:
+        """The platforms' keys that were pinned at the first hello, in hexadecimal."""
+        return [key.hex() for key in self._keys()]
+
+    def _keys(self) -> list[bytes]:
+        texts = [self._spool.meta.get(f"key:{name}") for name in self._app.config.destinations]
+        return [base64.b64decode(text) for text in texts if text]
+
+    def trace(self, document: str) -> dict[str, Any]:
+        """One document, from its source row to its receipts."""
+        found = self._spool.trace(document)
+        if found is None:
+            raise NotFound(f"no document {document!r} was made here")
+        return self._told_trace(found)
+
+    def trace_key(self, feed: str, key: str) -> dict[str, Any]:
+        """The newest document of a source row."""
+        plan = self._feed(feed).plan
+        named = set_id(plan.institution, plan.epoch, plan.kind, key)
+        head = self._spool.series([named]).get(named)
+        if head is None or not head.version:
+            held = "; its record is held in quarantine" if head else ""
+            raise NotFound(f"feed {feed}: no document was made of key {key!r}{held}")
+        return self.trace(document_id(named, head.version))
+
+    def _told_trace(self, trace: Trace) -> dict[str, Any]:
+        told_trace = _plain(trace)
+        told_trace["findings"] = [told(finding) for finding in trace.findings]
+        for delivery in told_trace["deliveries"]:
+            delivery["reply_body"] = None if not delivery["reply_body"] else delivery["reply_body"]
+        return dict(told_trace)
+
+    def document(self, document: str) -> str:
+        """The document's own bytes, while they are kept here."""
+        trace = self._spool.trace(document)
+        if trace is None:
+            raise NotFound(f"no document {document!r} was made here")
+        frame = self._spool.frame(document)
+        if frame is None:
+            raise NotFound(f"{document}: its bytes are no longer kept here; the platform has them")
+        return open_frame(frame, trace.size, decompressor(self._app.dictionary(trace.dictionary))).decode()
+
+    def receipts(self, destination: str | None = None, after: int = 0, limit: int = PAGE) -> Iterator[dict[str, Any]]:
+        """What destinations answered."""
+        if destination is not None and destination not in self._app.config.destinations:
+            raise ConfigurationError(unknown("destination", destination, self._app.config.destinations))
+        return (_plain(receipt) for receipt in self._spool.receipts(destination, after, limit))
+
+    def rule_counts(self) -> Iterator[dict[str, Any]]:
+        """How often each rule spoke, per feed and field."""
+        for feed, rule, severity, field, count in self._spool.rules():
+            yield {"feed": feed, "rule": rule, "severity": severity, "field": field, "count": count}
+
+    # --- names --------------------------------------------------------------------------------------------------------
+
+    def _feed_config(self, name: str) -> None:
+        self._app.config.feed(name)
+
+    def _feed(self, name: str) -> Feed:
+        self._feed_config(name)
+        return self._app.feeds[name]
+
+
+_WOULD = {
+    "MAKE": "document",
+    "UNCHANGED": "unchanged",
+    "NOT_FINAL": "not_final",
+    "WITHDRAWN": "withdrawn",
+    "RETURNED": "unchanged",
+}
+
+
+def operations(app: App, daemon: Running | None = None) -> dict[str, Any]:
+    """The questions by their names."""
+    asked = Operations(app, daemon)
+    return {name: getattr(asked, name) for name in dir(Operations) if not name.startswith("_")}
+
+
+# -- In plain values --------------------------------------------------------------------------------------------------
+
+
+def told(finding: Finding) -> dict[str, Any]:
+    """A finding with its sentence in both languages."""
+    return {**_plain(finding), "text": {language: describe(finding, language) for language in LANGUAGES}}
+
+
+def told_case(case: Case) -> dict[str, Any]:
+    return {**_plain(case), "findings": [told(finding) for finding in case.findings]}
+
+
+def told_outcomes(app: App, outcomes: list[Outcome]) -> dict[str, Any]:
+    """How a run of all feeds ended."""
+    return {
+        "feeds": [
+            {
+                "feed": outcome.feed,
+                "counts": outcome.counts,
+                "seconds": outcome.seconds,
+                "problem": str(outcome.error) if outcome.error else "",
+                "exit_code": outcome.error.exit_code if outcome.error else 0,
+            }
+            for outcome in outcomes
+        ],
+        "destinations": [
+            {"name": pause.name, "waiting": app.waiting(pause.name), "problem": pause.problem if pause.failures else ""}
+            for pause in app.spool.pauses()
+            if pause.name in app.config.destinations
+        ],
+        "steps": _plain(app.times.snapshot()),
+    }
+
+
+def told_verdict(verdict: qclog.Verdict) -> dict[str, Any]:
+    return {**_plain(verdict), "ok": verdict.ok}
+
+
+def genuine_by(keys: Iterable[bytes]) -> qclog.Genuine:
+    """Whether a head was countersigned with one of these keys of the platform."""
+    known = list(keys)
+
+    def genuine(head: qclog.Head) -> bool:
+        for key in known:
+            try:
+                statement = read_countersignature(head.evidence, key)
+            except (ReplyMalformed, ReplyNotProven):
+                continue
+            signed = statement.log_head
+            if signed is not None and (signed.seq, signed.hash) == (head.seq, head.hash):
+                return True
+        return False
+
+    return genuine
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value)
+
+
+def _broke(case: Case, rule: str) -> bool:
+    return any(finding.rule == rule for finding in case.findings)
