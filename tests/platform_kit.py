@@ -74,6 +74,60 @@ def lab_record(number: int = 1, institution: str = HOSPITAL, **changes: Any) -> 
     return record
 
 
+def visit_record(number: int = 1, **changes: Any) -> Record:
+    """An outpatient visit."""
+    record: Record = {
+        "institution.id": HOSPITAL, "institution.name": "示范县人民医院", "patient.outpatient_number": f"M{number:07d}",
+        "request_number": f"S{number:07d}", "patient.name": "张小满", "patient.sex": "2", "patient.birth_date": "19850614",
+        "patient.age": "41", "patient.id_number": f"99000019850614{number % 1000:03d}X",
+        "department.id": "201", "department.name": "呼吸内科门诊", "author.time": "20260930082000", "author.id": "D102",
+        "author.name": "赵明远", "visit.time": "20260930080500", "doctor.time": "20260930083500", "doctor.id": "D102",
+        "doctor.name": "赵明远", "allergy.flag": "true", "allergy.text": "青霉素过敏(皮疹)",
+        "chief_complaint": "发热、咳嗽3天",
+        "present_illness": "患者3天前受凉后出现发热,体温最高38.9℃,伴咳嗽、咳黄色黏痰,无胸痛、咯血,无呼吸困难。自服退热药后体温可降,数小时后复升。"
+        "发病以来精神、饮食欠佳,睡眠可,大小便正常,体重无明显变化。",
+        "past_history": "既往体健。否认高血压、糖尿病、冠心病病史,否认肝炎、结核等传染病史,否认手术、外伤及输血史。",
+        "physical_examination": "T 38.6℃,P 96次/分,R 21次/分,BP 122/78mmHg。神志清,咽部充血,双侧扁桃体Ⅰ度肿大。右下肺可闻及湿性啰音。心率96次/分,律齐。",
+        "examinations": [
+            {"item": "胸部正侧位X线片", "result": "右下肺斑片状密度增高影,考虑炎症。"},
+            {"item": "血常规", "result": "白细胞12.6×10^9/L,中性粒细胞82%。"},
+        ],
+        "first_visit": "1",
+        "diagnoses": [{"code": "J18.900", "name": "肺炎"}, {"code": "J06.900", "name": "急性上呼吸道感染"}],
+    }  # fmt: skip
+    record.update({name.replace("__", "."): value for name, value in changes.items()})
+    return record
+
+
+def prescription_record(number: int = 1, **changes: Any) -> Record:
+    """A prescription of three drugs."""
+    record: Record = {
+        "institution.id": HOSPITAL, "institution.name": "示范县人民医院", "patient.outpatient_number": f"M{number:07d}",
+        "prescription_number": f"P{number:07d}", "patient.name": "张小满", "patient.sex": "2", "patient.age": "41",
+        "patient.id_number": f"99000019850614{number % 1000:03d}X", "department.id": "201",
+        "department.name": "呼吸内科门诊", "author.time": "20260930084000", "author.id": "D102", "author.name": "赵明远",
+        "prescribed_on": "20260930", "review_pharmacist.time": "20260930084500", "review_pharmacist.id": "Y011",
+        "review_pharmacist.name": "孙丽", "dispensing_pharmacist.time": "20260930085000", "dispensing_pharmacist.id": "Y015",
+        "dispensing_pharmacist.name": "何俊", "diagnosis.code": "J18.900", "diagnosis.name": "肺炎",
+        "drugs": [
+            {
+                "name": "左氧氟沙星片", "code": "86901234", "specification": "0.5g×4片", "dose": "0.5", "dose_unit": "g",
+                "frequency": "1", "frequency_text": "每日一次", "route": "1", "total_dose": "2", "total_unit": "盒",
+                "usage_text": "口服,饭后",
+            },
+            {
+                "name": "盐酸氨溴索口服溶液", "code": "86905678", "specification": "100ml:0.6g", "dose": "10", "dose_unit": "ml",
+                "frequency": "2", "frequency_text": "每日两次", "route": "1", "total_dose": "1", "total_unit": "瓶",
+            },
+            {"name": "布洛芬缓释胶囊", "code": "86907777", "specification": "0.3g×20粒", "dose": "0.3", "dose_unit": "g",
+             "frequency_text": "必要时", "route": "1", "total_dose": "1", "total_unit": "盒", "usage_text": "体温38.5℃以上时口服"},
+        ],
+        "valid_days": "3", "amount": "86.40",
+    }  # fmt: skip
+    record.update({name.replace("__", "."): value for name, value in changes.items()})
+    return record
+
+
 def document(
     number: int = 1, version: int = 1, institution: str = HOSPITAL, void: bool = False, kind: str = "C0007",
     record: Record | None = None, document_id: str = "", **changes: Any,
