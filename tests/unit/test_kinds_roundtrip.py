@@ -83,7 +83,7 @@ awkward = st.sampled_from(
         "é",
     ]
 )
-lawful = st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="￾￿")
+lawful = st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff")
 texts = st.lists(awkward | lawful, min_size=1, max_size=8).map("".join)
 times = st.datetimes().map(lambda moment: moment.strftime("%Y%m%d%H%M%S").zfill(14))
 
@@ -256,7 +256,10 @@ def test_a_result_that_is_no_number_is_text_in_the_narrative_and_its_slot_says_s
     assert kind.reader(document) == record
 
 
-@pytest.mark.parametrize("bad", ["\0", "a\x00b", "\x01", "\x1f", "￾", "\ud800", "\x0b"])
+BAD = [*(chr(code) for code in range(32) if chr(code) not in "\t\n\r"), "\ud800", "\udfff", "\ufffe", "\uffff", "a\0b"]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=ascii)
 def test_text_that_xml_cannot_carry_is_refused_and_not_told(bad):
     kind = load_kind("C0007")
     for name, record in (
@@ -293,3 +296,13 @@ def test_a_first_version_names_no_other(code):
     assert b"relatedDocument" not in document
     assert b'<versionNumber value="1"/>' in document
     assert read_envelope(document) == first
+
+
+@pytest.mark.parametrize(
+    "good", ["\x7f", "\x85", "\ud7ff", "\ue000", "\ufffd", "\U00010000", "\U0010ffff", "\u2028", " ", "\r"]
+)
+def test_text_that_xml_can_carry_is_carried(good):
+    kind = load_kind("C0007")
+    record = {**full_record(kind), "patient.name": f"{good}名{good}"}
+    assert kind.reader(kind.renderer()(record, ENVELOPE)) == record
+    assert headline(kind.renderer()(record, ENVELOPE)).patient_name == f"{good}名{good}"
