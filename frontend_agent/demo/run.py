@@ -21,6 +21,7 @@ from frontend_agent import logs
 from frontend_agent.app import App
 from frontend_agent.config import load_config
 from frontend_agent.daemon import Daemon, problem_of
+from frontend_agent.delivery import State
 from frontend_agent.times import Step
 
 from .hospital import HIS, HOSPITAL_CODE, HOSPITAL_NAME, LIS, PLANTED, Plan, create_hospital
@@ -210,7 +211,7 @@ def run_agent(state: Path, plan: Plan, show: Screen) -> Delivered:
 
 def _settled(app: App) -> int:
     states = app.spool.counts().deliveries.values()
-    return sum(number for one in states for name, number in one.items() if name == "acked")
+    return sum(number for one in states for name, number in one.items() if name == State.DELIVERED)
 
 
 def _watch(app: App, ended: threading.Event, tick: Any) -> None:

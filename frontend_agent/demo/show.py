@@ -6,10 +6,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from frontend_agent.checks.catalogue import title_of
+from frontend_agent.delivery import State
 from frontend_agent.spool import Counts
 from frontend_agent.times import STEPS, Step
 
@@ -29,6 +32,8 @@ STEP_NAMES = {
     "push": "上传 push",
 }
 RECORDS_PER_VISIT = {"outpatient_visit": 1.0, "prescription": 0.93, "lab_report": 0.63}  # for the bars, as a guess
+
+REASONS = 4  # per kind; `frontend-agent quarantine list` has them all
 
 Told = Callable[[Any], None]
 
@@ -78,13 +83,18 @@ class Screen:
     def result(self, plan: Plan, counted: Count, seconds: float, per_second: float, steps: Mapping[str, Step]) -> None:
         """The tables at the end."""
         self.out.print(_kinds(counted))
+        if any(counted.reasons.values()):
+            self.out.print(_reasons(counted))
         self.out.print(
             f"植入的数据问题 planted faults: {counted.planted_faults}, 已发现 found: {counted.faults_found},"
             f" 误报 false findings: {counted.false_findings}"
         )
-        self.out.print(f"用时 {seconds:.1f} s, 每秒文档 documents/s: {per_second:,.0f}")
+        if per_second:
+            self.out.print(f"用时 took: {seconds:.1f} s, 每秒文档 documents/s: {per_second:,.0f}")
+        else:
+            self.out.print("没有新文档：此前均已送达 nothing new: all of it was delivered before")
         documents = max((step.items for step in steps.values()), default=0)
-        if documents:
+        if documents and per_second:
             self.out.print(_steps(steps))
 
     def address(self, url: str, state: Path, *, stays: bool) -> None:
@@ -106,35 +116,47 @@ def _advance(bars: Progress, tasks: Mapping[str, Any], arrived: Any, counts: Cou
         done = counts.feeds.get(feed, {})
         taken = done.get("documents", 0) + done.get("held", 0)
         bars.update(task, completed=taken, total=max(taken, bars.tasks[task].total or 0))
-    settled = sum(states.get("acked", 0) for states in counts.deliveries.values())
+    settled = sum(states.get(State.DELIVERED, 0) for states in counts.deliveries.values())
     bars.update(arrived, completed=settled, total=max(counts.documents, 1))
 
 
 def _kinds(counted: Count) -> Table:
-    table = Table(title="示范医院 → 区域平台   hospital → platform", title_justify="left")
-    table.add_column("类别 kind")
-    columns = (
-        "源行 rows",
-        "记录 records",
-        "拦截 held",
-        "文档 documents",
-        "送达 delivered",
-        "重复 duplicates",
-        "丢失 lost",
-    )
-    for name in columns:
-        table.add_column(name, justify="right")
-    table.add_column("拦截原因 held because")
+    table = Table(title="示范医院 → 区域平台   hospital → platform", title_justify="left", box=box.SIMPLE)
+    table.add_column("类别\nkind", no_wrap=True)
+    for name in (
+        "源行\nrows",
+        "记录\nrecords",
+        "拦截\nheld",
+        "文档\ndocuments",
+        "送达\ndelivered",
+        "重复\ndoubled",
+        "丢失\nlost",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
     for kind, line in counted.kinds.items():
-        reasons = ", ".join(f"{rule} {number}" for rule, number in list(counted.reasons.get(kind, {}).items())[:4])
         numbers = (line.rows, line.records, line.held, line.documents, line.delivered, line.duplicates, line.lost)
-        table.add_row(f"{kind} {KINDS[kind]}", *(f"{number:,}" for number in numbers), reasons)
+        table.add_row(f"{kind}\n{KINDS[kind]}", *(f"{number:,}" for number in numbers))
+    return table
+
+
+def _reasons(counted: Count) -> Table:
+    """Why records are held; one record may be held for several reasons."""
+    table = Table(title="拦截原因   held because", title_justify="left", box=box.SIMPLE)
+    table.add_column("类别 kind", no_wrap=True)
+    table.add_column("规则 rule", no_wrap=True)
+    table.add_column("")
+    table.add_column("记录 records", justify="right", no_wrap=True)
+    for kind, reasons in counted.reasons.items():
+        for number, (rule, records) in enumerate(list(reasons.items())[:REASONS]):
+            table.add_row(
+                "" if number else kind, rule, f"{title_of(rule, 'zh')} {title_of(rule, 'en')}", f"{records:,}"
+            )
     return table
 
 
 def _steps(steps: Mapping[str, Step]) -> Table:
     """Steps of several threads overlap: the processor's time is what adds up."""
-    table = Table(title="时间去向   where the time went", title_justify="left")
+    table = Table(title="时间去向   where the time went", title_justify="left", box=box.SIMPLE)
     table.add_column("步骤 step")
     for name in ("秒 s", "处理器秒 cpu s", "每文档微秒 cpu µs/document"):
         table.add_column(name, justify="right")

@@ -1,0 +1,248 @@
+"""The main job end to end: a hospital's records become proven documents on a platform, counted by the oracle from both ends."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from frontend_agent.config import load_config
+from frontend_agent.demo.run import run_agent
+from frontend_agent.demo.show import Screen
+from frontend_agent.errors import FrontendAgentError
+from tests.acceptance.region import Region, begin
+
+KINDS = ["C0002", "C0004", "C0007"]
+COUNTS = ["rows", "records", "held", "documents", "delivered", "duplicates", "lost"]
+
+
+@pytest.fixture
+def new_region(tmp_path: Path) -> Iterator[Callable[..., Region]]:
+    begun: list[Region] = []
+
+    def make(visits: int = 150, seed: int = 11) -> Region:
+        region = begin(tmp_path / f"region{len(begun)}", visits, seed)
+        begun.append(region)
+        return region
+
+    yield make
+    for region in begun:
+        region.platform.stop()
+
+
+@pytest.fixture(scope="module")
+def delivered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    """A region after its first run. Tests only look at it."""
+    region = begin(tmp_path_factory.mktemp("delivered"), 600, 4)
+    try:
+        region.run()
+        yield region
+    finally:
+        region.platform.stop()
+
+
+# -- the first run -----------------------------------------------------------------------------------------------------
+
+
+def test_every_record_is_delivered_or_held_with_a_reason(delivered: Region) -> None:
+    counted = delivered.count()
+    assert counted.lost == []
+    assert counted.duplicates == []
+    for line in counted.kinds.values():
+        assert line.records > 0
+        assert line.records == line.held + line.delivered
+        assert line.documents == line.delivered
+
+
+def test_what_arrived_says_what_the_rows_say(delivered: Region) -> None:
+    counted = delivered.count()
+    assert counted.altered == []
+    assert counted.damaged == []
+
+
+def test_every_planted_fault_is_found(delivered: Region) -> None:
+    counted = delivered.count()
+    assert counted.missed == []
+    assert counted.faults_found == counted.planted_faults > 0
+
+
+def test_no_rule_complains_of_what_is_in_order(delivered: Region) -> None:
+    assert delivered.count().unexplained == []
+
+
+def test_documents_are_about_fifteen_kilobytes(delivered: Region) -> None:
+    sizes = [len(document.content) for document in delivered.stored().values()]
+    assert 12_000 < sum(sizes) / len(sizes) < 19_000
+
+
+# -- again and later ---------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_delivers_nothing_new(new_region: Callable[..., Region]) -> None:
+    region = new_region()
+    region.run()
+    before = region.stored()
+    again = region.run()
+    assert again.documents == 0
+    assert region.stored() == before
+
+
+def test_what_happens_later_arrives_once_each(new_region: Callable[..., Region]) -> None:
+    region = new_region(visits=400)
+    region.run()
+    for _ in range(2):
+        region.advance()
+        region.run()
+        counted = region.count()
+        assert counted.lost == []
+        assert counted.altered == []
+        assert counted.duplicates == []
+        assert counted.wrong_events == []
+    assert {"late", "corrected", "touched", "reversed", "voided", "mended"} <= set(region.events())
+
+
+def test_a_correction_replaces_the_version_before(new_region: Callable[..., Region]) -> None:
+    region = new_region()
+    region.run()
+    first = set(region.stored())
+    region.advance()
+    region.run()
+    stored = region.stored()
+    corrected = {event["key"] for event in region.plan.events if event["event"] in ("corrected", "reversed", "voided")}
+    newer = [document for document in stored.values() if document.version == 2]
+    assert {document.key for document in newer} == corrected
+    for document in newer:
+        before = f"{document.set_id}-1"
+        assert before in first
+        assert f'extension="{before}"'.encode() in document.content
+        assert b'<relatedDocument typeCode="RPLC"' in document.content
+
+
+def test_what_is_given_back_as_a_whole_becomes_a_void_version(new_region: Callable[..., Region]) -> None:
+    region = new_region()
+    region.run()
+    region.advance()
+    region.run()
+    voided = {event["key"] for event in region.plan.events if event["event"] == "voided"}
+    assert {document.key for document in region.stored().values() if document.void} == voided
+
+
+def test_a_row_that_is_only_touched_makes_no_version(new_region: Callable[..., Region]) -> None:
+    region = new_region()
+    region.run()
+    region.advance()
+    region.run()
+    touched = {event["key"] for event in region.plan.events if event["event"] == "touched"}
+    assert touched
+    assert all(document.version == 1 for document in region.stored().values() if document.key in touched)
+
+
+# -- when the agent's state is lost, or copied -------------------------------------------------------------------------
+
+
+def test_a_lost_state_is_read_again_without_a_second_effect(new_region: Callable[..., Region]) -> None:
+    region = new_region()
+    region.run()
+    region.advance()
+    region.run()
+    before = region.stored()
+    region.lose_the_agents_state()
+
+    region.run()
+
+    assert region.stored() == before
+    assert region.count().lost == []
+
+
+def test_after_a_lost_state_versions_count_on(new_region: Callable[..., Region]) -> None:
+    region = new_region()
+    region.run()
+    region.advance()
+    region.run()
+    region.lose_the_agents_state()
+    region.advance()
+
+    region.run()
+
+    counted = region.count()
+    assert counted.lost == []
+    assert counted.duplicates == []
+    assert counted.wrong_events == []
+
+
+def test_a_copied_state_is_refused(new_region: Callable[..., Region], tmp_path: Path) -> None:
+    region = new_region(visits=60)
+    region.run()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copytree(region.state / "agent", copy / "agent")
+    shutil.copy(region.state / "agent.toml", copy / "agent.toml")
+    for _ in range(3):  # the one that goes on
+        region.advance()
+        region.run()
+    before = region.stored()
+
+    with pytest.raises(FrontendAgentError):
+        run_agent(copy, region.plan, Screen(None))
+
+    assert region.stored() == before
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "frontend_agent.cli.main", "demo", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_for_programs_the_command_prints_one_object_and_nothing_else(tmp_path: Path) -> None:
+    arguments = ("--visits", "80", "--seed", "5", "--state", str(tmp_path / "state"), "--json", "--exit")
+    first = demo(*arguments)
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)
+    assert list(told) == [
+        "kinds",
+        "seconds",
+        "documents_per_second",
+        "planted_faults",
+        "faults_found",
+        "false_findings",
+        "platform_url",
+    ]
+    assert list(told["kinds"]) == KINDS
+    assert all(list(line) == COUNTS for line in told["kinds"].values())
+    assert told["documents_per_second"] > 0
+    assert told["platform_url"].startswith("http://127.0.0.1:")
+
+    second = json.loads(demo(*arguments).stdout)
+    assert second["kinds"] == told["kinds"]
+    assert second["documents_per_second"] == 0
+
+
+def test_a_person_reads_a_table(tmp_path: Path) -> None:
+    told = demo("--visits", "60", "--state", str(tmp_path / "state"), "--exit")
+    assert told.returncode == 0, told.stderr
+    assert "检验报告" in told.stdout
+    assert "where the time went" in told.stdout
+
+
+def test_the_configuration_it_writes_is_an_ordinary_one(delivered: Region) -> None:
+    config = load_config(delivered.state / "agent.toml")
+    assert [feed.mapping for feed in config.feeds] == [
+        "demo_his/outpatient_visit",
+        "demo_his/prescription",
+        "demo_lis/lab_report",
+    ]
+
+
+def test_a_hospital_half_made_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "hospital"
+    folder.mkdir(parents=True)
+    (folder / "his.db").write_bytes(b"cut short")
+    told = demo("--visits", "40", "--state", str(tmp_path / "state"), "--json", "--exit")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["kinds"]["C0002"]["lost"] == 0
