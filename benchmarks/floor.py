@@ -43,14 +43,13 @@ FEEDS = {
 }
 BINDING = "{urn:frontend-agent:template}"
 FILLED = ("text", "value", "code", "unit", "extension", "display")
-# The size of our documents of each kind: the floor's are brought to it, so that both carry the same bytes.
-SIZES = {"C0002": 17_500, "C0004": 8_100, "C0007": 30_100}
 
 
 class Form:
     """One kind as %-formats cut from its sample: a frame with slots, and one format per repeated group.
 
-    Made before the clock starts. Groups are found by `b:each`; every slot is always written.
+    Made before the clock starts. Groups are found by `b:each`; every slot is always written, filled or not, which brings
+    its documents to about the size of ours.
     """
 
     def __init__(self, kind: str) -> None:
@@ -174,7 +173,7 @@ class Feed:
     def documents(self, keys: list[str]) -> Iterator[tuple[str, bytes]]:
         """Fetch one page and make its documents."""
         (columns, rows), details = self.rows(keys)
-        form, size = self.form, SIZES[self.kind]
+        form = self.form
         texts: dict[str, dict[str, str]] = {}
         for group, (names, lines) in details.items():
             frame, slots = form.groups[group]
@@ -196,10 +195,7 @@ class Feed:
             values += (f"{self.kind}-{key}-1", f"{self.kind}-{key}")
             values += [by_key.get(key, "") for by_key in texts.values()]
             values.append("")
-            document = (form.frame % cut.pick(values)).encode()
-            if len(document) < size:  # our documents have more narrative
-                document += document[: size - len(document)]
-            yield key, document
+            yield key, (form.frame % cut.pick(values)).encode()
 
 
 SPOOL = """
