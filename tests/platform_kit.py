@@ -194,9 +194,10 @@ def destination(url: str, memory: FileMemory, **more: Any) -> PlatformDestinatio
 
 
 @contextlib.contextmanager
-def running(store: Store) -> Iterator[str]:
+def running(store: Store, hosts: set[str] | None = None) -> Iterator[str]:
     """The real server over this store, in a thread. Gives its address."""
-    config = uvicorn.Config(application(store), port=0, log_config=None, access_log=False, lifespan="off")
+    app = application(store, hosts)
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, server_header=False, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import anyio
@@ -108,8 +108,10 @@ def translated(
 
 
 class Api:
-    def __init__(self, store: Store, metrics: Metrics):
+    def __init__(self, store: Store, metrics: Metrics, beside: Sequence[Operation] = ()):
+        """`beside`: what else the server answers, to be described with the rest."""
         self._store = store
+        self._beside = beside
         self._metrics = metrics
         # Writing is one at a time anyway; this keeps waiting parcels from taking the threads that pages need.
         self._one = anyio.CapacityLimiter(1)
@@ -194,7 +196,7 @@ class Api:
         return Response(await run_in_threadpool(self._metrics.text), media_type="text/plain; version=0.0.4")
 
     async def description(self, request: Request) -> Response:
-        return answer(describe(self.operations()))
+        return answer(describe([*self.operations(), *self._beside]))
 
     def operations(self) -> list[Operation]:
         """Every endpoint with every answer it gives."""

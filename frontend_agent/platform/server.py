@@ -39,7 +39,8 @@ _log = logging.getLogger("frontend_agent.platform")
 def application(store: Store, hosts: Iterable[str] | None = None) -> ASGIApp:
     """The whole platform over an open store. `hosts`: names a browser may call it by; None for any."""
     metrics = Metrics(store)
-    operations = [*Pages(store).operations(), *Api(store, metrics).operations()]
+    pages = Pages(store).operations()
+    operations = [*pages, *Api(store, metrics, pages).operations()]
     app = Starlette(routes=[_route(operation) for operation in operations])
     return Door(app, metrics, None if hosts is None else frozenset(hosts))
 
