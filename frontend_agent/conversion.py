@@ -38,6 +38,8 @@ PLACEHOLDERS = frozenset(
     }
 )
 
+_LARGEST = 10**400  # no number of a hospital; beyond it text would take memory, or Python refuses
+
 YES = frozenset({"true", "t", "1", "y", "yes", "是"})
 NO = frozenset({"false", "f", "0", "n", "no", "否"})
 
@@ -54,7 +56,9 @@ def text_of(value: Any) -> str | None:
         return ""
     if isinstance(value, bool):
         return "1" if value else "0"
-    if isinstance(value, int | UUID):
+    if isinstance(value, int):
+        return str(value) if abs(value) < _LARGEST else None
+    if isinstance(value, UUID):
         return str(value)
     if isinstance(value, float | Decimal):
         return number_of(value)
@@ -69,7 +73,9 @@ def text_of(value: Any) -> str | None:
 
 def raw_of(value: Any) -> str:
     """What could not be converted, as text for the source hash: stable, never shown."""
-    return text_of(value) or f"{type(value).__name__}:{value!r}"
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"bytes:{bytes(value).hex()}"
+    return text_of(value) or type(value).__name__
 
 
 # -- numbers --------------------------------------------------------------------------------------------------------
@@ -90,7 +96,7 @@ def number_of(value: Any) -> str | None:
             text = format(Decimal(text), "f")
         return text.removesuffix(".0")
     if isinstance(value, Decimal):
-        return format(value, "f") if value.is_finite() else None
+        return format(value, "f") if value.is_finite() and abs(value.adjusted()) < 400 else None
     if isinstance(value, datetime | date | time):
         return None
     return text_of(value)

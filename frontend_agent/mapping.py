@@ -472,11 +472,15 @@ class _Assembler:
 
 def _in_line(group: _Group) -> _Group:
     """The rows in the order of their "line"."""
-    lines: list[Any] = group.lines
-    if all(line.isdecimal() for line in lines):
-        lines = [int(line) for line in lines]
+    lines = [_line_order(line) for line in group.lines]
     order = sorted(range(len(lines)), key=lines.__getitem__)
     return group._replace(rows=[group.rows[i] for i in order])
+
+
+def _line_order(line: str) -> tuple[int, str]:
+    """Numbers by size, however long, then texts."""
+    digits = line.lstrip("0")
+    return (len(digits), digits) if line.isdecimal() else (1_000_000_000, line)
 
 
 _encode = msgspec.json.encode

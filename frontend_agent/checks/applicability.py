@@ -23,4 +23,4 @@ WORDS: Mapping[str, str] = {
 
 def is_child(age: str | None) -> bool:
     """Under school age: may not have an identity number yet."""
-    return age is not None and age.isdecimal() and int(age) < _SCHOOL_AGE
+    return age is not None and len(age) <= 3 and age.isdecimal() and int(age) < _SCHOOL_AGE

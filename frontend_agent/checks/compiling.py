@@ -176,7 +176,11 @@ def _compile_rules(kind: Any, speaker: _Speaker) -> RunRules:
         needs = " and ".join(f"{need!r} in record" for need in rule.needs) or "True"
         arguments = "record, today" if rule.wants_today else "record"
         lines.append(f"    if {needs}:")
-        lines.append(f"        for problem in check_{number}({arguments}):")
+        if rule.yields:
+            lines.append(f"        for problem in check_{number}({arguments}):")
+        else:
+            lines.append(f"        problem = check_{number}({arguments})")
+            lines.append("        if problem is not None:")
         lines.append(f"            say(found, record, columns, rule_{number}, problem)")
     lines.append("    return")
     exec("\n".join(lines), names)  # noqa: S102 - generated from the register alone

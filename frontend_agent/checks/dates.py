@@ -5,7 +5,7 @@ Dates and moments compare as text over their common length: a day without a time
 
 from collections.abc import Iterator
 
-from frontend_agent.checks.derived import is_day
+from frontend_agent.checks.derived import is_known_day
 from frontend_agent.checks.registry import FROM_MEMORY, HOLD, SINGLE_SOURCE, WARN, Problem, rule
 from frontend_agent.model import Record
 
@@ -22,7 +22,7 @@ def born(record: Record) -> tuple[str, str]:
     """The field that says the birth date, and the date; empty if none says one that can be used."""
     for field in ("patient.birth_date", "fact.birth_date"):
         date = record.get(field)
-        if date and is_day(date):
+        if date and is_known_day(date):
             return field, date
     return "", ""
 
@@ -39,10 +39,11 @@ def birth_precedes_every_event(record: Record) -> Iterator[Problem]:
 
 
 @rule("DATE-BIRTH-FUTURE", HOLD, clause="R-ID-4, R-CN-1", mark=SINGLE_SOURCE)
-def birth_is_not_in_the_future(record: Record, today: str) -> Iterator[Problem]:
+def birth_is_not_in_the_future(record: Record, today: str) -> Problem | None:
     field, birth = born(record)
     if birth > today:
-        yield field, birth
+        return field, birth
+    return None
 
 
 @rule("DATE-VISIT-RECORD", WARN, clause="R-CN-1", mark=SINGLE_SOURCE, needs=("author.time",))
@@ -56,15 +57,20 @@ def the_record_follows_the_visit(record: Record) -> Iterator[Problem]:
 
 
 @rule("AGE-BIRTH-DATE", WARN, clause="R-CN-3", mark=SINGLE_SOURCE, needs=("patient.age",))
-def age_agrees_with_birth_date(record: Record) -> Iterator[Problem]:
+def age_agrees_with_birth_date(record: Record) -> Problem | None:
     """Full years at the visit. One year more is let pass: many systems count the calendar year."""
     age, (_, birth) = record["patient.age"], born(record)
-    moment = next((record[event] for event in _EVENTS if event in record), "")
-    if not birth or not is_day(moment[:8]) or not age.isdecimal() or len(age) > 3:
-        return
+    moment = ""
+    for event in _EVENTS:
+        moment = record.get(event, "")
+        if moment:
+            break
+    if not birth or not moment[:8].isdecimal() or not age.isdecimal() or len(age) > 3:
+        return None
     years = full_years(birth, moment)
     if years >= 0 and not years <= int(age) <= years + 1:
-        yield "patient.age", age, str(years)
+        return "patient.age", age, str(years)
+    return None
 
 
 def full_years(birth: str, moment: str) -> int:
@@ -73,10 +79,11 @@ def full_years(birth: str, moment: str) -> int:
 
 
 @rule("AGE-RANGE", WARN, clause="R-VA-7", mark=FROM_MEMORY, needs=("patient.age",))
-def age_is_plausible(record: Record) -> Iterator[Problem]:
+def age_is_plausible(record: Record) -> Problem | None:
     age = record["patient.age"].partition(".")[0]
     if age.startswith("-") or (age.isdecimal() and (len(age) > 3 or int(age) > 130)):
-        yield "patient.age", "0", "130"
+        return "patient.age", "0", "130"
+    return None
 
 
 @rule("DATE-DIAGNOSIS", WARN, clause="R-CN-1", mark=SINGLE_SOURCE, needs=("author.time", "diagnoses"))

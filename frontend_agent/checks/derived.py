@@ -6,6 +6,7 @@ of its own; a clean record costs one look per value.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from frontend_agent.checks.applicability import CLASS_OF_TYPE, PATIENT_CLASSES, WORDS, is_child
@@ -72,6 +73,9 @@ def is_day(text: str) -> bool:
     if not (year >= 1 and 1 <= month <= 12 and 1 <= day <= _DAYS_IN_MONTH[month - 1]):
         return False
     return not (month == 2 and day == 29) or (year % 4 == 0 and (year % 100 != 0 or year % 400 == 0))
+
+
+is_known_day = lru_cache(maxsize=16_384)(is_day)  # the same birth dates and days come again and again
 
 
 def is_time_of_day(text: str) -> bool:
@@ -253,7 +257,8 @@ class _Writer:
     def _choices(self, group: str) -> list[str]:
         lines: list[str] = []
         for choice in self.profile.one_of:
-            inside = choice.fields[0].partition(".")[0]
+            first = choice.fields[0]
+            inside = first.partition(".")[0] if "." in first and first not in self.groups else ""
             if (inside if inside in self.groups else "") != group:
                 continue
             there = " or ".join(

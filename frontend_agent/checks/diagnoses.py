@@ -76,12 +76,13 @@ def no_diagnosis_twice(record: Record) -> Iterator[Problem]:
 
 
 @rule("DX-EXTERNAL-FIRST", NOTE, clause="R-VA-3", mark=FROM_MEMORY)
-def main_diagnosis_is_no_external_cause(record: Record) -> Iterator[Problem]:
+def main_diagnosis_is_no_external_cause(record: Record) -> Problem | None:
     """V, W, X and Y say how an injury came about, not what it is."""
     for path, code in codes_of(record):
         if code[:1] in ("V", "W", "X", "Y"):
-            yield (path,)
-        return
+            return (path,)
+        return None
+    return None
 
 
 @rule("DX-SEX", WARN, clause="R-CN-4", mark=FROM_MEMORY, needs=("patient.sex",))

@@ -28,6 +28,7 @@ _QUESTION_MARKS = re.compile(r"\?{2,}")
 _LATIN_RUN = re.compile("[\xa0-\xff?]{4,}")
 # Characters that are rare in Chinese but stand at the start of UTF-8 text read as GBK: 锟斤拷 锛 銆 涓 鐨 鍙 …
 _HALLMARKS = ("锟", "锛", "銆", "涓", "鐨", "鍙", "寮", "鏉", "鐜", "鍚", "鎬", "鎮", "閬")
+_ASCII = bytes(range(128))
 _C0 = bytes([*range(9), 11, 12, *range(14, 32), 127])
 
 
@@ -93,6 +94,9 @@ def utf8_read_as_gbk(text: str) -> bool:
         stored = text.encode("gb18030")
     except UnicodeEncodeError:
         return False
+    start = stored.lstrip(_ASCII)[:2]
+    if not (len(start) == 2 and 0xE2 <= start[0] <= 0xEF and 0x80 <= start[1] <= 0xBF):
+        return False  # no UTF-8 sequence of Chinese begins so
     # Where the number of bytes was odd, one was lost and a question mark or nothing stands for it.
     read_rightly = stored.decode("utf-8", "replace")
     chinese = sum("\u3000" <= character <= "\uffef" for character in read_rightly)

@@ -22,7 +22,8 @@ def numbers_have_no_blanks(record: Record) -> Iterator[Problem]:
 
 
 @rule("PHONE", NOTE, clause="R-VA-8", mark=SINGLE_SOURCE, needs=("patient.telephone",))
-def telephone_has_the_shape(record: Record) -> Iterator[Problem]:
+def telephone_has_the_shape(record: Record) -> Problem | None:
     """A mobile number of eleven digits, or an area code and a number."""
     if not _PHONE.fullmatch(record["patient.telephone"]):
-        yield ("patient.telephone",)
+        return ("patient.telephone",)
+    return None

@@ -1,6 +1,6 @@
 """Texts that mean "empty" (R-CO-4): they count as absent, except where the profile lists them as an answer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from frontend_agent.conversion import PLACEHOLDERS
@@ -33,26 +33,32 @@ def without_placeholders(elements: Mapping[str, Answering], record: Record) -> t
     """
     if PLACEHOLDERS.isdisjoint(texts_of(record)):
         return record, {}
-    left_out: dict[str, str] = {}
+    left_out = dict(_placeholders(elements, record))
+    if not left_out:  # all of them are answers
+        return record, {}
     kept: Record = {}
     for name, value in record.items():
-        if isinstance(value, str):
-            if _is_placeholder(elements.get(name), name, value):
-                left_out[name] = value
-            else:
-                kept[name] = value
-            continue
-        rows = kept[name] = []
-        for at, row in enumerate(value):
-            clean = {}
-            for key, text in row.items():
-                if _is_placeholder(elements.get(f"{name}.{key}"), name, text):
-                    left_out[f"{name}[{at}].{key}"] = text
-                else:
-                    clean[key] = text
-            rows.append(clean)
+        if not isinstance(value, str):
+            kept[name] = [
+                {key: text for key, text in row.items() if f"{name}[{at}].{key}" not in left_out}
+                for at, row in enumerate(value)
+            ]
+        elif name not in left_out:
+            kept[name] = value
     return kept, left_out
 
 
-def _is_placeholder(element: Answering | None, name: str, text: str) -> bool:
-    return text in PLACEHOLDERS and not name.startswith(FACT) and (element is None or text not in element.answers)
+def _placeholders(elements: Mapping[str, Answering], record: Record) -> Iterator[tuple[str, str]]:
+    for name, value in record.items():
+        if isinstance(value, str):
+            if value in PLACEHOLDERS and not name.startswith(FACT) and not _answers(elements, name, value):
+                yield name, value
+            continue
+        for at, row in enumerate(value):
+            for key, text in row.items():
+                if text in PLACEHOLDERS and not _answers(elements, f"{name}.{key}", text):
+                    yield f"{name}[{at}].{key}", text
+
+
+def _answers(elements: Mapping[str, Answering], name: str, text: str) -> bool:
+    return name in elements and text in elements[name].answers

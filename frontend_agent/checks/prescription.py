@@ -30,17 +30,19 @@ def no_quantity_is_left_at_nothing(record: Record) -> Iterator[Problem]:
 
 
 @rule("RX-AMOUNT", HOLD, "C0004", clause="Corrections after a domain review: netting", mark=VERIFIED, needs=("amount",))
-def no_amount_is_negative(record: Record) -> Iterator[Problem]:
+def no_amount_is_negative(record: Record) -> Problem | None:
     amount = _number(record["amount"])
     if amount is not None and amount < 0:
-        yield "amount", record["amount"]
+        return "amount", record["amount"]
+    return None
 
 
 @rule("RX-DATE", WARN, "C0004", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("prescribed_on", "author.time"))
-def both_dates_name_one_day(record: Record) -> Iterator[Problem]:
+def both_dates_name_one_day(record: Record) -> Problem | None:
     """处方开立日期 is what author/time says."""
     if record["prescribed_on"][:8] != record["author.time"][:8]:
-        yield "prescribed_on", record["prescribed_on"], record["author.time"][:8]
+        return "prescribed_on", record["prescribed_on"], record["author.time"][:8]
+    return None
 
 
 @rule("RX-SIGNATURES", WARN, "C0004", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("author.time",))
@@ -54,18 +56,20 @@ def pharmacists_sign_after_the_doctor(record: Record) -> Iterator[Problem]:
 
 
 @rule("RX-SAME-PERSON", NOTE, "C0004", clause="four pharmacists of C0004", mark=FROM_MEMORY)
-def reviewer_does_not_dispense(record: Record) -> Iterator[Problem]:
+def reviewer_does_not_dispense(record: Record) -> Problem | None:
     """审核 and 调配 by one person."""
     reviewer = record.get("review_pharmacist.id")
     if reviewer is not None and reviewer == record.get("dispensing_pharmacist.id"):
-        yield ("dispensing_pharmacist.id",)
+        return ("dispensing_pharmacist.id",)
+    return None
 
 
 @rule("RX-DAYS", NOTE, "C0004", clause="R-VA-7", mark=FROM_MEMORY, needs=("valid_days",))
-def validity_is_plausible(record: Record) -> Iterator[Problem]:
+def validity_is_plausible(record: Record) -> Problem | None:
     days = _number(record["valid_days"])
     if days is not None and not 0 < days <= _LONGEST:
-        yield "valid_days", str(_LONGEST)
+        return "valid_days", str(_LONGEST)
+    return None
 
 
 @rule("RX-DUPLICATE", NOTE, "C0004", clause="R-UN-2", mark=FROM_MEMORY, needs=("drugs",))

@@ -1,15 +1,16 @@
 """The register of rules: one function each, with an id that never changes and is never reused.
 
     @rule("ID-SEX", HOLD, clause="R-ID-3", mark=VERIFIED, needs=("patient.id_number", "patient.sex"))
-    def sex_agrees(record: Record) -> Iterator[Problem]: ...
+    def sex_agrees(record: Record) -> Problem | None: ...
 
-A rule is asked only when every field it needs is there (absence is another rule's business). It yields one Problem per
-value it objects to: the field, then what its text wants to say. Whether that holds a record is the profile's decision.
+A rule is asked only when every field it needs is there (absence is another rule's business). A rule that can object
+once returns its Problem or None; one that can object to several values yields them. A Problem is the field, then what the
+rule's text wants to say. Whether that holds a record is the profile's decision.
 """
 
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import msgspec
 
@@ -29,7 +30,7 @@ TECHNICAL: Mark = (
 ALL_KINDS: tuple[str, ...] = ()
 
 Problem = tuple[str, ...]  # field path ("items[3].unit"), then the arguments of the text
-Check = Callable[..., Iterable[Problem]]
+Check = Callable[..., Any]  # record [, today] -> Problem | None, or an iterator of Problems
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -44,6 +45,7 @@ class Rule(msgspec.Struct, frozen=True):
     blame: Blame = Blame.SOURCE
     check: Check | None = None
     wants_today: bool = False
+    yields: bool = False
     lowerable: bool = True  # False: the document could not be made at all
 
     def speaks_of(self, kind: str) -> bool:
@@ -66,7 +68,8 @@ def rule(
 
     def register(check: Check) -> Check:
         wants_today = len(inspect.signature(check).parameters) == 2
-        _add(Rule(id, severity, clause, mark, kinds, needs, blame, check, wants_today))
+        yields = inspect.isgeneratorfunction(check)
+        _add(Rule(id, severity, clause, mark, kinds, needs, blame, check, wants_today, yields))
         return check
 
     return register

@@ -10,20 +10,22 @@ _DENIALS = ("无", "否认", "未发现", "没有", "不详", "none", "no ")
 
 
 @rule("ALLERGY-NAMED", WARN, "C0002", clause="R-FP-12", mark=SINGLE_SOURCE, needs=("allergy.flag",))
-def an_allergy_is_named(record: Record) -> Iterator[Problem]:
+def an_allergy_is_named(record: Record) -> Problem | None:
     """过敏史标志 true, and nothing or a denial beside it."""
     if record["allergy.flag"] == "true":
         text = record.get("allergy.text", "")
         if not text or text in ("无", "否认", "无过敏史", "否认过敏史", "否认药物过敏史", "否认药物及食物过敏史"):
-            yield ("allergy.text",)
+            return ("allergy.text",)
+    return None
 
 
 @rule("ALLERGY-DENIED", WARN, "C0002", clause="R-FP-12", mark=FROM_MEMORY, needs=("allergy.flag", "allergy.text"))
-def a_denied_allergy_has_no_name(record: Record) -> Iterator[Problem]:
+def a_denied_allergy_has_no_name(record: Record) -> Problem | None:
     """过敏史标志 false, and a substance beside it."""
     text: str = record["allergy.text"].lower()
     if record["allergy.flag"] == "false" and "过敏" in text and not any(denial in text for denial in _DENIALS):
-        yield ("allergy.flag",)
+        return ("allergy.flag",)
+    return None
 
 
 @rule("ORDER-DATES", WARN, "C0002", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("orders",))
@@ -37,21 +39,24 @@ def orders_follow_in_time(record: Record) -> Iterator[Problem]:
 
 
 @rule("SIGNED-BEFORE-VISIT", WARN, "C0002", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("doctor.time", "visit.time"))
-def the_doctor_signs_after_the_visit(record: Record) -> Iterator[Problem]:
+def the_doctor_signs_after_the_visit(record: Record) -> Problem | None:
     if before(record["doctor.time"], record["visit.time"]):
-        yield "doctor.time", record["doctor.time"], record["visit.time"]
+        return "doctor.time", record["doctor.time"], record["visit.time"]
+    return None
 
 
 @rule("NAME-TEST", WARN, clause="R-CN-6", mark=FROM_MEMORY, needs=("patient.name",))
-def the_patient_is_no_test(record: Record) -> Iterator[Problem]:
+def the_patient_is_no_test(record: Record) -> Problem | None:
     """测试, test: somebody tried the system out. Nobody wants that on a regional platform."""
     name: str = record["patient.name"].lower()
     if "测试" in name or name.startswith("test"):
-        yield ("patient.name",)
+        return ("patient.name",)
+    return None
 
 
 @rule("NAME-DIGITS", HOLD, clause="R-VA-9", mark=FROM_MEMORY, needs=("patient.name",))
-def a_name_is_no_number(record: Record) -> Iterator[Problem]:
+def a_name_is_no_number(record: Record) -> Problem | None:
     """Digits alone: two columns were swapped."""
     if record["patient.name"].isdigit():
-        yield ("patient.name",)
+        return ("patient.name",)
+    return None

@@ -25,7 +25,7 @@ Keys of an element:
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -98,7 +98,7 @@ class KindProfile(msgspec.Struct, frozen=True):
     absences: Mapping[str, str]  # what the renderer is told: omit or a nullFlavor
     texts: Mapping[str, str]  # field -> the text that says its absence
     traced: tuple[tuple[str, str], ...]  # scalars whose absence the trace names: (field, how)
-    traced_rows: Mapping[str, tuple[tuple[str, str], ...]]  # the same for the rows of groups: (name in the row, how)
+    traced_rows: Mapping[str, Mapping[str, str]]  # the same for the rows of groups: group -> name in the row -> how
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -152,16 +152,21 @@ class Profile(msgspec.Struct, frozen=True):
                 record = record | {name: text}
                 notes.append(Finding(ABSENT.id, Severity.NOTE, Blame.SOURCE, name, arguments=(f"{name}=text:{text}",)))
         absent = [f"{name}={how}" for name, how in profile.traced if name not in record]
-        for group, names in profile.traced_rows.items():
-            rows = record.get(group)
-            if rows:
-                for name, how in names:
-                    lacking = sum(name not in row for row in rows)
-                    if lacking:
-                        absent.append(f"{group}.{name}={how}×{lacking}")
+        for group, traced in profile.traced_rows.items():
+            for row in record.get(group, ()):
+                if not traced.keys() <= row.keys():
+                    absent += _absent_in_rows(group, traced, record[group])
+                    break
         if absent:
             notes.append(Finding(ABSENT.id, Severity.NOTE, Blame.SOURCE, arguments=(" ".join(absent),)))
         return record, notes
+
+
+def _absent_in_rows(group: str, traced: Mapping[str, str], rows: list[dict[str, str]]) -> Iterator[str]:
+    for name, how in traced.items():
+        lacking = sum(name not in row for row in rows)
+        if lacking:
+            yield f"{group}.{name}={how}×{lacking}"
 
 
 # -- reading --------------------------------------------------------------------------------------------------------
@@ -406,10 +411,10 @@ def _is_traced(element: Element) -> bool:
     return element.required and not element.absence.startswith("text:")
 
 
-def _traced_rows(elements: Mapping[str, Element], groups: set[str]) -> dict[str, tuple[tuple[str, str], ...]]:
-    rows: dict[str, list[tuple[str, str]]] = {}
+def _traced_rows(elements: Mapping[str, Element], groups: set[str]) -> dict[str, dict[str, str]]:
+    rows: dict[str, dict[str, str]] = {}
     for name, element in elements.items():
         group, _, key = name.partition(".")
         if group in groups and key and _is_traced(element):
-            rows.setdefault(group, []).append((key, element.absence))
-    return {group: tuple(names) for group, names in rows.items()}
+            rows.setdefault(group, {})[key] = element.absence
+    return rows
