@@ -34,7 +34,7 @@ SELECT
     c.yxts                                            AS "valid_days",
     (SELECT MIN(m.zh) FROM mz_cfmx m WHERE m.cfh = c.cfh) AS "group_number",
     c.cfbz                                            AS "note",
-    (SELECT ROUND(SUM(m.je), 2) FROM mz_cfmx m WHERE m.cfh = c.cfh) AS "amount",
+    (SELECT ROUND(SUM(m.je), 2) + 0.0 FROM mz_cfmx m WHERE m.cfh = c.cfh) AS "amount", -- + 0.0: never -0
     CASE WHEN c.cfzt = '3' THEN 1 ELSE 0 END          AS "final",
     CASE
         WHEN c.zfbz = '1' THEN 1

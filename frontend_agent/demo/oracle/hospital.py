@@ -121,7 +121,7 @@ class Hospital:
                     **_person(row["xm"], row["xb"], row["zjlx"], row["zjhm"]),
                     "diagnosis": plain(row["zddm"]),
                     "drugs": _net(lines[row["cfh"]]),
-                    "amount": f"{sum(line['je'] for line in lines[row['cfh']]):.2f}",
+                    "amount": f"{sum(round(line['je'] * 100) for line in lines[row['cfh']]) / 100:.2f}",
                 },
             )
 

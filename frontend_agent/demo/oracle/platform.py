@@ -167,7 +167,7 @@ def _one(found: Any) -> str:
 
 def _as_number(name: str, value: str) -> str:
     """Money may be written without its last zeros."""
-    return value.rstrip("0").rstrip(".") if name == "amount" else value
+    return value.rstrip("0").rstrip(".") if name == "amount" and "." in value else value
 
 
 def _same_items(root: Any, expected: list[tuple[str, str]]) -> bool:
