@@ -369,8 +369,8 @@ def _element(
     for other in only_with:
         if other not in names:
             raise ConfigurationError(f"profile {profile.name}: \"{name}\": only_with: there is no field '{other}'")
-    if need == "inside" and not only_with and prefix and prefix not in groups:
-        # Part of a signature: wanted where another part of it is there.
+    if need == "inside" and not only_with and prefix and prefix not in groups and "missing" not in keys:
+        # Part of a signature: wanted where another part of it is there, unless the profile wants it whatever else is there.
         only_with = tuple(n for n in names if n.startswith(f"{prefix}.") and n != name)
     wanted_always = need == "always" or (need == "inside" and bool(only_with))
     default = profile.default if wanted_always and not in_a_choice else None

@@ -1,0 +1,10 @@
+-- Diseases of Chinese medicine (definition source 5).
+SELECT
+    d.encounter_id                                    AS "visit",
+    ROW_NUMBER() OVER (PARTITION BY d.encounter_id ORDER BY d.maindise_flag DESC NULLS LAST, d.id) AS "line",
+    f.condition_code                                  AS "code",
+    COALESCE(NULLIF(f.name, ''), c.description)       AS "name"
+FROM adm_encounter_diagnosis d
+LEFT JOIN cli_condition c ON c.id = d.condition_id AND c.delete_flag = '0'
+LEFT JOIN cli_condition_definition f ON f.id = c.definition_id
+WHERE d.delete_flag = '0' AND f.source_enum = 5
