@@ -9,8 +9,7 @@ behind ─▶ ready ─▶ sending ─▶ delivered
 
 from datetime import timedelta
 from enum import StrEnum
-
-import msgspec
+from typing import Protocol
 
 from frontend_agent.model import Outcome
 
@@ -76,18 +75,24 @@ def back_off(failures: int, spread: float, first: timedelta, longest: timedelta)
     Doubles up to `longest`; `spread` (0…1, a random number) takes off up to half, so that a hundred hospitals do not
     come back in the same second.
     """
-    whole = min(first * 2 ** min(max(failures - 1, 0), 30), longest)
+    whole: timedelta = min(first * 2 ** min(max(failures - 1, 0), 30), longest)
     return whole * (1 - spread / 2)
 
 
-class SignedReply(msgspec.Struct, frozen=True):
+class SignedReply(Protocol):
     """One signed answer of a destination, as it came: its receipts are proven from it.
 
-    A platform that countersigns our log says up to where, and `evidence` is what proves that alone, without the reply.
+    A platform that countersigns our log says up to where (`log_seq` 0: it did not), and `evidence` is what proves that
+    alone, without the reply.
     """
 
-    id: str
-    body: bytes
-    log_seq: int = 0
-    log_hash: str = ""
-    evidence: bytes = b""
+    @property
+    def id(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def log_seq(self) -> int: ...
+    @property
+    def log_hash(self) -> str: ...
+    @property
+    def evidence(self) -> bytes: ...

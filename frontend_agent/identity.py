@@ -23,6 +23,6 @@ def document_id(set_id: str, version: int) -> str:
 def parts(document_id: str) -> tuple[str, int] | None:
     """Back to set and version; None when it is not an id of ours."""
     set_id, dash, version = document_id.rpartition("-")
-    if not dash or not set_id or not version.isascii() or not version.isdigit():
+    if not dash or not set_id or not version.isascii() or not version.isdigit() or len(version) > 9:
         return None
     return set_id, int(version)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import Enum, auto
 from hashlib import sha256
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import zstandard
@@ -94,15 +94,31 @@ def take_in(
     `asked` are the keys that were to be read again: those that the source no longer has are put back before a person.
     `lap` is told the name of each step as it ends. Returns what was committed.
     """
-    records, unreadable = _normalise(feed, rows)
-    sets = {record.key: set_id(feed.institution, feed.epoch, feed.kind, record.key) for record in records}
-    sets |= {key: set_id(feed.institution, feed.epoch, feed.kind, key) for key in (*unreadable, *asked)}
+    read = read_rows(feed, rows)
     lap("normalise")
-    known, learned = _known(spool, heads, sets)
-    batch = _Batch(feed, now, known)
-    for record in _one_per_key(records, batch, sets):
+    known = what_is_known(spool, heads, feed, [*read.keys(), *asked])
+    taken = prepare(feed, read, watermark, known, now, asked=asked, lap=lap)
+    spool.commit(taken)
+    lap("commit")
+    return taken
+
+
+def prepare(
+    feed: FeedPlan,
+    read: "Read",
+    watermark: Watermark | None,
+    known: "Known",
+    now: datetime,
+    *,
+    asked: Sequence[str] = (),
+    lap: Callable[[str], None] = _no_lap,
+) -> Taken:
+    """Everything between reading and the commit, without touching anything: it may as well happen in another process."""
+    sets = {key: set_id(feed.institution, feed.epoch, feed.kind, key) for key in (*read.keys(), *asked)}
+    batch = _Batch(feed, now, known.heads)
+    for record in _one_per_key(read.records, batch, sets):
         batch.decide(record, sets[record.key])
-    for key in unreadable:
+    for key in read.unreadable:
         batch.hold_unreadable(key, sets[key])
     lap("compare")
     batch.check()
@@ -111,25 +127,32 @@ def take_in(
     lap("render")
     batch.compress()
     lap("compress")
-    present = {record.key for record in records} | set(unreadable)
-    taken = batch.taken(watermark, learned, [sets[key] for key in asked if key not in present])
-    spool.commit(taken)
-    lap("commit")
-    return taken
+    present = read.keys()
+    return batch.taken(watermark, known.learned, [sets[key] for key in asked if key not in present])
 
 
 # --- reading the rows -------------------------------------------------------------------------------------------------
 
 
-def _normalise(feed: FeedPlan, rows: SourceRows) -> tuple[list[SourceRecord], list[str]]:
-    """The records, and the keys of those that the mapping could not read at all."""
+class Read(NamedTuple):
+    """The records of one batch, and the keys of those that the mapping could not read at all."""
+
+    records: list[SourceRecord]
+    unreadable: list[str]
+
+    def keys(self) -> set[str]:
+        return {record.key for record in self.records}.union(self.unreadable)
+
+
+def read_rows(feed: FeedPlan, rows: SourceRows) -> Read:
+    """Normalise: what the rows mean, in our words."""
     try:
-        return feed.normalise(rows), []
-    except Exception:  # whatever one row provoked must not stop its neighbours  # noqa: BLE001
+        return Read(feed.normalise(rows), [])
+    except Exception:  # noqa: BLE001  whatever one row provoked must not stop its neighbours
         return _normalise_one_by_one(feed, rows)
 
 
-def _normalise_one_by_one(feed: FeedPlan, rows: SourceRows) -> tuple[list[SourceRecord], list[str]]:
+def _normalise_one_by_one(feed: FeedPlan, rows: SourceRows) -> Read:
     """Slow, and only when the batch as a whole failed: it finds the key whose rows cannot be read."""
     records: list[SourceRecord] = []
     unreadable: list[str] = []
@@ -139,9 +162,9 @@ def _normalise_one_by_one(feed: FeedPlan, rows: SourceRows) -> tuple[list[Source
         alone = {name: RowSet(rows.details[name].columns, found.get(key, ())) for name, found in details.items()}
         try:
             records += feed.normalise(SourceRows(RowSet(rows.parent.columns, parent), alone))
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001  this is the one: it is held, and says so
             unreadable.append(key)
-    return records, unreadable
+    return Read(records, unreadable)
 
 
 def _by_key(rows: RowSet, key: str) -> dict[str, list[tuple[object, ...]]]:
@@ -152,23 +175,28 @@ def _by_key(rows: RowSet, key: str) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
-def _known(
-    spool: Spool | Spooling, heads: Heads | None, sets: Mapping[str, str]
-) -> tuple[dict[str, SeriesHead], list[tuple[str, SeriesHead]]]:
-    """What we know of each set, and what the platform had to tell us about it (law 14)."""
-    wanted = list(sets.values())
+class Known(NamedTuple):
+    """What we know of each set, and what the platform had to tell us about it (law 14), by business key."""
+
+    heads: dict[str, SeriesHead]
+    learned: list[tuple[str, SeriesHead]]
+
+
+def what_is_known(spool: Spool | Spooling, heads: Heads | None, feed: FeedPlan, keys: Iterable[str]) -> Known:
+    """The version heads of these keys: ours, and the platform's where a lost state does not know."""
+    key_of = {set_id(feed.institution, feed.epoch, feed.kind, key): key for key in keys}
+    wanted = list(key_of)
     known = dict(spool.series(wanted))
     learned: list[tuple[str, SeriesHead]] = []
     unsure = spool.unsure(wanted) if heads else ()
     if heads and unsure:
-        key_of = {named: key for key, named in sets.items()}
         for named, head in heads(unsure).items():
             ours = known.get(named)
             if named in key_of and (ours is None or head.version >= ours.version):
                 learned.append((key_of[named], head))
                 if ours is None or head.version > ours.version:
                     known[named] = head
-    return known, learned
+    return Known(known, learned)
 
 
 def _one_per_key(records: list[SourceRecord], batch: "_Batch", sets: Mapping[str, str]) -> Iterable[SourceRecord]:
@@ -272,7 +300,7 @@ class _Batch:
                 making.findings = [*source.findings, *check(source.record, source.columns)]
                 making.record, notes = complete(source.record)
                 making.findings += notes
-            except Exception as error:  # one record's fault is its own  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001  one record's fault is its own
                 making.findings = [*source.findings, _failed(error)]
                 self._hold(making)
                 continue
@@ -297,7 +325,7 @@ class _Batch:
             )
             try:
                 making.content = self._feed.render(making.record, envelope)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001  as above: it is held with what is known, its neighbours go on
                 making.findings.append(_failed(error))
                 self._hold(making)
                 continue
@@ -395,7 +423,7 @@ class _Batch:
                 feed=self._feed.name,
                 key=key,
                 source_hash=source_hash,
-                body=_HELD.compress(_canonical(record)),
+                body=zstandard.ZstdCompressor(level=3).compress(_canonical(record)),
                 findings=tuple(findings),
                 digests=self._feed.digests,
                 held_at=self._made_at,
@@ -417,6 +445,3 @@ def _failed(error: Exception) -> Finding:
 
 def _canonical(record: Record) -> bytes:
     return msgspec.json.encode(record, order="sorted")
-
-
-_HELD = zstandard.ZstdCompressor(level=3)

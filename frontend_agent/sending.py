@@ -2,9 +2,9 @@
 
 A request that is refused as a whole (413, 500, nonsense) names no culprit. It is halved, the largest parts first, until a
 document stands alone. Standing alone is not guilt yet: it is blocked only when the destination, before and after refusing
-it again, takes a document that it stored in the same round. When nothing at all gets through, the destination is to blame; it is left alone for a while,
-then tried with a few documents, those refused before last of all. So an outage of any kind marks no document bad, and
-one poisonous document stops nobody.
+it again, takes a document that it is known to have stored. When nothing at all gets through, the destination is to blame:
+it is left alone for a while, then tried with a few documents, those refused before last of all. So an outage of any kind
+marks no document bad, and one poisonous document stops nobody.
 """
 
 from collections.abc import Sequence
@@ -36,8 +36,8 @@ class ReplyingDestination(Protocol):
 
     def send(self, documents: Sequence[Document], /) -> Sequence[Receipt]: ...
 
-    def replies(self) -> Sequence[SignedReply]:
-        """The signed replies that came since this was last asked."""
+    def take_replies(self) -> Sequence[SignedReply]:
+        """The signed replies that came since the last call, to be kept in the commit that settles their receipts."""
 
 
 def send_out(
@@ -74,9 +74,10 @@ class _Round:
         self._random = random
         self._settled = 0
         self._answered = False
+        self._stored = 0
         self._refusals = 0  # whole, since something was stored
         self._problem = ""
-        self._control: Document | None = None  # stored in this round
+        self._control: Document | None = None  # what was stored last in this round
         self._alone: list[Document] = []  # refused whole, by themselves
 
     def carry(self, claimed: Sequence[Delivery], refused_before: bool) -> int:
@@ -118,11 +119,12 @@ class _Round:
         silent = by_id.keys() - {receipt.document_id for receipt in receipts}
         receipts += [Receipt(document_id=document_id, outcome=Outcome.UNANSWERED) for document_id in silent]
         self._settled += self._spool.settle(
-            self._destination.name, receipts, self._destination.replies(), now=self._now
+            self._destination.name, receipts, self._destination.take_replies(), now=self._now
         )
         for receipt in receipts:
             if receipt.outcome in _STORED:
                 self._control = by_id[receipt.document_id]
+                self._stored += 1
                 self._refusals = 0
         self._answered |= any(receipt.outcome not in _TRY_LATER for receipt in receipts)
         if not self._answered and receipts:
@@ -133,12 +135,10 @@ class _Round:
         return self._refusals >= REFUSALS_IN_VAIN and not self._still_works()
 
     def _still_works(self) -> bool:
-        """Send what was stored in this round once more: the same bytes, the same receipt, no second effect (law 6)."""
-        before, self._refusals = self._refusals, self._refusals + 1
-        if self._control and self._takes([self._control]) and not self._refusals:
-            return True
-        self._refusals = before
-        return False
+        """Send what it stored last once more: the same bytes, the same receipt, no second effect (law 6)."""
+        control = self._control or self._spool.last_stored(self._destination.name)
+        before = self._stored
+        return control is not None and self._takes([control]) and self._stored > before
 
     def _guilty(self) -> list[Document]:
         """Those that are refused alone, twice, while before, between and after a good one is taken."""
@@ -161,7 +161,7 @@ class _Round:
         if rest:
             # Once is chance; those refused again give others the first place, in case it is them after all.
             self._spool.put_back(name, _ids(rest), Event.NOT_SENT, now=now, suspect=refused_before)
-        if self._answered and not unsent:
+        if self._answered and not unsent and (guilty or not self._alone):
             self._spool.recovered(name)
         else:
             self._fail(self._problem, Blame.PLATFORM)

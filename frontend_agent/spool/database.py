@@ -31,7 +31,7 @@ PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA temp_store = MEMORY;
 PRAGMA cache_size = -32768;
-PRAGMA wal_autocheckpoint = 2000;
+PRAGMA wal_autocheckpoint = 1000;
 PRAGMA journal_size_limit = 33554432;
 PRAGMA secure_delete = FAST;
 """
@@ -204,6 +204,8 @@ class Bodies:
         """Write it durably: contents, name and folder."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(document_id)
+        if path.exists():  # orphans are swept at the start: this one belongs to a committed document
+            raise StateError(f"{document_id} is in the spool already")
         part = path.with_suffix(".part")
         with open(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
             file.write(frame)
@@ -254,8 +256,8 @@ class Undo:
         self._written: list[str] = []
 
     def write(self, document_id: str, frame: bytes) -> None:
-        self._written.append(document_id)
         self._bodies.write(document_id, frame)
+        self._written.append(document_id)
 
     def __enter__(self) -> "Undo":
         return self

@@ -42,9 +42,11 @@ ON CONFLICT (order_key) DO NOTHING;
 -- One delivery per destination; behind, when something of the same order is still on its way there.
 INSERT INTO delivery (document, destination, lane, state, urgency)
 SELECT n.id, n.destination, n.lane,
-       CASE WHEN n.follows = 2 OR (n.follows = 1 AND EXISTS (
-           SELECT 1 FROM delivery o INDEXED BY delivery_lane WHERE o.destination = n.destination AND o.lane = n.lane
-           AND o.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind'))) THEN 'behind' ELSE 'ready' END,
+       CASE WHEN n.follows = 2 OR (n.follows = 1 AND iif(n.lane > 0,
+           EXISTS (SELECT 1 FROM document o JOIN delivery v ON v.document = o.id AND v.destination = n.destination
+               WHERE o.series = n.lane AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')),
+           EXISTS (SELECT 1 FROM delivery v INDEXED BY delivery_lane WHERE v.destination = n.destination
+               AND v.lane = n.lane AND v.lane < 0 AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')))) THEN 'behind' ELSE 'ready' END,
        :urgency
 FROM (SELECT i.id, t.value AS destination, i.follows,
              CASE WHEN i.order_key IS NULL THEN d.series ELSE -(SELECT id FROM lane WHERE order_key = i.order_key) END AS lane
@@ -170,24 +172,20 @@ UPDATE delivery SET state = 'sending', attempts = attempts + 1, claimed_at = :no
 WHERE destination = :destination AND document IN (SELECT value FROM json_each(:documents));
 
 -- claim.documents --
--- Their index rows, and all their frames as one hexadecimal text, in the order of their numbers.
+-- Their index rows, and all their frames end to end. Both grow row by row, so they agree in their order. A cast between
+-- blob and text changes no byte, and there is no aggregate for blobs; every frame is held against its checksum anyway.
 SELECT json_group_array(json_array(d.id, s.set_id, d.version, d.plan, s.key, d.source_hash, lower(hex(d.sha256)), d.size,
            d.crc, d.made_at, coalesce(d.replaces_id, ''), d.void, coalesce(d.order_key, s.set_id), v.attempts, v.urgency,
-           coalesce(length(f.bytes), -1)) ORDER BY d.id),
-       group_concat(hex(f.bytes), '' ORDER BY d.id)
-FROM json_each(:documents) j JOIN document d ON d.id = j.value JOIN series s ON s.id = d.series
-JOIN delivery v ON v.document = d.id AND v.destination = :destination LEFT JOIN frame f ON f.document = d.id;
-
--- claim.index --
--- The same without the frames, when the page of one of them cannot be read.
-SELECT json_group_array(json_array(d.id, s.set_id, d.version, d.plan, s.key, d.source_hash, lower(hex(d.sha256)), d.size,
-           d.crc, d.made_at, coalesce(d.replaces_id, ''), d.void, coalesce(d.order_key, s.set_id), v.attempts, v.urgency,
-           -1) ORDER BY d.id)
-FROM json_each(:documents) j JOIN document d ON d.id = j.value JOIN series s ON s.id = d.series
-JOIN delivery v ON v.document = d.id AND v.destination = :destination;
+           coalesce(length(f.bytes), -1))),
+       CAST(group_concat(CAST(f.bytes AS TEXT), '') AS BLOB)
+FROM json_each(:documents) j CROSS JOIN document d ON d.id = j.value CROSS JOIN series s ON s.id = d.series
+CROSS JOIN delivery v ON v.document = d.id AND v.destination = :destination LEFT JOIN frame f ON f.document = d.id;
 
 -- document.last --
 SELECT max(id) FROM document;
+
+-- document.name --
+SELECT s.set_id, d.version FROM document d JOIN series s ON s.id = d.series WHERE d.id = :document;
 
 -- plan.all --
 SELECT id, feed, kind, institution, dictionary, digests FROM plan;
@@ -202,22 +200,28 @@ JOIN document d ON d.id = v.document;
 -- The row of a document, by set and version.
 SELECT d.id FROM series s JOIN document d ON d.series = s.id AND d.version = :version WHERE s.set_id = :set_id;
 
+-- settle.stored --
+-- The plain case: proven stored, by one reply.
+UPDATE delivery SET state = 'delivered', due_at = 0, settled_at = :now, leased_until = NULL, outcome = :outcome,
+    reply = :reply, position = j.position, reasons = NULL
+FROM (SELECT value->>0 AS document, value->>1 AS position FROM json_each(:rows)) j
+WHERE delivery.document = j.document AND delivery.destination = :destination;
+
 -- settle.write --
--- What became of them.
+-- What became of the others.
 UPDATE delivery SET state = j.state, attempts = j.attempts, due_at = j.due_at, settled_at = j.settled_at,
     leased_until = NULL, outcome = j.outcome, reply = coalesce(j.reply, delivery.reply),
     position = coalesce(j.position, delivery.position), reasons = j.reasons, urgency = coalesce(j.urgency, delivery.urgency)
 FROM (SELECT value->>0 AS document, value->>1 AS state, value->>2 AS attempts, value->>3 AS due_at,
              value->>4 AS settled_at, value->>5 AS outcome, value->>6 AS reply, value->>7 AS position,
-             value->>8 AS reasons, value->>9 AS urgency FROM jsonb_each(:rows)) j
+             value->>8 AS reasons, value->>9 AS urgency FROM json_each(:rows)) j
 WHERE delivery.document = j.document AND delivery.destination = :destination;
 
 -- settle.next --
--- What stood behind them comes to the front of its lane.
-UPDATE delivery SET state = 'ready' WHERE destination = :destination AND state = 'behind' AND document IN (
-    SELECT min(document) FROM delivery INDEXED BY delivery_lane WHERE destination = :destination
-    AND lane IN (SELECT value FROM json_each(:lanes))
-    AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind') GROUP BY lane);
+-- What stood behind the settled ones comes to the front of its lane.
+UPDATE delivery SET state = 'ready' WHERE destination = :destination AND document IN (
+    SELECT min(document) FROM delivery INDEXED BY delivery_behind WHERE destination = :destination
+    AND lane IN (SELECT value FROM json_each(:lanes)) AND state = 'behind' GROUP BY lane);
 
 -- reply.add --
 -- Keep a signed reply as it came.
@@ -238,7 +242,11 @@ UPDATE destination SET failures = :failures, due_at = :due_at, problem = :proble
 WHERE id = :id;
 
 -- destination.stored --
-UPDATE destination SET stored_at = :now WHERE id = :id;
+-- What it proved to have stored last: a document that it is known to take.
+UPDATE destination SET stored_at = :now, stored = :document WHERE id = :id;
+
+-- destination.last stored --
+SELECT d.stored FROM destination d JOIN frame f ON f.document = d.stored WHERE d.id = :id;
 
 -- log.add --
 INSERT INTO log (seq, hash, body) VALUES (:seq, unhex(:hash), :body);
@@ -320,9 +328,12 @@ WHERE v.document = :document AND t.name = :destination AND v.state IN ('refused'
 
 -- stuck.again --
 -- Send it again, when nothing of its order is on its way; behind that otherwise.
-UPDATE delivery SET urgency = min(urgency, 1), reasons = NULL, settled_at = NULL, due_at = 0, state = iif(EXISTS (
-    SELECT 1 FROM delivery o INDEXED BY delivery_lane WHERE o.destination = delivery.destination AND o.lane = delivery.lane
-    AND o.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')), 'behind', 'ready')
+UPDATE delivery SET urgency = min(urgency, 1), reasons = NULL, settled_at = NULL, due_at = 0,
+    state = iif(iif(delivery.lane > 0,
+           EXISTS (SELECT 1 FROM document o JOIN delivery v ON v.document = o.id AND v.destination = delivery.destination
+               WHERE o.series = delivery.lane AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')),
+           EXISTS (SELECT 1 FROM delivery v INDEXED BY delivery_lane WHERE v.destination = delivery.destination
+               AND v.lane = delivery.lane AND v.lane < 0 AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind'))), 'behind', 'ready')
 WHERE document = :document AND destination = :destination RETURNING state;
 
 -- stuck.discard --
@@ -369,6 +380,7 @@ SELECT d.id, d.crc, f.document IS NOT NULL, f.bytes FROM series s JOIN document 
 LEFT JOIN frame f ON f.document = d.id WHERE s.set_id = :set_id;
 
 -- frame.bytes --
+-- By itself.
 SELECT bytes FROM frame WHERE document = :document;
 
 -- retire.page --

@@ -4,6 +4,9 @@ Receipts, index rows, findings and the log stay. Each dropping is itself in the 
 """
 
 from datetime import datetime, timedelta
+from typing import Any
+
+import apsw
 
 from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.spool.database import Bodies
@@ -14,19 +17,31 @@ from frontend_agent.spool.times import millis
 def retire(ledger: Ledger, bodies: Bodies, term: timedelta, now: datetime) -> int:
     """One pass over the kept frames, a page per transaction: feeds and senders get their turn in between."""
     dropped, position = 0, 0
-    while True:
-        page = ledger.database.batch("retire.page", after=position, before=millis(now - term))
-        if not page:
-            return dropped
+    while page := ledger.database.batch("retire.page", after=position, before=millis(now - term)):
         position = page[-1][0]
         over = [row for row in page if not row[5]]
-        if not over:
-            continue
-        files = [row for row in over if row[1]]
-        with ledger.database.write():
-            ledger.database.run("retire.drop", documents=as_json([row[0] for row in over]))
-            ledger.change({("bytes", "files"): -sum(row[2] for row in files)})
-            ledger.log({"event": "retired", "frames": len(over), "first": over[0][0], "last": over[-1][0]}, now)
-        for row in files:  # a file that outlives its row is swept at the next start
-            bodies.drop(make_document_id(row[3], row[4]))
-        dropped += len(over)
+        try:
+            dropped += _drop(ledger, bodies, over, now)
+        except apsw.CorruptError:  # a frame on a broken page cannot be taken out; its neighbours can
+            dropped += sum(_drop_if_possible(ledger, bodies, row, now) for row in over)
+    return dropped
+
+
+def _drop(ledger: Ledger, bodies: Bodies, over: list[list[Any]], now: datetime) -> int:
+    if not over:
+        return 0
+    files = [row for row in over if row[1]]
+    with ledger.database.write():
+        ledger.database.run("retire.drop", documents=as_json([row[0] for row in over]))
+        ledger.change({("bytes", "files"): -sum(row[2] for row in files)})
+        ledger.log({"event": "retired", "frames": len(over), "first": over[0][0], "last": over[-1][0]}, now)
+    for row in files:  # one that outlives its row, because we die here, is swept at the next start
+        bodies.drop(make_document_id(row[3], row[4]))
+    return len(over)
+
+
+def _drop_if_possible(ledger: Ledger, bodies: Bodies, row: list[Any], now: datetime) -> int:
+    try:
+        return _drop(ledger, bodies, [row], now)
+    except apsw.CorruptError:
+        return 0

@@ -51,7 +51,7 @@ CREATE TABLE lane (id INTEGER PRIMARY KEY, order_key TEXT NOT NULL UNIQUE);
 CREATE TABLE destination (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, failures INTEGER NOT NULL DEFAULT 0,
     due_at INTEGER NOT NULL DEFAULT 0, problem TEXT NOT NULL DEFAULT '', blame TEXT NOT NULL DEFAULT '',
-    since INTEGER NOT NULL DEFAULT 0, stored_at INTEGER NOT NULL DEFAULT 0
+    since INTEGER NOT NULL DEFAULT 0, stored_at INTEGER NOT NULL DEFAULT 0, stored INTEGER -- the document proven last
 );
 
 -- One document's journey to one destination. Urgency 0 now, 1 backfill, 9 suspected of having a request refused.
@@ -66,8 +66,11 @@ CREATE INDEX delivery_ready ON delivery (destination, urgency, document) WHERE s
 CREATE INDEX delivery_due ON delivery (destination, due_at) WHERE state IN ('waiting', 'uncertain');
 CREATE INDEX delivery_sending ON delivery (destination, leased_until) WHERE state = 'sending';
 CREATE INDEX delivery_stuck ON delivery (destination, document) WHERE state IN ('refused', 'blocked', 'damaged');
-CREATE INDEX delivery_lane ON delivery (destination, lane, document)
-    WHERE state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind');
+-- A lane is a series (positive) or an order of its own (negative). At most one of a lane is on its way to a destination;
+-- the others are behind it. Neither index costs anything while there is one version of everything.
+CREATE INDEX delivery_behind ON delivery (destination, lane, document) WHERE state = 'behind';
+CREATE INDEX delivery_lane ON delivery (destination, lane)
+    WHERE lane < 0 AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind');
 
 -- Signed replies as they came (zstd), one for many receipts.
 CREATE TABLE reply (

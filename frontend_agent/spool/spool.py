@@ -18,7 +18,7 @@ import msgspec
 
 from frontend_agent import qclog
 from frontend_agent.delivery import OPEN, Event, SignedReply, State, after, back_off
-from frontend_agent.errors import SpoolFull
+from frontend_agent.errors import SpoolFull, StateError
 from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.identity import parts
 from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
@@ -39,7 +39,6 @@ SUSPECTS_AT_ONCE = 4  # so many may travel along, when others wait
 FULL_AGAIN = 0.95  # of the quota: below it, a spool that was full has room again
 
 _PROOFS = (Outcome.STORED, Outcome.DUPLICATE)
-_KEPT = (*_PROOFS, Outcome.REFUSED)  # outcomes that are receipts, and are written into the log
 
 
 class Spool:
@@ -89,7 +88,8 @@ class Spool:
         self._bodies.drop_parts()
         for name in self._bodies.names():
             found = parts(name)
-            if not found or not self._database.row("frame.one", set_id=found[0], version=found[1]):
+            kept = found and self._database.row("frame.one", set_id=found[0], version=found[1])
+            if not kept or not kept[2]:
                 self._bodies.drop(name)
 
     def _lapse_all(self) -> None:
@@ -331,15 +331,24 @@ class Spool:
         """Lease the oldest deliveries that are due, most urgent first. At least one if any is, however long."""
         number = self._destination(destination)
         at = millis(now)
+        while True:
+            try:
+                return self._claim(destination, number, limit, max_bytes, now, at + _millis_of(lease))
+            except apsw.CorruptError:
+                # SQLite writes nothing more in a transaction that met a broken page: set aside whose it is, and start anew.
+                self._set_aside_unreadable(number, limit, max_bytes, now)
+
+    def _claim(
+        self, destination: str, number: int, limit: int, max_bytes: int, now: datetime, until: int
+    ) -> list[Delivery]:
+        at = millis(now)
         with self._database.write():
             self._lapse(destination, number, now=at, until=at)
             self._call_back_due(destination, number, at)
             picked = self._pick(number, limit, max_bytes)
             if not picked:
                 return []
-            self._database.run(
-                "claim.lease", destination=number, documents=as_json(picked), now=at, until=at + _millis_of(lease)
-            )
+            self._database.run("claim.lease", destination=number, documents=as_json(picked), now=at, until=until)
             self._ledger.move(destination, {State.READY: -len(picked), State.SENDING: len(picked)})
             claimed, damaged = self._read(number, picked)
             for document in damaged:
@@ -374,23 +383,16 @@ class Spool:
 
     def _read(self, number: int, picked: list[int]) -> tuple[list[Delivery], list[tuple[int, str]]]:
         """The claimed documents, and those whose frame is not what was written."""
-        wanted = as_json(picked)
-        frames: bytes | None
-        try:
-            row = self._database.row("claim.documents", destination=number, documents=wanted)
-            assert row is not None
-            frames = bytes.fromhex(row[1] or "")
-        except apsw.CorruptError:  # the page of one of them: find out which
-            row = self._database.row("claim.index", destination=number, documents=wanted)
-            assert row is not None
-            frames = None
+        row = self._database.row("claim.documents", destination=number, documents=as_json(picked))
+        assert row is not None
+        frames: bytes = row[1] or b""
         claimed: list[Delivery] = []
         damaged: list[tuple[int, str]] = []
         start = 0
         for entry in _CLAIMED(row[0]):
             document_id = make_document_id(entry.set_id, entry.version)
-            if frames is None or entry.stored < 0:
-                frame = self._frame(entry.row, document_id)
+            if entry.stored < 0:
+                frame = self._bodies.read(document_id)
             else:
                 frame = frames[start : start + entry.stored]
                 start += entry.stored
@@ -402,15 +404,25 @@ class Spool:
             claimed.append(Delivery(document, entry.attempts, entry.urgency == SUSPECT))
         return claimed, damaged
 
-    def _frame(self, row: int, document_id: str) -> bytes:
-        """One frame by itself. Empty when it cannot be read: it does not match its checksum then."""
+    def _set_aside_unreadable(self, number: int, limit: int, max_bytes: int, now: datetime) -> None:
+        with self._database.held():
+            unreadable = [row for row in self._pick(number, limit, max_bytes) if not self._readable(row)]
+            if not unreadable:
+                raise StateError(
+                    f"{self._database.path} is damaged outside of its documents: restore it, or start anew"
+                )
+            with self._database.write():
+                for row in unreadable:
+                    name = self._database.row("document.name", document=row)
+                    assert name is not None
+                    self._mark_damaged(row, make_document_id(*name), now)
+
+    def _readable(self, row: int) -> bool:
         try:
-            found = self._database.row("frame.bytes", document=row)
+            self._database.row("frame.bytes", document=row)
         except apsw.CorruptError:
-            return b""
-        if found is None:
-            return b""
-        return self._bodies.read(document_id) if found[0] is None else bytes(found[0])
+            return False
+        return True
 
     def _document(self, document_id: str, entry: "_Claimed", frame: bytes) -> Document:
         feed, kind, institution, dictionary, digests = self._plan_of(entry.plan)
@@ -509,10 +521,11 @@ class Spool:
     ) -> int:
         """Move each delivery by the table of delivery.py."""
         at = millis(now)
-        rows: list[tuple[Any, ...]] = []
+        plain: dict[tuple[str, int | None], list[tuple[int, int | None]]] = {}
+        others: list[tuple[Any, ...]] = []
         moves: Counter[State] = Counter()
         lanes: list[int] = []
-        written: dict[str, list[str]] = {}
+        ended: dict[str, list[str]] = {}
         for answer, found in self._find(number, answers):
             event = answer.event
             if event in _PROOFS and answer.sha256 != found.sha256:
@@ -522,45 +535,55 @@ class Spool:
                 continue
             moves[found.state] -= 1
             moves[state] += 1
-            attempts, due_at, settled_at = found.attempts, 0, None
-            if state in (State.WAITING, State.UNCERTAIN):
-                due_at = at + self._delay(attempts)
-            elif state is State.READY:
-                attempts -= 1  # it was no attempt at this document
+            if state not in OPEN:
+                ended.setdefault(event, []).append(answer.document_id)
+                if found.state in OPEN:
+                    lanes.append(found.lane)
+            if state is State.DELIVERED:
+                plain.setdefault((event, answer.reply), []).append((found.row, answer.position))
             else:
-                settled_at = at
-                written.setdefault(str(event), []).append(answer.document_id)
-            if found.state in OPEN and state not in OPEN:
-                lanes.append(found.lane)
-            kept = event in _KEPT
-            reasons = as_json(answer.reasons) if answer.reasons else None
-            rows.append(
-                (
-                    found.row,
-                    state,
-                    attempts,
-                    due_at,
-                    settled_at,
-                    event if kept else None,
-                    answer.reply if kept else None,
-                    answer.position if kept else None,
-                    reasons,
-                    answer.urgency,
-                )
+                others.append(self._other(answer, found, event, state, at))
+        for (outcome, reply), rows in plain.items():
+            self._database.run(
+                "settle.stored", destination=number, now=at, outcome=outcome, reply=reply, rows=as_json(rows)
             )
-        if not rows:
-            return 0
-        self._database.run("settle.write", destination=number, rows=as_json(rows))
+        if others:
+            self._database.run("settle.write", destination=number, rows=as_json(others))
         self._ledger.move(destination, moves)
         if lanes:
             self._call_next(destination, number, lanes)
-        if any(proof in written for proof in _PROOFS):
-            self._database.run("destination.stored", id=number, now=at)
-        if written:
+        if plain:
+            self._database.run("destination.stored", id=number, now=at, document=next(iter(plain.values()))[-1][0])
+        if ended:
             self._ledger.log(
-                {"event": "settled", "destination": destination, "replies": replies, "documents": written}, now
+                {"event": "settled", "destination": destination, "replies": replies, "documents": ended}, now
             )
-        return sum(map(len, written.values()))
+        return sum(map(len, ended.values()))
+
+    def _other(
+        self, answer: "_Answer", found: "_Found", event: Outcome | Event, state: State, at: int
+    ) -> tuple[Any, ...]:
+        """A row of settle.write: everything but a proof."""
+        attempts, due_at, settled_at = found.attempts, 0, None
+        if state in (State.WAITING, State.UNCERTAIN):
+            due_at = at + self._delay(attempts)
+        elif state is State.READY:
+            attempts -= 1  # it was no attempt at this document
+        else:
+            settled_at = at
+        refused = event is Outcome.REFUSED  # the others are no receipts
+        return (
+            found.row,
+            state,
+            attempts,
+            due_at,
+            settled_at,
+            event if refused else None,
+            answer.reply if refused else None,
+            answer.position if refused else None,
+            as_json(answer.reasons) if answer.reasons else None,
+            answer.urgency,
+        )
 
     def _find(self, number: int, answers: Sequence["_Answer"]) -> Iterator[tuple["_Answer", "_Found"]]:
         """The deliveries that the answers speak of. An answer about a document we never claimed speaks of none."""
@@ -605,6 +628,18 @@ class Spool:
         """Leave the destination alone until then. No document is to blame."""
         before = self.pause(destination)
         self._pause(destination, before.failures + 1, millis(until), problem, blame, millis(before.since or now))
+
+    def last_stored(self, destination: str) -> Document | None:
+        """A document that the destination is known to take, while its bytes are here. Sent again, it changes nothing."""
+        number = self._destination(destination)
+        try:
+            row = self._database.row("destination.last stored", id=number)
+            claimed = self._read(number, [row[0]])[0] if row else []
+        except apsw.CorruptError:
+            return None
+        for delivery in claimed:
+            self._rows.pop(delivery.document.document_id, None)
+        return claimed[0].document if claimed else None
 
     def recovered(self, destination: str) -> None:
         """It answers again."""

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
+import msgspec
 import zstandard
 
-from frontend_agent.delivery import SignedReply
 from frontend_agent.errors import DestinationUnreachable, RefusedWhole
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.intake import FeedPlan
@@ -176,6 +176,16 @@ def feed(**changes: object) -> FeedPlan:
 # --- a platform -------------------------------------------------------------------------------------------------------
 
 
+class SignedReply(msgspec.Struct, frozen=True):
+    """A signed answer, as a destination hands it over."""
+
+    id: str
+    body: bytes
+    log_seq: int = 0
+    log_hash: str = ""
+    evidence: bytes = b""
+
+
 class FakePlatform:
     """Stores by (set, version, hash), as law 6 says; and refuses, hangs, answers nonsense or cuts off when told to."""
 
@@ -231,7 +241,7 @@ class FakePlatform:
         self.received.append(made.document_id)
         return Receipt(made.document_id, Outcome.STORED, digest, (), reply, place)
 
-    def replies(self) -> Sequence[SignedReply]:
+    def take_replies(self) -> Sequence[SignedReply]:
         replies, self._replies = self._replies, []
         return replies
 
