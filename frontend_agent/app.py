@@ -8,9 +8,11 @@ Who calls them, and when, is the daemon's business.
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import UTC, date, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +24,7 @@ from frontend_agent.checks import compile_checks, rules_digest
 from frontend_agent.config import Config, DestinationConfig, FeedConfig
 from frontend_agent.errors import ConfigurationError, FrontendAgentError, StateError
 from frontend_agent.formats import Kind, kind_codes, load_kind
-from frontend_agent.intake import FeedPlan, Heads, take_in
+from frontend_agent.intake import FeedPlan, Heads, Known, prepare, read_rows, take_in, what_is_known
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.mapping import compile_mapping, load_mapping
@@ -33,8 +35,9 @@ from frontend_agent.secrets import Secrets
 from frontend_agent.sending import send_out
 from frontend_agent.spool import Run, Spool, Taken, this_machine
 from frontend_agent.spool.database import FILE
-from frontend_agent.times import StepTimes
+from frontend_agent.times import Step, StepTimes
 from frontend_agent.wire.frames import compressor
+from frontend_agent.workers import Workers
 
 RELEASED_AT_ONCE = 50_000  # keys; the rest has its turn in the next run
 BYTES_AT_ONCE = 4 << 20
@@ -107,7 +110,58 @@ def digests_of(mapping: FieldMapping, kind: Kind, profile: Profile) -> str:
     return " ".join(f"{name}={digest[:16]}" for name, digest in parts.items())
 
 
-Page = tuple[SourceRows, Watermark | None, Sequence[str]]  # rows, the watermark after them, keys that were asked for
+class Page(NamedTuple):
+    """Some keys of a feed: the watermark after them, those of them that a person asked for, their rows if read ahead."""
+
+    keys: Sequence[str]
+    watermark: Watermark | None
+    asked: Sequence[str]
+    rows: SourceRows | None
+
+
+# -- Prepared in a process of its own (`workers` in agent.toml) --------------------------------------------------------
+
+
+class Order(NamedTuple):
+    """A page to read and prepare, and what is known of its keys."""
+
+    feed: str
+    keys: Sequence[str]
+    watermark: Watermark | None
+    asked: Sequence[str]
+    known: Known
+    now: datetime
+
+
+class Prepared(NamedTuple):
+    """What the parent commits: None when the source gave other keys than it was asked for. And where the time went."""
+
+    taken: Taken | None
+    steps: dict[str, Step]
+
+
+class Preparing:
+    """Reads and prepares pages: a worker's whole world. It has its own connections, and no state."""
+
+    def __init__(self, config: Config) -> None:
+        self._feeds = {feed.name: compile_feed(config, feed, self._today) for feed in config.feeds}
+        self._sources = open_sources(config)
+        self._zone = ZoneInfo(config.institution.timezone)
+
+    def _today(self) -> date:
+        return utc_now().astimezone(self._zone).date()
+
+    def __call__(self, order: Order) -> Prepared:
+        feed, times = self._feeds[order.feed], StepTimes()
+        lap = times.laps()
+        rows = self._sources[feed.config.source].rows(feed.mapping.queries, order.keys, self._sources)
+        lap("extract", len(order.keys))
+        read = read_rows(feed.plan, rows)
+        lap("normalise")
+        taken = None
+        if read.keys() <= set(order.keys):
+            taken = prepare(feed.plan, read, order.watermark, order.known, order.now, asked=order.asked, lap=lap)
+        return Prepared(taken, times.snapshot())
 
 
 # -- All of it --------------------------------------------------------------------------------------------------------
@@ -135,6 +189,7 @@ class App:
         self.destinations: dict[str, PlatformDestination] = {}
         self.feeds: dict[str, Feed] = {}
         self._dictionaries: dict[str, bytes] = {}
+        self._workers: Workers[Order, Prepared] | None = None
 
     def open(self) -> "App":
         """Compile what is configured, open the state, connect to nothing."""
@@ -146,6 +201,8 @@ class App:
             self.destinations = {
                 name: self._platform(name, options) for name, options in self.config.destinations.items()
             }
+            if self.config.workers:
+                self._workers = Workers(self.config.workers, partial(Preparing, self.config), preload=__name__)
         except BaseException:
             self.close()
             raise
@@ -162,6 +219,8 @@ class App:
         return self
 
     def close(self) -> None:
+        if self._workers:
+            self._workers.close()
         for source in self.sources.values():
             source.close()
         self.spool.close()
@@ -230,11 +289,7 @@ class App:
         heads = self._heads(feed)
         wanted = self._released(feed) if released_only else chain(self._released(feed), self._changed(feed))
         with Prefetch(wanted, name=f"extract-{feed.config.source}") as pages:
-            for rows, watermark, asked in pages:
-                lap = self.times.laps()
-                taken = take_in(
-                    feed.plan, rows, watermark, self.spool, heads, self.clock(), asked=asked, lap=_in_our_words(lap)
-                )
+            for taken in self._taken(feed, pages, heads):
                 counts.update(_counted(taken))
                 arrived()
                 if stopping.is_set():
@@ -243,17 +298,14 @@ class App:
             self._heads_are_known(feed)
 
     def _released(self, feed: Feed) -> Iterator[Page]:
-        """The rows of keys that a person released."""
-        source, queries = self.sources[feed.config.source], feed.mapping.queries
+        """The keys that a person released."""
         released = self.spool.again(feed.config.name, RELEASED_AT_ONCE)
         for start in range(0, len(released), feed.config.batch):
             keys = released[start : start + feed.config.batch]
-            with self.times.measured("extract", len(keys)):
-                rows = source.rows(queries, keys, self.sources)
-            yield rows, None, keys
+            yield Page(keys, None, keys, self._read(feed, keys))
 
     def _changed(self, feed: Feed) -> Iterator[Page]:
-        """The rows that changed since the watermark."""
+        """The keys that changed since the watermark."""
         source, queries = self.sources[feed.config.source], feed.mapping.queries
         mark = self.spool.watermark(feed.config.name)
         changed = source.changed(queries, mark, feed.config.overlap, feed.config.batch)
@@ -261,11 +313,61 @@ class App:
             self.spool.room()
             with self.times.measured("extract"):
                 page = next(changed, None)
-                if page is None:
-                    return
-                rows = source.rows(queries, page.keys, self.sources)
-            self.times.add("extract", 0.0, 0.0, len(page.keys))
-            yield rows, page.watermark, ()
+            if page is None:
+                return
+            yield Page(page.keys, page.watermark, (), self._read(feed, page.keys))
+
+    def _read(self, feed: Feed, keys: Sequence[str]) -> SourceRows | None:
+        """The rows of a page, read ahead of their turn; with workers they read for themselves."""
+        if self._workers:
+            return None
+        with self.times.measured("extract", len(keys)):
+            return self.sources[feed.config.source].rows(feed.mapping.queries, keys, self.sources)
+
+    def _taken(self, feed: Feed, pages: Iterator[Page], heads: Heads | None) -> Iterator[Taken]:
+        """Every page, committed in its turn. The next is prepared only when the caller is done with the last."""
+        if self._workers:
+            yield from self._taken_by_workers(self._workers, feed, pages, heads)
+            return
+        for page in pages:
+            yield self._take_in(feed, page, heads)
+
+    def _take_in(self, feed: Feed, page: Page, heads: Heads | None) -> Taken:
+        rows = self.rows_of(feed, page.keys) if page.rows is None else page.rows
+        lap = _in_our_words(self.times.laps())
+        return take_in(feed.plan, rows, page.watermark, self.spool, heads, self.clock(), asked=page.asked, lap=lap)
+
+    def _taken_by_workers(
+        self, workers: "Workers[Order, Prepared]", feed: Feed, pages: Iterator[Page], heads: Heads | None
+    ) -> Iterator[Taken]:
+        """Some pages are under way at once; each is committed in its turn, on what was known when it was ordered.
+
+        A key that is under way already is not ordered again before its page is committed: its version would be a guess.
+        """
+        under_way: deque[tuple[Page, Future[Prepared]]] = deque()
+        ordered: set[str] = set()
+        for page in pages:
+            while under_way and (len(under_way) > workers.count or not ordered.isdisjoint(page.keys)):
+                yield self._commit_next(feed, under_way, ordered, heads)
+            known = what_is_known(self.spool, heads, feed.plan, page.keys)
+            order = Order(feed.config.name, page.keys, page.watermark, page.asked, known, self.clock())
+            under_way.append((page, workers.submit(order)))
+            ordered.update(page.keys)
+        while under_way:
+            yield self._commit_next(feed, under_way, ordered, heads)
+
+    def _commit_next(
+        self, feed: Feed, under_way: "deque[tuple[Page, Future[Prepared]]]", ordered: set[str], heads: Heads | None
+    ) -> Taken:
+        page, future = under_way.popleft()
+        prepared = future.result()
+        ordered.difference_update(page.keys)
+        self.times.merge(prepared.steps)
+        if prepared.taken is None:  # the source gave other keys than it was asked for
+            return self._take_in(feed, page, heads)
+        with self.times.measured("spool"):
+            self.spool.commit(prepared.taken)
+        return prepared.taken
 
     # --- version heads after a lost state (law 14) ----------------------------------------------------------------------
 
@@ -339,8 +441,8 @@ class App:
             raise StateError(f"the dictionary {name[:16]}… is of another version of the templates")
         return self._dictionaries.get(name, b"")
 
-    def rows_of(self, feed: Feed, key: str) -> SourceRows:
-        return self.sources[feed.config.source].rows(feed.mapping.queries, [key], self.sources)
+    def rows_of(self, feed: Feed, keys: Sequence[str]) -> SourceRows:
+        return self.sources[feed.config.source].rows(feed.mapping.queries, keys, self.sources)
 
 
 def _in_our_words(lap: Callable[..., None]) -> Callable[[str], None]:

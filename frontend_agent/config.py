@@ -117,6 +117,7 @@ class Config:
     destinations: dict[str, DestinationConfig]
     feeds: tuple[FeedConfig, ...]
     state: str = ""
+    workers: int = 1  # processes that read, check and render beside the one that keeps the spool; 0: everything in one
     spool: SpoolConfig = field(default_factory=SpoolConfig)
     log: LogConfig = field(default_factory=LogConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)

@@ -104,7 +104,7 @@ class Operations:
     def preview(self, feed: str, key: str) -> dict[str, Any]:
         """What a row would become now: findings, document and its human-readable form. Keeps nothing, sends nothing."""
         compiled = self._feed(feed)
-        records = compiled.plan.normalise(self._app.rows_of(compiled, key))
+        records = compiled.plan.normalise(self._app.rows_of(compiled, [key]))
         if not records:
             raise NotFound(f"feed {feed}: the source has no row with key {key!r}")
         return {"feed": feed, "key": key, "records": [self._previewed(compiled, record) for record in records]}

@@ -5,7 +5,7 @@ Steps of several threads overlap, so the clock's sums may come to more than the 
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
@@ -55,6 +55,11 @@ class StepTimes:
             clock, cpu = clock_now, cpu_now
 
         return lap
+
+    def merge(self, steps: Mapping[str, Step]) -> None:
+        """Add the sums of another process."""
+        for name, sums in steps.items():
+            self.add(name, sums.seconds, sums.cpu_seconds, sums.items)
 
     def snapshot(self) -> dict[str, Step]:
         with self._lock:
