@@ -82,7 +82,7 @@ class FeedConfig:
     profile: str = "regional"
     every: timedelta = timedelta(minutes=5)
     overlap: timedelta = timedelta(minutes=10)
-    batch: int = 400
+    batch: int = 200
     destinations: tuple[str, ...] = ()
 
 
