@@ -9,6 +9,7 @@ The state may be used again: what was delivered is not delivered a second time.
 """
 
 import json as json_text
+import signal
 import sys
 import threading
 import time
@@ -102,6 +103,7 @@ def run_demo(
 ) -> int:
     """The whole demonstration. Returns the exit code: 0 if nothing was lost, doubled or altered."""
     state = state.absolute()
+    _end_in_order()
     with screen(progress and not json) as show:
         plan = hospital(state, visits, seed, show)
         platform = PlatformProcess(state / "platform")
@@ -126,6 +128,12 @@ def run_demo(
     finally:
         platform.stop()
     return 0 if is_whole(counted) else 1
+
+
+def _end_in_order() -> None:
+    """SIGTERM ends the platform we started as Ctrl-C does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def is_whole(counted: Count) -> bool:

@@ -1,5 +1,6 @@
 """The demonstration's platform: a process of its own, as it would be a machine of its own."""
 
+import fcntl
 import re
 import subprocess
 import sys
@@ -26,7 +27,7 @@ class PlatformProcess:
 
     def start(self, wanted_url: str = "") -> str:
         """Start it, at the address it had before if that is free. Returns its address."""
-        if wanted_url and is_ours(wanted_url):
+        if wanted_url and self._is_in_use() and _answers(wanted_url):
             self.url = wanted_url  # a demonstration left it running
             return self.url
         port = int(wanted_url.rpartition(":")[2]) if wanted_url else PORT
@@ -56,6 +57,17 @@ class PlatformProcess:
             self._process.kill()
             self._process.wait()
 
+    def _is_in_use(self) -> bool:
+        """Whether a platform runs over this very state: another one may have taken the address in the meantime."""
+        if not (self._state / "lock").exists():
+            return False
+        with (self._state / "lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     @property
     def _log(self) -> Path:
         return self._state.parent / "platform.log"
@@ -81,8 +93,7 @@ class PlatformProcess:
         return ready[1].rstrip("/")
 
 
-def is_ours(url: str) -> bool:
-    """Whether a platform answers there."""
+def _answers(url: str) -> bool:
     session = requests.Session()
     session.trust_env = False
     try:

@@ -35,6 +35,8 @@ RECORDS_PER_VISIT = {"outpatient_visit": 1.0, "prescription": 0.93, "lab_report"
 
 REASONS = 4  # per kind; `frontend-agent quarantine list` has them all
 
+PLAIN: Any = {"box": box.SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}  # fits 80 columns
+
 Told = Callable[[Any], None]
 
 
@@ -121,7 +123,7 @@ def _advance(bars: Progress, tasks: Mapping[str, Any], arrived: Any, counts: Cou
 
 
 def _kinds(counted: Count) -> Table:
-    table = Table(title="示范医院 → 区域平台   hospital → platform", title_justify="left", box=box.SIMPLE)
+    table = Table(title="示范医院 → 区域平台   hospital → platform", title_justify="left", **PLAIN)
     table.add_column("类别\nkind", no_wrap=True)
     for name in (
         "源行\nrows",
@@ -141,7 +143,7 @@ def _kinds(counted: Count) -> Table:
 
 def _reasons(counted: Count) -> Table:
     """Why records are held; one record may be held for several reasons."""
-    table = Table(title="拦截原因   held because", title_justify="left", box=box.SIMPLE)
+    table = Table(title="拦截原因   held because", title_justify="left", **PLAIN)
     table.add_column("类别 kind", no_wrap=True)
     table.add_column("规则 rule", no_wrap=True)
     table.add_column("")
@@ -156,7 +158,7 @@ def _reasons(counted: Count) -> Table:
 
 def _steps(steps: Mapping[str, Step]) -> Table:
     """Steps of several threads overlap: the processor's time is what adds up."""
-    table = Table(title="时间去向   where the time went", title_justify="left", box=box.SIMPLE)
+    table = Table(title="时间去向   where the time went", title_justify="left", **PLAIN)
     table.add_column("步骤 step")
     for name in ("秒 s", "处理器秒 cpu s", "每文档微秒 cpu µs/document"):
         table.add_column(name, justify="right")
