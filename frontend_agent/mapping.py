@@ -483,15 +483,17 @@ def _line_order(line: str) -> tuple[int, str]:
     return (len(digits), digits) if line.isdecimal() else (1_000_000_000, line)
 
 
-_encode = msgspec.json.encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
-def _encode_row(row: dict[str, Any]) -> bytes:
-    encoded = _encode(row)
-    if b"\\r" in encoded:  # rare: looked for once per row rather than once per cell
-        for name, value in row.items():
-            row[name] = text_of(value)
-        encoded = _encode(row)
+def _encoded(rows: list[dict[str, str]]) -> bytes:
+    """One line of JSON per row. Line ends are put right on the way: to XML, and so to us, `\\r\\n` is `\\n`."""
+    encoded = _encode_lines(rows)
+    if b"\\r" in encoded:  # rare: looked for once per group rather than once per cell
+        for row in rows:
+            for name, value in row.items():
+                row[name] = text_of(value) or value
+        encoded = _encode_lines(rows)
     return encoded
 
 
@@ -499,14 +501,13 @@ def hash_of(row: Record, groups: Iterable[tuple[str, _Group]], void: bool) -> st
     """SHA-256 over the source's own values as text.
 
     Without a "line" the order of detail rows means nothing. Two texts can never run into each other: they are JSON.
-    Line ends are put right on the way: to XML, and so to us, `\\r\\n` is `\\n`.
     """
     try:
-        parts = [_encode_row(row)]
+        parts = [_encoded([row])]
         for name, group in groups:
             parts.append(name.encode())
-            rows = list(map(_encode_row, group.rows))
-            parts += rows if group.lines else sorted(rows)
+            encoded = _encoded(group.rows)
+            parts.append(encoded if group.lines else b"\n".join(sorted(encoded.split(b"\n"))))
     except UnicodeEncodeError:  # half a surrogate pair: the checks will hold the record, the hash must still exist
         parts = [ascii(row).encode()]
         for name, group in groups:

@@ -20,6 +20,7 @@ _WHO: Mapping[str, Mapping[str, str]] = {
     "hospital": {"zh": "医院科室", "en": "the hospital's staff"},
     "mapping": {"zh": "医院信息科（映射与配置）", "en": "the hospital's IT (mapping, configuration)"},
     "vendor": {"zh": "医院信息科与系统厂商", "en": "the hospital's IT and the system's vendor"},
+    "makers": {"zh": "前置机软件维护方", "en": "the makers of this program"},
     "nobody": {"zh": "无需处理", "en": "nobody"},
 }
 _MARKS: Mapping[Mark, Mapping[str, str]] = {

@@ -101,6 +101,12 @@ MAP_UNREADABLE = derived("MAP002", HOLD, "R-VA-6", TECHNICAL)
 MAP_TWO_ROWS = derived("MAP003", HOLD, "R-UN-2", TECHNICAL, Blame.MAPPING)
 MAP_NO_KEY = derived("MAP004", HOLD, "R-ID-8", TECHNICAL, Blame.MAPPING)
 
+# -- told by the pipe itself (intake.py) ----------------------------------------------------------------------------------
+
+AGENT_UNREADABLE_ROWS = derived("AGT001", HOLD, "blame is exact", TECHNICAL, Blame.MAPPING, lowerable=False)
+AGENT_FAILED = derived("AGT002", HOLD, "blame is exact", TECHNICAL, Blame.AGENT, lowerable=False)
+AGENT_SAME_KEY = derived("AGT003", HOLD, "R-UN-2", TECHNICAL, lowerable=False)
+
 # -- derived from the kind's declaration (derived.py) -----------------------------------------------------------------------
 
 DE_MISSING = derived("DE-MISSING", HOLD, "R-CO-1, R-CO-2", VERIFIED)

@@ -20,7 +20,7 @@ TEXTS = tomllib.loads(resources.files("frontend_agent.checks").joinpath("texts.t
 def test_every_rule_has_its_texts_and_every_text_its_rule():
     assert set(TEXTS) == set(all_rules())
     for rule_id, entry in TEXTS.items():
-        assert entry["who"] in ("hospital", "mapping", "vendor", "nobody"), rule_id
+        assert entry["who"] in ("hospital", "mapping", "vendor", "makers", "nobody"), rule_id
         for lang in ("zh", "en"):
             assert set(entry[lang]) == {"title", "says", "mend"}, rule_id
             assert all(text.strip() for text in entry[lang].values()), rule_id
@@ -34,7 +34,7 @@ def test_every_rule_has_its_texts_and_every_text_its_rule():
 def test_rule_ids_never_change():
     """Ids are in logs, in profiles of regions and in people's heads. One may be added here, none removed or renamed."""
     assert set(all_rules()) >= {
-        "MAP001", "MAP002", "MAP003", "MAP004", "DE-MISSING", "DE-ONE-OF", "DE-FORMAT", "DE-PRECISION", "DE-LENGTH", "DE-CODE",
+        "MAP001", "MAP002", "MAP003", "MAP004", "AGT001", "AGT002", "AGT003", "DE-MISSING", "DE-ONE-OF", "DE-FORMAT", "DE-PRECISION", "DE-LENGTH", "DE-CODE",
         "DATE-EARLY", "DATE-FUTURE", "TEXT-CONTROL", "TEXT-MOJIBAKE", "TEXT-QUESTION-MARKS", "TEXT-HTML", "TEXT-PRIVATE-USE",
         "TEXT-PLACEHOLDER", "ABSENT", "ID-SHAPE", "ID-CHECK-DIGIT", "ID-FIFTEEN", "ID-REAL-DATE", "ID-BIRTH-DATE", "ID-SEX", "ID-JUNK",
         "ID-GUARDIAN", "ORG-CODE", "NUMBER-BLANKS", "PHONE", "DATE-BIRTH-VISIT", "DATE-BIRTH-FUTURE", "DATE-VISIT-RECORD",

@@ -336,6 +336,23 @@ def test_a_row_without_a_key_is_not_lost(convert):
     assert [f.rule for f in record.findings] == ["MAP004"]
 
 
+def test_line_ends_are_as_in_xml_and_change_nothing(convert):
+    [windows] = convert(rows(diagnoses=[("R1", "J00", "感冒\r\n待查", 1)]))
+    [unix] = convert(rows(diagnoses=[("R1", "J00", "感冒\n待查", 1)]))
+    [backslash] = convert(rows(diagnoses=[("R1", "J00", "感冒\\r待查", 1)]))
+
+    assert windows.record["diagnoses"][0]["name"] == "感冒\n待查"
+    assert windows.source_hash == unix.source_hash
+    assert backslash.record["diagnoses"][0]["name"] == "感冒\\r待查"
+
+
+@pytest.mark.parametrize("value", [10**500, Decimal("1E+999999"), float("inf"), object()])
+def test_what_no_hospital_means_is_told_not_converted(convert, value):
+    [record] = convert(rows(items=[("R1", "WBC", value, "N", None)]))
+
+    assert [(f.rule, f.field) for f in record.findings] == [("MAP002", "items[0].value")]
+
+
 def test_half_a_surrogate_pair_has_a_hash(convert):
     [record] = convert(rows(parent=[("R1", "张\ud800", "男", None, None, None, 0, 1)]))
 
