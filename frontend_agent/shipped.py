@@ -49,6 +49,12 @@ def shipped_names(package: str, depth: int = 1) -> list[str]:
     return sorted(names)
 
 
+def shipped_texts(package: str, suffix: str) -> dict[str, str]:
+    """The texts of a package's own files that end so, by name and in its order."""
+    found = [file for file in resources.files(package).iterdir() if file.name.endswith(suffix)]
+    return {file.name: file.read_text(encoding="utf-8") for file in sorted(found, key=lambda file: file.name)}
+
+
 def text_of(read: Read, path: str, wanted_by: str) -> str:
     """Read a file that another one names; what goes wrong is one line that names both."""
     try:

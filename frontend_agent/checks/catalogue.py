@@ -4,7 +4,6 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +12,7 @@ from frontend_agent.checks.registry import Mark, Rule, all_rules
 from frontend_agent.formats.data_elements import data_element
 from frontend_agent.formats.library import load_kinds
 from frontend_agent.model import Finding
+from frontend_agent.shipped import read_shipped, shipped_texts
 
 Language = Literal["zh", "en"]
 
@@ -48,7 +48,7 @@ class RuleText(msgspec.Struct, frozen=True):
 
 @cache
 def _texts() -> Mapping[str, Any]:
-    return tomllib.loads(resources.files("frontend_agent.checks").joinpath("texts.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(read_shipped("frontend_agent.checks")("texts.toml"))
 
 
 def title_of(rule_id: str, lang: Language = "zh") -> str:
@@ -147,9 +147,5 @@ def _line(rule: Rule, lang: Language) -> RuleText:
 @cache
 def rules_digest() -> str:
     """SHA-256 over what decides a check: the code of the checks and of the conversions, not the texts."""
-    digest = hashlib.sha256()
-    folder = resources.files("frontend_agent.checks")
-    sources = sorted((f.name, f) for f in folder.iterdir() if f.name.endswith(".py"))
-    for name, file in (*sources, ("conversion.py", resources.files("frontend_agent") / "conversion.py")):
-        digest.update(name.encode() + b"\n" + file.read_bytes().replace(b"\r\n", b"\n"))
-    return digest.hexdigest()
+    sources = {**shipped_texts("frontend_agent.checks", ".py"), **shipped_texts("frontend_agent", "conversion.py")}
+    return hashlib.sha256(msgspec.json.encode(list(sources.items()))).hexdigest()
