@@ -24,7 +24,7 @@ from .laboratory import Report, build_report, inpatient_request, outpatient_requ
 from .panels import INPATIENT_PANELS, PANELS
 from .persons import Person, person
 from .prescriptions import Prescription, build_prescriptions
-from .rhythm import DAY, EMERGENCY_HOURS, INPATIENT_HOURS, OUTPATIENT_HOURS, Calendar, days_for, moment
+from .rhythm import DAY, EMERGENCY_HOURS, INPATIENT_HOURS, OUTPATIENT_HOURS, Calendar, Dice, days_for, moment
 from .schema import HIS_INDEXES, HIS_TABLES, LIS_INDEXES, LIS_TABLES, Row, create_indexes, create_tables, insert
 from .staff import SERVICES, WARDS, Staff, hire_staff
 from .visits import EMERGENCY, Visit, build_visit
@@ -78,7 +78,7 @@ def create_hospital(folder: Path, visits: int, seed: int = 1, base_day: date = B
         if (folder / name).exists():
             raise FileExistsError(f"{folder / name} exists already")
     plan = Plan(seed, visits, base_day)
-    rng = random.Random(f"hospital {seed}")  # noqa: S311 - invented data, and repeatable
+    rng = Dice(f"hospital {seed}")
     days = days_for(visits, base_day)
     with databases(folder, new=True) as (his, lis):
         create_tables(his, HIS_TABLES)

@@ -19,7 +19,7 @@ from typing import Any
 from .faults import PRESCRIPTION, REPORT, VISIT
 from .hospital import BEFORE, Plan, Writer, databases
 from .prescriptions import reversal
-from .rhythm import DAY, Calendar
+from .rhythm import DAY, Calendar, Dice
 from .schema import insert
 from .staff import hire_staff
 
@@ -35,7 +35,7 @@ def advance(folder: Path, step: int) -> Plan:
     plan = Plan.load(folder)
     if step != plan.steps + 1:
         raise ValueError(f"step {step} cannot be played: the next one is {plan.steps + 1}")
-    rng = random.Random(f"hospital {plan.seed} step {step}")  # noqa: S311 - invented data, and repeatable
+    rng = Dice(f"hospital {plan.seed} step {step}")
     with databases(folder, new=False) as (his, lis):
         _Step(plan, step, his, lis, rng).play()
     plan.steps = step
@@ -55,7 +55,7 @@ class _Step:
         plan = self.plan
         first = self._first_day()
         self.calendar = Calendar(first - timedelta(days=BEFORE))
-        self.staff = hire_staff(random.Random(f"hospital {plan.seed}"))  # noqa: S311 - the same staff as ever
+        self.staff = hire_staff(Dice(f"hospital {plan.seed}"))  # the same staff as ever
         self.writer = Writer(self.his, self.lis, plan, self.calendar, self.staff, self.rng)
         self.newest = {
             VISIT: self._newest(self.his, VISIT_TABLES),

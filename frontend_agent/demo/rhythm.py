@@ -3,6 +3,12 @@
 import random
 from datetime import date, timedelta
 from itertools import accumulate
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsLenAndGetItem
+
+T = TypeVar("T")
 
 DAY = 86_400
 VISITS_A_DAY = {0: 8000, 1: 7900, 2: 7700, 3: 7600, 4: 7300, 5: 4600, 6: 2900}  # Monday = 0: a 1,500-bed hospital
@@ -15,6 +21,14 @@ _CUMULATED: dict[tuple[int, ...], tuple[int, ...]] = {
     hours: tuple(accumulate(hours)) for hours in (OUTPATIENT_HOURS, EMERGENCY_HOURS, INPATIENT_HOURS)
 }
 _TIME_OF_DAY = [f" {s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}" for s in range(DAY)]
+
+
+class Dice(random.Random):
+    """Random draws, repeatable by seed. The tiny bias of scaling a float does not matter to invented data; the time does."""
+
+    def choice(self, seq: "SupportsLenAndGetItem[T]") -> T:
+        """One of them."""
+        return seq[int(self.random() * len(seq))]
 
 
 def days_for(visits: int, last: date) -> list[tuple[date, int]]:
