@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 GENESIS = "00" * 32
+_NO_JSON = (msgspec.MsgspecError, ValueError)  # the second: bytes that are no UTF-8
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -44,7 +45,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """What verifying came to.
 
     `first_bad` is the number of the first entry that is not what was written (or is missing). When the chain is whole in
-    itself but another one than the platform countersigned, the rewriting began somewhere in `first_bad`…`last_bad`.
+    itself but another one than the platform countersigned, or ends before it, the first bad entry is somewhere in
+    `first_bad`…`last_bad`.
     """
 
     entries: int
@@ -103,8 +105,15 @@ def verify(
 
     Memory does not grow with the log: entries may come from a file of any length.
     """
-    trusted = {head.seq: head.hash for head in heads if genuine and genuine(head)}
-    forged = tuple(sorted(head.seq for head in heads if genuine and not genuine(head)))
+    trusted: dict[int, set[str]] = {}
+    forged = []
+    for head in heads:
+        if genuine is None:
+            break
+        if genuine(head):
+            trusted.setdefault(head.seq, set()).add(head.hash)
+        else:
+            forged.append(head.seq)
     seq, proven = first - 1, first - 1
     bad = last_bad = 0
     reason = ""
@@ -116,13 +125,14 @@ def verify(
             break
         previous = entry.hash
         if (expected := trusted.get(seq)) is not None:
-            if expected != entry.hash:
+            if expected != {entry.hash}:
                 bad, last_bad, reason = proven + 1, seq, "another chain than the platform countersigned"
                 break
             proven = seq
     newest = max(trusted, default=0)
     if not bad and newest > seq:
-        bad, last_bad, reason = seq + 1, newest, "cut off: the platform countersigned entries that are missing"
+        # What stands between the last proven entry and the cut may be rewritten as well: nobody can tell.
+        bad, last_bad, reason = proven + 1, newest, f"cut off: entries {seq + 1} to {newest} were countersigned"
     whole = (bad - 1 if bad else seq) - first + 1
     proven = min(proven, bad - 1) if bad else proven
     return Verdict(
@@ -133,7 +143,7 @@ def verify(
         last_bad=last_bad,
         reason=reason,
         incomplete=incomplete,
-        forged_heads=forged,
+        forged_heads=tuple(sorted(forged)),
     )
 
 
@@ -141,12 +151,15 @@ def _fault(entry: Entry, seq: int, previous: str) -> tuple[int, str] | None:
     """The first entry that is wrong, and how; None when this one stands where it should."""
     try:
         place = _PLACE.decode(entry.body)
-    except msgspec.MsgspecError:
+    except _NO_JSON:
         return seq, "not an entry"
     consistent = _self_consistent(place.prev, entry)
     if place.seq != seq:
-        # An entry that is whole in itself but belongs elsewhere: the one that belongs here is missing or was moved.
-        return seq, f"entry {place.seq} stands where {seq} belongs" if consistent else "altered"
+        if not consistent:
+            return seq, "altered"
+        if place.seq == seq - 1 and entry.hash != previous:
+            return place.seq, f"two different entries {place.seq}"
+        return seq, f"entry {place.seq} stands where {seq} belongs"
     if place.prev != previous:
         # This entry is whole and remembers another predecessor: the predecessor was altered together with its hash.
         return (seq - 1, "altered, its hash too") if consistent and seq > 1 else (seq, "altered")
@@ -218,7 +231,7 @@ class Export:
         try:
             parsed = _LINE.decode(line)
             head = Head(int(parsed.head["seq"]), str(parsed.head["hash"]), base64.b64decode(parsed.evidence))
-        except (msgspec.MsgspecError, KeyError, ValueError, binascii.Error):
+        except (*_NO_JSON, KeyError, binascii.Error):
             if line.endswith(b"\n"):
                 self.heads.append(Head(0, "not a head"))  # never genuine: it shows among the forged
             else:
@@ -234,7 +247,7 @@ class Export:
                 continue
             try:
                 parsed = _LINE.decode(line)
-            except msgspec.MsgspecError:
+            except _NO_JSON:
                 if not line.endswith(b"\n"):
                     self.incomplete = True  # only the last line of a file can lack its newline
                     return
@@ -246,7 +259,7 @@ class Export:
 def _title(line: bytes) -> Title:
     try:
         title = msgspec.json.decode(line, type=Title)
-    except msgspec.MsgspecError as error:
+    except _NO_JSON as error:
         raise NotALog("the first line is not the title of a quality log") from error
     if title.qc_log != 1:
         raise NotALog(f"a quality log of format {title.qc_log}; this program reads format 1")
