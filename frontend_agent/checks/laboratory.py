@@ -16,31 +16,40 @@ NORMAL = "1"  # 2.16.156.10011.2.3.2.38 [single source]
 
 @rule("LAB-ORDER", HOLD, "C0007", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("items",))
 def a_specimen_is_collected_received_tested_reported(record: Record) -> Iterator[Problem]:
-    """标本采样 <= 接收 <= 检验 <= 报告, as far as each is known."""
+    """标本采样 <= 接收 <= 检验 <= 报告, as far as each is known. The items of one specimen share its times: said once."""
     reported = record.get("author.time", "")
-    seen: set[tuple[str | None, str | None, str | None]] = set()
-    last: tuple[str | None, str | None, str | None] | None = None
+    seen = {(row.get("collected_at"), row.get("received_at"), row.get("tested_at")) for row in record["items"]}
+    wrong = {times for times in seen if not _in_order(times, reported)}
+    if not wrong:
+        return
     for at, row in enumerate(record["items"]):
-        collected, received, tested = row.get("collected_at"), row.get("received_at"), row.get("tested_at")
-        times = (collected, received, tested)
-        if times == last or times in seen:
-            continue  # the items of one specimen share its times: said once
-        last = times
-        seen.add(times)
-        if collected is not None:
-            if received is not None and before(received, collected):
-                yield f"items[{at}].received_at", received, "collected_at", collected
-            if tested is not None and before(tested, collected):
-                yield f"items[{at}].tested_at", tested, "collected_at", collected
-            if reported and before(reported, collected):
-                yield f"items[{at}].collected_at", collected, "author.time", reported
-        if received is not None:
-            if tested is not None and before(tested, received):
-                yield f"items[{at}].tested_at", tested, "received_at", received
-            if reported and before(reported, received):
-                yield f"items[{at}].received_at", received, "author.time", reported
-        if tested is not None and reported and before(reported, tested):
-            yield f"items[{at}].tested_at", tested, "author.time", reported
+        times = (row.get("collected_at"), row.get("received_at"), row.get("tested_at"))
+        if times in wrong:
+            wrong.discard(times)
+            steps = [*zip(_STEPS, times, strict=True), ("author.time", reported)]
+            for place, (earlier, first) in enumerate(steps):
+                for later, second in steps[place + 1 :]:
+                    if first and second and before(second, first):
+                        # Said of the later of the two; of the earlier where the later is the whole report.
+                        field, said, other, than = (
+                            (earlier, first, later, second)
+                            if later == "author.time"
+                            else (later, second, earlier, first)
+                        )
+                        yield f"items[{at}].{field}", said, other, than
+
+
+_STEPS = ("collected_at", "received_at", "tested_at")
+_Times = tuple[str | None, str | None, str | None]
+
+
+def _in_order(times: _Times, reported: str) -> bool:
+    known = [time for time in (*times, reported) if time]
+    for at, later in enumerate(known):
+        for earlier in known[:at]:
+            if before(later, earlier):
+                return False
+    return True
 
 
 @rule("LAB-REQUEST-ORDER", WARN, "C0007", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("author.time", "request.time"))
