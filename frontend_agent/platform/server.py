@@ -1,10 +1,13 @@
 """The platform as a process: Starlette on uvicorn. Puts store, API and pages together, and guards the door."""
 
+import contextlib
 import ipaddress
 import logging
+import signal
 import socket
+import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -146,6 +149,18 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]):
         super().__init__(config)
         self._ready = ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop in order on SIGTERM or SIGINT. uvicorn's own would raise the signal again, and the store stay open."""
+        in_main = threading.current_thread() is threading.main_thread()  # only there may signals be listened to
+        signals = (signal.SIGTERM, signal.SIGINT) if in_main else ()
+        before = {one: signal.signal(one, self.handle_exit) for one in signals}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
