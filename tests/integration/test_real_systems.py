@@ -238,7 +238,8 @@ def _line(finding: Finding) -> str:
     """`hold DE-MISSING items[].code`; nothing for a note."""
     if finding.severity is Severity.NOTE:
         return ""
-    return f"{finding.severity} {finding.rule} {re.sub(r'\[\d+\]', '[]', finding.field)}"
+    field = re.sub(r"\[\d+\]", "[]", finding.field)
+    return f"{finding.severity} {finding.rule} {field}"
 
 
 def _by_key(found: Sequence[dict[str, Any]], keys: Sequence[str]) -> dict[str, set[str]]:
