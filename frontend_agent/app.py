@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from random import random
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -22,17 +23,18 @@ from connectors import Source, SourceOptions, open_source
 from connectors.platform import PlatformDestination, PlatformOptions
 from frontend_agent.checks import compile_checks, rules_digest
 from frontend_agent.config import Config, DestinationConfig, FeedConfig
-from frontend_agent.errors import ConfigurationError, FrontendAgentError, StateError
+from frontend_agent.delivery import back_off
+from frontend_agent.errors import ConfigurationError, DestinationError, FrontendAgentError, NotAllowed, StateError
 from frontend_agent.formats import Kind, kind_codes, load_kind
 from frontend_agent.intake import FeedPlan, Heads, Known, prepare, read_rows, take_in, what_is_known
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.mapping import compile_mapping, load_mapping
-from frontend_agent.model import SeriesHead, SourceRows, Watermark
+from frontend_agent.model import Blame, SeriesHead, SourceRows, Watermark
 from frontend_agent.prefetch import Prefetch
 from frontend_agent.profiles import Profile, load_profile
 from frontend_agent.secrets import Secrets
-from frontend_agent.sending import send_out
+from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE, send_out
 from frontend_agent.spool import Run, Spool, Taken, this_machine
 from frontend_agent.spool.database import FILE
 from frontend_agent.times import Step, StepTimes
@@ -78,7 +80,9 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
                 f"{mapping.path}: [queries.details] {group}: source {detail.source!r} is not in agent.toml"
                 f" (known: {', '.join(sorted(config.sources))})"
             )
-    normalise = compile_mapping(mapping, kind, hospital.id, hospital.name, hospital.timezone)
+    normalise = compile_mapping(
+        mapping, kind, hospital.id, hospital.name, hospital.timezone, severity=profile.severity
+    )
     plan = FeedPlan(
         name=feed.name,
         institution=hospital.id,
@@ -400,6 +404,26 @@ class App:
 
     # --- push ---------------------------------------------------------------------------------------------------------
 
+    def greet(self, name: str) -> bool:
+        """Say hello to a destination before anything else: a copied or overtaken state is noticed at the start.
+
+        Whether it let us in; if not, it is left alone for a while like after any other failure.
+        """
+        now, pause = self.clock(), self.spool.pause(name)
+        if pause.due_at and pause.due_at > now:
+            return False
+        try:
+            self.destinations[name].hello()
+        except NotAllowed as error:
+            self.spool.failed(name, now + NOT_ALLOWED_PAUSE, str(error), Blame.PLATFORM, now=now)
+        except DestinationError as error:
+            wait = back_off(pause.failures + 1, random(), FIRST_PAUSE, LONGEST_PAUSE)  # noqa: S311 - spreads retries
+            self.spool.failed(name, now + wait, str(error), Blame.NETWORK, now=now)
+        else:
+            return True
+        log.warning(event("destination.failed", destination=name, problem=self.spool.pause(name).problem))
+        return False
+
     def send(self, name: str) -> int:
         """One exchange with a destination, if anything is due. Returns how many documents were settled."""
         started = time.perf_counter()
@@ -540,9 +564,14 @@ class _Nothing:
         raise AssertionError("a probe keeps nothing")
 
 
+def has_state(state: Path) -> bool:
+    """Whether an agent has ever run with this state directory."""
+    return (state / FILE).exists()
+
+
 def adopt(config: Config, state: Path, who: str) -> str:
     """A person says that this restored or moved state lives on. Returns its new instance."""
-    if not (state / FILE).exists():
+    if not has_state(state):
         raise StateError(f"{state}: no agent has run with this state directory yet")
-    with Spool(state, quota=config.spool.quota) as spool:
+    with Spool(state, quota=config.spool.quota).open() as spool:
         return spool.adopt(this_machine(), who, utc_now())

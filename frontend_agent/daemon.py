@@ -179,12 +179,13 @@ class Daemon:
         return Sender(name, threading.Thread(target=self._send, args=(name,), name=f"send-{name}", daemon=True))
 
     def _send(self, name: str) -> None:
-        sender = self._senders[name]
+        sender, welcome = self._senders[name], False
         while not self._closing.is_set():
             sender.seen = time.monotonic()
             sender.wake.clear()
             try:
-                settled = self.app.send(name)
+                welcome = welcome or self.app.greet(name)
+                settled = self.app.send(name) if welcome else 0
             except Exception as error:  # noqa: BLE001 - tried again after a while; the watchdog's business if it stays
                 failed("delivery.failed", error)
                 settled = 0

@@ -11,8 +11,10 @@ import os
 import secrets
 import sys
 import traceback
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TextIO
 
 FILE = "agent.log"
 ROOT = "frontend_agent"
@@ -42,18 +44,38 @@ def failed(name: str, error: BaseException) -> str:
     return f"{type(error).__name__} (reference {reference})"
 
 
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Standard error as it is when a line is written."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, ignored: TextIO) -> None:
+        pass
+
+
 def to_stderr(level: str = "info") -> None:
     """Log to the terminal or, under systemd, to the journal, which stamps each line itself."""
-    handler = logging.StreamHandler(sys.stderr)
+    if any(isinstance(handler, _Stderr) for handler in log.handlers):
+        return
+    handler = _Stderr()
     stamp = "" if os.environ.get("JOURNAL_STREAM") else "%(asctime)s "
     _add(handler, stamp + "%(levelname)s %(message)s", level)
 
 
+class _Private(RotatingFileHandler):
+    """A log file that is its owner's alone, also after it was turned over."""
+
+    def _open(self) -> TextIOWrapper:
+        handle = os.open(self.baseFilename, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        return TextIOWrapper(os.fdopen(handle, "ab"), encoding="utf-8")
+
+
 def to_file(state: Path, level: str = "info", size: int = 10 << 20, keep: int = 5) -> RotatingFileHandler:
     """Log to the state directory as well; the file is the service's own, like everything there."""
-    path = state / FILE
-    path.touch(mode=0o600, exist_ok=True)
-    handler = RotatingFileHandler(path, maxBytes=size, backupCount=keep, encoding="utf-8", delay=True)
+    handler = _Private(state / FILE, maxBytes=size, backupCount=keep, encoding="utf-8", delay=True)
     _add(handler, "%(asctime)s %(levelname)s %(message)s", level)
     return handler
 

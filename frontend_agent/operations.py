@@ -89,7 +89,7 @@ class Operations:
                 for name, options in app.config.destinations.items()
             ],
             "quarantine": {"open": counts.held},
-            "spool": {"documents": counts.documents, "bytes": counts.bytes_used, "quota": app.config.spool.quota},
+            "spool": {"documents": counts.documents, "bytes": counts.bytes_used, "quota": int(app.config.spool.quota)},
             "steps": _plain(app.times.snapshot()),
         }
 

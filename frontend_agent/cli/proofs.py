@@ -8,13 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from frontend_agent import qclog
 from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
-from frontend_agent.operations import NotFound, genuine_by, told_verdict
-from frontend_agent.wire.receipts import ReplyMalformed, public_key_of
 
 
 def add_to(cli: typer.Typer, t: Texts) -> None:
@@ -83,6 +80,9 @@ def _add_verify(group: typer.Typer, t: Texts) -> None:
 
 
 def _verified(file: Path, keys: list[bytes]) -> dict[str, Any]:
+    from frontend_agent import qclog
+    from frontend_agent.operations import genuine_by, told_verdict
+
     def lines() -> Iterable[bytes]:
         with file.open("rb") as exported:
             yield from exported
@@ -90,7 +90,7 @@ def _verified(file: Path, keys: list[bytes]) -> dict[str, Any]:
     try:
         return told_verdict(qclog.verify_export(lines, genuine_by(keys)))
     except FileNotFoundError:
-        raise NotFound(f"{file}: no such file") from None
+        raise FrontendAgentError(f"{file}: no such file") from None
     except OSError as error:
         raise FrontendAgentError(f"{file}: {error.strerror}") from None
     except qclog.NotALog as error:
@@ -103,12 +103,15 @@ def _keys(settings: Settings, key: Path | None, t: Texts) -> list[bytes]:
         with suppress(FrontendAgentError), settings.asking("public_keys") as ask:
             return [bytes.fromhex(pinned) for pinned in ask("public_keys")]
         raise ConfigurationError(t("said.no_key"))
+    from frontend_agent.wire.receipts import public_key_of
+
     try:
-        return [public_key_of(key.read_bytes())]
+        raw = public_key_of(key.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"{key}: {error.strerror}") from None
-    except (ReplyMalformed, ValueError):
-        raise ConfigurationError(f"{key}: not a public key of a platform (PEM, Ed25519)") from None
+    if not raw:
+        raise ConfigurationError(f"{key}: not a public key of a platform (PEM, Ed25519)")
+    return [raw]
 
 
 def _show_verdict(t: Texts, verdict: dict[str, Any]) -> None:

@@ -1,18 +1,16 @@
 """What the program knows: kinds of document, and quality rules."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from frontend_agent.checks import rules_catalogue
 from frontend_agent.cli import output
 from frontend_agent.cli.texts import Texts
-from frontend_agent.formats import Kind, load_kind, load_kinds
-from frontend_agent.formats.reference import reference
-from frontend_agent.formats.skeleton import skeleton
-from frontend_agent.profiles import load_profile
+
+if TYPE_CHECKING:
+    from frontend_agent.formats import Kind
 
 
 def add_to(cli: typer.Typer, t: Texts) -> None:
@@ -26,6 +24,8 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
 def _add_kinds(group: typer.Typer, t: Texts) -> None:
     @group.command("list", help=t("kinds.list"))
     def list_kinds(json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False) -> None:
+        from frontend_agent.formats import load_kinds
+
         kinds = load_kinds().values()
         if json:
             output.as_json(
@@ -55,6 +55,8 @@ def _add_kinds(group: typer.Typer, t: Texts) -> None:
         as_skeleton: Annotated[bool, typer.Option("--skeleton", help=t("kinds.skeleton"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
+        from frontend_agent.formats import load_kind, reference, skeleton
+
         declared = load_kind(kind)
         if as_reference:
             sys.stdout.write(reference(declared, t.language))
@@ -91,7 +93,7 @@ def _add_kinds(group: typer.Typer, t: Texts) -> None:
             )
 
 
-def _name(kind: Kind, t: Texts) -> str:
+def _name(kind: "Kind", t: Texts) -> str:
     return kind.name_zh if t.language == "zh" else kind.name_en
 
 
@@ -101,6 +103,9 @@ def _add_rules(cli: typer.Typer, t: Texts) -> None:
         profile: Annotated[str, typer.Option(help=t("rules.profile"))] = "regional",
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
+        from frontend_agent.checks import rules_catalogue
+        from frontend_agent.profiles import load_profile
+
         judged = load_profile(profile)
         listed = [
             {**msgspec.to_builtins(rule), "severity": str(judged.severity_of(rule.id))}

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -13,10 +13,10 @@ from frontend_agent import logs
 from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
-from frontend_agent.formats import headline, load_kind, view
-from frontend_agent.operations import NotFound
-from frontend_agent.platform.catalogue import Catalogue, Search
-from frontend_agent.platform.server import serve
+from frontend_agent.errors import FrontendAgentError
+
+if TYPE_CHECKING:
+    from frontend_agent.platform.catalogue import Catalogue
 
 DEFAULT_STATE = Path("platform-state")
 DEFAULT_PORT = 8480
@@ -37,6 +37,8 @@ def _add_serve(group: typer.Typer, t: Texts) -> None:
         host: Annotated[str, typer.Option(help=t("platform.host"))] = "127.0.0.1",
         port: Annotated[int, typer.Option(help=t("platform.port"), min=0, max=65535)] = DEFAULT_PORT,
     ) -> None:
+        from frontend_agent.platform.server import serve
+
         logs.to_stderr()
         serve(_folder(context), host, port)
 
@@ -53,6 +55,8 @@ def _add_reading(group: typer.Typer, t: Texts) -> None:
         limit: Annotated[int, typer.Option("--limit", "-n", help=t("qc.limit"), min=1)] = 50,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
+        from frontend_agent.platform.catalogue import Search
+
         search = Search(institution=institution, patient=patient, kind=kind, first_day=first_day, last_day=last_day)
         with _reading(context) as catalogue:
             found = catalogue.documents(search, 1, limit)
@@ -82,10 +86,12 @@ def _add_reading(group: typer.Typer, t: Texts) -> None:
         xml: Annotated[bool, typer.Option("--xml", help=t("preview.xml"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
+        from frontend_agent.formats import headline, load_kind, view
+
         with _reading(context) as catalogue:
             stored = catalogue.document(document)
         if stored is None:
-            raise NotFound(f"no document {document!r} is stored in {_folder(context)}")
+            raise FrontendAgentError(f"no document {document!r} is stored in {_folder(context)}")
         if xml:
             sys.stdout.write(stored.decode())
             return
@@ -103,7 +109,9 @@ def _folder(context: typer.Context) -> Path:
 
 
 @contextmanager
-def _reading(context: typer.Context) -> Iterator[Catalogue]:
+def _reading(context: typer.Context) -> "Iterator[Catalogue]":
+    from frontend_agent.platform.catalogue import Catalogue
+
     catalogue = Catalogue(_folder(context)).open()
     try:
         yield catalogue

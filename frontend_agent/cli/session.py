@@ -1,4 +1,7 @@
-"""Whom a command speaks to: the daemon that runs on the state, or the state itself when none does."""
+"""Whom a command speaks to: the daemon that runs on the state, or the state itself when none does.
+
+The parts of the agent are imported where a command needs them: asking a daemon, or for help, loads none of them.
+"""
 
 import getpass
 from collections.abc import Callable, Iterator
@@ -8,12 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from frontend_agent import control
-from frontend_agent.app import App
 from frontend_agent.cli.texts import Texts
 from frontend_agent.config import Config, load_config, state_folder
 from frontend_agent.errors import StateError
-from frontend_agent.operations import operations
-from frontend_agent.spool.database import FILE
 
 Ask = Callable[..., Any]
 
@@ -51,9 +51,12 @@ class Settings:
         if control.is_running(state):
             yield lambda question, **arguments: control.ask(state, question, **arguments)
             return
+        from frontend_agent.app import App, has_state
+        from frontend_agent.operations import operations
+
         app = App(config, state)
         if NEED_FEEDS.isdisjoint(questions):
-            if not (state / FILE).exists():
+            if not has_state(state):
                 raise StateError(f"{state}: no agent has run with this state directory yet")
             app.open_state()
         else:

@@ -173,7 +173,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "unexpected error: {error}; where it happened is in {log}",
         "意外错误：{error}；位置见 {log}",
     ),
-    "said.stopped": ("stopped", "已停止"),
     "said.reading": ("reading and sending", "读取与发送中"),
     "said.no_findings": ("No findings.", "没有问题。"),
     "said.would.document": ("would become document {id}", "将生成文档 {id}"),

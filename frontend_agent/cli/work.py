@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from frontend_agent import control, logs
-from frontend_agent.app import App, adopt, checked
 from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
 from frontend_agent.config import ConfigurationProblems
-from frontend_agent.daemon import Daemon, on_signals, problem_of
 from frontend_agent.errors import ConfigurationError, FrontendAgentError, StateError
-from frontend_agent.operations import told_outcomes
+
+if TYPE_CHECKING:
+    from frontend_agent.app import App
 
 EXAMPLE = "example.toml"  # what init writes; agent.toml at the top of the repository is the same text
 
@@ -82,6 +82,8 @@ def _add_setting_up(cli: typer.Typer, t: Texts) -> None:
         context: typer.Context,
         who: Annotated[str, typer.Option(help=t("quarantine.who"), default_factory=this_user)],
     ) -> None:
+        from frontend_agent.app import adopt
+
         settings = _settings(context)
         config = settings.config()
         output.say(t("said.adopted", instance=adopt(config, settings.state(config), who)))
@@ -93,6 +95,8 @@ def example() -> str:
 
 
 def _checks(settings: Settings) -> Iterator[tuple[str, FrontendAgentError | None]]:
+    from frontend_agent.app import checked
+
     config = settings.config()
     yield str(settings.config_path), None
     yield from checked(config)
@@ -101,6 +105,8 @@ def _checks(settings: Settings) -> Iterator[tuple[str, FrontendAgentError | None
 def _add_working(cli: typer.Typer, t: Texts) -> None:
     @cli.command(help=t("run"))
     def run(context: typer.Context) -> None:
+        from frontend_agent.daemon import Daemon, on_signals
+
         with _logging_app(_settings(context), to_stderr=True) as app:
             daemon = Daemon(app)
             on_signals(daemon.stopping.set)
@@ -117,6 +123,9 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
             told = control.ask(state, "once")
             _show_once(t, told, json)
             raise typer.Exit(_worst(told))
+        from frontend_agent.daemon import Daemon, on_signals, problem_of
+        from frontend_agent.operations import told_outcomes
+
         with _logging_app(settings, to_stderr=False) as app:
             daemon = Daemon(app)
             on_signals(daemon.stopping.set)
@@ -129,8 +138,10 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
 
 
 @contextmanager
-def _logging_app(settings: Settings, to_stderr: bool) -> Iterator[App]:
+def _logging_app(settings: Settings, to_stderr: bool) -> "Iterator[App]":
     """An open app whose log goes to its state directory, and to the journal where it is a service."""
+    from frontend_agent.app import App
+
     config = settings.config()
     if to_stderr:
         logs.to_stderr(config.log.level)
@@ -143,7 +154,7 @@ def _logging_app(settings: Settings, to_stderr: bool) -> Iterator[App]:
 
 
 @contextmanager
-def _progress(t: Texts, app: App, wanted: bool) -> Iterator[Callable[[], None]]:
+def _progress(t: Texts, app: "App", wanted: bool) -> Iterator[Callable[[], None]]:
     """A line that says how far it is, on a terminal."""
     out = output.console()
     if not (wanted and out.is_terminal):
