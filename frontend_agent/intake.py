@@ -52,7 +52,7 @@ class FeedPlan:
     key: str  # the alias of the business key in parent and detail queries
     timezone: tzinfo  # of the institution: the effective time is written in it
     normalise: Callable[[SourceRows], list[SourceRecord]]
-    check: Callable[[Record, Mapping[str, str]], list[Finding]]
+    check: Callable[[Record, Mapping[str, str], Sequence[Finding]], list[Finding]]  # the last: what the mapping has said
     complete: Callable[[Record], tuple[Record, Sequence[Finding]]]  # lawful absence, and the notes about it (law 3)
     render: Callable[[Record, Envelope], bytes]
     compress: Callable[[bytes], bytes]  # with the kind's dictionary
@@ -297,7 +297,7 @@ class _Batch:
         for making in self._making:
             source = making.source
             try:
-                making.findings = [*source.findings, *check(source.record, source.columns)]
+                making.findings = [*source.findings, *check(source.record, source.columns, source.findings)]
                 making.record, notes = complete(source.record)
                 making.findings += notes
             except Exception as error:  # noqa: BLE001  one record's fault is its own

@@ -154,7 +154,7 @@ def test_a_held_record_is_not_held_again_while_nothing_changed(spool: Spool) -> 
 
 def test_new_rules_may_let_a_held_record_go(spool: Spool) -> None:
     take(spool, ("a", "bad"))
-    assert ids(take(spool, ("a", "bad"), plan=feed(digests="digests-2", check=lambda r, c: []))) == [id_of("a")]
+    assert ids(take(spool, ("a", "bad"), plan=feed(digests="digests-2", check=lambda r, c, f: []))) == [id_of("a")]
     assert spool.quarantine_list() == []
 
 
@@ -176,7 +176,7 @@ def test_a_released_record_is_judged_by_the_rules_of_today(spool: Spool) -> None
         (FEED, "b"),
     ]
     assert sorted(spool.again(FEED)) == ["a", "b"]
-    lenient = feed(check=lambda record, columns: [])
+    lenient = feed(check=lambda record, columns, told: [])
     taken = take_in(lenient, rows(("a", "bad")), None, spool, None, NOW, asked=["a", "b"])
     assert ids(taken) == [id_of("a")]
     assert spool.again(FEED) == []
