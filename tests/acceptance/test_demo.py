@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from frontend_agent.config import load_config
 from frontend_agent.demo.run import run_agent
@@ -30,17 +31,6 @@ def new_region(tmp_path: Path) -> Iterator[Callable[..., Region]]:
 
     yield make
     for region in begun:
-        region.platform.stop()
-
-
-@pytest.fixture(scope="module")
-def delivered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    """A region after its first run. Tests only look at it."""
-    region = begin(tmp_path_factory.mktemp("delivered"), 600, 4)
-    try:
-        region.run()
-        yield region
-    finally:
         region.platform.stop()
 
 
@@ -104,40 +94,30 @@ def test_what_happens_later_arrives_once_each(new_region: Callable[..., Region])
     assert {"late", "corrected", "touched", "reversed", "voided", "mended"} <= set(region.events())
 
 
-def test_a_correction_replaces_the_version_before(new_region: Callable[..., Region]) -> None:
-    region = new_region()
-    region.run()
-    first = set(region.stored())
-    region.advance()
-    region.run()
-    stored = region.stored()
-    corrected = {event["key"] for event in region.plan.events if event["event"] in ("corrected", "reversed", "voided")}
+def test_a_correction_replaces_the_version_before(advanced: Region) -> None:
+    stored = advanced.stored()
+    corrected = {
+        event["key"] for event in advanced.plan.events if event["event"] in ("corrected", "reversed", "voided")
+    }
     newer = [document for document in stored.values() if document.version == 2]
     assert {document.key for document in newer} == corrected
     for document in newer:
         before = f"{document.set_id}-1"
-        assert before in first
+        assert before in stored
         assert f'extension="{before}"'.encode() in document.content
         assert b'<relatedDocument typeCode="RPLC"' in document.content
 
 
-def test_what_is_given_back_as_a_whole_becomes_a_void_version(new_region: Callable[..., Region]) -> None:
-    region = new_region()
-    region.run()
-    region.advance()
-    region.run()
-    voided = {event["key"] for event in region.plan.events if event["event"] == "voided"}
-    assert {document.key for document in region.stored().values() if document.void} == voided
+def test_what_is_given_back_as_a_whole_becomes_a_void_version(advanced: Region) -> None:
+    voided = {event["key"] for event in advanced.plan.events if event["event"] == "voided"}
+    assert voided
+    assert {document.key for document in advanced.stored().values() if document.void} == voided
 
 
-def test_a_row_that_is_only_touched_makes_no_version(new_region: Callable[..., Region]) -> None:
-    region = new_region()
-    region.run()
-    region.advance()
-    region.run()
-    touched = {event["key"] for event in region.plan.events if event["event"] == "touched"}
+def test_a_row_that_is_only_touched_makes_no_version(advanced: Region) -> None:
+    touched = {event["key"] for event in advanced.plan.events if event["event"] == "touched"}
     assert touched
-    assert all(document.version == 1 for document in region.stored().values() if document.key in touched)
+    assert all(document.version == 1 for document in advanced.stored().values() if document.key in touched)
 
 
 # -- when the agent's state is lost, or copied -------------------------------------------------------------------------
@@ -157,6 +137,7 @@ def test_a_lost_state_is_read_again_without_a_second_effect(new_region: Callable
     assert region.count().lost == []
 
 
+@pytest.mark.slow
 def test_after_a_lost_state_versions_count_on(new_region: Callable[..., Region]) -> None:
     region = new_region()
     region.run()
@@ -223,6 +204,7 @@ def test_for_programs_the_command_prints_one_object_and_nothing_else(tmp_path: P
     assert second["documents_per_second"] == 0
 
 
+@pytest.mark.slow
 def test_a_person_reads_a_table(tmp_path: Path) -> None:
     told = demo("--visits", "60", "--state", str(tmp_path / "state"), "--exit")
     assert told.returncode == 0, told.stderr
@@ -239,6 +221,7 @@ def test_the_configuration_it_writes_is_an_ordinary_one(delivered: Region) -> No
     ]
 
 
+@pytest.mark.slow
 def test_a_hospital_half_made_is_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "state" / "hospital"
     folder.mkdir(parents=True)
@@ -246,3 +229,34 @@ def test_a_hospital_half_made_is_made_again(tmp_path: Path) -> None:
     told = demo("--visits", "40", "--state", str(tmp_path / "state"), "--json", "--exit")
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout)["kinds"]["C0002"]["lost"] == 0
+
+
+@pytest.mark.slow
+def test_the_page_stays_until_somebody_ends_it(tmp_path: Path) -> None:
+    """And a second demonstration on the same state finds the platform that runs, and needs no other."""
+    state = str(tmp_path / "state")
+    command = [sys.executable, "-m", "frontend_agent.cli.main", "demo", "--visits", "40", "--state", state, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as staying:
+        assert staying.stdout is not None
+        url = json.loads(staying.stdout.readline())["platform_url"]
+        try:
+            assert platform_answers(url)
+            beside = demo("--visits", "40", "--state", state, "--json", "--exit")
+            assert json.loads(beside.stdout)["platform_url"] == url
+            assert platform_answers(url)
+        finally:
+            staying.terminate()
+            staying.wait(30)
+    assert staying.returncode == 0
+    assert not platform_answers(url)
+
+
+def platform_answers(url: str) -> bool:
+    session = requests.Session()
+    session.trust_env = False
+    try:
+        return session.get(f"{url}/healthz", timeout=5).ok
+    except requests.RequestException:
+        return False
+    finally:
+        session.close()
