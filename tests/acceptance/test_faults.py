@@ -15,6 +15,8 @@ from tests.faults import FaultProxy
 
 ATTEMPTS = 12
 
+pytestmark = pytest.mark.slow
+
 Troubled = tuple[Region, FaultProxy]
 
 
@@ -80,7 +82,9 @@ def test_a_fault_that_passes_costs_nothing(troubled: Troubled, fault: faults.Fau
     assert_whole(region)
 
 
-@pytest.mark.parametrize("fault", [faults.DOWN, faults.CUT_AFTER_COMMIT, faults.E401, faults.E413, faults.E500], ids=str)
+@pytest.mark.parametrize(
+    "fault", [faults.DOWN, faults.CUT_AFTER_COMMIT, faults.E401, faults.E413, faults.E500], ids=str
+)
 def test_while_a_fault_lasts_no_document_is_blamed(troubled: Troubled, fault: faults.Fault) -> None:
     region, proxy = troubled
     proxy.always = fault
