@@ -96,7 +96,9 @@ def checks(load: Workload, quick: bool) -> Iterator[Measure]:
     def ours() -> float:
         return processor(
             lambda: [
-                step.feed.plan.check(record.record, record.columns) for step in load.steps for record in step.records
+                step.feed.plan.check(record.record, record.columns, record.findings)
+                for step in load.steps
+                for record in step.records
             ]
         )
 

@@ -17,7 +17,7 @@ from frontend_agent.demo.hospital import HOSPITAL_CODE, HOSPITAL_NAME, create_ho
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.model import Document, Envelope, Record, Severity, SourceRecord, SourceRows
 
-PAGE = 400  # as a feed's batch
+PAGE = 200  # as a feed's batch
 EFFECTIVE = "20260401080000"
 TODAY = date(2026, 4, 1)
 
@@ -65,7 +65,7 @@ class Step:
             self.rows.append(self.source.rows(queries, page.keys))
         self.records = [r for rows in self.rows for r in plan.normalise(rows) if r.final and not r.void]
         for source in self.records:
-            findings = [*source.findings, *plan.check(source.record, source.columns)]
+            findings = [*source.findings, *plan.check(source.record, source.columns, source.findings)]
             if not any(finding.severity is Severity.HOLD for finding in findings):
                 self.clean.append(plan.complete(source.record)[0])
                 if keep_documents:
