@@ -13,8 +13,8 @@ from frontend_agent.wire.frames import FrameRefused, open_frame
 from frontend_agent.wire.parcel import Entry
 
 # Ids go into addresses, file names and pages; 50 characters is the national limit for a document id, with some air.
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}")
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}").fullmatch
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}").fullmatch
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -47,24 +47,24 @@ def judge(
 
 
 def _malformed_ids(entry: Entry) -> list[str]:
+    if _ID(entry.document_id) and _ID(entry.set_id) and _ID(entry.kind):
+        return []
     ids = (("document_id", entry.document_id), ("set_id", entry.set_id), ("kind", entry.kind))
-    return [
-        f"{name}: may hold letters, digits and . _ : - only, 64 at most"
-        for name, value in ids
-        if not _ID.fullmatch(value)
-    ]
+    return [f"{name}: may hold letters, digits and . _ : - only, 64 at most" for name, one in ids if not _ID(one)]
 
 
 def _disagreements(entry: Entry, institution: str, found: Headline) -> list[str]:
-    pairs = (
-        ("document_id", entry.document_id, found.document_id),
-        ("set_id", entry.set_id, found.set_id),
-        ("version", entry.version, found.version),
-        ("kind", entry.kind, found.kind),
-        ("institution", institution, found.institution_id),
-    )
-    return [f"{name}: index and document header disagree" for name, said, is_ in pairs if said != is_]
+    said = (entry.document_id, entry.set_id, entry.version, entry.kind, institution)
+    is_ = (found.document_id, found.set_id, found.version, found.kind, found.institution_id)
+    if said == is_:
+        return []
+    names = ("document_id", "set_id", "version", "kind", "institution")
+    return [
+        f"{name}: index and document header disagree"
+        for name, one, other in zip(names, said, is_, strict=True)
+        if one != other
+    ]
 
 
 def is_institution(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None
+    return _NAME(name) is not None
