@@ -114,7 +114,7 @@ class Operations:
         named = set_id(plan.institution, plan.epoch, plan.kind, source.key)
         head = self._spool.series([named]).get(named)
         step = next_step(head, source, plan.digests)
-        findings = [*source.findings, *plan.check(source.record, source.columns)]
+        findings = [*source.findings, *plan.check(source.record, source.columns, source.findings)]
         record, notes = plan.complete(source.record)
         version = head.version + 1 if head else 1
         envelope = Envelope(
