@@ -68,7 +68,12 @@ def _unmapped_sex(person: Person, rng: random.Random) -> None:
 
 
 def _mojibake_name(person: Person, rng: random.Random) -> None:
-    person.name = mojibake(person.name)
+    garbled = mojibake(person.name)
+    # Too little of a short name may be left to tell it from a typing error; the other way to lose it leaves its hallmark.
+    telling = sum(character >= "\xa0" for character in garbled) >= 3 and not any(
+        c.isascii() and c != "?" for c in garbled
+    )
+    person.name = garbled if telling else person.name[:1] + "锟斤拷"
 
 
 def mojibake(text: str) -> str:
