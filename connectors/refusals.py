@@ -54,6 +54,7 @@ _DENIED_CODES = {"42501", "1044", "1142", "1143", "1227"}
 _READ_ONLY_CODES = {"25006", "1792"}
 _SLOW_CODES = {"57014", "1969", "3024", "HYT00", "70100"}
 _SYNTAX_CODES = {"42601", "1064"}
+_NO_DRIVER_CODES = {"IM002", "IM003"}
 _NAME_CODES = {"42P01", "42703", "42S02", "42S22", "3D000", "3F000", "42883", "1054", "1146", "1049"}
 _GONE_CODES = {"2002", "2003", "2006", "2013", "HYT01", "1205", "1213", "40001", "40P01", "55P03", "1040", "53300"}
 
@@ -78,7 +79,7 @@ def explained(source: str, query: str, code: str, text: str, gone: bool = False)
         return SourceRefused(f"{where}: unknown {name}")
     if code in _NAME_CODES:
         return SourceRefused(f"{where}: a table or column in it is unknown to the source ({code})")
-    if _NO_DRIVER.search(text):
+    if code in _NO_DRIVER_CODES or _NO_DRIVER.search(text):
         return SourceRefused(
             f"{where}: no such ODBC data source or driver on this machine (odbcinst -q -s, odbcinst -q -d)"
         )

@@ -106,11 +106,17 @@ class Dialect:
     """What differs between SQL dialects in the few statements we write ourselves."""
 
     quote: str = '"'
-    mark: str = "?"
+    mark: str = "?"  # "$" is numbered: $1, $2
     top: str = ""  # SQL Server limits in front,
     limit: str = "LIMIT {n}"  # the others behind
     percent: str = "%"  # how a literal % is written where the driver formats the statement
     one: str = "SELECT 1"
+
+    def marks(self, count: int, first: int = 1) -> list[str]:
+        """The place-holders of so many parameters, of which the first is the nth of its statement."""
+        if self.mark == "$":
+            return [f"${number}" for number in range(first, first + count)]
+        return [self.mark] * count
 
 
 class Asking(Protocol):
@@ -320,7 +326,7 @@ def _column(dialect: Dialect, name: str) -> str:
 
 @lru_cache(maxsize=512)
 def _by_keys_text(dialect: Dialect, sql: str, key: str, count: int, limit: int) -> str:
-    marks = ", ".join([dialect.mark] * count)
+    marks = ", ".join(dialect.marks(count))
     where = f"WHERE {_column(dialect, key)} IN ({marks})"
     return _select(dialect, "*", f"{_wrapped(dialect, sql)}\n{where}", limit)
 
@@ -333,7 +339,7 @@ def _window_text(dialect: Dialect, sql: str, condition: str) -> str:
 
 def _null_text(dialect: Dialect, sql: str, resumed: bool) -> str:
     cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
-    further = f"{key} > {dialect.mark}" if resumed else f"{key} IS NOT NULL"
+    further = f"{key} > {dialect.marks(1)[0]}" if resumed else f"{key} IS NOT NULL"
     body = f"{_wrapped(dialect, sql)}\nWHERE {cursor} IS NULL AND {further}\nORDER BY {key}"
     return _select(dialect, key, body, WINDOW)
 
@@ -358,17 +364,18 @@ _Position = tuple[Any, Any, bool]  # cursor, key, whether that row itself has be
 
 
 def _beyond(dialect: Dialect, position: _Position | None, top: Any) -> tuple[str, list[Any]]:
-    cursor, key, mark = _column(dialect, "cursor"), _column(dialect, "key"), dialect.mark
+    cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
     if position is None:
         return f"{cursor} IS NOT NULL", []
     value, after_key, read = position
-    condition, parameters = f"{cursor} >= {mark}", [value]
+    from_, again, past, below = dialect.marks(4)
+    condition, parameters = f"{cursor} >= {from_}", [value]
     if read:
         # `>=` first and on its own: it is what an index can use.
-        condition += f" AND ({cursor} > {mark} OR {key} > {mark})"
+        condition += f" AND ({cursor} > {again} OR {key} > {past})"
         parameters += [value, after_key]
     if top is not None:
-        condition += f" AND {cursor} < {mark}"
+        condition += f" AND {cursor} < {below if read else again}"
         parameters.append(top)
     return condition, parameters
 

@@ -42,7 +42,7 @@ _DRIVERS = {  # scheme -> SQLAlchemy's name, module, the extra that installs it
 SCHEMES = tuple(_DRIVERS)
 _DIALECTS = {
     "sqlite": Dialect(),
-    "postgresql": Dialect(mark="%s", percent="%%"),
+    "postgresql": Dialect(mark="$"),
     "mysql": Dialect(quote="`", mark="%s", percent="%%"),
 }
 
@@ -111,7 +111,7 @@ class SqlSource(Source):
         try:
             with deadline:
                 try:
-                    answer = _fetched(_raw(connection).cursor(), sql, arguments)
+                    answer = _fetched(_cursor(connection, self._family), sql, arguments)
                 except (driver.Error, ValueError) as error:
                     if not _unreadable(error):
                         raise
@@ -212,6 +212,15 @@ def _raw(connection: Connection) -> Any:
 # -- asking --
 
 
+def _cursor(connection: Connection, family: str) -> Any:
+    if family != "postgresql":
+        return _raw(connection).cursor()
+    from psycopg import RawCursor
+
+    # The server's own place-holders: psycopg would look for %s in a list of 500 keys every time.
+    return RawCursor(_raw(connection))
+
+
 def _fetched(cursor: Any, sql: str, parameters: tuple[Any, ...]) -> RowSet:
     """Straight at the driver: tuples, as they come. SQLAlchemy's rows would cost as much again as the fetch."""
     with contextlib.closing(cursor):
@@ -232,8 +241,7 @@ def _unreadable(error: Exception) -> bool:
 
 def _read_as_text(connection: Connection, family: str, sql: str, parameters: tuple[Any, ...]) -> RowSet:
     """The same rows with the driver's conversions off, so that one bad value becomes a finding and not a stopped feed."""
-    raw = _raw(connection)
-    cursor = raw.cursor()
+    raw, cursor = _raw(connection), _cursor(connection, family)
     if family == "postgresql":
         from psycopg.types.string import TextLoader
 

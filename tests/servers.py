@@ -88,7 +88,7 @@ class PostgresServer:
         return f"Driver={{PostgreSQL Unicode}};Server=127.0.0.1;Port={self.port};Database={database};UID={user}"
 
     def stop(self) -> None:
-        _stop(self.process, signal.SIGINT)
+        _stop(self.process, signal.SIGQUIT)  # at once: nothing in it is worth writing down
 
 
 @dataclass
@@ -129,7 +129,7 @@ class MariadbServer:
         return f"Driver={{MariaDB Unicode}};Server=127.0.0.1;Port={self.port};Database={database};UID={user}"
 
     def stop(self) -> None:
-        _stop(self.process, signal.SIGTERM)
+        _stop(self.process, signal.SIGKILL)
 
 
 @contextmanager

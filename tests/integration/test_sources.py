@@ -77,7 +77,11 @@ KINDS = {
     "postgres": {"key": "bigint", "text": "text", "decimal": "numeric(20,6)", "time": "timestamptz"},
     "mariadb": {"key": "bigint", "text": "varchar(6000)", "decimal": "decimal(20,6)", "time": "datetime(6)"},
 }
-WAYS = ["sqlite", "sqlite-odbc", "postgres", "postgres-odbc", "mariadb", "mariadb-odbc"]
+WAYS = [
+    "sqlite",
+    "postgres",
+    *(pytest.param(way, marks=pytest.mark.slow) for way in ("sqlite-odbc", "postgres-odbc", "mariadb", "mariadb-odbc")),
+]
 
 
 @pytest.fixture(params=WAYS)
@@ -684,6 +688,7 @@ def _frozen(pid: int) -> Iterator[None]:
 # -- memory --
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["sqlite", "postgres", "mariadb-odbc"])
 def test_a_hundred_thousand_rows_pass_through_little_memory(
     way: str, request: pytest.FixtureRequest, tmp_path: Path
