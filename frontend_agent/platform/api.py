@@ -117,7 +117,8 @@ class Api:
         self._one = anyio.CapacityLimiter(1)
 
     def refuse(self, status: int, error: str, detail: str, **more: Any) -> Response:
-        self._metrics.parcels.labels(error).inc()
+        self._metrics.requests.labels(error).inc()
+        _log.warning("request.refused status=%d error=%s", status, error)  # never the detail: it may quote the request
         response = problem(status, error, detail, **more)
         if status == 503:
             response.headers["Retry-After"] = "30"

@@ -17,6 +17,8 @@ SHARED = (
     "performed_at", "performer_name", "performer_department", "ordered_at", "orderer_name", "orderer_department",
     "reviewed_on", "reviewer_name", "state",
 )  # fmt: skip
+WIDEST = 10  # columns
+LEADING = ("type", "content", "name")  # what a row is about
 BESIDE = {"dose_unit": "dose", "total_unit": "total_dose"}  # a unit stands beside its number
 ARROWS = {"high": "↑", "low": "↓", "abnormal": "※"}
 _PLAIN_FLAGS = frozenset({"H", "L", "↑", "↓", "高", "低", "偏高", "偏低", "异常", "A"})
@@ -56,6 +58,21 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     shared: tuple[Fact, ...]  # the same in every row
+
+    @property
+    def too_wide(self) -> bool:
+        """More columns than a sheet has room for: better one paragraph per row. Results stay a table, to be compared."""
+        return len(self.columns) > WIDEST and "value" not in [column.field for column in self.columns]
+
+    def entries(self) -> list[tuple[str, tuple[Fact, ...]]]:
+        """Each row as a headline (its leading columns) and what else it says."""
+        found = []
+        for row in self.rows:
+            said = [(column, cell) for column, cell in zip(self.columns, row.cells, strict=True) if cell]
+            leading = " ".join(cell for column, cell in said if column.field in LEADING)
+            rest = tuple(Fact(column.label, cell) for column, cell in said if column.field not in LEADING)
+            found.append((leading, rest))
+        return found
 
 
 @dataclass(frozen=True)

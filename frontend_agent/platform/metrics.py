@@ -17,8 +17,8 @@ SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 class Metrics:
     def __init__(self, catalogue: Catalogue):
         self.registry = CollectorRegistry()
-        self.parcels = Counter(
-            "platform_parcels", "Parcels by what became of them", ["outcome"], registry=self.registry
+        self.requests = Counter(
+            "platform_requests", "Deliveries taken, and requests refused by reason", ["outcome"], registry=self.registry
         )
         self._documents = Counter("platform_documents", "Documents by receipt", ["outcome"], registry=self.registry)
         self._bytes = Counter(
@@ -32,7 +32,7 @@ class Metrics:
         self.registry.register(_Shelf(catalogue))
 
     def taken(self, taken: Taken) -> None:
-        self.parcels.labels("taken").inc()
+        self.requests.labels("taken").inc()
         self._documents.labels("stored").inc(taken.stored)
         self._documents.labels("duplicate").inc(taken.duplicates)
         self._documents.labels("refused").inc(taken.refused)

@@ -98,6 +98,22 @@ def test_long_texts_are_paragraphs():
     assert present.facts == ()
 
 
+def test_a_table_too_wide_for_a_sheet_becomes_a_list_and_loses_nothing():
+    order = {
+        "type": "01", "content": "头孢呋辛 1.5g 静滴", "start": "20260930083000", "end": "20260930093000",
+        "performed_at": "20260930090000", "performer_name": "何洁", "ordered_at": "20260930082500", "orderer_name": "赵明远",
+        "reviewed_on": "20260930", "reviewer_name": "孙丽", "cancelled_at": "20260930091000", "canceller_name": "周敏",
+        "note": "皮试阴性",
+    }  # fmt: skip
+    orders = table(sheet("C0002", visit_record(orders=[order])), "医嘱")
+    assert orders.too_wide
+    ((leading, facts),) = orders.entries()
+    assert leading.endswith("头孢呋辛 1.5g 静滴")
+    said = " ".join(fact.text for fact in facts)
+    assert all(word in said for word in ("何洁", "赵明远", "孙丽", "周敏", "皮试阴性", "2026-09-30 08:25:00"))
+    assert not table(sheet("C0007", lab_record()), "检验项目").too_wide
+
+
 def test_sections_without_content_are_named_not_hidden():
     assert "医嘱" in [label.zh for label in sheet("C0002", visit_record()).silent]
 
