@@ -4,7 +4,7 @@ Releasing a record does not send what was held: its key is read again and judged
 means that this content is known and not wanted; other content of the same key will be looked at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,18 +23,32 @@ _FINDINGS = msgspec.json.Decoder(tuple[Finding, ...])
 _REASONS = msgspec.json.Decoder(tuple[str, ...])
 
 
+_PAGE = 500
+
+
+def everything(database: Database, feed: str | None) -> Iterator[Case]:
+    """Records first, then deliveries; a page at a time, however many there are."""
+    after = 0
+    while rows := database.rows("quarantine.list", feed=feed, limit=_PAGE, after=after):
+        yield from map(_record, rows)
+        after = rows[-1][0]
+    destination, document = 0, 0
+    while rows := database.rows("stuck.list", feed=feed, limit=_PAGE, destination=destination, document=document):
+        yield from map(_delivery, rows)
+        document, destination = rows[-1][0], rows[-1][-1]
+
+
 def listed(database: Database, feed: str | None, limit: int, after: int) -> list[Case]:
     held = [_record(row) for row in database.rows("quarantine.list", feed=feed, limit=limit, after=after)]
-    stuck = database.rows("stuck.list", feed=feed, limit=max(limit - len(held), 0))
+    stuck = database.rows("stuck.list", feed=feed, limit=max(limit - len(held), 0), destination=0, document=0)
     return held + [_delivery(row) for row in stuck]
 
 
 def shown(database: Database, case: str) -> tuple[Case, dict[str, Any]] | None:
     if case.startswith("D"):
-        found = [
-            c for c in (_delivery(row) for row in database.rows("stuck.list", feed=None, limit=-1)) if c.id == case
-        ]
-        return (found[0], {}) if found else None
+        place = _place(case)
+        found = database.row("stuck.show", **place) if place else None
+        return (_delivery(found), {}) if found else None
     row = database.row("quarantine.one", id=_number(case))
     if row is None:
         return None
@@ -125,15 +139,20 @@ def _discard_delivery(ledger: Ledger, case: str, now: datetime) -> bool:
 
 
 def _stuck(database: Database, case: str) -> tuple[Any, ...] | None:
+    place = _place(case)
+    return database.row("stuck.one", **place) if place else None
+
+
+def _place(case: str) -> dict[str, Any] | None:
     document, _, destination = case[1:].partition("@")
-    if not document.isdigit():
+    if not (document.isascii() and document.isdigit() and len(document) < 18):
         return None
-    return database.row("stuck.one", document=int(document), destination=destination)
+    return {"document": int(document), "destination": destination}
 
 
 def _number(case: str) -> int:
     text = case.removeprefix("Q")
-    return int(text) if text.isascii() and text.isdigit() else -1
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else -1
 
 
 def _record(row: tuple[Any, ...]) -> Case:
@@ -157,7 +176,7 @@ def _record(row: tuple[Any, ...]) -> Case:
 
 def _delivery(row: tuple[Any, ...]) -> Case:
     (document, destination, set_id, version, feed, kind, institution, key, source_hash, digests, state, reasons, since,
-     log) = row  # fmt: skip
+     log, _) = row  # fmt: skip
     return Case(
         id=f"D{document}@{destination}",
         state=state,

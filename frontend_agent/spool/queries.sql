@@ -312,13 +312,22 @@ UPDATE series SET document_hash = held_hash, held_hash = NULL, again = 0
 WHERE held_hash IS NOT NULL AND id = (SELECT series FROM quarantine WHERE id = :id);
 
 -- stuck.list --
--- Deliveries that wait for a person.
+-- Deliveries that wait for a person, from behind one on.
 SELECT v.document, t.name, s.set_id, d.version, p.feed, p.kind, p.institution, s.key, d.source_hash, p.digests, v.state,
-       coalesce(v.reasons, '[]'), coalesce(v.settled_at, 0), d.log
-FROM destination t CROSS JOIN delivery v INDEXED BY delivery_stuck ON v.destination = t.id
+       coalesce(v.reasons, '[]'), coalesce(v.settled_at, 0), d.log, v.destination
+FROM delivery v INDEXED BY delivery_stuck CROSS JOIN destination t ON t.id = v.destination
 JOIN document d ON d.id = v.document JOIN series s ON s.id = d.series JOIN plan p ON p.id = d.plan
-WHERE v.state IN ('refused', 'blocked', 'damaged') AND (:feed IS NULL OR p.feed = :feed)
+WHERE v.state IN ('refused', 'blocked', 'damaged') AND (v.destination, v.document) > (:destination, :document)
+AND (:feed IS NULL OR p.feed = :feed)
 ORDER BY v.destination, v.document LIMIT :limit;
+
+-- stuck.show --
+-- One of them.
+SELECT v.document, t.name, s.set_id, d.version, p.feed, p.kind, p.institution, s.key, d.source_hash, p.digests, v.state,
+       coalesce(v.reasons, '[]'), coalesce(v.settled_at, 0), d.log, v.destination
+FROM delivery v JOIN destination t ON t.id = v.destination
+JOIN document d ON d.id = v.document JOIN series s ON s.id = d.series JOIN plan p ON p.id = d.plan
+WHERE v.document = :document AND t.name = :destination AND v.state IN ('refused', 'blocked', 'damaged');
 
 -- stuck.one --
 SELECT v.document, t.id, v.state, v.lane, d.series, s.set_id, d.version, p.feed, s.key
@@ -367,11 +376,11 @@ WHERE v.document = :document ORDER BY t.name;
 
 -- receipts --
 -- Deliveries that were answered, in the order of their documents.
-SELECT v.document, s.set_id, d.version, t.name, v.outcome, lower(hex(d.sha256)), coalesce(v.reasons, '[]'),
+SELECT v.document, v.destination, s.set_id, d.version, t.name, v.outcome, lower(hex(d.sha256)), coalesce(v.reasons, '[]'),
        coalesce(r.name, ''), coalesce(v.position, -1), v.settled_at, v.state
 FROM delivery v JOIN document d ON d.id = v.document JOIN series s ON s.id = d.series
 JOIN destination t ON t.id = v.destination LEFT JOIN reply r ON r.id = v.reply
-WHERE v.document > :after AND v.outcome IN ('stored', 'duplicate', 'refused')
+WHERE (v.document, v.destination) > (:document, :place) AND v.outcome IN ('stored', 'duplicate', 'refused')
 AND (:destination IS NULL OR t.name = :destination)
 ORDER BY v.document, v.destination LIMIT :limit;
 

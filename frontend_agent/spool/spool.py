@@ -747,8 +747,12 @@ class Spool:
 
     # --- what waits for a person, what can be looked up, what is dropped ------------------------------------------------
 
+    def cases(self, feed: str | None = None) -> Iterator[Case]:
+        """All that waits for a person, in bounded memory: held records, the oldest first, then stuck deliveries."""
+        return cases.everything(self._database, feed)
+
     def quarantine_list(self, feed: str | None = None, limit: int = 1000, after: int = 0) -> list[Case]:
-        """What waits for a person: held records (oldest first, from row `after` on), then stuck deliveries."""
+        """The first of what waits for a person: held records (oldest first, from row `after` on), then stuck deliveries."""
         return cases.listed(self._database, feed, limit, after)
 
     def quarantine_show(self, case: str) -> tuple[Case, dict[str, Any]] | None:

@@ -14,6 +14,8 @@ from frontend_agent.spool.database import Bodies, Database
 from frontend_agent.spool.times import moment, moment_or_none
 from frontend_agent.spool.words import KeptReceipt, Trace, TracedDelivery
 
+_DESTINATIONS = 1_000  # more than anybody has: a receipt's place in the list is one number
+
 _FINDINGS = msgspec.json.Decoder(tuple[Finding, ...])
 _REASONS = msgspec.json.Decoder(tuple[str, ...])
 
@@ -70,10 +72,11 @@ def trace(database: Database, document_id: str) -> Trace | None:
 
 
 def receipts(database: Database, destination: str | None, after: int, limit: int) -> list[KeptReceipt]:
-    rows = database.rows("receipts", destination=destination, after=after, limit=limit)
+    document, place = divmod(after, _DESTINATIONS)
+    rows = database.rows("receipts", destination=destination, document=document, place=place, limit=limit)
     return [
         KeptReceipt(
-            row=row,
+            row=row * _DESTINATIONS + place,
             document_id=make_document_id(set_id, version),
             destination=name,
             outcome=outcome,
@@ -84,7 +87,7 @@ def receipts(database: Database, destination: str | None, after: int, limit: int
             settled_at=moment(settled_at or 0),
             state=State(state),
         )
-        for row, set_id, version, name, outcome, sha256, reasons, reply, position, settled_at, state in rows
+        for row, place, set_id, version, name, outcome, sha256, reasons, reply, position, settled_at, state in rows
     ]
 
 

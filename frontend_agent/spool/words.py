@@ -128,7 +128,7 @@ class Trace(msgspec.Struct, frozen=True):
 class KeptReceipt(msgspec.Struct, frozen=True):
     """A receipt as the spool keeps it."""
 
-    row: int
+    row: int  # its place: ask on from here
     document_id: str
     destination: str
     outcome: str

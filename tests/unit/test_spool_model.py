@@ -90,7 +90,11 @@ class SpoolMachine(RuleBasedStateMachine):
         """Some of what was claimed is sent, and the answer may be anything, or be lost."""
         some = data.draw(st.lists(st.sampled_from(self.claimed), min_size=1, unique_by=id))
         self.claimed = [delivery for delivery in self.claimed if delivery not in some]
-        receipts = self.platform.send([delivery.document for delivery in some])
+        try:
+            receipts = self.platform.send([delivery.document for delivery in some])
+        except RefusedWhole:
+            self.spool.put_back("platform", [d.document.document_id for d in some], Event.NOT_SENT, now=self.now)
+            return
         replies = self.platform.take_replies()
         kept = [receipt for receipt in receipts if data.draw(st.booleans())]
         self.spool.settle("platform", kept, replies, now=self.now)
