@@ -52,16 +52,17 @@ class FeedPlan:
     key: str  # the alias of the business key in parent and detail queries
     timezone: tzinfo  # of the institution: the effective time is written in it
     normalise: Callable[[SourceRows], list[SourceRecord]]
-    check: Callable[[Record, Mapping[str, str], Sequence[Finding]], list[Finding]]  # the last: what the mapping has said
+    check: Callable[
+        [Record, Mapping[str, str], Sequence[Finding]], list[Finding]
+    ]  # the last: what the mapping has said
     complete: Callable[[Record], tuple[Record, Sequence[Finding]]]  # lawful absence, and the notes about it (law 3)
     render: Callable[[Record, Envelope], bytes]
     compress: Callable[[bytes], bytes]  # with the kind's dictionary
     dictionary: str  # hex SHA-256 of that dictionary, "" for none
     digests: str  # of mapping, template, rules, profile and code tables together
     destinations: tuple[str, ...]
-    order: Callable[[Record], str] | None = (
-        None  # what else is delivered in order (a patient); None: each set by itself
-    )
+    # What else is delivered in order (a patient); None: each set by itself. The same for all versions of a record.
+    order: Callable[[Record], str] | None = None
     urgency: int = 0  # 1: backfill
 
 

@@ -59,6 +59,10 @@ MIGRATIONS = _sql("schema.sql")
 QUERIES = _sql("queries.sql")
 
 
+class Damaged(StateError):
+    """A page of the file is not what SQLite wrote. It may be one document's, or everybody's."""
+
+
 class Database:
     """The open file. Every query is asked by its name in `queries.sql`."""
 
@@ -117,31 +121,42 @@ class Database:
 
     def run(self, query: str, **values: Any) -> None:
         with self._lock:
-            self._connection.execute(QUERIES[query], values).fetchall()
+            self._execute(QUERIES[query], values).fetchall()
 
     def changed(self, query: str, **values: Any) -> int:
         """Run it; how many rows it touched."""
         with self._lock:
-            self._connection.execute(QUERIES[query], values).fetchall()
+            self._execute(QUERIES[query], values).fetchall()
             return self._connection.changes()
 
     def rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
         with self._lock:
-            return self._connection.execute(QUERIES[query], values).fetchall()
+            return self._execute(QUERIES[query], values).fetchall()
 
     def row(self, query: str, **values: Any) -> tuple[Any, ...] | None:
         with self._lock:
-            return self._connection.execute(QUERIES[query], values).fetchone()
+            return self._execute(QUERIES[query], values).fetchone()
 
     def batch(self, query: str, **values: Any) -> list[Any]:
         """The one JSON array that the query answers."""
         with self._lock:
-            return msgspec.json.decode(self._connection.execute(QUERIES[query], values).get, type=list[Any])
+            return msgspec.json.decode(self._execute(QUERIES[query], values).get, type=list[Any])
 
     def execute(self, statement: str) -> None:
         """A statement of our own scratch table, or of a test."""
         with self._lock:
-            self._connection.execute(statement).fetchall()
+            self._execute(statement).fetchall()
+
+    def _execute(self, statement: str, values: dict[str, Any] | None = None) -> apsw.Cursor:
+        """Other people's exceptions are translated here, where they are met."""
+        try:
+            return self._connection.execute(statement, values)
+        except apsw.FullError as error:
+            raise SpoolFull(f"the disk of {self.path} is full") from error
+        except apsw.CorruptError as error:
+            raise Damaged(f"{self.path} is damaged: restore it, or move it away and let all be read again") from error
+        except (apsw.IOError, apsw.ReadOnlyError) as error:
+            raise StateError(f"{self.path} cannot be read or written: {error}") from error
 
     @contextmanager
     def write(self) -> Iterator[None]:
@@ -150,15 +165,13 @@ class Database:
             if self._connection.in_transaction:
                 yield
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self._connection.execute("COMMIT")
-            except BaseException as error:
+                self._execute("COMMIT")
+            except BaseException:
                 if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                if isinstance(error, apsw.FullError):
-                    raise SpoolFull(f"the disk of {self.path} is full") from error
+                    self._execute("ROLLBACK")
                 raise
 
     @contextmanager
@@ -185,11 +198,12 @@ def _close(connection: apsw.Connection | None) -> None:
 
 def _create_private(path: Path) -> None:
     """Patients' data: readable by our own account only, from the first byte."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        return
+    except FileExistsError as error:
+        if not path.is_file():
+            raise StateError(f"{path.parent} is no folder") from error
     except OSError as error:
         raise StateError(f"{path} cannot be created ({error.strerror})") from error
 

@@ -142,19 +142,23 @@ SELECT n FROM tally WHERE scope = :scope AND name = :name;
 SELECT json_group_array(json_array(scope, name, n)) FROM tally;
 
 -- claim.find due --
--- What waited long enough. A thousand at a time: more come with the next claim.
+-- What waited long enough, or until a time so far away that the clock must have been set back. A thousand at a time: more
+-- come with the next claim.
 SELECT json_group_array(json_array(document, state)) FROM (
-    SELECT document, state FROM delivery INDEXED BY delivery_due WHERE destination = :destination
-    AND state IN ('waiting', 'uncertain') AND due_at <= :now ORDER BY due_at LIMIT 1000);
+    SELECT * FROM (SELECT document, state FROM delivery INDEXED BY delivery_due WHERE destination = :destination
+        AND state IN ('waiting', 'uncertain') AND due_at <= :now ORDER BY due_at LIMIT 1000)
+    UNION ALL
+    SELECT * FROM (SELECT document, state FROM delivery INDEXED BY delivery_due WHERE destination = :destination
+        AND state IN ('waiting', 'uncertain') AND due_at > :beyond ORDER BY due_at LIMIT 1000));
 
 -- claim.due --
 -- It goes back in line.
 UPDATE delivery SET state = 'ready' WHERE destination = :destination AND document IN (SELECT value FROM json_each(:documents));
 
 -- claim.lapsed --
--- Whoever held these is gone: they may have arrived.
+-- Whoever held these is gone: they may have arrived. (Or the clock was set back: then they are sent twice, which is harmless.)
 UPDATE delivery SET state = 'uncertain', due_at = :now
-WHERE destination = :destination AND state = 'sending' AND leased_until <= :until;
+WHERE destination = :destination AND state = 'sending' AND (leased_until <= :until OR leased_until > :beyond);
 
 -- claim.pick --
 -- The oldest that are ready, most urgent first, and the oldest suspects beside them.

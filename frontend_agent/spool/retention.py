@@ -6,10 +6,8 @@ Receipts, index rows, findings and the log stay. Each dropping is itself in the 
 from datetime import datetime, timedelta
 from typing import Any
 
-import apsw
-
 from frontend_agent.identity import document_id as make_document_id
-from frontend_agent.spool.database import Bodies
+from frontend_agent.spool.database import Bodies, Damaged
 from frontend_agent.spool.ledger import Ledger, as_json
 from frontend_agent.spool.times import millis
 
@@ -22,7 +20,7 @@ def retire(ledger: Ledger, bodies: Bodies, term: timedelta, now: datetime) -> in
         over = [row for row in page if not row[5]]
         try:
             dropped += _drop(ledger, bodies, over, now)
-        except apsw.CorruptError:  # a frame on a broken page cannot be taken out; its neighbours can
+        except Damaged:  # a frame on a broken page cannot be taken out; its neighbours can
             dropped += sum(_drop_if_possible(ledger, bodies, row, now) for row in over)
     return dropped
 
@@ -43,5 +41,5 @@ def _drop(ledger: Ledger, bodies: Bodies, over: list[list[Any]], now: datetime) 
 def _drop_if_possible(ledger: Ledger, bodies: Bodies, row: list[Any], now: datetime) -> int:
     try:
         return _drop(ledger, bodies, [row], now)
-    except apsw.CorruptError:
+    except Damaged:
         return 0

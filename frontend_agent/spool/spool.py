@@ -23,12 +23,13 @@ from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.identity import parts
 from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
 from frontend_agent.spool import cases, retention, traces
-from frontend_agent.spool.database import FILE, Bodies, Database, Undo
+from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
 from frontend_agent.spool.times import millis, millis_of_text, moment, moment_or_none, text
 from frontend_agent.spool.words import Case, Counts, Delivery, KeptReceipt, Pause, Run, Taken, Trace
 
+FAR_AWAY = 1 << 62  # a time, in milliseconds
 LARGE = 1 << 20  # a longer frame is a file beside the database
 FRAMES_AT_ONCE = 64 << 20
 MANY_BYTES = 4 << 20
@@ -96,7 +97,7 @@ class Spool:
         """No other process can hold a lease: the file is ours alone."""
         with self._database.write():
             for name, number in self._destinations.items():
-                self._lapse(name, number, now=0, until=1 << 62)
+                self._lapse(name, number, now=0, until=FAR_AWAY, beyond=FAR_AWAY)
 
     # --- whose state --------------------------------------------------------------------------------------------------
 
@@ -152,6 +153,17 @@ class Spool:
     def commit(self, taken: Taken) -> None:
         """Keep one batch: documents, findings, held records, log entry and watermark, or nothing of it (law 1)."""
         self.room()
+        try:
+            self._commit(taken)
+        except apsw.ConstraintError as error:
+            if "document.series" not in str(error):
+                raise
+            raise StateError(
+                f"feed {taken.feed}: a version that this batch makes was made meanwhile, by another feed with the same "
+                "keys; nothing of the batch was kept, it is taken again with the next run"
+            ) from error
+
+    def _commit(self, taken: Taken) -> None:
         destinations = [self._destination(name) for name in taken.destinations]
         now = millis(taken.at)
         with Undo(self._bodies) as files, self._database.write():
@@ -330,20 +342,19 @@ class Spool:
     ) -> list[Delivery]:
         """Lease the oldest deliveries that are due, most urgent first. At least one if any is, however long."""
         number = self._destination(destination)
-        at = millis(now)
         while True:
             try:
-                return self._claim(destination, number, limit, max_bytes, now, at + _millis_of(lease))
-            except apsw.CorruptError:
+                return self._claim(destination, number, limit, max_bytes, now, lease)
+            except Damaged:
                 # SQLite writes nothing more in a transaction that met a broken page: set aside whose it is, and start anew.
                 self._set_aside_unreadable(number, limit, max_bytes, now)
 
     def _claim(
-        self, destination: str, number: int, limit: int, max_bytes: int, now: datetime, until: int
+        self, destination: str, number: int, limit: int, max_bytes: int, now: datetime, lease: timedelta
     ) -> list[Delivery]:
-        at = millis(now)
+        at, until = millis(now), millis(now + lease)
         with self._database.write():
-            self._lapse(destination, number, now=at, until=at)
+            self._lapse(destination, number, now=at, until=at, beyond=millis(now + max(lease, DEFAULT_LEASE)))
             self._call_back_due(destination, number, at)
             picked = self._pick(number, limit, max_bytes)
             if not picked:
@@ -355,13 +366,14 @@ class Spool:
                 self._mark_damaged(*document, now)
         return claimed
 
-    def _lapse(self, name: str, number: int, now: int, until: int) -> None:
-        lapsed = self._database.changed("claim.lapsed", destination=number, now=now, until=until)
+    def _lapse(self, name: str, number: int, now: int, until: int, beyond: int) -> None:
+        lapsed = self._database.changed("claim.lapsed", destination=number, now=now, until=until, beyond=beyond)
         if lapsed:
             self._ledger.move(name, {State.SENDING: -lapsed, State.UNCERTAIN: lapsed})
 
     def _call_back_due(self, name: str, number: int, now: int) -> None:
-        due = self._database.batch("claim.find due", destination=number, now=now)
+        beyond = now + _millis_of(LONGEST_DELAY)
+        due = self._database.batch("claim.find due", destination=number, now=now, beyond=beyond)
         if due:
             self._database.run("claim.due", destination=number, documents=as_json([document for document, _ in due]))
             states = Counter(state for _, state in due)
@@ -420,7 +432,7 @@ class Spool:
     def _readable(self, row: int) -> bool:
         try:
             self._database.row("frame.bytes", document=row)
-        except apsw.CorruptError:
+        except Damaged:
             return False
         return True
 
@@ -635,7 +647,7 @@ class Spool:
         try:
             row = self._database.row("destination.last stored", id=number)
             claimed = self._read(number, [row[0]])[0] if row else []
-        except apsw.CorruptError:
+        except Damaged:
             return None
         for delivery in claimed:
             self._rows.pop(delivery.document.document_id, None)

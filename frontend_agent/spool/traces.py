@@ -2,7 +2,6 @@
 
 import zlib
 
-import apsw
 import msgspec
 import zstandard
 
@@ -10,7 +9,7 @@ from frontend_agent.delivery import State
 from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.identity import parts
 from frontend_agent.model import Finding
-from frontend_agent.spool.database import Bodies, Database
+from frontend_agent.spool.database import Bodies, Damaged, Database
 from frontend_agent.spool.times import moment, moment_or_none
 from frontend_agent.spool.words import KeptReceipt, Trace, TracedDelivery
 
@@ -97,7 +96,7 @@ def frame(database: Database, bodies: Bodies, document_id: str) -> bytes | None:
         return None
     try:
         row = database.row("frame.one", set_id=named[0], version=named[1])
-    except apsw.CorruptError:
+    except Damaged:
         return None
     if row is None or not row[2]:
         return None

@@ -100,7 +100,7 @@ def test_a_commit_that_fails_anywhere_leaves_nothing(spool: Spool, table: str) -
 
 def test_the_same_version_twice_is_refused_as_a_whole(spool: Spool) -> None:
     fill(spool, ["a"])
-    with pytest.raises(apsw.ConstraintError):
+    with pytest.raises(StateError, match="made meanwhile"):
         spool.commit(taken(document("b"), document("a")))
     assert spool.counts().documents == 1
 
@@ -146,7 +146,7 @@ def test_a_document_that_comes_twice_does_not_cost_the_first_one_its_file(spool:
 
 def test_files_of_a_commit_that_failed_are_gone_and_orphans_of_a_crash_are_swept(spool: Spool) -> None:
     fill(spool, ["a"])
-    with pytest.raises(apsw.ConstraintError):
+    with pytest.raises(StateError):
         spool.commit(taken(document("big", frame=os.urandom(2 << 20)), document("a")))
     bodies = spool.path / "bodies"
     assert list(bodies.iterdir()) == []
@@ -381,6 +381,34 @@ def test_a_second_opening_is_refused_while_the_first_lasts(spool: Spool) -> None
     with pytest.raises(StateError, match="in use"):
         Spool(spool.path).open()
     reopened(spool).close()
+
+
+@pytest.mark.parametrize("place", ["a file", "a file/below"])
+def test_a_place_that_cannot_hold_a_state_is_named(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a file").write_text("x")
+    with pytest.raises(StateError, match="a file"):
+        Spool(tmp_path / place).open()
+
+
+def test_damage_outside_of_documents_is_told_and_not_gone_round_in_circles(spool: Spool) -> None:
+    fill(spool, [f"k{n}" for n in range(200)])
+    root = spool._database._connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'delivery_ready'").get
+    spool.close()
+    file = spool.path / "spool.db"
+    content = file.read_bytes()
+    file.write_bytes(content[: (root - 1) * 8192] + b"\xff" * 8192 + content[root * 8192 :])
+    with Spool(spool.path).open() as opened, pytest.raises(StateError, match="damaged"):
+        claimed(opened)
+
+
+def test_a_clock_that_is_set_back_strands_nothing(spool: Spool) -> None:
+    a, b = fill(spool, "ab")
+    spool.claim("platform", now=later(days=30))
+    spool.settle("platform", [Receipt(a, Outcome.RETRY)], now=later(days=30))
+    assert claimed(spool) == [a, b]
+    spool.put_back("platform", [a, b], Event.NOT_SENT, now=NOW)
+    spool.failed("platform", later(days=30), "gone", "network", now=NOW)
+    assert send_out(FakePlatform(), spool, NOW) == 2
 
 
 def test_a_state_from_a_newer_version_is_refused_and_left_alone(spool: Spool) -> None:

@@ -12,6 +12,7 @@ from frontend_agent.identity import set_id
 from frontend_agent.model import Outcome, Receipt
 from frontend_agent.spool import Spool
 from frontend_agent.spool.database import QUERIES
+from frontend_agent.spool.times import millis
 
 EVERY = 10  # SQLite tells us after so many of its instructions
 
@@ -75,7 +76,8 @@ def test_claiming_and_settling_cost_the_same_however_much_waits(spool: Spool, wa
 def test_nor_do_they_cost_more_for_what_is_behind_them(spool: Spool, state: str) -> None:
     many(spool, 0, 1_000)
     few = instructions(spool, lambda: claim_and_settle(spool))
-    spool._database.execute(f"UPDATE delivery SET state = '{state}', due_at = 1 << 60 WHERE state = 'ready'")
+    due = millis(later(minutes=1))
+    spool._database.execute(f"UPDATE delivery SET state = '{state}', due_at = {due} WHERE state = 'ready'")
     many(spool, 1_000, 1_000)
     assert instructions(spool, lambda: claim_and_settle(spool)) <= few * 1.2
 
