@@ -43,6 +43,7 @@ from frontend_agent.workers import Workers
 
 RELEASED_AT_ONCE = 50_000  # keys; the rest has its turn in the next run
 BYTES_AT_ONCE = 4 << 20
+PAGES_AHEAD = 2  # that may wait for their turn behind a page that takes long
 
 Clock = Callable[[], datetime]
 
@@ -80,9 +81,7 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
                 f"{mapping.path}: [queries.details] {group}: source {detail.source!r} is not in agent.toml"
                 f" (known: {', '.join(sorted(config.sources))})"
             )
-    normalise = compile_mapping(
-        mapping, kind, hospital.id, hospital.name, hospital.timezone, severity=profile.severity
-    )
+    normalise = compile_mapping(mapping, kind, hospital.id, hospital.name, hospital.timezone, severity=profile.severity)
     plan = FeedPlan(
         name=feed.name,
         institution=hospital.id,
@@ -145,15 +144,11 @@ class Prepared(NamedTuple):
 
 
 class Preparing:
-    """Reads and prepares pages: a worker's whole world. It has its own connections, and no state."""
+    """Reads and prepares pages; it has connections to the sources, and no state."""
 
-    def __init__(self, config: Config) -> None:
-        self._feeds = {feed.name: compile_feed(config, feed, self._today) for feed in config.feeds}
-        self._sources = open_sources(config)
-        self._zone = ZoneInfo(config.institution.timezone)
-
-    def _today(self) -> date:
-        return utc_now().astimezone(self._zone).date()
+    def __init__(self, feeds: Mapping[str, Feed], sources: Mapping[str, Source]) -> None:
+        self._feeds = feeds
+        self._sources = sources
 
     def __call__(self, order: Order) -> Prepared:
         feed, times = self._feeds[order.feed], StepTimes()
@@ -166,6 +161,13 @@ class Preparing:
         if read.keys() <= set(order.keys):
             taken = prepare(feed.plan, read, order.watermark, order.known, order.now, asked=order.asked, lap=lap)
         return Prepared(taken, times.snapshot())
+
+
+def preparing(config: Config) -> Preparing:
+    """A worker's whole world: its own compiled feeds, its own connections."""
+    zone = ZoneInfo(config.institution.timezone)
+    feeds = {feed.name: compile_feed(config, feed, lambda: utc_now().astimezone(zone).date()) for feed in config.feeds}
+    return Preparing(feeds, open_sources(config))
 
 
 # -- All of it --------------------------------------------------------------------------------------------------------
@@ -206,7 +208,7 @@ class App:
                 name: self._platform(name, options) for name, options in self.config.destinations.items()
             }
             if self.config.workers:
-                self._workers = Workers(self.config.workers, partial(Preparing, self.config), preload=__name__)
+                self._workers = Workers(self.config.workers, partial(preparing, self.config), preload=__name__)
         except BaseException:
             self.close()
             raise
@@ -347,15 +349,22 @@ class App:
         """Some pages are under way at once; each is committed in its turn, on what was known when it was ordered.
 
         A key that is under way already is not ordered again before its page is committed: its version would be a guess.
+        While every worker is busy this process prepares a page itself, so no core waits for another.
         """
         under_way: deque[tuple[Page, Future[Prepared]]] = deque()
         ordered: set[str] = set()
+        here = Preparing(self.feeds, self.sources)
         for page in pages:
-            while under_way and (len(under_way) > workers.count or not ordered.isdisjoint(page.keys)):
+            while under_way and (
+                under_way[0][1].done()
+                or len(under_way) > workers.count + PAGES_AHEAD
+                or not ordered.isdisjoint(page.keys)
+            ):
                 yield self._commit_next(feed, under_way, ordered, heads)
             known = what_is_known(self.spool, heads, feed.plan, page.keys)
             order = Order(feed.config.name, page.keys, page.watermark, page.asked, known, self.clock())
-            under_way.append((page, workers.submit(order)))
+            busy = sum(not future.done() for _, future in under_way) > workers.count
+            under_way.append((page, _done(here(order)) if busy else workers.submit(order)))
             ordered.update(page.keys)
         while under_way:
             yield self._commit_next(feed, under_way, ordered, heads)
@@ -467,6 +476,12 @@ class App:
 
     def rows_of(self, feed: Feed, keys: Sequence[str]) -> SourceRows:
         return self.sources[feed.config.source].rows(feed.mapping.queries, keys, self.sources)
+
+
+def _done(prepared: Prepared) -> "Future[Prepared]":
+    future: Future[Prepared] = Future()
+    future.set_result(prepared)
+    return future
 
 
 def _in_our_words(lap: Callable[..., None]) -> Callable[[str], None]:
