@@ -72,7 +72,7 @@ def _add_reading(group: typer.Typer, t: Texts) -> None:
                     one.kind,
                     one.patient_name,
                     one.institution_name or one.institution,
-                    one.effective_time,
+                    one.authored_at,
                     one.version,
                 )
                 for one in found

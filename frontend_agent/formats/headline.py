@@ -30,6 +30,7 @@ class Headline(msgspec.Struct, frozen=True):
     sex: str
     birth_date: str
     author_name: str
+    authored_at: str  # when the author wrote it: the clinical time, where effective_time is the machine's
 
 
 # The beginning is the same in all our documents, but for the values.
@@ -51,6 +52,7 @@ _SEX = b'<administrativeGenderCode code="'
 _BIRTH = b'<birthTime value="'
 _REPLACED = b'<parentDocument><id root="2.16.156.10011.1.1" extension="'
 _NAME = b"<name>"
+_TIME = b'<time value="'
 
 
 def headline(document: bytes) -> Headline:
@@ -85,6 +87,7 @@ def headline(document: bytes) -> Headline:
             _after(document, _SEX, patient, leaving, b'"'),
             _after(document, _BIRTH, patient, leaving, b'"'),
             _after(document, _NAME, author, custodian, b"<"),
+            _after(document, _TIME, author, custodian, b'"'),
         )
     except UnicodeDecodeError:
         raise NotOurs("the header is not UTF-8") from None

@@ -56,6 +56,7 @@ class Listed(msgspec.Struct, frozen=True):
     birth_date: str
     effective_time: str
     author_name: str
+    authored_at: str
     sha256: str
     size: int
     source_hash: str
@@ -128,7 +129,7 @@ class Catalogue:
         with self._reading() as db:
             rows = db.execute(
                 f"SELECT {_LISTED} FROM {source} WHERE {conditions} "  # noqa: S608 - our own words; values are bound
-                "ORDER BY document.effective_time DESC, document.id DESC LIMIT ? OFFSET ?",
+                "ORDER BY document.authored_at DESC, document.id DESC LIMIT ? OFFSET ?",
                 (*values, per_page, (page - 1) * per_page),
             )
             return [_listed(row) for row in rows]
@@ -209,7 +210,7 @@ class Catalogue:
 _FROM = "document JOIN parcel ON parcel.id = parcel LEFT JOIN institution ON institution.id = document.institution"
 _LISTED = (
     "document_id, set_id, version, kind, document.institution, coalesce(institution.name, ''), patient_name, id_number, "
-    "outpatient_number, inpatient_number, sex, birth_date, effective_time, author_name, document.sha256, size, "
+    "outpatient_number, inpatient_number, sex, birth_date, effective_time, author_name, authored_at, document.sha256, size, "
     "source_hash, replaces_id, void, newest, stored_at"
 )
 # The patient is looked for first, through its own indices, and what is found is filtered: left to itself SQLite may
@@ -237,10 +238,10 @@ def _conditions(search: Search) -> tuple[str, str, list[Any]]:
         conditions.append("kind = ?")
         values.append(search.kind)
     if search.first_day:
-        conditions.append("effective_time >= ?")
+        conditions.append("authored_at >= ?")
         values.append(search.first_day)
     if search.last_day:
-        conditions.append("effective_time < ?")
+        conditions.append("authored_at < ?")
         values.append(search.last_day + "~")  # after every time of that day
     if not search.all_versions:
         conditions.append("newest = 1")

@@ -34,14 +34,15 @@ CREATE TABLE document (
     inpatient_number TEXT NOT NULL,
     sex TEXT NOT NULL,
     birth_date TEXT NOT NULL,
-    effective_time TEXT NOT NULL,
-    author_name TEXT NOT NULL
+    effective_time TEXT NOT NULL,     -- when the machine made it
+    author_name TEXT NOT NULL,
+    authored_at TEXT NOT NULL         -- when the author wrote it: what people search by
 );
 CREATE UNIQUE INDEX document_version ON document (institution, set_id, version);
 CREATE UNIQUE INDEX document_id ON document (document_id);
-CREATE INDEX document_time ON document (effective_time);
-CREATE INDEX document_institution ON document (institution, effective_time);
-CREATE INDEX document_kind ON document (kind, effective_time);
+CREATE INDEX document_time ON document (authored_at);
+CREATE INDEX document_institution ON document (institution, authored_at);
+CREATE INDEX document_kind ON document (kind, authored_at);
 CREATE INDEX document_patient ON document (patient_name);
 CREATE INDEX document_id_number ON document (id_number) WHERE id_number <> '';
 CREATE INDEX document_outpatient ON document (outpatient_number) WHERE outpatient_number <> '';

@@ -51,7 +51,7 @@ LEAST_FREE = 256 << 20  # bytes on the disk below which nothing more is taken
 SCHEMA_VERSION = 1
 _SCHEMA = resources.files(__package__).joinpath("index.sql").read_text("utf-8")
 
-_INSERT_DOCUMENT = f"INSERT INTO document VALUES (NULL{', ?' * 23})"  # noqa: S608 - a constant
+_INSERT_DOCUMENT = f"INSERT INTO document VALUES (NULL{', ?' * 24})"  # noqa: S608 - a constant
 
 
 class UnknownDictionaries(Exception):
@@ -399,6 +399,7 @@ class Store(Catalogue):
             headline.birth_date,
             headline.effective_time,
             headline.author_name,
+            headline.authored_at or headline.effective_time,
         )
 
     def _keep_name(self, institution: str, headline: Headline | None) -> None:

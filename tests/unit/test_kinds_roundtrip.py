@@ -177,6 +177,7 @@ def test_the_headline_agrees_with_the_record(code, often):
             (head.sex, "patient.sex"),
             (head.birth_date, "patient.birth_date"),
             (head.author_name, "author.name"),
+            (head.authored_at, "author.time"),
         ):
             assert said == record.get(name, ""), name
 
