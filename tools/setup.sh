@@ -94,7 +94,7 @@ is_fresh() {
 }
 
 pip_install() {
-    "$venv/bin/python" -m pip --disable-pip-version-check --no-input --retries 5 --timeout 60 install --quiet \
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input --retries 5 --timeout 60 install -qq \
         --no-warn-script-location "$@"
 }
 

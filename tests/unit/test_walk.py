@@ -11,6 +11,7 @@ from typing import Any
 
 from frontend_agent.demo.hospital import HIS, HOSPITAL_CODE, HOSPITAL_NAME, LIS, create_hospital
 from frontend_agent.demo.run import AGENT_TOML
+from frontend_agent.formats import load_kind
 from frontend_agent.platform.catalogue import Search
 from frontend_agent.platform.store import Store
 from tests.crash.victim import cycle
@@ -57,6 +58,7 @@ def agent_toml(hospital: Path, url: str) -> str:
 def test_the_walk_is_the_way_the_code_takes(tmp_path: Path) -> None:
     create_hospital(tmp_path / "hospital", 6, seed=3)
     (tmp_path / "agent").mkdir()
+    load_kind.cache_clear()  # another test may have loaded it
     with watched() as first:
         store = Store(tmp_path / "platform").open()
         try:
