@@ -1,7 +1,6 @@
 """The pipe as a whole: from the hospital's tables to the platform's receipts, its memory, and a million waiting."""
 
 import json
-import os
 import sqlite3
 import statistics
 import subprocess
@@ -17,7 +16,7 @@ from typing import Any
 import msgspec
 
 from benchmarks import floor
-from benchmarks.agent import memory
+from benchmarks.agent import cpu_seconds, memory
 from benchmarks.measure import PER_SECOND, Measure, batches, seconds
 from benchmarks.steps import as_taken, platform
 from benchmarks.workload import Workload, configuration
@@ -61,9 +60,7 @@ def run(load: Workload) -> dict[str, Any]:
         with platform(folder / "platform") as (url, process):
             (folder / "agent.toml").write_text(configuration(load.hospital, url), encoding="utf-8")
             command = [sys.executable, "-m", "benchmarks.agent", str(folder / "agent.toml"), str(folder / "agent")]
-            done = subprocess.run(
-                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=floor.ROOT, check=True
-            )
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=floor.ROOT, check=True)
             agent = json.loads(done.stdout.splitlines()[-1])
             used = cpu_seconds(process.pid)
             resident = memory(process.pid)[1]
@@ -81,11 +78,6 @@ def run(load: Workload) -> dict[str, Any]:
             "agent_memory": agent["peak_bytes"],
             "platform_memory": resident,
         }
-
-
-def cpu_seconds(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # --- a million waiting --------------------------------------------------------------------------------------------------
