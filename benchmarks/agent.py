@@ -65,8 +65,9 @@ def family(process: int) -> list[int]:
     """A process and all that came of it: the worker processes count as the agent."""
     found = [process]
     for task in Path(f"/proc/{process}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += family(int(child))
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            for child in (task / "children").read_text().split():
+                found += family(int(child))
     return found
 
 
