@@ -6,6 +6,7 @@ with its reason, where a reviewer sees it.
 
 import ast
 import re
+import shutil
 import subprocess
 import tokenize
 from collections.abc import Iterator
@@ -361,10 +362,13 @@ def test_every_broad_except_says_why() -> None:
 
 @cache
 def tracked_files() -> tuple[Path, ...]:
-    """What git tracks; in a tree without git, everything that is not obviously made here."""
-    listing = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=False)
-    if listing.returncode == 0 and listing.stdout:
-        return tuple(path for name in listing.stdout.decode().split("\0") if name and (path := ROOT / name).is_file())
+    """What git tracks; without git, everything that is not obviously made here."""
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        listing = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, check=False)
+        if listing.returncode == 0:
+            return tuple(
+                path for name in listing.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()
+            )
     return tuple(
         path
         for path in ROOT.rglob("*")
