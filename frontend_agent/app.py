@@ -12,7 +12,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, date, datetime
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import random
@@ -43,7 +42,6 @@ from frontend_agent.workers import Workers
 
 RELEASED_AT_ONCE = 50_000  # keys; the rest has its turn in the next run
 BYTES_AT_ONCE = 4 << 20
-PAGES_AHEAD = 2  # that may wait for their turn behind a page that takes long
 
 Clock = Callable[[], datetime]
 
@@ -163,11 +161,28 @@ class Preparing:
         return Prepared(taken, times.snapshot())
 
 
-def preparing(config: Config) -> Preparing:
-    """A worker's whole world: its own compiled feeds, its own connections."""
-    zone = ZoneInfo(config.institution.timezone)
-    feeds = {feed.name: compile_feed(config, feed, lambda: utc_now().astimezone(zone).date()) for feed in config.feeds}
-    return Preparing(feeds, open_sources(config))
+class Worker:
+    """Makes a worker's whole world: compiled feeds, and connections of its own.
+
+    A fork has the feeds already; a fresh interpreter is only told the configuration.
+    """
+
+    def __init__(self, config: Config, feeds: Mapping[str, Feed] | None = None) -> None:
+        self._config = config
+        self._feeds = feeds
+
+    def __reduce__(self) -> tuple[type["Worker"], tuple[Config]]:
+        return Worker, (self._config,)
+
+    def __call__(self) -> Preparing:
+        config = self._config
+        zone = ZoneInfo(config.institution.timezone)
+
+        def today() -> date:
+            return utc_now().astimezone(zone).date()
+
+        feeds = self._feeds or {feed.name: compile_feed(config, feed, today) for feed in config.feeds}
+        return Preparing(feeds, open_sources(config))
 
 
 # -- All of it --------------------------------------------------------------------------------------------------------
@@ -185,10 +200,12 @@ class Outcome(NamedTuple):
 class App:
     """Everything one agent has, over one state directory. `open` it, or use it as a context."""
 
-    def __init__(self, config: Config, state: Path, clock: Clock = utc_now) -> None:
+    def __init__(self, config: Config, state: Path, clock: Clock = utc_now, alone: bool = False) -> None:
+        """`alone`: without workers, for who asks for one record."""
         self.config = config
         self.state = state
         self.clock = clock
+        self._alone = alone
         self.times = StepTimes()
         self.spool = Spool(state, quota=config.spool.quota)
         self.sources: dict[str, Source] = {}
@@ -201,14 +218,18 @@ class App:
         """Compile what is configured, open the state, connect to nothing."""
         self.feeds = {feed.name: compile_feed(self.config, feed, self._today) for feed in self.config.feeds}
         self._dictionaries = {feed.kind.dictionary_sha256: feed.kind.dictionary for feed in self.feeds.values()}
-        self.open_state()
+        if self.config.workers and not self._alone:  # before the state is open: what a fork inherits it may not touch
+            self._workers = Workers(self.config.workers, Worker(self.config, self.feeds))
+        try:
+            self.open_state()
+        except BaseException:
+            self._end_workers()
+            raise
         try:
             self.sources = open_sources(self.config)
             self.destinations = {
                 name: self._platform(name, options) for name, options in self.config.destinations.items()
             }
-            if self.config.workers:
-                self._workers = Workers(self.config.workers, partial(preparing, self.config), preload=__name__)
         except BaseException:
             self.close()
             raise
@@ -225,11 +246,14 @@ class App:
         return self
 
     def close(self) -> None:
-        if self._workers:
-            self._workers.close()
+        self._end_workers()
         for source in self.sources.values():
             source.close()
         self.spool.close()
+
+    def _end_workers(self) -> None:
+        if self._workers:
+            self._workers.close()
 
     def __enter__(self) -> "App":
         return self.open()
@@ -349,22 +373,15 @@ class App:
         """Some pages are under way at once; each is committed in its turn, on what was known when it was ordered.
 
         A key that is under way already is not ordered again before its page is committed: its version would be a guess.
-        While every worker is busy this process prepares a page itself, so no core waits for another.
         """
         under_way: deque[tuple[Page, Future[Prepared]]] = deque()
         ordered: set[str] = set()
-        here = Preparing(self.feeds, self.sources)
         for page in pages:
-            while under_way and (
-                under_way[0][1].done()
-                or len(under_way) > workers.count + PAGES_AHEAD
-                or not ordered.isdisjoint(page.keys)
-            ):
+            while under_way and (len(under_way) > workers.count or not ordered.isdisjoint(page.keys)):
                 yield self._commit_next(feed, under_way, ordered, heads)
             known = what_is_known(self.spool, heads, feed.plan, page.keys)
             order = Order(feed.config.name, page.keys, page.watermark, page.asked, known, self.clock())
-            busy = sum(not future.done() for _, future in under_way) > workers.count
-            under_way.append((page, _done(here(order)) if busy else workers.submit(order)))
+            under_way.append((page, workers.submit(order)))
             ordered.update(page.keys)
         while under_way:
             yield self._commit_next(feed, under_way, ordered, heads)
@@ -476,12 +493,6 @@ class App:
 
     def rows_of(self, feed: Feed, keys: Sequence[str]) -> SourceRows:
         return self.sources[feed.config.source].rows(feed.mapping.queries, keys, self.sources)
-
-
-def _done(prepared: Prepared) -> "Future[Prepared]":
-    future: Future[Prepared] = Future()
-    future.set_result(prepared)
-    return future
 
 
 def _in_our_words(lap: Callable[..., None]) -> Callable[[str], None]:

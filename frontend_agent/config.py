@@ -32,6 +32,10 @@ class Size(int):
     """A number of bytes, written as `20 GiB` in the file."""
 
 
+class Count(int):
+    """A number that may be none at all."""
+
+
 GiB20 = Size(20 * 1024**3)
 MiB10 = Size(10 * 1024**2)
 
@@ -117,7 +121,7 @@ class Config:
     destinations: dict[str, DestinationConfig]
     feeds: tuple[FeedConfig, ...]
     state: str = ""
-    workers: int = 1  # processes that read, check and render beside the one that keeps the spool; 0: everything in one
+    workers: Count = Count(2)  # processes that read, check and render beside the one that keeps the spool; 0: none
     spool: SpoolConfig = field(default_factory=SpoolConfig)
     log: LogConfig = field(default_factory=LogConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
@@ -204,12 +208,20 @@ def _text(value: object) -> str:
     return value
 
 
-def _number(value: object) -> int:
+def _number_from(value: object, least: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError("a whole number")
-    if value < 1:
-        raise ValueError("a number from 1 up")
+    if value < least:
+        raise ValueError(f"a number from {least} up")
     return value
+
+
+def _number(value: object) -> int:
+    return _number_from(value, 1)
+
+
+def _count(value: object) -> Count:
+    return Count(_number_from(value, 0))
 
 
 def _yes_or_no(value: object) -> bool:
@@ -221,6 +233,7 @@ def _yes_or_no(value: object) -> bool:
 SCALARS: dict[Any, Callable[[object], Any]] = {
     str: _text,
     int: _number,
+    Count: _count,
     bool: _yes_or_no,
     timedelta: duration,
     Size: size,

@@ -5,18 +5,21 @@
 
 The parent keeps the order and the one commit; a worker owns nothing that matters. When one dies (out of memory, killed),
 its question fails with `WorkerDied` and a fresh process takes the next. When the parent dies, the workers read the end of
-their pipe and go.
+their pipe and go. They run at a lower priority: what is ready goes out before more is made ready.
 """
 
+import gc
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -26,11 +29,7 @@ from frontend_agent.errors import FrontendAgentError
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
-# A fork of a process with threads may inherit a lock that nobody opens again: a fork server, or a fresh interpreter.
-def _context() -> SpawnContext | ForkServerContext:
-    if sys.platform == "win32":
-        return multiprocessing.get_context("spawn")
-    return multiprocessing.get_context("forkserver")
+LESS_URGENT = 5  # than the parent: nice(2)
 
 
 class WorkerDied(FrontendAgentError):
@@ -42,21 +41,20 @@ class WorkerFailed(FrontendAgentError):
 
 
 class Workers(Generic[Question, Answer]):
-    """`count` processes, each started when it is first needed."""
+    """`count` processes.
 
-    def __init__(self, count: int, make: Callable[[], Callable[[Question], Answer]], preload: str = "") -> None:
-        """`make` is called once in each process and must be picklable; so must questions and answers.
+    Made before any thread is started they are forks, and share the memory of what is loaded and compiled. A fork of a
+    process with threads may inherit a lock that nobody opens again: later ones are fresh interpreters.
+    """
 
-        `preload` names a module that is imported once for all processes.
-        """
+    def __init__(self, count: int, make: Callable[[], Callable[[Question], Answer]]) -> None:
+        """`make` is called once in each process and must be picklable; so must questions and answers."""
         self.count = count
         self._make = make
         self._mine = threading.local()  # each thread of the pool has one process
         self._processes: list[tuple[BaseProcess, Connection]] = []
         self._lock = threading.Lock()
-        self._context = _context()
-        if preload and isinstance(self._context, ForkServerContext):
-            self._context.set_forkserver_preload([preload])
+        self._waiting = self._forked(count) if may_fork() else []
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="worker")
 
     def submit(self, question: Question) -> Future[Answer]:
@@ -96,12 +94,24 @@ class Workers(Generic[Question, Answer]):
     def _connection(self) -> Connection:
         found: Connection | None = getattr(self._mine, "connection", None)
         if found is None:
-            found = self._mine.connection = self._start()
+            with self._lock:
+                found = self._waiting.pop() if self._waiting else None
+            found = self._mine.connection = found or self._start(multiprocessing.get_context("spawn"))
         return found
 
-    def _start(self) -> Connection:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._make), daemon=True, name="worker")
+    def _forked(self, count: int) -> list[Connection]:
+        gc.collect()
+        gc.freeze()  # what is there now is shared, and stays shared if no collection writes to it
+        started: list[Connection] = []
+        for _ in range(count):
+            started.append(self._start(multiprocessing.get_context("fork"), started))
+        return started
+
+    def _start(self, context: "ForkContext | SpawnContext", inherited: Sequence[Connection] = ()) -> Connection:
+        ours, theirs = context.Pipe()
+        # A fork inherits our ends of all pipes: left open they would keep it from reading the end when we die.
+        to_close = (*inherited, ours) if isinstance(context, ForkContext) else ()
+        process = context.Process(target=_work, args=(theirs, self._make, to_close), daemon=True, name="worker")
         process.start()
         theirs.close()
         with self._lock:
@@ -110,10 +120,21 @@ class Workers(Generic[Question, Answer]):
         return ours
 
 
-def _work(connection: Connection, make: Callable[[], Callable[[Question], Answer]]) -> None:
+def may_fork() -> bool:
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+def _work(
+    connection: Connection, make: Callable[[], Callable[[Question], Answer]], to_close: Sequence[Connection]
+) -> None:
     """The process: answers until its parent hangs up. Stopping is the parent's business, not a signal's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for end in to_close:
+        end.close()
+    if sys.platform != "win32":
+        with suppress(OSError):  # a priority below our own is a courtesy
+            os.nice(LESS_URGENT)
     answer_to = make()
     while True:
         try:

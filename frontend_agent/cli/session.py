@@ -54,7 +54,7 @@ class Settings:
         from frontend_agent.app import App, has_state
         from frontend_agent.operations import operations
 
-        app = App(config, state)
+        app = App(config, state, alone=True)
         if NEED_FEEDS.isdisjoint(questions):
             if not has_state(state):
                 raise StateError(f"{state}: no agent has run with this state directory yet")
