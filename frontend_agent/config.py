@@ -86,7 +86,7 @@ class FeedConfig:
     profile: str = "regional"
     every: timedelta = timedelta(minutes=5)
     overlap: timedelta = timedelta(minutes=10)
-    batch: int = 200
+    batch: int = 100
     destinations: tuple[str, ...] = ()
 
 
