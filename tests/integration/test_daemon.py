@@ -158,6 +158,7 @@ def test_once_delivers_everything_and_again_nothing(site: Site) -> None:
     assert status["destinations"][0]["waiting"] == 0
 
 
+@pytest.mark.slow
 def test_what_changes_at_the_hospital_arrives_as_versions(site: Site) -> None:
     with site.platform():
         site.once()
@@ -223,6 +224,7 @@ def test_systemd_hears_that_it_is_ready_alive_and_stopping(site: Site) -> None:
     assert heard[1:3] == ["WATCHDOG=1", "WATCHDOG=1"]
 
 
+@pytest.mark.slow
 def test_sigterm_during_a_hanging_platform_still_ends_in_ten_seconds(site: Site) -> None:
     """A platform that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", site.port)), site.daemon() as daemon:
@@ -239,6 +241,7 @@ def test_a_second_daemon_on_the_same_state_is_refused(site: Site) -> None:
         assert site.command("status").code == 0
 
 
+@pytest.mark.slow
 def test_killed_at_any_time_it_goes_on_where_it_was(site: Site) -> None:
     with site.platform():
         for pause in (0.0, 0.2, 0.4, 0.7):
@@ -253,6 +256,7 @@ def test_killed_at_any_time_it_goes_on_where_it_was(site: Site) -> None:
     assert len({one["document_id"] for one in stored}) == len(stored)
 
 
+@pytest.mark.slow
 def test_a_platform_that_is_down_loses_nothing(site: Site) -> None:
     with site.platform():
         pass  # the platform has been there, and is gone
@@ -264,6 +268,7 @@ def test_a_platform_that_is_down_loses_nothing(site: Site) -> None:
         assert site.documents()
 
 
+@pytest.mark.slow
 def test_a_lost_state_is_read_again_without_a_second_effect(site: Site) -> None:
     with site.platform():
         site.once()
@@ -277,6 +282,7 @@ def test_a_lost_state_is_read_again_without_a_second_effect(site: Site) -> None:
     assert sum(counts["unchanged"] for counts in again.values()) > 100
 
 
+@pytest.mark.slow
 def test_a_copied_state_is_refused_until_it_is_adopted(site: Site) -> None:
     with site.platform():
         site.once()
@@ -292,6 +298,7 @@ def test_a_copied_state_is_refused_until_it_is_adopted(site: Site) -> None:
         assert len(site.documents()) >= before
 
 
+@pytest.mark.slow
 def test_preview_shows_what_would_be_sent_and_sends_nothing(site: Site) -> None:
     with site.platform():
         site.once()
@@ -313,6 +320,7 @@ def test_preview_shows_what_would_be_sent_and_sends_nothing(site: Site) -> None:
         assert "has no row with key" in site.fails(1, "preview", traced["feed"], "--key", "no such key")
 
 
+@pytest.mark.slow
 def test_an_exported_log_is_verified_elsewhere_and_an_edit_is_found(site: Site) -> None:
     with site.platform():
         site.once()
