@@ -36,6 +36,7 @@ class Count(int):
     """A number that may be none at all."""
 
 
+TWO = Count(2)
 GiB20 = Size(20 * 1024**3)
 MiB10 = Size(10 * 1024**2)
 
@@ -121,7 +122,7 @@ class Config:
     destinations: dict[str, DestinationConfig]
     feeds: tuple[FeedConfig, ...]
     state: str = ""
-    workers: Count = Count(2)  # processes that read, check and render beside the one that keeps the spool; 0: none
+    workers: Count = TWO  # processes that read, check and render beside the one that keeps the spool; 0: none
     spool: SpoolConfig = field(default_factory=SpoolConfig)
     log: LogConfig = field(default_factory=LogConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
