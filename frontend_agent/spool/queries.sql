@@ -195,10 +195,10 @@ SELECT s.set_id, d.version FROM document d JOIN series s ON s.id = d.series WHER
 SELECT id, feed, kind, institution, dictionary, digests FROM plan;
 
 -- settle.find --
--- The deliveries that an answer speaks of.
+-- The deliveries that an answer speaks of, in its order.
 SELECT json_group_array(json_array(j.key, v.document, v.state, v.attempts, v.lane, lower(hex(d.sha256))))
-FROM json_each(:documents) j JOIN delivery v ON v.document = j.value AND v.destination = :destination
-JOIN document d ON d.id = v.document;
+FROM json_each(:documents) j CROSS JOIN delivery v ON v.document = j.value AND v.destination = :destination
+CROSS JOIN document d ON d.id = v.document;
 
 -- settle.number --
 -- The row of a document, by set and version.

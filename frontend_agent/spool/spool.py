@@ -538,13 +538,7 @@ class Spool:
         moves: Counter[State] = Counter()
         lanes: list[int] = []
         ended: dict[str, list[str]] = {}
-        for answer, found in self._find(number, answers):
-            event = answer.event
-            if event in _PROOFS and answer.sha256 != found.sha256:
-                event = Outcome.UNANSWERED  # it speaks of other bytes than ours: no proof of anything
-            state = after(found.state, event)
-            if state == found.state:
-                continue
+        for answer, found, event, state in self._moves(number, answers):
             moves[found.state] -= 1
             moves[state] += 1
             if state not in OPEN:
@@ -571,6 +565,25 @@ class Spool:
                 {"event": "settled", "destination": destination, "replies": replies, "documents": ended}, now
             )
         return sum(map(len, ended.values()))
+
+    def _moves(
+        self, number: int, answers: Sequence["_Answer"]
+    ) -> Iterable[tuple["_Answer", "_Found", Outcome | Event, State]]:
+        """Each delivery that moves, once: from where it stands to where all that was said of it brings it.
+
+        A batch may speak of one document twice (claimed again after its lease lapsed; a platform that repeats itself).
+        The second word meets the state after the first, as if it had come in a batch of its own.
+        """
+        moved: dict[int, tuple[_Answer, _Found, Outcome | Event, State]] = {}
+        for answer, found in self._find(number, answers):
+            event = answer.event
+            if event in _PROOFS and answer.sha256 != found.sha256:
+                event = Outcome.UNANSWERED  # it speaks of other bytes than ours: no proof of anything
+            before = moved[found.row][3] if found.row in moved else found.state
+            state = after(before, event)
+            if state != before:
+                moved[found.row] = answer, found, event, state
+        return moved.values()
 
     def _other(
         self, answer: "_Answer", found: "_Found", event: Outcome | Event, state: State, at: int

@@ -52,6 +52,10 @@ def state(spool: Spool, document_id: str, destination: str = "platform") -> Stat
     return next(delivery.state for delivery in trace.deliveries if delivery.destination == destination)
 
 
+def counted(spool: Spool) -> dict[str, int]:
+    return {name: n for name, n in spool.counts().deliveries["platform"].items() if n}
+
+
 # --- one commit -------------------------------------------------------------------------------------------------------
 
 
@@ -269,6 +273,29 @@ def test_nothing_that_never_arrived_counts_against_a_document(spool: Spool) -> N
         assert spool.put_back("platform", [a], event, now=NOW) == 0
     (again,) = spool.claim("platform", now=NOW)
     assert again.attempts == 1
+
+
+@pytest.mark.parametrize("event", [Outcome.UNREACHABLE, Outcome.UNANSWERED, Event.NOT_SENT])
+def test_a_document_that_is_spoken_of_twice_moves_and_counts_once(spool: Spool, event: Outcome | Event) -> None:
+    fill(spool, "a")
+    lease = timedelta(seconds=1)
+    claims = [spool.claim("platform", now=later(seconds=n), lease=lease) for n in range(2)]
+    both = [delivery.document.document_id for claim in claims for delivery in claim]
+    spool.put_back("platform", both, event, now=later(seconds=1))
+    assert counted(spool) == {"uncertain" if event is Outcome.UNANSWERED else "ready": 1}
+    assert spool.pending("platform") == 1
+
+
+@pytest.mark.parametrize("first", [Outcome.STORED, Outcome.REFUSED, Outcome.RETRY])
+def test_a_platform_that_repeats_itself_counts_once_and_a_proof_is_what_stands(spool: Spool, first: Outcome) -> None:
+    spool.commit(taken(document("a", 1), document("a", 2)))
+    (a,) = claimed(spool)
+    (proof,) = stored(a, spool=spool)
+    said = [Receipt(a, first, proof.sha256), proof, Receipt(a, Outcome.REFUSED, "", ("no",)), proof]
+    assert spool.settle("platform", said, now=NOW) == 1
+    assert state(spool, a) == "delivered"
+    assert counted(spool) == {"ready": 1, "delivered": 1}
+    assert claimed(spool) == [id_of("a", 2)]
 
 
 def test_suspects_go_last_and_few_at_a_time(spool: Spool) -> None:
@@ -628,9 +655,7 @@ def test_counts_are_what_is_there(spool: Spool) -> None:
     ids = fill(spool, "abcd")
     claimed(spool, 2)
     spool.settle("platform", stored(ids[0], spool=spool), now=NOW)
-    assert {s: n for s, n in spool.counts().deliveries["platform"].items() if n} == {
-        "ready": 2, "sending": 1, "delivered": 1
-    }  # fmt: skip
+    assert counted(spool) == {"ready": 2, "sending": 1, "delivered": 1}
 
 
 def test_threads_take_turns(spool: Spool) -> None:

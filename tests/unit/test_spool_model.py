@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 import apsw
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pipe import NOW, FakePlatform, document, id_of, taken
@@ -25,6 +25,11 @@ from frontend_agent.spool import Delivery, Spool
 
 KEYS = st.sampled_from("abcdef")
 TABLES = ["series", "document", "frame", "delivery", "log", "feed", "tally"]
+
+
+def opened(path: Path) -> Spool:
+    """The same every time: neither chance nor the room on this disk has a part in it."""
+    return Spool(path, reserve=0, random=Random(0)).open()
 
 
 class SpoolMachine(RuleBasedStateMachine):
@@ -40,7 +45,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.refused: set[str] = set()
         self.now = NOW
         self.mark = 0
-        self.spool = Spool(self.folder / "0", random=Random(0)).open()
+        self.spool = opened(self.folder / "0")
 
     def teardown(self) -> None:
         try:
@@ -85,18 +90,22 @@ class SpoolMachine(RuleBasedStateMachine):
         self.claimed += self.spool.claim("platform", limit, now=self.now, lease=timedelta(seconds=lease))
 
     @precondition(lambda self: self.claimed)
-    @rule(data=st.data())
-    def exchange(self, data: st.DataObject) -> None:
-        """Some of what was claimed is sent, and the answer may be anything, or be lost."""
-        some = data.draw(st.lists(st.sampled_from(self.claimed), min_size=1, unique_by=id))
-        self.claimed = [delivery for delivery in self.claimed if delivery not in some]
+    @rule(
+        places=st.sets(st.integers(0, 11), min_size=1, max_size=6),
+        said=st.lists(st.integers(0, 2), min_size=6, max_size=6),
+    )
+    def exchange(self, places: set[int], said: list[int]) -> None:
+        """Some of what was claimed is sent. Each answer may be anything, and be lost, or come twice."""
+        chosen = {place % len(self.claimed) for place in places}
+        some = [delivery for place, delivery in enumerate(self.claimed) if place in chosen]
+        self.claimed = [delivery for place, delivery in enumerate(self.claimed) if place not in chosen]
         try:
             receipts = self.platform.send([delivery.document for delivery in some])
         except RefusedWhole:
             self.spool.put_back("platform", [d.document.document_id for d in some], Event.NOT_SENT, now=self.now)
             return
         replies = self.platform.take_replies()
-        kept = [receipt for receipt in receipts if data.draw(st.booleans())]
+        kept = [receipt for receipt, times in zip(receipts, said, strict=False) for _ in range(times)]
         self.spool.settle("platform", kept, replies, now=self.now)
 
     @precondition(lambda self: self.claimed)
@@ -121,10 +130,10 @@ class SpoolMachine(RuleBasedStateMachine):
             self.refused.add(name)
             self.spool.settle("platform", [Receipt(name, Outcome.REFUSED, "", ("not liked",))], now=self.now)
 
-    @rule(trouble=st.sampled_from([None, RefusedWhole("500"), DestinationUnreachable("gone"), NotAllowed("401")]))
-    def send_out(self, trouble: Exception | None) -> None:
+    @rule(trouble=st.sampled_from([None, RefusedWhole, DestinationUnreachable, NotAllowed]))
+    def send_out(self, trouble: type[Exception] | None) -> None:
         if trouble:
-            self.platform.goes_down(trouble)
+            self.platform.goes_down(trouble("trouble"))
         send_out(self.platform, self.spool, self.now, random=Random(1))
         self.platform.comes_back()
 
@@ -149,7 +158,7 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule()
     def stop_and_start(self) -> None:
         self.spool.close()
-        self.spool = Spool(self.spool.path, random=Random(0)).open()
+        self.spool = opened(self.spool.path)
         self.claimed = []
 
     @rule()
@@ -158,7 +167,7 @@ class SpoolMachine(RuleBasedStateMachine):
         path = self.folder / str(self.lives)
         shutil.copytree(self.spool.path, path)
         self.spool.close()
-        self.spool = Spool(path, random=Random(0)).open()
+        self.spool = opened(path)
         self.claimed = []
 
     # --- what always holds --------------------------------------------------------------------------------------------
@@ -229,6 +238,13 @@ class SpoolMachine(RuleBasedStateMachine):
 
 
 TestSpoolMachine = SpoolMachine.TestCase
+# The first failure ends it, as it was found: making it smaller takes minutes, and a time limit in the midst of that is
+# told as an error of Hypothesis. To look for a smaller one, add Phase.shrink by hand.
 TestSpoolMachine.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40,
+    stateful_step_count=30,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
 )
