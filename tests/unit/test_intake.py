@@ -1,7 +1,7 @@
 """Taking in: what becomes a document, a version, a held record, or nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipe import COLUMNS, FEED, INSTITUTION, KIND, NOW, FakePlatform, feed, id_of, normalise, rows
 
+from frontend_agent.app import compile_feed
+from frontend_agent.config import load_config
 from frontend_agent.errors import DestinationUnreachable
 from frontend_agent.identity import set_id
 from frontend_agent.intake import FeedPlan, Step, next_step, take_in
@@ -358,3 +360,11 @@ def test_the_clock_is_the_callers(spool: Spool) -> None:
     taken = take_in(feed(), rows(("a", "1")), None, spool, None, datetime(2030, 1, 1, 23, 30, tzinfo=UTC))
     assert taken.documents[0].made_at == "2030-01-01T23:30:00.000+00:00"
     assert b"at='20300102073000'" in zstandard.decompress(taken.documents[0].frame)
+
+
+def test_feeds_of_one_kind_share_no_compressor() -> None:
+    """Feeds are read by threads of their own, and zstd's contexts are not safe to share between threads."""
+    config = load_config(Path(__file__).parents[2] / "agent.toml")
+    one, other = (compile_feed(config, config.feeds[0], date.today).plan for _ in range(2))
+    assert one.compress.__self__ is not other.compress.__self__  # type: ignore[attr-defined]
+    assert one.compress(b"x" * 99) == other.compress(b"x" * 99)
