@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -52,6 +53,8 @@ def text_of(value: Any) -> str | None:
     if isinstance(value, str):
         text = value.strip()
         return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    if value.__class__ is int:  # before the others: most of what is no text
+        return str(value) if -_LARGEST < value < _LARGEST else None
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -60,7 +63,7 @@ def text_of(value: Any) -> str | None:
         return str(value) if abs(value) < _LARGEST else None
     if isinstance(value, UUID):
         return str(value)
-    if isinstance(value, float | Decimal):
+    if isinstance(value, (float, Decimal)):
         return number_of(value)
     if isinstance(value, datetime):
         return _compact(value)
@@ -89,7 +92,7 @@ def number_of(value: Any) -> str | None:
             return "0" + text
         return "-0" + text[1:] if text.startswith("-.") else text
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
+        if not isfinite(value):
             return None
         text = repr(value)  # the shortest text that means this float
         if "e" in text:
@@ -97,7 +100,7 @@ def number_of(value: Any) -> str | None:
         return text.removesuffix(".0")
     if isinstance(value, Decimal):
         return format(value, "f") if value.is_finite() and abs(value.adjusted()) < 400 else None
-    if isinstance(value, datetime | date | time):
+    if isinstance(value, (date, time)):  # a datetime is a date
         return None
     return text_of(value)
 
@@ -163,6 +166,9 @@ def moment_reader(zone: ZoneInfo) -> Conversion:
         text = value.strip()
         if not text or text in PLACEHOLDERS:
             return ""
+        usual = _usual(text)
+        if usual is not None:
+            return usual
         if not text.isascii() and not _SEPARATED.fullmatch(text):
             return None
         match = _DIGITS.fullmatch(text) or _SEPARATED.fullmatch(text)
@@ -180,6 +186,29 @@ def day_reader(zone: ZoneInfo) -> Conversion:
         return text[:8] if text else text
 
     return day_of
+
+
+def _usual(text: str) -> str | None:
+    """The shapes that nearly all sources use, without a regular expression; None where the others must be asked.
+
+    `2026-01-02 08:15:00`, `2026-01-02`, `20260102081500`, `20260102`.
+    """
+    match len(text):
+        case 19 if text[4:17:3] in ("-- ::", "--T::"):
+            digits = text[:4] + text[5:7] + text[8:10] + text[11:13] + text[14:16] + text[17:]
+        case 10 if text[4:8:3] == "--":
+            digits = text[:4] + text[5:7] + text[8:]
+        case 14 | 8:
+            digits = text
+        case _:
+            return None
+    if not (digits.isascii() and digits.isdigit() and digits[8:10] < "24"):  # 24:00 is no time of day here
+        return None
+    try:
+        datetime.fromisoformat(f"{digits[:8]}T{digits[8:]}" if len(digits) == 14 else digits)
+    except ValueError:
+        return None
+    return digits
 
 
 def _from_match(match: re.Match[str], zone: ZoneInfo) -> str | None:

@@ -302,14 +302,14 @@ class _Planner:
         plans = {alias: self._plan(query, alias) for alias in columns}
         names: dict[str, Any] = {
             "text_of": text_of, "Group": _Group, "Parent": _Parent, "is_yes": is_yes, "plain_number": plain_number,
-            "MOMENTS": _MOMENTS, "unmapped": _unmapped, "unreadable": _unreadable,
+            "MOMENTS": _MOMENTS, "EXACT": _EXACT, "booleans": Memo(boolean_of), "unmapped": _unmapped, "unreadable": _unreadable,
         }  # fmt: skip
         parent = query == "parent"
         key = f"c{columns.index(self.mapping.key)}"
         body = [f"key = {key}.strip() if {key}.__class__ is str else text_of({key}) or ''", "row = {}"]
         if parent:
-            final = f"is_yes(c{columns.index(FINAL)})" if FINAL in columns else "True"
-            void = f"is_yes(c{columns.index(VOID)})" if VOID in columns else "False"
+            final = _is_yes(f"c{columns.index(FINAL)}") if FINAL in columns else "True"
+            void = _is_yes(f"c{columns.index(VOID)}") if VOID in columns else "False"
             body.append(f"group = Parent(key, row, [], [], {final}, {void})")
         else:
             body += ["group = found.get(key)", "if group is None: group = found[key] = Group([], [], [], [])"]
@@ -350,6 +350,9 @@ class _Planner:
                     f"    if t < '0': t = {convert}(t)",  # a sign or Oracle's bare point
                     f"else: t = {convert}({cell})",
                 ]
+            case "code" | "boolean":  # the same few values again and again
+                names[f"{convert}_known"] = Memo(plan.conversion)
+                read = [f"t = {convert}_known[{cell}] if {cell}.__class__ in EXACT else {convert}({cell})"]
             case "column":
                 read = [f"t = {cell}.strip() if {cell}.__class__ is str else {convert}({cell})"]
             case _:
@@ -381,6 +384,11 @@ class _Planner:
 
 
 _MOMENTS = frozenset({str, datetime})
+_EXACT = frozenset({str, int})  # values of exactly these classes are equal only where their text is the same
+
+
+def _is_yes(cell: str) -> str:
+    return f"booleans[{cell}] == 'true' if {cell}.__class__ in EXACT else is_yes({cell})"
 
 
 def is_number(value_type: str) -> bool:

@@ -14,8 +14,7 @@ _EVENTS = ("visit.time", "encounter.time", "prescribed_on", "author.time")
 
 def before(earlier: str, later: str) -> bool:
     """Whether `earlier` really lies before `later`, as far as both are known."""
-    length = min(len(earlier), len(later))
-    return earlier[:length] < later[:length]
+    return earlier < later and not later.startswith(earlier)
 
 
 def born(record: Record) -> tuple[str, str]:

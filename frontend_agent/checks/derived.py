@@ -65,6 +65,14 @@ def compile_derived(kind: Any, profile: "Profile", dates: "Dates") -> Check:
     return check
 
 
+def _is_number(text: str) -> Any:
+    return _NUMBER.fullmatch(text) is not None
+
+
+def _is_whole(text: str) -> Any:
+    return _WHOLE.fullmatch(text) is not None
+
+
 def is_day(text: str) -> bool:
     """Whether eight digits are a day of the calendar."""
     if len(text) != 8 or not (text.isascii() and text.isdigit()):
@@ -129,7 +137,7 @@ class _Writer:
         self.groups = list(kind.groups)
         self.names: dict[str, Any] = {
             "say": _say, "say_none_of": _say_none_of, "is_child": is_child, "class_of_type": CLASS_OF_TYPE,
-            "CLASSES": PATIENT_CLASSES, "number": _NUMBER.fullmatch, "whole": _WHOLE.fullmatch,
+            "CLASSES": PATIENT_CLASSES, "numbers": Memo(_is_number), "whole": Memo(_is_whole),
             "days": dates.days, "moments": dates.moments, "plans": dates.plans,
         }  # fmt: skip
         for rule in (DE_MISSING, DE_FORMAT, DE_LENGTH, DE_CODE, DE_PRECISION):
@@ -210,7 +218,7 @@ class _Writer:
             return [f"w = {memo}[v]", f"if w is not None: say({where}, (w, severities[w]), v)"]
         if field.value_type in ("PQ", "INT", "REAL", "MO"):
             whole = field.value_type == "INT"
-            lines = [f"if {'whole' if whole else 'number'}(v) is None: say({where}, DE_FORMAT, v)"]
+            lines = [f"if not {'whole' if whole else 'numbers'}[v]: say({where}, DE_FORMAT, v)"]
             if field.max_length:
                 # N..10 counts digits; a sign or a point is none.
                 lines.append(f"elif len(v) > {field.max_length} and sum(map(str.isdigit, v)) > {field.max_length}:")

@@ -19,6 +19,7 @@ def _is_resident_number(record: Record) -> bool:
     return bool(record.get("fact.id_type", "01") == "01")
 
 
+@lru_cache(maxsize=4096)  # several rules ask of one number
 def _has_shape(number: str) -> bool:
     return len(number) == 18 and number.isascii() and number[:17].isdigit() and number[17] in "0123456789X"
 

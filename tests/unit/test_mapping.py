@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -496,3 +497,17 @@ def test_money_in_fen_becomes_yuan():
     fen = named_conversion("fen", ZoneInfo("Asia/Shanghai"))
     assert fen is not None
     assert [fen(v) for v in (1250, "5", 0, None, "x")] == ["12.50", "0.05", "0.00", "", None]
+
+
+@pytest.mark.parametrize("shape", ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y%m%d%H%M%S", "%Y-%m-%d", "%Y%m%d"])
+def test_the_quick_reading_of_the_usual_shapes_is_the_general_one(shape, monkeypatch):
+    """Also of what nearly has the shape: days and times that do not exist, one character changed."""
+    from frontend_agent import conversion
+
+    text = f"{datetime(2024, 2, 29, 23, 59, 58):{shape}}"
+    near = {text[:at] + other + text[at + 1 :] for at in range(len(text)) for other in "0369-: TWZ.²９"}
+    moment_of = conversion.moment_reader(ZoneInfo("Asia/Shanghai"))
+    quick = {value: moment_of(value) for value in [text, *near]}
+    monkeypatch.setattr(conversion, "_usual", lambda text: None)
+    assert quick == {value: moment_of(value) for value in quick}
+    assert conversion.moment_reader(ZoneInfo("Asia/Shanghai"))(text) in ("20240229235958", "20240229")
