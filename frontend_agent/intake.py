@@ -6,7 +6,7 @@ Everything before the commit takes values and returns values; the commit is all 
 record's alone: it is held with its findings, and its neighbours go on.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import Enum, auto
@@ -37,6 +37,8 @@ from frontend_agent.spool import Skipped, Spool, Taken
 UNREADABLE_ROWS = "AGT001"  # the mapping could not read these rows
 FAILED_ON_RECORD = "AGT002"  # checking or rendering this record failed
 SAME_KEY = "AGT003"  # two different records of one batch claim the same key
+
+_AT_ONCE = 50  # documents rendered before they are compressed
 
 Heads = Callable[[Sequence[str]], Mapping[str, SeriesHead]]
 
@@ -124,10 +126,11 @@ def prepare(
     lap("compare")
     batch.check()
     lap("check")
-    batch.render()
-    lap("render")
-    batch.compress()
-    lap("compress")
+    for few in batch.in_parts():
+        made = batch.render(few)
+        lap("render")
+        batch.compress(made)
+        lap("compress")
     present = read.keys()
     return batch.taken(watermark, known.learned, [sets[key] for key in asked if key not in present])
 
@@ -254,7 +257,6 @@ class _Making:
     head: SeriesHead | None
     record: Record = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    content: bytes = b""
 
     @property
     def version(self) -> int:
@@ -313,10 +315,15 @@ class _Batch:
                 going_on.append(making)
         self._making = going_on
 
-    def render(self) -> None:
-        going_on = []
+    def in_parts(self) -> Iterator[list[_Making]]:
+        """A few at a time: the bytes of a whole page are never there at once."""
+        for start in range(0, len(self._making), _AT_ONCE):
+            yield self._making[start : start + _AT_ONCE]
+
+    def render(self, few: list[_Making]) -> list[tuple[_Making, bytes]]:
+        made = []
         effective = self._now.astimezone(self._feed.timezone).strftime("%Y%m%d%H%M%S")
-        for making in self._making:
+        for making in few:
             envelope = Envelope(
                 document_id=document_id(making.set_id, making.version),
                 set_id=making.set_id,
@@ -325,18 +332,18 @@ class _Batch:
                 replaces_id=making.replaces_id,
             )
             try:
-                making.content = self._feed.render(making.record, envelope)
+                content = self._feed.render(making.record, envelope)
             except Exception as error:  # noqa: BLE001  as above: it is held with what is known, its neighbours go on
                 making.findings.append(_failed(error))
                 self._hold(making)
                 continue
-            going_on.append(making)
-        self._making = going_on
+            made.append((making, content))
+        return made
 
-    def compress(self) -> None:
+    def compress(self, made: list[tuple[_Making, bytes]]) -> None:
         """Fix the bytes: from here on they are never made again (law 2)."""
         feed = self._feed
-        for making in self._making:
+        for making, content in made:
             document = Document(
                 document_id=document_id(making.set_id, making.version),
                 set_id=making.set_id,
@@ -346,9 +353,9 @@ class _Batch:
                 feed=feed.name,
                 key=making.source.key,
                 source_hash=making.source.source_hash,
-                sha256=sha256(making.content).hexdigest(),
-                size=len(making.content),
-                frame=feed.compress(making.content),
+                sha256=sha256(content).hexdigest(),
+                size=len(content),
+                frame=feed.compress(content),
                 dictionary=feed.dictionary,
                 made_at=self._made_at,
                 digests=feed.digests,

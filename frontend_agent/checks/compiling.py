@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from frontend_agent.checks.derived import Dates, compile_derived
 from frontend_agent.checks.hygiene import is_mojibake, looks_clean, problems_of
 from frontend_agent.checks.masking import How, how_to_mask, mask
-from frontend_agent.checks.placeholders import texts_of, without_placeholders
+from frontend_agent.checks.placeholders import without_placeholders
 from frontend_agent.checks.registry import (
     DE_MISSING,
     DE_ONE_OF,
@@ -19,6 +19,7 @@ from frontend_agent.checks.registry import (
 )
 from frontend_agent.conversion import PLACEHOLDERS
 from frontend_agent.model import Finding, Record, Severity
+from frontend_agent.records import texts_of
 
 if TYPE_CHECKING:
     from frontend_agent.profiles.profile import Profile

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from frontend_agent.conversion import PLACEHOLDERS
 from frontend_agent.model import FACT, Record
+from frontend_agent.records import texts_of
 
 
 class Answering(Protocol):
@@ -12,18 +13,6 @@ class Answering(Protocol):
 
     @property
     def answers(self) -> frozenset[str]: ...
-
-
-def texts_of(record: Record) -> list[str]:
-    """All texts of a record, facts included."""
-    texts: list[str] = []
-    for value in record.values():
-        if value.__class__ is str:
-            texts.append(value)
-        else:
-            for row in value:
-                texts += row.values()
-    return texts
 
 
 def without_placeholders(elements: Mapping[str, Answering], record: Record) -> tuple[Record, dict[str, str]]:

@@ -15,6 +15,7 @@ from frontend_agent.formats.narrative import show_time
 from frontend_agent.formats.template import MAIN_ATTRIBUTES, Content, Element, RowId, Slot
 from frontend_agent.formats.value_sets import value_set
 from frontend_agent.model import Envelope, Record
+from frontend_agent.records import texts_of
 
 Renderer = Callable[[Record, Envelope], bytes]
 FLAVORS = frozenset({"NI", "NA", "UNK", "ASKU", "NAV", "NASK", "MSK", "OTH"})
@@ -23,8 +24,7 @@ ROOT_ATTRIBUTES = ' xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XML
 
 # What XML 1.0 cannot carry at all (section 2.2). NUL divides values here and is looked for by itself.
 _ILLEGAL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_CONTROLS = bytes(code for code in range(1, 0x20) if chr(code) not in "\t\n\r")
-_ESCAPED = '<&>"\t\n\r'
+_SPECIAL = bytes([*range(0x20), *b'<&>"'])  # what divides, what is unlawful, and what must be escaped
 
 
 class Requirement(Protocol):
@@ -74,29 +74,20 @@ def _unbound(names: Sequence[str], values: Sequence[str | None]) -> None:
 
 def _clean(record: Record, envelope: Envelope) -> tuple[Record, Envelope]:
     """The record and envelope with every value ready to stand in XML: themselves, as a rule."""
-    texts: list[str] = [envelope.document_id, envelope.set_id, envelope.effective_time, envelope.replaces_id]
-    for value in record.values():
-        if type(value) is str:
-            texts.append(value)
-        else:
-            for row in value:
-                texts.extend(row.values())
+    texts = [envelope.document_id, envelope.set_id, envelope.effective_time, envelope.replaces_id]
+    texts += texts_of(record)
     # NUL is no XML character: it can divide the values, and what holds one itself is refused.
     joined = "\0".join(texts)
-    if joined.count("\0") != len(texts) - 1 or _unlawful(joined):
-        raise UnrenderableText(_first_illegal(record, envelope))
-    if any(character in joined for character in _ESCAPED):
-        return _escaped(record, envelope, joined)
-    return record, envelope
-
-
-def _unlawful(joined: str) -> bool:
-    """What _ILLEGAL finds, in half the time: every record passes here."""
     try:
         encoded = joined.encode()
     except UnicodeEncodeError:  # half of a surrogate pair
-        return True
-    return len(encoded.translate(None, _CONTROLS)) != len(encoded) or "\ufffe" in joined or "\uffff" in joined
+        raise UnrenderableText(_first_illegal(record, envelope)) from None
+    special = len(encoded) - len(encoded.translate(None, _SPECIAL))  # in one look: every record passes here
+    if special == len(texts) - 1 and "\ufffe" not in joined and "\uffff" not in joined:
+        return record, envelope
+    if joined.count("\0") != len(texts) - 1 or _ILLEGAL.search(joined):
+        raise UnrenderableText(_first_illegal(record, envelope))
+    return _escaped(record, envelope, joined)
 
 
 def _escaped(record: Record, envelope: Envelope, joined: str) -> tuple[Record, Envelope]:

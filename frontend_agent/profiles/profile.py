@@ -25,7 +25,9 @@ Keys of an element:
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -90,6 +92,13 @@ class OneOf(msgspec.Struct, frozen=True):
     missing: Severity
 
 
+class TracedRows(msgspec.Struct, frozen=True):
+    """What the trace names where a row of a group lacks it."""
+
+    names: Mapping[str, str]  # name in the row -> how
+    all_of: Callable[[Mapping[str, str]], Any]  # raises KeyError where one of them is not there
+
+
 class KindProfile(msgspec.Struct, frozen=True):
     """A profile as it speaks of one kind."""
 
@@ -97,8 +106,8 @@ class KindProfile(msgspec.Struct, frozen=True):
     one_of: tuple[OneOf, ...]
     absences: Mapping[str, str]  # what the renderer is told: omit or a nullFlavor
     texts: Mapping[str, str]  # field -> the text that says its absence
-    traced: tuple[tuple[str, str], ...]  # scalars whose absence the trace names: (field, how)
-    traced_rows: Mapping[str, Mapping[str, str]]  # the same for the rows of groups: group -> name in the row -> how
+    traced: tuple[tuple[str, str], ...]  # scalars whose absence the trace names: (field, "field=how")
+    traced_rows: Mapping[str, "TracedRows"]  # the same for the rows of groups
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -150,16 +159,25 @@ class Profile(msgspec.Struct, frozen=True):
         for name, text in profile.texts.items():
             if name not in record:
                 record = record | {name: text}
-                notes.append(Finding(ABSENT.id, Severity.NOTE, Blame.SOURCE, name, arguments=(f"{name}=text:{text}",)))
-        absent = [f"{name}={how}" for name, how in profile.traced if name not in record]
+                notes.append(_absent_note((f"{name}=text:{text}",), name))
+        absent = [said for name, said in profile.traced if name not in record]
         for group, traced in profile.traced_rows.items():
-            for row in record.get(group, ()):
-                if not traced.keys() <= row.keys():
-                    absent += _absent_in_rows(group, traced, record[group])
-                    break
+            rows = record.get(group)
+            if rows:
+                try:
+                    for row in rows:
+                        traced.all_of(row)
+                except KeyError:  # one of them is not there: now they are counted
+                    absent += _absent_in_rows(group, traced.names, rows)
         if absent:
-            notes.append(Finding(ABSENT.id, Severity.NOTE, Blame.SOURCE, arguments=(" ".join(absent),)))
+            notes.append(_absent_note(tuple(absent)))
         return record, notes
+
+
+@lru_cache(maxsize=4096)
+def _absent_note(said: tuple[str, ...], name: str = "") -> Finding:
+    """Records of one kind mostly lack the same few elements."""
+    return Finding(ABSENT.id, Severity.NOTE, Blame.SOURCE, name, arguments=(" ".join(said),))
 
 
 def _absent_in_rows(group: str, traced: Mapping[str, str], rows: list[dict[str, str]]) -> Iterator[str]:
@@ -336,7 +354,7 @@ def _resolve(profile: Profile, kind: KindLike) -> KindProfile:
         absences=_absences(elements, in_a_choice),
         texts={name: e.absence[5:] for name, e in elements.items() if e.absence.startswith("text:")},
         traced=tuple(
-            (n, e.absence) for n, e in elements.items() if _is_traced(e) and n.partition(".")[0] not in groups
+            (n, f"{n}={e.absence}") for n, e in elements.items() if _is_traced(e) and n.partition(".")[0] not in groups
         ),
         traced_rows=_traced_rows(elements, groups),
     )
@@ -411,10 +429,10 @@ def _is_traced(element: Element) -> bool:
     return element.required and not element.absence.startswith("text:")
 
 
-def _traced_rows(elements: Mapping[str, Element], groups: set[str]) -> dict[str, dict[str, str]]:
+def _traced_rows(elements: Mapping[str, Element], groups: set[str]) -> dict[str, TracedRows]:
     rows: dict[str, dict[str, str]] = {}
     for name, element in elements.items():
         group, _, key = name.partition(".")
         if group in groups and key and _is_traced(element):
             rows.setdefault(group, {})[key] = element.absence
-    return rows
+    return {group: TracedRows(names, itemgetter(*names)) for group, names in rows.items()}
