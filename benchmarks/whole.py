@@ -92,10 +92,11 @@ def backlog(load: Workload, quick: bool) -> Iterator[Measure]:
         fill(few_folder, template, 1_000)
         fill(many_folder, template, many)
         few, lots = [], []
-        for _ in range(3):  # in turns
+        for _ in range(5):  # in turns
             few.append(waiting(few_folder))
             lots.append(waiting(many_folder))
-    claim_few, claim_many = (statistics.median(one["claim"] for one in ones) for ones in (few, lots))
+    # A claim takes a millisecond: what else the machine does can only add to it, and in bursts. The best turn of each.
+    claim_few, claim_many = (min(one["claim"] for one in ones) for ones in (few, lots))
     yield Measure(
         "backlog.start", max(one["start"] for one in lots), "s", few[0]["start"], target=5.0, note=f"{many:,} waiting"
     )
