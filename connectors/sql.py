@@ -26,7 +26,7 @@ from sqlalchemy import URL, Connection, Engine, event, exc
 from connectors.preambles import preamble
 from connectors.refusals import StatementTooSlow, explained
 from connectors.source import Asking, Dialect, Source, SourceOptions
-from frontend_agent.errors import ConfigurationError, SourceError
+from frontend_agent.errors import ConfigurationError, SourceError, SourceUnreachable
 from frontend_agent.model import RowSet
 
 GRACE = 5.0  # seconds a server gets, beyond its own statement time-out, before we drop the line
@@ -66,7 +66,7 @@ class SqlSource(Source):
     def open(self) -> SqlSource:
         """Make ready. Connects to nothing yet: a source that is down must not keep the agent from starting."""
         if self._engine is None:
-            self._engine = _engine(self._url, self._family, self.options, self._now)
+            self._engine = _engine(self.name, self._url, self._family, self.options, self._now)
         return self
 
     def close(self) -> None:
@@ -158,12 +158,12 @@ def _url(name: str, text: str, password: str) -> URL:
     return url.set(drivername=driver, password=password or None)
 
 
-def _engine(url: URL, family: str, options: SourceOptions, now: Callable[[], datetime]) -> Engine:
+def _engine(name: str, url: URL, family: str, options: SourceOptions, now: Callable[[], datetime]) -> Engine:
     wait = max(1, round(options.connect_timeout.total_seconds()))
     settings: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "hide_parameters": True, "echo": False}
     match family:
         case "sqlite":
-            settings["creator"] = lambda: _sqlite(url.database or "", wait)
+            settings["creator"] = lambda: _sqlite(name, url.database or "", wait)
         case "postgresql":
             # Nothing prepared: a view that changes under us, or a pooler between us, would break a prepared statement.
             settings["connect_args"] = {
@@ -198,9 +198,9 @@ def _engine(url: URL, family: str, options: SourceOptions, now: Callable[[], dat
     return engine
 
 
-def _sqlite(path: str, wait: int) -> sqlite3.Connection:
+def _sqlite(name: str, path: str, wait: int) -> sqlite3.Connection:
     if not Path(path).is_file():
-        raise sqlite3.OperationalError("unable to open database file")
+        raise SourceUnreachable(f"source {name}: no SQLite file at {path}")
     address = f"file:{quote(os.path.abspath(path))}?mode=ro"
     return sqlite3.connect(address, uri=True, timeout=wait, check_same_thread=False, cached_statements=256)
 
