@@ -90,7 +90,7 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
         normalise=normalise,
         check=compile_checks(kind, profile, today),
         complete=lambda record: profile.complete(kind, record),
-        render=kind.renderer(profile.absences(kind)),
+        render=kind.renderer(profile.absences(kind), profile.formats),
         compress=compressor(kind.dictionary).compress,
         dictionary=kind.dictionary_sha256,
         digests=digests_of(mapping, kind, profile),

@@ -9,6 +9,7 @@ import re
 import msgspec
 
 from frontend_agent.formats.errors import NotOurs
+from frontend_agent.formats.stamps import digits_of
 from frontend_agent.model import Envelope
 
 
@@ -77,7 +78,7 @@ def headline(document: bytes) -> Headline:
             int(version),
             kind.decode(),
             _text(title),
-            _text(effective_time),
+            digits_of(_text(effective_time), 14),
             _after(document, _INSTITUTION, custodian, end, b'"'),
             _after(document, _NAME, custodian, end, b"<"),
             _after(document, _NAME, patient, leaving, b"<"),
@@ -85,9 +86,9 @@ def headline(document: bytes) -> Headline:
             _after(document, _OUTPATIENT, start, patient, b'"'),
             _after(document, _INPATIENT, start, patient, b'"'),
             _after(document, _SEX, patient, leaving, b'"'),
-            _after(document, _BIRTH, patient, leaving, b'"'),
+            digits_of(_after(document, _BIRTH, patient, leaving, b'"'), 8),
             _after(document, _NAME, author, custodian, b"<"),
-            _after(document, _TIME, author, custodian, b'"'),
+            digits_of(_after(document, _TIME, author, custodian, b'"'), 14),
         )
     except UnicodeDecodeError:
         raise NotOurs("the header is not UTF-8") from None

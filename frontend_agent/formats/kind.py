@@ -10,6 +10,7 @@ from frontend_agent.formats.errors import TemplateError
 from frontend_agent.formats.narrative import section_text
 from frontend_agent.formats.read import Reader, compile_reader
 from frontend_agent.formats.render import Renderer, compile_renderer, static_text
+from frontend_agent.formats.stamps import stamp
 from frontend_agent.formats.template import Element, Template, read_template
 from frontend_agent.model import Record
 
@@ -97,7 +98,7 @@ class Kind:
     digest: str
     root: Element = field(repr=False)
     declared: Mapping[str, str] = field(repr=False)
-    _renderers: dict[frozenset[tuple[str, str]], Renderer] = field(default_factory=dict, repr=False)
+    _renderers: dict[tuple[frozenset[tuple[str, str]], ...], Renderer] = field(default_factory=dict, repr=False)
 
     def field(self, name: str) -> Field:
         """The field of this name, or KeyError."""
@@ -110,17 +111,26 @@ class Kind:
     def _by_name(self) -> dict[str, Field]:
         return {f.name: f for f in self.fields}
 
-    def renderer(self, absences: Mapping[str, str] | None = None) -> Renderer:
+    def renderer(self, absences: Mapping[str, str] | None = None, formats: Mapping[str, str] | None = None) -> Renderer:
         """The function that makes this kind's documents.
 
         `absences` says per field or group how a missing value is written: `omit` leaves out the smallest element that the
         schema lets us leave out (where something else keeps that element, or nothing may be left out, the slot says
         nullFlavor NI); a nullFlavor is written as it is. A value that must be there and is missing otherwise raises
         UnboundField.
+
+        `formats` says how a region wants dates and times: `date` and `datetime` by the names of stamps.DATES and TIMES.
         """
-        wanted = frozenset((absences or {}).items())
+        wanted = frozenset((absences or {}).items()), frozenset((formats or {}).items())
         if wanted not in self._renderers:
-            self._renderers[wanted] = compile_renderer(self.root, tuple(self.groups), self._requirement, dict(wanted))
+            self._renderers[wanted] = compile_renderer(
+                self.root,
+                tuple(self.groups),
+                self._requirement,
+                dict(wanted[0]),
+                {*self._widths, "envelope.effective_time"},
+                stamp(dict(wanted[1])),
+            )
         return self._renderers[wanted]
 
     def reader(self, document: bytes) -> Record:
@@ -129,7 +139,12 @@ class Kind:
 
     @cached_property
     def _reader(self) -> Reader:
-        return compile_reader(self.root, tuple(self.groups), self.template_id)
+        return compile_reader(self.root, tuple(self.groups), self.template_id, self._widths)
+
+    @cached_property
+    def _widths(self) -> dict[str, int]:
+        """Dates and times, and how many digits a record holds of them."""
+        return {field.name: 8 if field.format == "D8" else 14 for field in self.fields if field.value_type == "TS"}
 
     @cached_property
     def dictionary(self) -> bytes:

@@ -3,13 +3,14 @@
 Only what carries a value is walked. Look-alike siblings are told apart by what the template declares (`b:by`).
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from lxml import etree
 
 from frontend_agent.formats.errors import NotOurs
 from frontend_agent.formats.narrative import hide_time
+from frontend_agent.formats.stamps import digits_of
 from frontend_agent.formats.template import Element, RowId, Slot, namespaced, sibling_key
 from frontend_agent.formats.xml import parse
 from frontend_agent.model import Record
@@ -20,11 +21,16 @@ _TEMPLATE_ID = namespaced("templateId")
 _cells = etree.XPath("//h:text//h:td[@ID]", namespaces={"h": "urn:hl7-org:v3"}, smart_strings=False)
 
 
-def compile_reader(root: Element, groups: Collection[str], template_id: str) -> Reader:
-    """The reader of a template's documents. Facts and the envelope are not part of what it gives back."""
-    code = _Compiler(groups)
+def compile_reader(
+    root: Element, groups: Collection[str], template_id: str, widths: Mapping[str, int] | None = None
+) -> Reader:
+    """The reader of a template's documents. Facts and the envelope are not part of what it gives back.
+
+    `widths`: the fields that are dates or times, and how many digits a record holds of them.
+    """
+    code = _Compiler(groups, widths or {})
     source = code.module(root)
-    namespace: dict[str, Any] = {"hide_time": hide_time}
+    namespace: dict[str, Any] = {"hide_time": hide_time, "digits_of": digits_of}
     exec(compile(source, "<reader>", "exec"), namespace)  # noqa: S102  our own template, compiled once at start
     walk = namespace["read"]
 
@@ -44,7 +50,8 @@ def compile_reader(root: Element, groups: Collection[str], template_id: str) -> 
 class _Compiler:
     """Emits one function per element that carries values: `r(element, out, document)`."""
 
-    def __init__(self, groups: Collection[str]) -> None:
+    def __init__(self, groups: Collection[str], widths: Mapping[str, int]) -> None:
+        self.widths = widths
         self.groups = groups
         self.seen: set[str] = set()
         self.functions: list[str] = []
@@ -108,8 +115,10 @@ class _Compiler:
             self.seen.add(slot.field)
             group, _, key = slot.field.partition(".")
             value = f"{variable}.get({attribute!r})" if attribute else f"{variable}.text"
+            width = self.widths.get(slot.field) if attribute == "value" else None
+            found = f"digits_of(value, {width})" if width else "value"
             lines.append(f"value = {value}")
-            lines.append(f"if value: out[{(key if group in self.groups else slot.field)!r}] = value")
+            lines.append(f"if value: out[{(key if group in self.groups else slot.field)!r}] = {found}")
         return lines
 
     def _dispatch(self, alike: Sequence[Element], told_apart: bool) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from frontend_agent.formats.errors import UnboundField, UnrenderableText
 from frontend_agent.formats.narrative import show_time
+from frontend_agent.formats.stamps import Stamp
 from frontend_agent.formats.template import MAIN_ATTRIBUTES, Content, Element, RowId, Slot
 from frontend_agent.formats.value_sets import value_set
 from frontend_agent.model import Envelope, Record
@@ -34,12 +35,21 @@ class Requirement(Protocol):
 
 
 def compile_renderer(
-    root: Element, groups: Collection[str], requirement: Requirement, absences: Mapping[str, str]
+    root: Element,
+    groups: Collection[str],
+    requirement: Requirement,
+    absences: Mapping[str, str],
+    stamped: Collection[str] = (),
+    stamp: Stamp | None = None,
 ) -> Renderer:
-    """The renderer of a template. `absences` says how a missing value is written: `omit`, or a nullFlavor."""
-    code = _Compiler(groups, requirement, absences)
+    """The renderer of a template. `absences` says how a missing value is written: `omit`, or a nullFlavor.
+
+    The `value` attributes of the `stamped` fields, dates and times, go through `stamp`.
+    """
+    code = _Compiler(groups, requirement, absences, stamped if stamp else ())
     source = code.function(root)
-    namespace: dict[str, Any] = {"unbound": _unbound, "show_time": show_time, "clean": _clean, **code.constants}
+    namespace: dict[str, Any] = {"unbound": _unbound, "show_time": show_time, "clean": _clean, "stamp": stamp}
+    namespace |= code.constants
     exec(compile(source, "<renderer>", "exec"), namespace)  # noqa: S102  our own template, compiled once at start
     renderer: Renderer = namespace["render"]
     return renderer
@@ -157,7 +167,14 @@ class _Compiler:
     are bytes; one join at the end makes the document.
     """
 
-    def __init__(self, groups: Collection[str], requirement: Requirement, absences: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        groups: Collection[str],
+        requirement: Requirement,
+        absences: Mapping[str, str],
+        stamped: Collection[str] = (),
+    ) -> None:
+        self.stamped = stamped
         self.groups = groups
         self.requirement = requirement
         self.absences = {k: v for k, v in absences.items() if v == "omit" or v in FLAVORS}
@@ -345,7 +362,8 @@ class _Compiler:
             variable = self.variables[content.field]
             condition = "" if content.field in sure else variable
             with self._only_if(condition, otherwise=self._absence(element, name, content)):
-                self._write(f' {name}="', _Var(variable), '"')
+                stamped = name == "value" and content.field in self.stamped
+                self._write(f' {name}="', _Var(f"stamp({variable})" if stamped else variable), '"')
 
     def _absence(self, element: Element, name: str, slot: Slot) -> str:
         """What stands in the place of a missing value, in an element that is written all the same."""

@@ -37,6 +37,7 @@ from frontend_agent.checks.applicability import WORDS
 from frontend_agent.checks.placeholders import without_placeholders
 from frontend_agent.checks.registry import ABSENT, FROM_MEMORY, all_rules
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.formats.stamps import KNOWN
 from frontend_agent.model import Blame, Finding, Record, Severity
 from frontend_agent.shipped import Read, did_you_mean, only_known_keys, toml_of
 
@@ -45,7 +46,7 @@ FLAVORS = frozenset({"NI", "NA", "UNK", "ASKU", "NAV", "NASK", "MSK", "OTH"})
 _SEVERITIES = {"hold": Severity.HOLD, "warn": Severity.WARN, "note": Severity.NOTE, "": None}
 _RANK = {Severity.NOTE: 0, Severity.WARN: 1, Severity.HOLD: 2}
 _ELEMENT_KEYS = ("missing", "applies", "not_for", "only_with", "absence", "answers", "too_long")
-_PROFILE_KEYS = ("title", "extends", "default", "from_memory", "severity", "common")
+_PROFILE_KEYS = ("title", "extends", "default", "from_memory", "severity", "formats", "common")
 _KIND_CODE_LENGTH = 5  # C0007
 
 
@@ -120,6 +121,7 @@ class Profile(msgspec.Struct, frozen=True):
     said: Mapping[str, Mapping[str, Mapping[str, Any]]]  # "common" or kind -> field -> what is said
     either: Mapping[str, tuple[OneOf, ...]]
     severity: Mapping[str, Severity]
+    formats: Mapping[str, str]  # how dates and times are written: date, datetime
     digest: str
     _resolved: dict[Any, KindProfile]
 
@@ -241,9 +243,18 @@ def parse_profile(name: str, text: str, path: str) -> Profile:
         said=_merged(base.said, said) if base else said,
         either=either,
         severity={**(base.severity if base else {}), **severity},
+        formats={**(base.formats if base else {}), **_formats(table.get("formats", {}), f"{path}: [formats]")},
         digest=hashlib.sha256(f"{base.digest if base else ''}\n{text}".replace("\r\n", "\n").encode()).hexdigest(),
         _resolved={},
     )
+
+
+def _formats(table: dict[str, Any], where: str) -> dict[str, str]:
+    only_known_keys(table, tuple(KNOWN), where)
+    for key, name in table.items():
+        if name not in KNOWN[key]:
+            raise ConfigurationError(f"{where} {key} = {name!r}: not a form we write (known: {', '.join(KNOWN[key])})")
+    return dict(table)
 
 
 def _severity(table: Mapping[str, Any], key: str, where: str, otherwise: Severity | None) -> Severity | None:
