@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from frontend_agent.checks.registry import Mark, Rule, all_rules
+from frontend_agent.checks.asking import compile_rules, field_of, fields_of
+from frontend_agent.checks.masking import how_to_mask, mask
+from frontend_agent.checks.registry import THIS, Category, Dimension, Mark, Rule, all_rules
+from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats.data_elements import data_element
-from frontend_agent.formats.library import load_kinds
-from frontend_agent.model import Finding
-from frontend_agent.shipped import read_shipped, shipped_texts
+from frontend_agent.formats.library import load_kind, load_kinds
+from frontend_agent.model import Finding, Record
+from frontend_agent.shipped import did_you_mean, read_shipped, shipped_texts
 
 Language = Literal["zh", "en"]
 
@@ -31,24 +34,103 @@ _MARKS: Mapping[Mark, Mapping[str, str]] = {
 }
 
 
+_CATEGORIES: Mapping[Category, Mapping[str, str]] = {
+    "conformance": {"zh": "符合性", "en": "conformance"},
+    "completeness": {"zh": "完备性", "en": "completeness"},
+    "plausibility": {"zh": "可信性", "en": "plausibility"},
+}
+_DIMENSIONS: Mapping[Dimension, Mapping[str, str]] = {
+    "completeness": {"zh": "完整性", "en": "completeness"},
+    "conformity": {"zh": "规范性", "en": "conformity"},
+    "consistency": {"zh": "一致性", "en": "consistency"},
+    "timeliness": {"zh": "及时性", "en": "timeliness"},
+    "uniqueness": {"zh": "唯一性", "en": "uniqueness"},
+    "plausibility": {"zh": "合理性", "en": "plausibility"},
+}
+CATEGORIES, DIMENSIONS = tuple(_CATEGORIES), tuple(_DIMENSIONS)
+
+
 class RuleText(msgspec.Struct, frozen=True):
     """One line of the catalogue of rules."""
 
     id: str
     severity: str
+    category: Category  # Kahn
+    dimension: Dimension
+    dimension_name: str
     title: str
     says: str
     mend: str
     who: str
     clause: str
     mark: str
-    kinds: tuple[str, ...]
+    since: str
+    kinds: tuple[str, ...]  # named by the rule; none: every kind that has the fields
     fields: tuple[str, ...]
+    related: int  # how many values it sets in relation to each other
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A fragment of a record that a rule lets pass, and one it objects to: the test of the rule and its documentation."""
+
+    kind: str
+    passing: Record
+    failing: Record
+    at: str  # where it objects
+    today: str  # the day it is asked on, yyyyMMdd
 
 
 @cache
 def _texts() -> Mapping[str, Any]:
-    return tomllib.loads(read_shipped("frontend_agent.checks")("texts.toml"))
+    """Every rule's texts, those of its family filled in."""
+    table = tomllib.loads(read_shipped("frontend_agent.checks")("texts.toml"))
+    return {
+        rule_id: {**entry, **{lang: {**table[entry["like"]][lang], **entry[lang]} for lang in ("zh", "en")}}
+        if "like" in entry
+        else entry
+        for rule_id, entry in table.items()
+        if not rule_id.startswith("@")
+    }
+
+
+@cache
+def _examples() -> Mapping[str, Any]:
+    return tomllib.loads(read_shipped("frontend_agent.checks")("examples.toml"))
+
+
+def example_of(rule_id: str) -> Example | None:
+    """The example of a rule; None for rules that speak of rows rather than of a record."""
+    entry = _examples().get(rule_id)
+    if entry is None:
+        return None
+    passing = entry["passing"]
+    failing = {
+        name: v for name, v in {**passing, **entry.get("failing", {})}.items() if name not in entry.get("without", ())
+    }
+    return Example(entry["kind"], passing, failing, entry["at"], entry.get("today", "20261001"))
+
+
+@cache
+def _said_of_example(rule_id: str) -> Finding:
+    """What a rule says of its faulty example, so that its sentence can be shown with something in it."""
+    example, rule = example_of(rule_id), all_rules()[rule_id]
+    said: list[Finding] = []
+    if example is not None and rule.check is not None:
+        kind = load_kind(example.kind)
+        how = {f.name: how_to_mask(f.name, f.format, bool(f.value_set)) for f in kind.fields}
+
+        def keep(_: Rule, path: str, value: str, arguments: tuple[str, ...]) -> None:
+            name = field_of(path)
+            shown = mask(value, how.get(name) or how_to_mask(name))
+            said.append(Finding(rule_id, rule.severity, field=path, value=shown, arguments=arguments))
+
+        compile_rules(kind, [rule])(example.failing, keep, example.today)
+    return said[0] if said else Finding(rule_id, rule.severity, value="…", arguments=("…",) * 4)
+
+
+def rule_ids_with_examples() -> list[str]:
+    """Every rule of which there is an example."""
+    return list(_examples())
 
 
 def title_of(rule_id: str, lang: Language = "zh") -> str:
@@ -127,21 +209,48 @@ def rules_catalogue(lang: Language = "zh") -> list[RuleText]:
     return [_line(rule, lang) for rule in all_rules().values()]
 
 
+def rule_text(rule_id: str, lang: Language = "zh") -> RuleText:
+    """One rule's line; ConfigurationError where there is no such rule."""
+    rules = all_rules()
+    if rule_id not in rules:
+        raise ConfigurationError(f"no rule '{rule_id}'{did_you_mean(rule_id, rules)}")
+    return _line(rules[rule_id], lang)
+
+
 def _line(rule: Rule, lang: Language) -> RuleText:
     entry = _texts()[rule.id]
     text = entry[lang]
     return RuleText(
         id=rule.id,
         severity=rule.severity.value,
+        category=rule.about.category,
+        dimension=rule.about.dimension,
+        dimension_name=_DIMENSIONS[rule.about.dimension][lang],
         title=text["title"],
-        says=text["says"],
+        says=_filled(text["says"], _said_of_example(rule.id)),
         mend=text["mend"],
         who=_WHO[entry["who"]][lang],
         clause=rule.clause,
         mark=_MARKS[rule.mark][lang],
+        since=entry["since"],
         kinds=rule.kinds,
-        fields=rule.needs,
+        fields=_fields_said(rule),
+        related=rule.related,
     )
+
+
+def _fields_said(rule: Rule) -> tuple[str, ...]:
+    """The fields as the rule names them; `operations.date` for `this.date` of the rows of operations."""
+    named = [
+        f"{'|'.join(rule.rows)}.{n.removeprefix(THIS)}" if n.startswith(THIS) else n for n in (*rule.needs, *rule.also)
+    ]
+    return (rule.each.said, *named) if rule.each else tuple(named)
+
+
+def kinds_of(rule_id: str) -> dict[str, list[str]]:
+    """The kinds a rule is asked of, and of which of their fields."""
+    asked = {code: fields_of(all_rules()[rule_id], kind) for code, kind in load_kinds().items()}
+    return {code: fields for code, fields in asked.items() if fields is not None}
 
 
 @cache

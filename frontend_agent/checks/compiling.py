@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from frontend_agent.checks.asking import compile_rules, field_of
 from frontend_agent.checks.derived import Dates, compile_derived
 from frontend_agent.checks.hygiene import is_mojibake, looks_clean, problems_of
 from frontend_agent.checks.masking import How, how_to_mask, mask
@@ -41,7 +42,7 @@ def compile_checks(kind: Any, profile: "Profile", today: Today) -> Checks:
     dates = Dates()
     derived = compile_derived(kind, profile, dates)
     speaker = _Speaker(kind, profile)
-    rules = _compile_rules(kind, speaker)
+    ask = compile_rules(kind, all_rules().values())
     what_day = today if callable(today) else (lambda: today)
     days: dict[date, tuple[str, str]] = {}
 
@@ -65,7 +66,11 @@ def compile_checks(kind: Any, profile: "Profile", today: Today) -> Checks:
         derived(record, found, columns)
         if not looks_clean("\n".join(texts)) or is_mojibake(record.get("patient.name", "")):
             _hygiene(record, found, columns, speaker)
-        rules(record, found, columns, now)
+        ask(
+            record,
+            lambda rule, path, value, said: found.append(speaker.finding(rule, path, value, columns, said)),
+            now,
+        )
         if left_out:
             _placeholders(found, left_out, columns, speaker)
         if earlier:
@@ -97,23 +102,6 @@ class _Speaker:
         return Finding(
             rule.id, self.severity[rule.id], rule.blame, path, self.elements.get(name, ""), column, shown, arguments
         )
-
-
-def field_of(path: str) -> str:
-    """`items[3].unit` -> `items.unit`."""
-    group, bracket, rest = path.partition("[")
-    return f"{group}{rest.partition(']')[2]}" if bracket else path
-
-
-def value_at(record: Record, path: str) -> str:
-    """The text at a path, or nothing."""
-    group, bracket, rest = path.partition("[")
-    if not bracket:
-        value = record.get(path, "")
-        return value if isinstance(value, str) else ""
-    number, _, key = rest.partition("].")
-    row: dict[str, str] = record[group][int(number)]
-    return row.get(key, "")
 
 
 def _hygiene(record: Record, found: list[Finding], columns: Mapping[str, str], speaker: _Speaker) -> None:
@@ -149,41 +137,3 @@ def _placeholders(
         if path not in told:
             note = speaker.finding(TEXT_PLACEHOLDER, path, "", columns)
             found.append(Finding(note.rule, note.severity, note.blame, path, note.data_element, note.column, text))
-
-
-RunRules = Callable[[Record, list[Finding], Mapping[str, str], str], None]
-
-
-def _compile_rules(kind: Any, speaker: _Speaker) -> RunRules:
-    """One generated function that asks every rule that speaks of the kind and whose fields are there."""
-    known = {field.name for field in kind.fields} | set(kind.groups)
-    names: dict[str, Any] = {"say": None}
-    lines = ["def run(record, found, columns, today):"]
-
-    def say(
-        found: list[Finding], record: Record, columns: Mapping[str, str], rule: Rule, problem: tuple[str, ...]
-    ) -> None:
-        path, *arguments = problem
-        found.append(speaker.finding(rule, path, value_at(record, path), columns, tuple(arguments)))
-
-    names["say"] = say
-    for number, rule in enumerate(all_rules().values()):
-        if rule.check is None or not rule.speaks_of(kind.code):
-            continue
-        if any(need not in known and not need.startswith("fact.") for need in rule.needs):
-            continue  # the kind has no such field: the rule has nothing to say of it
-        names[f"check_{number}"] = rule.check
-        names[f"rule_{number}"] = rule
-        needs = " and ".join(f"{need!r} in record" for need in rule.needs) or "True"
-        arguments = "record, today" if rule.wants_today else "record"
-        lines.append(f"    if {needs}:")
-        if rule.yields:
-            lines.append(f"        for problem in check_{number}({arguments}):")
-        else:
-            lines.append(f"        problem = check_{number}({arguments})")
-            lines.append("        if problem is not None:")
-        lines.append(f"            say(found, record, columns, rule_{number}, problem)")
-    lines.append("    return")
-    exec("\n".join(lines), names)  # noqa: S102 - generated from the register alone
-    run: RunRules = names["run"]
-    return run

@@ -6,7 +6,7 @@ Dates and moments compare as text over their common length: a day without a time
 from collections.abc import Iterator
 
 from frontend_agent.checks.derived import is_known_day
-from frontend_agent.checks.registry import FROM_MEMORY, HOLD, SINGLE_SOURCE, WARN, Problem, rule
+from frontend_agent.checks.registry import AGREES, FROM_MEMORY, HOLD, LIKELY, ORDER, SINGLE_SOURCE, WARN, Problem, rule
 from frontend_agent.model import Record
 
 _EVENTS = ("visit.time", "encounter.time", "prescribed_on", "author.time")
@@ -26,7 +26,7 @@ def born(record: Record) -> tuple[str, str]:
     return "", ""
 
 
-@rule("DATE-BIRTH-VISIT", HOLD, clause="R-CN-1", mark=SINGLE_SOURCE)
+@rule("DATE-BIRTH-VISIT", HOLD, about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE)
 def birth_precedes_every_event(record: Record) -> Iterator[Problem]:
     _, birth = born(record)
     if not birth:
@@ -37,7 +37,7 @@ def birth_precedes_every_event(record: Record) -> Iterator[Problem]:
             yield event, moment[:8], birth
 
 
-@rule("DATE-BIRTH-FUTURE", HOLD, clause="R-ID-4, R-CN-1", mark=SINGLE_SOURCE)
+@rule("DATE-BIRTH-FUTURE", HOLD, about=ORDER, clause="R-ID-4, R-CN-1", mark=SINGLE_SOURCE)
 def birth_is_not_in_the_future(record: Record, today: str) -> Problem | None:
     field, birth = born(record)
     if birth > today:
@@ -45,7 +45,7 @@ def birth_is_not_in_the_future(record: Record, today: str) -> Problem | None:
     return None
 
 
-@rule("DATE-VISIT-RECORD", WARN, clause="R-CN-1", mark=SINGLE_SOURCE, needs=("author.time",))
+@rule("DATE-VISIT-RECORD", WARN, about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, needs=("author.time",))
 def the_record_follows_the_visit(record: Record) -> Iterator[Problem]:
     """Event time <= document time."""
     written = record["author.time"]
@@ -55,7 +55,7 @@ def the_record_follows_the_visit(record: Record) -> Iterator[Problem]:
             yield event, moment, written
 
 
-@rule("AGE-BIRTH-DATE", WARN, clause="R-CN-3", mark=SINGLE_SOURCE, needs=("patient.age",))
+@rule("AGE-BIRTH-DATE", WARN, about=AGREES, clause="R-CN-3", mark=SINGLE_SOURCE, needs=("patient.age",))
 def age_agrees_with_birth_date(record: Record) -> Problem | None:
     """Full years at the visit. One year more is let pass: many systems count the calendar year."""
     age, (_, birth) = record["patient.age"], born(record)
@@ -77,7 +77,7 @@ def full_years(birth: str, moment: str) -> int:
     return int(moment[:4]) - int(birth[:4]) - (moment[4:8] < birth[4:8])
 
 
-@rule("AGE-RANGE", WARN, clause="R-VA-7", mark=FROM_MEMORY, needs=("patient.age",))
+@rule("AGE-RANGE", WARN, about=LIKELY, clause="R-VA-7", mark=FROM_MEMORY, needs=("patient.age",))
 def age_is_plausible(record: Record) -> Problem | None:
     age = record["patient.age"].partition(".")[0]
     if age.startswith("-") or (age.isdecimal() and (len(age) > 3 or int(age) > 130)):
@@ -85,7 +85,7 @@ def age_is_plausible(record: Record) -> Problem | None:
     return None
 
 
-@rule("DATE-DIAGNOSIS", WARN, clause="R-CN-1", mark=SINGLE_SOURCE, needs=("author.time", "diagnoses"))
+@rule("DATE-DIAGNOSIS", WARN, about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, needs=("author.time", "diagnoses"))
 def diagnoses_precede_the_record(record: Record) -> Iterator[Problem]:
     written = record["author.time"]
     for at, row in enumerate(record["diagnoses"]):

@@ -4,7 +4,19 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from frontend_agent.checks.registry import FROM_MEMORY, NOTE, SINGLE_SOURCE, VERIFIED, WARN, Problem, rule
+from frontend_agent.checks.registry import (
+    AGREES,
+    FORM,
+    FROM_MEMORY,
+    LIKELY,
+    NOTE,
+    ONCE,
+    SINGLE_SOURCE,
+    VERIFIED,
+    WARN,
+    Problem,
+    rule,
+)
 from frontend_agent.model import Record
 
 # R-VA-3: base, Chinese clinical extension, old national extension, morphology; a dagger pair is two of them.
@@ -48,7 +60,7 @@ def belongs_to_sex(code: str) -> str:
     return "1" if any(low <= block <= high for low, high in _MALE) else ""
 
 
-@rule("DX-SHAPE", WARN, clause="R-VA-3", mark=VERIFIED)
+@rule("DX-SHAPE", WARN, about=FORM, clause="R-VA-3", mark=VERIFIED)
 def codes_have_the_shape_of_icd(record: Record) -> Iterator[Problem]:
     """Shape is a warning; membership in the hospital's catalogue decides."""
     for path, code in codes_of(record):
@@ -56,7 +68,7 @@ def codes_have_the_shape_of_icd(record: Record) -> Iterator[Problem]:
             yield (path,)
 
 
-@rule("DX-TCM-SHAPE", WARN, "C0002", clause="R-VA-5", mark=VERIFIED)
+@rule("DX-TCM-SHAPE", WARN, "C0002", about=FORM, clause="R-VA-5", mark=VERIFIED)
 def tcm_codes_have_the_shape(record: Record) -> Iterator[Problem]:
     """GB/T 15657-1995, or the dotted codes of its 2021 edition."""
     for group, shape in (("tcm_diseases", _TCM_DISEASE), ("tcm_syndromes", _TCM_SYNDROME)):
@@ -66,7 +78,7 @@ def tcm_codes_have_the_shape(record: Record) -> Iterator[Problem]:
                 yield (f"{group}[{at}].code",)
 
 
-@rule("DX-DUPLICATE", WARN, clause="R-FP-15", mark=SINGLE_SOURCE, needs=("diagnoses",))
+@rule("DX-DUPLICATE", WARN, about=ONCE, clause="R-FP-15", mark=SINGLE_SOURCE, needs=("diagnoses",))
 def no_diagnosis_twice(record: Record) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for at, row in enumerate(record["diagnoses"]):
@@ -75,7 +87,7 @@ def no_diagnosis_twice(record: Record) -> Iterator[Problem]:
             yield f"diagnoses[{at}].code", str(seen[code] + 1)
 
 
-@rule("DX-EXTERNAL-FIRST", NOTE, clause="R-VA-3", mark=FROM_MEMORY)
+@rule("DX-EXTERNAL-FIRST", NOTE, about=LIKELY, clause="R-VA-3", mark=FROM_MEMORY)
 def main_diagnosis_is_no_external_cause(record: Record) -> Problem | None:
     """V, W, X and Y say how an injury came about, not what it is."""
     for path, code in codes_of(record):
@@ -85,7 +97,7 @@ def main_diagnosis_is_no_external_cause(record: Record) -> Problem | None:
     return None
 
 
-@rule("DX-SEX", WARN, clause="R-CN-4", mark=FROM_MEMORY, needs=("patient.sex",))
+@rule("DX-SEX", WARN, about=AGREES, clause="R-CN-4", mark=FROM_MEMORY, needs=("patient.sex",))
 def diagnoses_fit_the_sex(record: Record) -> Iterator[Problem]:
     sex = record["patient.sex"]
     if sex not in ("1", "2"):

@@ -4,7 +4,7 @@ from functools import lru_cache
 from operator import mul
 
 from frontend_agent.checks.derived import is_known_day
-from frontend_agent.checks.registry import FROM_MEMORY, HOLD, NOTE, VERIFIED, WARN, Problem, rule
+from frontend_agent.checks.registry import AGREES, FORM, FROM_MEMORY, HOLD, LIKELY, NOTE, VERIFIED, WARN, Problem, rule
 from frontend_agent.model import Blame, Record
 
 NUMBER = "patient.id_number"
@@ -47,7 +47,7 @@ def _sex_digit(number: str) -> str:
     return number[14] if _is_old(number) else ""
 
 
-@rule("ID-SHAPE", HOLD, clause="R-ID-1", mark=VERIFIED, needs=(NUMBER,))
+@rule("ID-SHAPE", HOLD, about=FORM, clause="R-ID-1", mark=VERIFIED, needs=(NUMBER,))
 def number_has_the_shape(record: Record) -> Problem | None:
     """18 characters, 17 digits and a check character; X in upper case."""
     number: str = record[NUMBER]
@@ -56,7 +56,7 @@ def number_has_the_shape(record: Record) -> Problem | None:
     return None
 
 
-@rule("ID-CHECK-DIGIT", HOLD, clause="R-ID-1", mark=VERIFIED, needs=(NUMBER,))
+@rule("ID-CHECK-DIGIT", HOLD, about=FORM, clause="R-ID-1", mark=VERIFIED, needs=(NUMBER,))
 def check_digit_is_right(record: Record) -> Problem | None:
     number: str = record[NUMBER]
     if _has_shape(number) and _is_resident_number(record) and check_character(number) != number[17]:
@@ -64,7 +64,7 @@ def check_digit_is_right(record: Record) -> Problem | None:
     return None
 
 
-@rule("ID-FIFTEEN", WARN, clause="R-ID-1", mark=VERIFIED, needs=(NUMBER,))
+@rule("ID-FIFTEEN", WARN, about=FORM, clause="R-ID-1", mark=VERIFIED, needs=(NUMBER,))
 def number_is_of_the_first_generation(record: Record) -> Problem | None:
     """15 digits, from before 1999: flagged, not refused."""
     if _is_old(record[NUMBER]) and _is_resident_number(record):
@@ -72,7 +72,7 @@ def number_is_of_the_first_generation(record: Record) -> Problem | None:
     return None
 
 
-@rule("ID-REAL-DATE", HOLD, clause="R-ID-4", mark=VERIFIED, needs=(NUMBER,))
+@rule("ID-REAL-DATE", HOLD, about=FORM, clause="R-ID-4", mark=VERIFIED, needs=(NUMBER,))
 def number_carries_a_real_day(record: Record, today: str) -> Problem | None:
     birth = birth_in(record[NUMBER])
     if birth and _is_resident_number(record) and (not is_known_day(birth) or birth > today):
@@ -80,7 +80,7 @@ def number_carries_a_real_day(record: Record, today: str) -> Problem | None:
     return None
 
 
-@rule("ID-BIRTH-DATE", HOLD, clause="R-ID-2", mark=VERIFIED, needs=(NUMBER,))
+@rule("ID-BIRTH-DATE", HOLD, about=AGREES, clause="R-ID-2", mark=VERIFIED, needs=(NUMBER,))
 def birth_date_agrees(record: Record) -> Problem | None:
     birth = birth_in(record[NUMBER])
     field = "patient.birth_date" if "patient.birth_date" in record else "fact.birth_date"
@@ -89,7 +89,7 @@ def birth_date_agrees(record: Record) -> Problem | None:
     return None
 
 
-@rule("ID-SEX", HOLD, clause="R-ID-3", mark=VERIFIED, needs=(NUMBER, "patient.sex"))
+@rule("ID-SEX", HOLD, about=AGREES, clause="R-ID-3", mark=VERIFIED, needs=(NUMBER, "patient.sex"))
 def sex_agrees(record: Record) -> Problem | None:
     """The 17th digit is odd for male, even for female; only codes 1 and 2 can disagree."""
     digit = _sex_digit(record[NUMBER])
@@ -100,7 +100,7 @@ def sex_agrees(record: Record) -> Problem | None:
     return None
 
 
-@rule("ID-JUNK", WARN, clause="R-ID-1", mark=FROM_MEMORY, needs=(NUMBER,))
+@rule("ID-JUNK", WARN, about=LIKELY, clause="R-ID-1", mark=FROM_MEMORY, needs=(NUMBER,))
 def number_is_not_junk(record: Record) -> Problem | None:
     """One digit over and over, or counted up: typed to get past a mandatory field."""
     number: str = record[NUMBER]
@@ -109,7 +109,7 @@ def number_is_not_junk(record: Record) -> Problem | None:
     return None
 
 
-@rule("ID-GUARDIAN", WARN, clause="R-ID-1", mark=FROM_MEMORY, needs=(NUMBER, "fact.newborn"))
+@rule("ID-GUARDIAN", WARN, about=LIKELY, clause="R-ID-1", mark=FROM_MEMORY, needs=(NUMBER, "fact.newborn"))
 def newborn_has_a_number_of_its_own(record: Record) -> Problem | None:
     """A newborn's record that carries a grown-up's number: the guardian's."""
     born = record.get("patient.birth_date") or record.get("fact.birth_date") or ""
@@ -167,7 +167,9 @@ def institution_code_form(code: str) -> str:
     return ""
 
 
-@rule("ORG-CODE", NOTE, clause="R-ID-5, R-ID-6", mark=VERIFIED, needs=("institution.id",), blame=Blame.MAPPING)
+@rule(
+    "ORG-CODE", NOTE, about=FORM, clause="R-ID-5, R-ID-6", mark=VERIFIED, needs=("institution.id",), blame=Blame.MAPPING
+)
 def institution_code_is_a_national_one(record: Record) -> Problem | None:
     """22 characters of WS 218, 18 of the credit code or 9 of the organisation code, each with its check character.
 

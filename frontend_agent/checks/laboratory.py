@@ -5,7 +5,19 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from frontend_agent.checks.dates import before
-from frontend_agent.checks.registry import FROM_MEMORY, HOLD, NOTE, SINGLE_SOURCE, WARN, Problem, rule
+from frontend_agent.checks.registry import (
+    AGREES,
+    FORM,
+    FROM_MEMORY,
+    HOLD,
+    NOTE,
+    ONCE,
+    ORDER,
+    SINGLE_SOURCE,
+    WARN,
+    Problem,
+    rule,
+)
 from frontend_agent.model import Record
 
 _RANGE = re.compile(r"[(\[]?\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|—|~|～|--|至)\s*(-?\d+(?:\.\d+)?)\s*[)\]]?")
@@ -14,7 +26,7 @@ _LOWER = re.compile(r"(?:>|≥|>=|＞)\s*(\d+(?:\.\d+)?)")
 NORMAL = "1"  # 2.16.156.10011.2.3.2.38 [single source]
 
 
-@rule("LAB-ORDER", HOLD, "C0007", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("items",))
+@rule("LAB-ORDER", HOLD, "C0007", about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, needs=("items",))
 def a_specimen_is_collected_received_tested_reported(record: Record) -> Iterator[Problem]:
     """标本采样 <= 接收 <= 检验 <= 报告, as far as each is known. The items of one specimen share its times: said once."""
     reported = record.get("author.time", "")
@@ -52,7 +64,15 @@ def _in_order(times: _Times, reported: str) -> bool:
     return True
 
 
-@rule("LAB-REQUEST-ORDER", WARN, "C0007", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("author.time", "request.time"))
+@rule(
+    "LAB-REQUEST-ORDER",
+    WARN,
+    "C0007",
+    about=ORDER,
+    clause="R-CN-1",
+    mark=SINGLE_SOURCE,
+    needs=("author.time", "request.time"),
+)
 def a_report_follows_its_request(record: Record) -> Problem | None:
     if before(record["author.time"], record["request.time"]):
         return "request.time", record["request.time"], record["author.time"]
@@ -73,7 +93,9 @@ def limits(reference_range: str) -> tuple[float, float] | None:
     return None
 
 
-@rule("LAB-FLAG", NOTE, "C0007", clause="C0007 2.16.156.10011.2.3.2.38", mark=FROM_MEMORY, needs=("items",))
+@rule(
+    "LAB-FLAG", NOTE, "C0007", about=AGREES, clause="C0007 2.16.156.10011.2.3.2.38", mark=FROM_MEMORY, needs=("items",)
+)
 def a_value_outside_its_range_is_not_called_normal(record: Record) -> Iterator[Problem]:
     """Only this way round: within the range a result can still be flagged for a good reason."""
     for at, row in enumerate(record["items"]):
@@ -90,7 +112,7 @@ def a_value_outside_its_range_is_not_called_normal(record: Record) -> Iterator[P
             yield f"items[{at}].result_code", row["reference_range"]
 
 
-@rule("LAB-RANGE", NOTE, "C0007", clause="R-VA-7", mark=FROM_MEMORY, needs=("items",))
+@rule("LAB-RANGE", NOTE, "C0007", about=FORM, clause="R-VA-7", mark=FROM_MEMORY, needs=("items",))
 def a_range_begins_below_its_end(record: Record) -> Iterator[Problem]:
     """9.5-3.5: the two limits were swapped."""
     for at, row in enumerate(record["items"]):
@@ -105,7 +127,7 @@ def _is_upside_down(reference_range: str) -> bool:
     return match is not None and float(match[1]) > float(match[2])
 
 
-@rule("LAB-DUPLICATE", NOTE, "C0007", clause="R-UN-2", mark=FROM_MEMORY, needs=("items",))
+@rule("LAB-DUPLICATE", NOTE, "C0007", about=ONCE, clause="R-UN-2", mark=FROM_MEMORY, needs=("items",))
 def no_item_twice(record: Record) -> Iterator[Problem]:
     """The same item with the same result twice: a join that multiplies rows, mostly."""
     codes = [row.get("code") for row in record["items"]]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from frontend_agent.checks.registry import HOLD, NOTE, SINGLE_SOURCE, VERIFIED, Problem, rule
+from frontend_agent.checks.registry import FORM, HOLD, NOTE, SINGLE_SOURCE, VERIFIED, Problem, rule
 from frontend_agent.model import Record
 
 _NUMBERS = (
@@ -13,7 +13,7 @@ _NUMBERS = (
 _PHONE = re.compile(r"1\d{10}|(\(?0\d{2,3}\)?[- ]?)?[1-9]\d{6,7}(-\d{1,6})?|\+?86[- ]?1\d{10}", re.ASCII)
 
 
-@rule("NUMBER-BLANKS", HOLD, clause="R-ID-8", mark=VERIFIED)
+@rule("NUMBER-BLANKS", HOLD, about=FORM, clause="R-ID-8", mark=VERIFIED)
 def numbers_have_no_blanks(record: Record) -> Iterator[Problem]:
     for field in _NUMBERS:
         number = record.get(field)
@@ -21,7 +21,7 @@ def numbers_have_no_blanks(record: Record) -> Iterator[Problem]:
             yield (field,)
 
 
-@rule("PHONE", NOTE, clause="R-VA-8", mark=SINGLE_SOURCE, needs=("patient.telephone",))
+@rule("PHONE", NOTE, about=FORM, clause="R-VA-8", mark=SINGLE_SOURCE, needs=("patient.telephone",))
 def telephone_has_the_shape(record: Record) -> Problem | None:
     """A mobile number of eleven digits, or an area code and a number."""
     if not _PHONE.fullmatch(record["patient.telephone"]):

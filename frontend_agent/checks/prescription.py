@@ -3,7 +3,20 @@
 from collections.abc import Iterator
 
 from frontend_agent.checks.dates import before
-from frontend_agent.checks.registry import FROM_MEMORY, HOLD, NOTE, SINGLE_SOURCE, VERIFIED, WARN, Problem, rule
+from frontend_agent.checks.registry import (
+    AGREES,
+    FROM_MEMORY,
+    HOLD,
+    LIKELY,
+    NOTE,
+    ONCE,
+    ORDER,
+    SINGLE_SOURCE,
+    VERIFIED,
+    WARN,
+    Problem,
+    rule,
+)
 from frontend_agent.model import Record
 
 _PHARMACISTS = ("review_pharmacist", "dispensing_pharmacist", "checking_pharmacist", "issuing_pharmacist")
@@ -18,7 +31,13 @@ def _number(text: str | None) -> float | None:
 
 
 @rule(
-    "RX-QUANTITY", HOLD, "C0004", clause="Corrections after a domain review: netting", mark=VERIFIED, needs=("drugs",)
+    "RX-QUANTITY",
+    HOLD,
+    "C0004",
+    about=LIKELY,
+    clause="Corrections after a domain review: netting",
+    mark=VERIFIED,
+    needs=("drugs",),
 )
 def no_quantity_is_left_at_nothing(record: Record) -> Iterator[Problem]:
     """Negative lines are normal reversals, netted against their original: what remains is more than nothing."""
@@ -29,7 +48,15 @@ def no_quantity_is_left_at_nothing(record: Record) -> Iterator[Problem]:
                 yield f"drugs[{at}].{key}", row[key]
 
 
-@rule("RX-AMOUNT", HOLD, "C0004", clause="Corrections after a domain review: netting", mark=VERIFIED, needs=("amount",))
+@rule(
+    "RX-AMOUNT",
+    HOLD,
+    "C0004",
+    about=LIKELY,
+    clause="Corrections after a domain review: netting",
+    mark=VERIFIED,
+    needs=("amount",),
+)
 def no_amount_is_negative(record: Record) -> Problem | None:
     amount = _number(record["amount"])
     if amount is not None and amount < 0:
@@ -37,7 +64,9 @@ def no_amount_is_negative(record: Record) -> Problem | None:
     return None
 
 
-@rule("RX-DATE", WARN, "C0004", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("prescribed_on", "author.time"))
+@rule(
+    "RX-DATE", WARN, "C0004", about=AGREES, clause="R-CN-1", mark=SINGLE_SOURCE, needs=("prescribed_on", "author.time")
+)
 def both_dates_name_one_day(record: Record) -> Problem | None:
     """处方开立日期 is what author/time says."""
     if record["prescribed_on"][:8] != record["author.time"][:8]:
@@ -45,7 +74,7 @@ def both_dates_name_one_day(record: Record) -> Problem | None:
     return None
 
 
-@rule("RX-SIGNATURES", WARN, "C0004", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("author.time",))
+@rule("RX-SIGNATURES", WARN, "C0004", about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, needs=("author.time",))
 def pharmacists_sign_after_the_doctor(record: Record) -> Iterator[Problem]:
     """Event time <= document time: a prescription is reviewed, dispensed and issued after it was written."""
     written = record["author.time"]
@@ -55,7 +84,7 @@ def pharmacists_sign_after_the_doctor(record: Record) -> Iterator[Problem]:
             yield f"{pharmacist}.time", signed, written
 
 
-@rule("RX-SAME-PERSON", NOTE, "C0004", clause="four pharmacists of C0004", mark=FROM_MEMORY)
+@rule("RX-SAME-PERSON", NOTE, "C0004", about=LIKELY, clause="four pharmacists of C0004", mark=FROM_MEMORY)
 def reviewer_does_not_dispense(record: Record) -> Problem | None:
     """审核 and 调配 by one person."""
     reviewer = record.get("review_pharmacist.id")
@@ -64,7 +93,7 @@ def reviewer_does_not_dispense(record: Record) -> Problem | None:
     return None
 
 
-@rule("RX-DAYS", NOTE, "C0004", clause="R-VA-7", mark=FROM_MEMORY, needs=("valid_days",))
+@rule("RX-DAYS", NOTE, "C0004", about=LIKELY, clause="R-VA-7", mark=FROM_MEMORY, needs=("valid_days",))
 def validity_is_plausible(record: Record) -> Problem | None:
     days = _number(record["valid_days"])
     if days is not None and not 0 < days <= _LONGEST:
@@ -72,7 +101,7 @@ def validity_is_plausible(record: Record) -> Problem | None:
     return None
 
 
-@rule("RX-DUPLICATE", NOTE, "C0004", clause="R-UN-2", mark=FROM_MEMORY, needs=("drugs",))
+@rule("RX-DUPLICATE", NOTE, "C0004", about=ONCE, clause="R-UN-2", mark=FROM_MEMORY, needs=("drugs",))
 def no_drug_twice(record: Record) -> Iterator[Problem]:
     """The same drug, dose and way twice: a join that multiplies rows, mostly."""
     seen: dict[tuple[str | None, ...], int] = {}

@@ -1,19 +1,28 @@
 """The register of rules: one function each, with an id that never changes and is never reused.
 
-    @rule("ID-SEX", HOLD, clause="R-ID-3", mark=VERIFIED, needs=("patient.id_number", "patient.sex"))
+    @rule("ID-SEX", HOLD, about=AGREES, clause="R-ID-3", mark=VERIFIED, needs=("patient.id_number", "patient.sex"))
     def sex_agrees(record: Record) -> Problem | None: ...
 
-A rule is asked only when every field it needs is there (absence is another rule's business). A rule that can object
-once returns its Problem or None; one that can object to several values yields them. A Problem is the field, then what the
-rule's text wants to say. Whether that holds a record is the profile's decision.
+A rule is declared by fields, not by kinds: it is asked in every kind that has the fields it `needs` and the ones it looks
+at `also`, and of a record only when every field it needs is there (absence is another rule's business, unless it says
+`also`). Kinds are named only where a field means something else elsewhere. There are three forms:
+
+- of a record: `check(record)` or `check(record, today)` returns a Problem, its field first, or yields several;
+- `each=`: of every value whose field the selector takes, scalar or in a row: `check(value)` or `check(value, record)`
+  returns what the text wants to say, `()` for nothing, None for no objection;
+- `rows=`: of every row of these groups: `check(row)` or `check(row, record)` returns the key in the row first. In `needs`
+  and `also`, `this.dose` is a field of the row.
+
+Whether what a rule says holds a record is the profile's decision.
 """
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from frontend_agent.checks.selectors import Selector
 from frontend_agent.model import Blame, Severity
 
 HOLD, WARN, NOTE = Severity.HOLD, Severity.WARN, Severity.NOTE
@@ -27,9 +36,31 @@ TECHNICAL: Mark = (
     "T"  # follows from a specification of the format itself (XML 1.0, Unicode), not from the health standards
 )
 
+Category = Literal["conformance", "completeness", "plausibility"]
+Dimension = Literal["completeness", "conformity", "consistency", "timeliness", "uniqueness", "plausibility"]
+
+
+class About(NamedTuple):
+    """What a rule judges: Kahn's category (doi:10.13063/2327-9214.1244) and the dimension Chinese platforms report by."""
+
+    category: Category
+    dimension: Dimension
+
+
+PRESENT = About("completeness", "completeness")  # something follows, and is not there
+FORM = About("conformance", "conformity")  # the shape of a value, its table
+SUM = About("conformance", "consistency")  # what is computed from other values
+AGREES = About("plausibility", "consistency")  # two statements about one thing
+ORDER = About("plausibility", "consistency")  # one moment against another
+LIKELY = About("plausibility", "plausibility")  # what cannot be, or hardly
+ONCE = About("plausibility", "uniqueness")
+IN_TIME = About("plausibility", "timeliness")  # written when the rules of record-keeping want it
+
 ALL_KINDS: tuple[str, ...] = ()
+THIS = "this."  # a field of the row, as in the templates
 
 Problem = tuple[str, ...]  # field path ("items[3].unit"), then the arguments of the text
+Said = tuple[str, ...]  # the arguments alone
 Check = Callable[..., Any]  # record [, today] -> Problem | None, or an iterator of Problems
 
 
@@ -38,18 +69,27 @@ class Rule(msgspec.Struct, frozen=True):
 
     id: str
     severity: Severity
+    about: About
     clause: str
     mark: Mark
     kinds: tuple[str, ...] = ALL_KINDS
     needs: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    each: Selector | None = None
+    rows: tuple[str, ...] = ()
     blame: Blame = Blame.SOURCE
     check: Check | None = None
-    wants_today: bool = False
+    second: bool = False  # it takes a second argument: today, or the record around the value or row
     yields: bool = False
     lowerable: bool = True  # False: the document could not be made at all
 
     def speaks_of(self, kind: str) -> bool:
         return not self.kinds or kind in self.kinds
+
+    @property
+    def related(self) -> int:
+        """How many values it sets in relation to each other, as far as it names them."""
+        return len({*self.needs, *self.also}) + (self.each is not None)
 
 
 _rules: dict[str, Rule] = {}
@@ -59,27 +99,37 @@ def rule(
     id: str,
     severity: Severity,
     *kinds: str,
+    about: About,
     clause: str,
     mark: Mark,
     needs: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
+    each: Selector | None = None,
+    rows: tuple[str, ...] = (),
     blame: Blame = Blame.SOURCE,
 ) -> Callable[[Check], Check]:
-    """Register a rule. Of two parameters the second is today, as yyyyMMdd."""
+    """Register a rule; its form follows from `each` and `rows`."""
 
     def register(check: Check) -> Check:
-        wants_today = len(inspect.signature(check).parameters) == 2
+        second = len(inspect.signature(check).parameters) == 2
         yields = inspect.isgeneratorfunction(check)
-        _add(Rule(id, severity, clause, mark, kinds, needs, blame, check, wants_today, yields))
+        _add(Rule(id, severity, about, clause, mark, kinds, needs, also, each, rows, blame, check, second, yields))
         return check
 
     return register
 
 
 def derived(
-    id: str, severity: Severity, clause: str, mark: Mark, blame: Blame = Blame.SOURCE, lowerable: bool = True
+    id: str,
+    severity: Severity,
+    about: About,
+    clause: str,
+    mark: Mark,
+    blame: Blame = Blame.SOURCE,
+    lowerable: bool = True,
 ) -> Rule:
     """Register a rule that has no function of its own."""
-    return _add(Rule(id, severity, clause, mark, blame=blame, lowerable=lowerable))
+    return _add(Rule(id, severity, about, clause, mark, blame=blame, lowerable=lowerable))
 
 
 def _add(new: Rule) -> Rule:
@@ -96,37 +146,37 @@ def all_rules() -> dict[str, Rule]:
 
 # -- told by the mapping (mapping.py) -------------------------------------------------------------------------------------
 
-MAP_UNMAPPED = derived("MAP001", HOLD, "R-VA-1", VERIFIED, Blame.MAPPING)
-MAP_UNREADABLE = derived("MAP002", HOLD, "R-VA-6", TECHNICAL)
-MAP_TWO_ROWS = derived("MAP003", HOLD, "R-UN-2", TECHNICAL, Blame.MAPPING)
-MAP_NO_KEY = derived("MAP004", HOLD, "R-ID-8", TECHNICAL, Blame.MAPPING)
+MAP_UNMAPPED = derived("MAP001", HOLD, FORM, "R-VA-1", VERIFIED, Blame.MAPPING)
+MAP_UNREADABLE = derived("MAP002", HOLD, FORM, "R-VA-6", TECHNICAL)
+MAP_TWO_ROWS = derived("MAP003", HOLD, ONCE, "R-UN-2", TECHNICAL, Blame.MAPPING)
+MAP_NO_KEY = derived("MAP004", HOLD, PRESENT, "R-ID-8", TECHNICAL, Blame.MAPPING)
 
 # -- told by the pipe itself (intake.py) ----------------------------------------------------------------------------------
 
-AGENT_UNREADABLE_ROWS = derived("AGT001", HOLD, "blame is exact", TECHNICAL, Blame.MAPPING, lowerable=False)
-AGENT_FAILED = derived("AGT002", HOLD, "blame is exact", TECHNICAL, Blame.AGENT, lowerable=False)
-AGENT_SAME_KEY = derived("AGT003", HOLD, "R-UN-2", TECHNICAL, lowerable=False)
+AGENT_UNREADABLE_ROWS = derived("AGT001", HOLD, FORM, "blame is exact", TECHNICAL, Blame.MAPPING, lowerable=False)
+AGENT_FAILED = derived("AGT002", HOLD, FORM, "blame is exact", TECHNICAL, Blame.AGENT, lowerable=False)
+AGENT_SAME_KEY = derived("AGT003", HOLD, ONCE, "R-UN-2", TECHNICAL, lowerable=False)
 
 # -- derived from the kind's declaration (derived.py) -----------------------------------------------------------------------
 
-DE_MISSING = derived("DE-MISSING", HOLD, "R-CO-1, R-CO-2", VERIFIED)
-DE_ONE_OF = derived("DE-ONE-OF", HOLD, "R-CO-2", SINGLE_SOURCE)
-DE_FORMAT = derived("DE-FORMAT", HOLD, "WS 363", VERIFIED)
-DE_PRECISION = derived("DE-PRECISION", WARN, "WS 363", VERIFIED)
-DE_LENGTH = derived("DE-LENGTH", HOLD, "R-ID-8, sections/fields.csv", SINGLE_SOURCE)
-DE_CODE = derived("DE-CODE", HOLD, "R-VA-1", SINGLE_SOURCE)
-DATE_EARLY = derived("DATE-EARLY", WARN, "R-VA-6", FROM_MEMORY)
-DATE_FUTURE = derived("DATE-FUTURE", WARN, "R-VA-6", FROM_MEMORY)
+DE_MISSING = derived("DE-MISSING", HOLD, PRESENT, "R-CO-1, R-CO-2", VERIFIED)
+DE_ONE_OF = derived("DE-ONE-OF", HOLD, PRESENT, "R-CO-2", SINGLE_SOURCE)
+DE_FORMAT = derived("DE-FORMAT", HOLD, FORM, "WS 363", VERIFIED)
+DE_PRECISION = derived("DE-PRECISION", WARN, FORM, "WS 363", VERIFIED)
+DE_LENGTH = derived("DE-LENGTH", HOLD, FORM, "R-ID-8, sections/fields.csv", SINGLE_SOURCE)
+DE_CODE = derived("DE-CODE", HOLD, FORM, "R-VA-1", SINGLE_SOURCE)
+DATE_EARLY = derived("DATE-EARLY", WARN, LIKELY, "R-VA-6", FROM_MEMORY)
+DATE_FUTURE = derived("DATE-FUTURE", WARN, LIKELY, "R-VA-6", FROM_MEMORY)
 
 # -- text hygiene (hygiene.py) ----------------------------------------------------------------------------------------------
 
-TEXT_CONTROL = derived("TEXT-CONTROL", HOLD, "XML 1.0 2.2; R-VA-9", TECHNICAL, lowerable=False)
-TEXT_MOJIBAKE = derived("TEXT-MOJIBAKE", HOLD, "Unicode 23.8; R-VA-9", TECHNICAL)
-TEXT_QUESTION_MARKS = derived("TEXT-QUESTION-MARKS", WARN, "R-VA-9", FROM_MEMORY)
-TEXT_HTML = derived("TEXT-HTML", NOTE, "R-VA-9", FROM_MEMORY)
-TEXT_PRIVATE_USE = derived("TEXT-PRIVATE-USE", NOTE, "Unicode 23.5; R-VA-9", TECHNICAL)
-TEXT_PLACEHOLDER = derived("TEXT-PLACEHOLDER", NOTE, "R-CO-4", FROM_MEMORY)
+TEXT_CONTROL = derived("TEXT-CONTROL", HOLD, FORM, "XML 1.0 2.2; R-VA-9", TECHNICAL, lowerable=False)
+TEXT_MOJIBAKE = derived("TEXT-MOJIBAKE", HOLD, FORM, "Unicode 23.8; R-VA-9", TECHNICAL)
+TEXT_QUESTION_MARKS = derived("TEXT-QUESTION-MARKS", WARN, FORM, "R-VA-9", FROM_MEMORY)
+TEXT_HTML = derived("TEXT-HTML", NOTE, FORM, "R-VA-9", FROM_MEMORY)
+TEXT_PRIVATE_USE = derived("TEXT-PRIVATE-USE", NOTE, FORM, "Unicode 23.5; R-VA-9", TECHNICAL)
+TEXT_PLACEHOLDER = derived("TEXT-PLACEHOLDER", NOTE, PRESENT, "R-CO-4", FROM_MEMORY)
 
 # -- said by the profile (profiles.py) --------------------------------------------------------------------------------------
 
-ABSENT = derived("ABSENT", NOTE, "law of lawful absence; header.md 5", VERIFIED)
+ABSENT = derived("ABSENT", NOTE, PRESENT, "law of lawful absence; header.md 5", VERIFIED)

@@ -3,13 +3,25 @@
 from collections.abc import Iterator
 
 from frontend_agent.checks.dates import before
-from frontend_agent.checks.registry import FROM_MEMORY, HOLD, SINGLE_SOURCE, WARN, Problem, rule
+from frontend_agent.checks.registry import (
+    AGREES,
+    FORM,
+    FROM_MEMORY,
+    HOLD,
+    LIKELY,
+    ORDER,
+    PRESENT,
+    SINGLE_SOURCE,
+    WARN,
+    Problem,
+    rule,
+)
 from frontend_agent.model import Record
 
 _DENIALS = ("无", "否认", "未发现", "没有", "不详", "none", "no ")
 
 
-@rule("ALLERGY-NAMED", WARN, "C0002", clause="R-FP-12", mark=SINGLE_SOURCE, needs=("allergy.flag",))
+@rule("ALLERGY-NAMED", WARN, "C0002", about=PRESENT, clause="R-FP-12", mark=SINGLE_SOURCE, needs=("allergy.flag",))
 def an_allergy_is_named(record: Record) -> Problem | None:
     """过敏史标志 true, and nothing or a denial beside it."""
     if record["allergy.flag"] == "true":
@@ -19,7 +31,15 @@ def an_allergy_is_named(record: Record) -> Problem | None:
     return None
 
 
-@rule("ALLERGY-DENIED", WARN, "C0002", clause="R-FP-12", mark=FROM_MEMORY, needs=("allergy.flag", "allergy.text"))
+@rule(
+    "ALLERGY-DENIED",
+    WARN,
+    "C0002",
+    about=AGREES,
+    clause="R-FP-12",
+    mark=FROM_MEMORY,
+    needs=("allergy.flag", "allergy.text"),
+)
 def a_denied_allergy_has_no_name(record: Record) -> Problem | None:
     """过敏史标志 false, and a substance beside it."""
     text: str = record["allergy.text"].lower()
@@ -28,7 +48,7 @@ def a_denied_allergy_has_no_name(record: Record) -> Problem | None:
     return None
 
 
-@rule("ORDER-DATES", WARN, "C0002", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("orders",))
+@rule("ORDER-DATES", WARN, "C0002", about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, needs=("orders",))
 def orders_follow_in_time(record: Record) -> Iterator[Problem]:
     """An order ends after it starts, is performed and cancelled after it was given."""
     for at, row in enumerate(record["orders"]):
@@ -38,14 +58,22 @@ def orders_follow_in_time(record: Record) -> Iterator[Problem]:
                 yield f"orders[{at}].{later}", second, later, earlier, first
 
 
-@rule("SIGNED-BEFORE-VISIT", WARN, "C0002", clause="R-CN-1", mark=SINGLE_SOURCE, needs=("doctor.time", "visit.time"))
+@rule(
+    "SIGNED-BEFORE-VISIT",
+    WARN,
+    "C0002",
+    about=ORDER,
+    clause="R-CN-1",
+    mark=SINGLE_SOURCE,
+    needs=("doctor.time", "visit.time"),
+)
 def the_doctor_signs_after_the_visit(record: Record) -> Problem | None:
     if before(record["doctor.time"], record["visit.time"]):
         return "doctor.time", record["doctor.time"], record["visit.time"]
     return None
 
 
-@rule("NAME-TEST", WARN, clause="R-CN-6", mark=FROM_MEMORY, needs=("patient.name",))
+@rule("NAME-TEST", WARN, about=LIKELY, clause="R-CN-6", mark=FROM_MEMORY, needs=("patient.name",))
 def the_patient_is_no_test(record: Record) -> Problem | None:
     """测试, test: somebody tried the system out. Nobody wants that on a regional platform."""
     name: str = record["patient.name"].lower()
@@ -54,7 +82,7 @@ def the_patient_is_no_test(record: Record) -> Problem | None:
     return None
 
 
-@rule("NAME-DIGITS", HOLD, clause="R-VA-9", mark=FROM_MEMORY, needs=("patient.name",))
+@rule("NAME-DIGITS", HOLD, about=FORM, clause="R-VA-9", mark=FROM_MEMORY, needs=("patient.name",))
 def a_name_is_no_number(record: Record) -> Problem | None:
     """Digits alone: two columns were swapped."""
     if record["patient.name"].isdigit():

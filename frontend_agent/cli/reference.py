@@ -1,4 +1,4 @@
-"""What the program knows: kinds of document, and quality rules."""
+"""What the program knows: kinds of document."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,6 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     group = typer.Typer(help=t("kinds"), no_args_is_help=True, rich_markup_mode=None)
     cli.add_typer(group, name="kinds")
     _add_kinds(group, t)
-    _add_rules(cli, t)
 
 
 def _add_kinds(group: typer.Typer, t: Texts) -> None:
@@ -95,27 +94,3 @@ def _add_kinds(group: typer.Typer, t: Texts) -> None:
 
 def _name(kind: "Kind", t: Texts) -> str:
     return kind.name_zh if t.language == "zh" else kind.name_en
-
-
-def _add_rules(cli: typer.Typer, t: Texts) -> None:
-    @cli.command(help=t("rules"))
-    def rules(
-        profile: Annotated[str, typer.Option(help=t("rules.profile"))] = "regional",
-        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
-    ) -> None:
-        from frontend_agent.checks import rules_catalogue
-        from frontend_agent.profiles import load_profile
-
-        judged = load_profile(profile)
-        listed = [
-            {**msgspec.to_builtins(rule), "severity": str(judged.severity_of(rule.id))}
-            for rule in rules_catalogue(t.language)
-        ]
-        if json:
-            output.as_json(listed)
-            return
-        output.table(
-            t,
-            ("rule", "severity", "title", "text", "clause"),
-            [(one["id"], one["severity"], one["title"], one["mend"], one["clause"]) for one in listed],
-        )

@@ -114,8 +114,47 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kinds.kind": ("Its code, for example C0007.", "代码，例如 C0007。"),
     "kinds.reference": ("The reference page, HTML.", "参考页（HTML）。"),
     "kinds.skeleton": ("A mapping to fill in, TOML and SQL.", "待填写的映射（TOML 与 SQL）。"),
-    "rules": ("Every quality rule and what it does under a profile.", "全部质控规则及其在某一配置下的作用。"),
+    "rules": ("The quality rules.", "质控规则。"),
+    "rules.list": (
+        "Every rule and what it does under a profile.\n\n"
+        "Examples: frontend-agent rules list --kind C0032 --dimension consistency · frontend-agent rules list --severity hold",
+        "全部规则及其在某一配置下的作用。\n\n"
+        "示例：frontend-agent rules list --kind C0032 --dimension consistency · frontend-agent rules list --severity hold",
+    ),
+    "rules.show": (
+        "One rule: what it says, how to mend it, what it lets pass and what it objects to.\n\n"
+        "Example: frontend-agent rules show FP-FEE-SUM",
+        "一条规则：内容、处理办法、通过与不通过的示例。\n\n示例：frontend-agent rules show FP-FEE-SUM",
+    ),
+    "rules.reference": (
+        "All rules as one page, Markdown.\n\nExample: frontend-agent rules reference > rules.md",
+        "全部规则的一览页（Markdown）。\n\n示例：frontend-agent rules reference > rules.md",
+    ),
     "rules.profile": ("The region profile.", "区域配置。"),
+    "rules.kind": ("Only those asked of this kind, for example C0007.", "仅适用于该种类的规则，例如 C0007。"),
+    "rules.category": (
+        "Only conformance, completeness or plausibility.",
+        "仅 conformance、completeness 或 plausibility。",
+    ),
+    "rules.dimension": (
+        "Only completeness, conformity, consistency, timeliness, uniqueness or plausibility.",
+        "仅 completeness（完整性）、conformity（规范性）、consistency（一致性）、timeliness（及时性）、"
+        "uniqueness（唯一性）或 plausibility（合理性）。",
+    ),
+    "rules.severity": (
+        "Only those that hold, warn or note under the profile.",
+        "仅在该配置下为 hold、warn 或 note 的规则。",
+    ),
+    "rules.id": ("Its id.", "规则编号。"),
+    "rules.mend": ("To mend", "处理"),
+    "rules.judges": ("judges", "评价"),
+    "rules.does": ("does", "作用"),
+    "rules.basis": ("basis", "依据"),
+    "rules.since": ("since pack", "规则包版本自"),
+    "rules.fields": ("fields", "字段"),
+    "rules.kinds": ("asked of", "适用种类"),
+    "rules.passing": ("Passes", "通过"),
+    "rules.failing": ("Objected to", "不通过"),
     "platform": ("The receiving side.", "接收端平台。"),
     "platform.serve": ("Run a platform on this machine (--state: its folder).", "在本机运行平台（--state：其目录）。"),
     "platform.host": ("Address to listen on.", "监听地址。"),
@@ -233,6 +272,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.institution": ("hospital", "医院"),
     "head.row": ("row", "行"),
     "head.title": ("title", "标题"),
+    "head.dimension": ("dimension", "维度"),
+    "head.confidence": ("confidence", "可信程度"),
     "head.clause": ("clause", "依据"),
 }
 

@@ -18,7 +18,7 @@ TEXTS = tomllib.loads(resources.files("frontend_agent.checks").joinpath("texts.t
 
 
 def test_every_rule_has_its_texts_and_every_text_its_rule():
-    assert set(TEXTS) == set(all_rules())
+    assert {rule_id for rule_id in TEXTS if not rule_id.startswith("@")} == set(all_rules())
     for rule_id, entry in TEXTS.items():
         assert entry["who"] in ("hospital", "mapping", "vendor", "makers", "nobody"), rule_id
         for lang in ("zh", "en"):

@@ -202,10 +202,36 @@ def test_kinds_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_rules_are_listed_with_what_they_do(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["rules", "--json", "--lang", "zh"]) == 0
+    assert run(["rules", "list", "--json", "--lang", "zh"]) == 0
     rules = {rule["id"]: rule for rule in json.loads(said(capsys)[0])}
     assert rules["ID-CHECK-DIGIT"]["severity"] == "hold"
-    assert run(["rules", "--profile", "nowhere"]) == 78
+    assert rules["ID-CHECK-DIGIT"]["dimension_name"] == "规范性"
+    assert run(["rules", "list", "--profile", "nowhere"]) == 78
+
+
+def test_rules_are_listed_by_kind_dimension_and_severity(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rules", "list", "--kind", "C0007", "--dimension", "consistency", "--severity", "hold", "--json"]) == 0
+    listed = json.loads(said(capsys)[0])
+    assert "LAB-ORDER" in {rule["id"] for rule in listed}
+    assert {(rule["dimension"], rule["severity"]) for rule in listed} == {("consistency", "hold")}
+    assert run(["rules", "list", "--kind", "C0004", "--json"]) == 0
+    assert "LAB-ORDER" not in {rule["id"] for rule in json.loads(said(capsys)[0])}
+    assert run(["rules", "list", "--dimension", "beauty"]) == 2
+    said(capsys)
+
+
+def test_a_rule_is_shown_with_what_it_lets_pass_and_what_it_objects_to(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rules", "show", "lab-order", "--lang", "zh"]) == 0
+    shown = said(capsys)[0]
+    assert "检验时间顺序颠倒" in shown
+    assert "不通过 (C0007)  ◀ items[0].received_at" in shown
+    assert run(["rules", "show", "LAB-ORDER", "--json"]) == 0
+    told = json.loads(said(capsys)[0])
+    assert told["category"] == "plausibility"
+    assert "items.received_at" not in told["example"]["passing"]
+    assert "C0007" in told["kinds"]
+    assert run(["rules", "show", "LAB-ODER"]) == 78
+    assert "did you mean 'LAB-ORDER'?" in said(capsys)[1]
 
 
 def test_platform_commands_without_a_platform_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,52 @@
+"""The catalogue of rules as one page (Markdown, 简体中文 and English), made from the register alone."""
+
+from collections.abc import Iterator, Sequence
+
+from frontend_agent.checks.catalogue import DIMENSIONS, Language, RuleText, rules_catalogue
+
+_HEADINGS = {
+    "zh": ("规则", "内容", "卡恩分类", "默认", "依据", "字段", "自"),
+    "en": ("rule", "what it says", "Kahn", "default", "basis", "fields", "since"),
+}
+
+
+def manual() -> str:
+    """The page: per language one table for each dimension."""
+    chinese, english = rules_catalogue("zh"), rules_catalogue("en")
+    related = sum(line.related > 1 for line in chinese)
+    lines = [
+        "# 质控规则一览 · The quality rules",
+        "",
+        "<!-- frontend-agent rules reference > docs/guide/rules.md -->",
+        "",
+        f"共 {len(chinese)} 条规则，其中 {related} 条比较两项以上的数据。每条规则的通过与不通过示例：`frontend-agent rules show 编号`。",
+        "",
+        f"{len(english)} rules, {related} of which set two or more values in relation."
+        " `frontend-agent rules show ID` prints a rule with the example it lets pass and the one it objects to.",
+        "",
+        *_tables(chinese, "zh"),
+        *_tables(english, "en"),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _tables(rules: Sequence[RuleText], lang: Language) -> Iterator[str]:
+    for dimension in DIMENSIONS:
+        here = [rule for rule in rules if rule.dimension == dimension]
+        if not here:
+            continue
+        yield f"## {here[0].dimension_name}" + (f" ({len(here)})" if lang == "en" else f"（{len(here)}）")
+        yield ""
+        yield _row(_HEADINGS[lang])
+        yield _row(["---"] * len(_HEADINGS[lang]))
+        for rule in here:
+            fields = "<br>".join(f"`{name}`" for name in rule.fields)
+            basis = f"{rule.clause} ({rule.mark})"
+            yield _row(
+                (rule.id, f"**{rule.title}** {rule.says}", rule.category, rule.severity, basis, fields, rule.since)
+            )
+        yield ""
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
