@@ -19,6 +19,7 @@ Group = list[dict[str, str]]
 Record = dict[str, Any]  # field name -> str, group name -> Group; names starting with "fact." are never rendered
 
 FACT = "fact."
+AS_IS = "form=as-is"  # among the digests of a document that passed through as the hospital made it
 
 
 class RowSet(msgspec.Struct, frozen=True):
@@ -123,6 +124,11 @@ class Document(msgspec.Struct, frozen=True, omit_defaults=True):
     replaces_id: str = ""
     void: bool = False
     order_key: str = ""  # deliveries that share it are sent in order
+
+    @property
+    def as_is(self) -> bool:
+        """The hospital's own finished document: checked and indexed, never rendered by us."""
+        return AS_IS in self.digests.split()
 
 
 class Held(msgspec.Struct, frozen=True):

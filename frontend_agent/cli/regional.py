@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -28,6 +28,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     cli.add_typer(group, name="platform")
     _add_serve(group, t)
     _add_reading(group, t)
+    _add_foreign(group, t)
 
 
 def _add_serve(group: typer.Typer, t: Texts) -> None:
@@ -36,11 +37,12 @@ def _add_serve(group: typer.Typer, t: Texts) -> None:
         context: typer.Context,
         host: Annotated[str, typer.Option(help=t("platform.host"))] = "127.0.0.1",
         port: Annotated[int, typer.Option(help=t("platform.port"), min=0, max=65535)] = DEFAULT_PORT,
+        schema: Annotated[Path | None, typer.Option(help=t("platform.schema"))] = None,
     ) -> None:
         from frontend_agent.platform.server import serve
 
         logs.to_stderr()
-        serve(_folder(context), host, port)
+        serve(_folder(context), host, port, schema=schema)
 
 
 def _add_reading(group: typer.Typer, t: Texts) -> None:
@@ -86,7 +88,7 @@ def _add_reading(group: typer.Typer, t: Texts) -> None:
         xml: Annotated[bool, typer.Option("--xml", help=t("preview.xml"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
-        from frontend_agent.formats import headline, load_kind, view
+        from frontend_agent.formats import NotOurs, headline, load_kind, view
 
         with _reading(context) as catalogue:
             stored = catalogue.document(document)
@@ -95,12 +97,127 @@ def _add_reading(group: typer.Typer, t: Texts) -> None:
         if xml:
             sys.stdout.write(stored.decode())
             return
-        kind = load_kind(headline(stored).kind)
+        try:
+            kind = load_kind(headline(stored).kind)
+        except NotOurs:
+            _show_foreign(stored, json, t)
+            return
         record = kind.reader(stored)
         if json:
             output.as_json({"document_id": document, "kind": kind.code, "record": record})
         else:
             output.document_view(msgspec.to_builtins(view(kind, record)), t)
+
+
+def _add_foreign(group: typer.Typer, t: Texts) -> None:
+    @group.command("examine", help=t("platform.examine"))
+    def examine_files(
+        files: Annotated[list[Path], typer.Argument(help=t("platform.files"))],
+        schema: Annotated[Path | None, typer.Option(help=t("platform.schema"))] = None,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        from frontend_agent.formats.foreign import examine
+        from frontend_agent.platform.judging import quality
+        from frontend_agent.platform.schema import with_schema
+
+        look = with_schema(schema) if schema else examine
+        answers = []
+        for file in files:
+            content = _content(file)
+            examined = look(content)
+            answers.append(
+                {
+                    "file": str(file),
+                    "kind": examined.kind,
+                    "form": examined.form,
+                    "reasons": list(examined.reasons),
+                    "notes": list(examined.notes),
+                    "findings": [msgspec.to_builtins(one) for one in quality(examined, content)],
+                    "checked_with": list(examined.checked_with),
+                }
+            )
+        _tell_foreign(answers, json, t)
+
+    @group.command("add", help=t("platform.add"))
+    def add(
+        context: typer.Context,
+        files: Annotated[list[Path], typer.Argument(help=t("platform.files"))],
+        institution: Annotated[str, typer.Option(help=t("platform.sender"))] = "",
+        schema: Annotated[Path | None, typer.Option(help=t("platform.schema"))] = None,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        from frontend_agent.formats.foreign import examine
+        from frontend_agent.platform.schema import with_schema
+        from frontend_agent.platform.store import Store
+
+        store = Store(_folder(context), foreign=with_schema(schema) if schema else examine).open()
+        answers = []
+        try:
+            for file in files:
+                posted = store.take_document(_content(file), institution)
+                examined = posted.examined
+                answers.append(
+                    {
+                        "file": str(file),
+                        "outcome": str(posted.outcome),
+                        "document_id": posted.document_id,
+                        "kind": examined.kind,
+                        "form": examined.form,
+                        "reasons": list(posted.reasons),
+                        "notes": list(examined.notes),
+                        "checked_with": list(examined.checked_with),
+                    }
+                )
+        finally:
+            store.close()
+        _tell_foreign(answers, json, t)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise FrontendAgentError(f"{file}: cannot be read ({error.strerror})") from error
+
+
+def _tell_foreign(answers: list[dict[str, Any]], json: bool, t: Texts) -> None:
+    """One line per file, its reasons under it; exit 1 if one was refused."""
+    if json:
+        output.as_json(answers)
+    else:
+        output.table(
+            t,
+            ("file", "outcome", "kind", "document", "reasons"),
+            [
+                (
+                    one["file"],
+                    one.get("outcome") or t("platform.refused" if one["reasons"] else "platform.fit"),
+                    one["kind"],
+                    one.get("document_id", ""),
+                    "\n".join([*one["reasons"], *one["notes"]]),
+                )
+                for one in answers
+            ],
+        )
+    if any(one["reasons"] for one in answers):
+        raise typer.Exit(1)
+
+
+def _show_foreign(stored: bytes, json: bool, t: Texts) -> None:
+    from frontend_agent.formats.foreign import examine
+
+    examined = examine(stored)
+    if json:
+        output.as_json(msgspec.to_builtins(examined))
+        return
+    head = examined.headline
+    output.table(
+        t,
+        ("kind", "patient", "institution", "time"),
+        [(examined.kind, head.patient_name, head.institution_name, head.authored_at or head.effective_time)]
+        if head
+        else [],
+    )
 
 
 def _folder(context: typer.Context) -> Path:

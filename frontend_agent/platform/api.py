@@ -16,17 +16,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from frontend_agent.errors import StateError
-from frontend_agent.model import SeriesHead
+from frontend_agent.model import Outcome, SeriesHead
+from frontend_agent.platform.judging import quality
 from frontend_agent.platform.leases import LeaseRefused
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation, describe
 from frontend_agent.platform.store import LARGEST_DICTIONARY, Store, StoreFull, UnknownDictionaries
+from frontend_agent.wire.frames import LARGEST_DOCUMENT
 from frontend_agent.wire.greeting import Hello
 from frontend_agent.wire.parcel import CONTENT_TYPE, ParcelMalformed, ParcelTooLarge
 
 UPLOAD_SECONDS = 120  # a body that takes longer is a stalled line: let it be repeated
 LARGEST_QUESTION = 1 << 20
 MOST_ASKED = 1_000
+DOCUMENT_TYPES = ("application/xml", "text/xml", "application/hl7-cda+xml")
 
 _log = logging.getLogger("frontend_agent.platform")
 _T = TypeVar("_T")
@@ -54,6 +57,29 @@ class Heads(msgspec.Struct, frozen=True):
 class Health(msgspec.Struct, frozen=True):
     status: str
     documents: int
+
+
+class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a quality rule says of a document that came by itself. Values are masked."""
+
+    rule: str
+    severity: str
+    field: str = ""
+    value: str = ""
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What became of one document that came by itself: everything that stands against it, and what it was held against."""
+
+    outcome: str
+    document_id: str
+    kind: str
+    form: str
+    reasons: list[str]
+    notes: list[str]
+    findings: list[Observed]
+    checked_with: list[str]
+    receipt: dict[str, Any]  # the signed receipt; empty when it was refused
 
 
 class WrongMediaType(Exception):
@@ -153,6 +179,33 @@ class Api:
         return Response(taken.reply, media_type="application/json")
 
     @translated
+    async def documents(self, request: Request) -> Response:
+        """One CDA document of any sender, by itself."""
+        _require(request, *DOCUMENT_TYPES)
+        content = await _body(request, LARGEST_DOCUMENT)
+        institution = request.query_params.get("institution", "")
+        answered, documents_bytes = await self._writing(lambda: self._post(content, institution))
+        _log.info("document.posted outcome=%s kind=%s bytes=%d", answered.outcome, answered.kind, documents_bytes)
+        return answer(answered, 422 if answered.outcome == Outcome.REFUSED else 200)
+
+    def _post(self, content: bytes, institution: str) -> tuple[Answered, int]:
+        posted = self._store.take_document(content, institution)
+        examined = posted.examined
+        findings = quality(examined, content) if examined.headline else []
+        answered = Answered(
+            outcome=str(posted.outcome),
+            document_id=posted.document_id,
+            kind=examined.kind,
+            form=examined.form,
+            reasons=list(posted.reasons),
+            notes=list(examined.notes),
+            findings=[Observed(one.rule, str(one.severity), one.field, one.value) for one in findings],
+            checked_with=list(examined.checked_with),
+            receipt=msgspec.json.decode(posted.reply) if posted.reply else {},
+        )
+        return answered, len(content)
+
+    @translated
     async def dictionaries(self, request: Request) -> Response:
         _require(request, "application/octet-stream")
         content = await _body(request, LARGEST_DICTIONARY)
@@ -221,6 +274,23 @@ class Api:
                 },
             ),
             Operation(
+                "POST",
+                "/v1/documents",
+                self.documents,
+                "Deliver one CDA document of any sender: national kinds, C-CDA, others",
+                body="application/xml",
+                query={"institution": "who sends it; the document's custodian if left out"},
+                answers={
+                    200: Answered,
+                    400: Problem,
+                    408: Problem,
+                    413: Problem,
+                    415: Problem,
+                    422: Answered,
+                    503: Problem,
+                },
+            ),
+            Operation(
                 "PUT",
                 "/v1/dictionaries/{sha256}",
                 self.dictionaries,
@@ -276,9 +346,9 @@ class Api:
         ]
 
 
-def _require(request: Request, media_type: str) -> None:
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != media_type:
-        raise WrongMediaType(f"send it as {media_type}")
+def _require(request: Request, *media_types: str) -> None:
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() not in media_types:
+        raise WrongMediaType(f"send it as {media_types[0]}")
 
 
 async def _body(request: Request, limit: int) -> bytes:

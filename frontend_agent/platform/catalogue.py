@@ -64,6 +64,10 @@ class Listed(msgspec.Struct, frozen=True):
     void: bool
     newest: bool
     stored_at: str
+    form: str = ""  # as-is: somebody else's document
+    own_id: str = ""
+    local_number: str = ""
+    title: str = ""
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -211,7 +215,7 @@ _FROM = "document JOIN parcel ON parcel.id = parcel LEFT JOIN institution ON ins
 _LISTED = (
     "document_id, set_id, version, kind, document.institution, coalesce(institution.name, ''), patient_name, id_number, "
     "outpatient_number, inpatient_number, sex, birth_date, effective_time, author_name, authored_at, document.sha256, size, "
-    "source_hash, replaces_id, void, newest, stored_at"
+    "source_hash, replaces_id, void, newest, stored_at, form, own_id, local_number, title"
 )
 # The patient is looked for first, through its own indices, and what is found is filtered: left to itself SQLite may
 # rather walk a million documents in order of time.
@@ -220,6 +224,7 @@ _OF_PATIENT = """(
     UNION SELECT id FROM document WHERE id_number = ? AND id_number <> ''
     UNION SELECT id FROM document WHERE outpatient_number = ? AND outpatient_number <> ''
     UNION SELECT id FROM document WHERE inpatient_number = ? AND inpatient_number <> ''
+    UNION SELECT id FROM document WHERE local_number = ? AND local_number <> ''
 ) AS found CROSS JOIN """
 
 
@@ -230,7 +235,7 @@ def _conditions(search: Search) -> tuple[str, str, list[Any]]:
         source = _OF_PATIENT + _FROM
         conditions.append("document.id = found.id")
         name, number = search.patient, search.patient.upper()
-        values += [name, name + "\U0010ffff", number, search.patient, search.patient]
+        values += [name, name + "\U0010ffff", number, search.patient, search.patient, search.patient]
     if search.institution:
         conditions.append("document.institution = ?")
         values.append(search.institution)

@@ -1,4 +1,6 @@
--- The platform's index: which document lies where, who sent it, leases, log heads. Schema 1.
+-- The platform's index: which document lies where, who sent it, leases, log heads. Each section is one migration.
+
+-- migration 1 --
 
 CREATE TABLE parcel (
     id INTEGER PRIMARY KEY,           -- the file's number
@@ -70,3 +72,11 @@ CREATE TABLE agent (                  -- leases are kept as SHA-256: reading thi
     log_disputed_at TEXT NOT NULL DEFAULT '',  -- two different logs claimed the same place
     PRIMARY KEY (institution, instance)
 ) WITHOUT ROWID;
+
+-- migration 2 --
+-- Documents that our renderers did not make.
+ALTER TABLE document ADD COLUMN form TEXT NOT NULL DEFAULT '';          -- as-is: somebody else's
+ALTER TABLE document ADD COLUMN own_id TEXT NOT NULL DEFAULT '';        -- its own root^extension
+ALTER TABLE document ADD COLUMN local_number TEXT NOT NULL DEFAULT '';  -- the sender's number of the patient
+ALTER TABLE document ADD COLUMN title TEXT NOT NULL DEFAULT '';
+CREATE INDEX document_local ON document (local_number) WHERE local_number <> '';

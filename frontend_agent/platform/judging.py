@@ -1,19 +1,27 @@
-"""Is a document what the parcel's index says it is? All reasons at once. Pure."""
+"""Is a document what the parcel's index says it is? All reasons at once."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 
 import msgspec
 import zstandard
 
-from frontend_agent.formats.errors import NotOurs
+from frontend_agent.checks import compile_checks
+from frontend_agent.formats.errors import FormatError, NotOurs
+from frontend_agent.formats.foreign import Examined, examine
 from frontend_agent.formats.headline import Headline, headline
+from frontend_agent.formats.library import load_kind
+from frontend_agent.model import Finding, Record
+from frontend_agent.profiles import load_profile
 from frontend_agent.wire.frames import FrameRefused, open_frame
 from frontend_agent.wire.parcel import Entry
 
 # Ids go into addresses, file names and pages; 50 characters is the national limit for a document id, with some air.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}").fullmatch
+Foreign = Callable[[bytes], Examined]
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}").fullmatch
 
 
@@ -23,6 +31,7 @@ class Judged(msgspec.Struct, frozen=True):
     entry: Entry
     headline: Headline | None
     reasons: list[str]
+    examined: Examined | None = None  # of somebody else's document
 
 
 def judge(
@@ -30,6 +39,7 @@ def judge(
     frame: memoryview,
     institution: str,
     openers: Mapping[str, zstandard.ZstdDecompressor],
+    foreign: Foreign = examine,
 ) -> Judged:
     reasons = _malformed_ids(entry)
     try:
@@ -38,12 +48,44 @@ def judge(
         return Judged(entry, None, [*reasons, f"frame: {refused}"])
     if sha256(document).hexdigest() != entry.sha256:
         reasons.append("sha256: the bytes have another SHA-256 than the index says")
+    if entry.form:
+        return _judge_as_is(entry, document, institution, reasons, foreign)
     try:
         found = headline(document)
     except (NotOurs, ValueError):  # a ValueError: a version number of a thousand digits
         return Judged(entry, None, [*reasons, "header: not a document that this platform can read"])
     reasons += _disagreements(entry, institution, found)
     return Judged(entry, None if reasons else found, reasons)
+
+
+def _judge_as_is(entry: Entry, document: bytes, institution: str, reasons: list[str], foreign: Foreign) -> Judged:
+    """Somebody else's document: its own header is held against CDA and its kind, not against our ids."""
+    examined = foreign(document)
+    reasons += examined.reasons
+    found = examined.headline
+    if examined.form == "national":
+        if entry.kind != examined.kind:
+            reasons.append("kind: index and document header disagree")
+        if found and found.institution_id != institution:
+            reasons.append("institution: index and document header disagree")
+    return Judged(entry, None if reasons else found, reasons, examined)
+
+
+def quality(examined: Examined, document: bytes) -> list[Finding]:
+    """What the everyday rules say of a national document that came by itself. It is told, and holds nothing."""
+    if examined.form != "national":
+        return []
+    kind = load_kind(examined.kind)
+    try:
+        record = kind.reader(document)
+    except FormatError:
+        return []
+    return _rules(examined.kind)(record, {}, ())
+
+
+@cache
+def _rules(kind: str) -> Callable[[Record, Mapping[str, str], Sequence[Finding]], list[Finding]]:
+    return compile_checks(load_kind(kind), load_profile("regional"), lambda: datetime.now(UTC).date())
 
 
 def _malformed_ids(entry: Entry) -> list[str]:

@@ -20,9 +20,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from frontend_agent.errors import FrontendAgentError, StateError
+from frontend_agent.formats.foreign_view import ForeignPage, content_of, foreign_page
 from frontend_agent.formats.library import kind_codes, load_kind
 from frontend_agent.formats.narrative import show_time
 from frontend_agent.formats.view import view
+from frontend_agent.formats.xml import parse
 from frontend_agent.platform.catalogue import COUNT_TO, PAGE, Listed, Search
 from frontend_agent.platform.layout import Sheet, lay_out
 from frontend_agent.platform.openapi import Operation
@@ -31,6 +33,8 @@ from frontend_agent.wire.receipts import prove
 
 LANGUAGES = ("zh", "en")
 HTML = "text/html; charset=utf-8"
+ENDINGS = {"application/pdf": ".pdf", "image/jpeg": ".jpg", "image/png": ".png", "image/tiff": ".tif",
+           "text/plain": ".txt", "text/rtf": ".rtf", "application/rtf": ".rtf"}  # fmt: skip
 SEX = {"1": "male", "2": "female", "0": "sex_unknown", "9": "sex_unstated"}  # GB/T 2261.1
 
 _FILES = resources.files(__package__)
@@ -63,6 +67,7 @@ class Pages:
             Operation("GET", "/hospitals", self._in_thread(self.hospitals), "What each hospital has delivered", lang, answers=page, media_type="text/html"),
             Operation("GET", "/documents/{document_id}", self._in_thread(self.document), "One document, to be read", lang, answers=one, media_type="text/html"),
             Operation("GET", "/documents/{document_id}/xml", self._in_thread(self.xml), "The document's own bytes", answers={**one, 200: "CDA XML"}, media_type="application/xml"),
+            Operation("GET", "/documents/{document_id}/content", self._in_thread(self.content), "What a document without an XML body carries", answers={**one, 200: "its bytes"}, media_type="application/octet-stream"),
             Operation("GET", "/documents/{document_id}/receipt", self._in_thread(self.receipt), "A proof of storage, verifiable offline", answers={**one, 200: "a signed receipt with its path"}),
             Operation("GET", "/static/style.css", self._in_thread(self.style), "The style sheet", answers={200: "CSS"}, media_type="text/css"),
             Operation("GET", "/static/icon.svg", self._in_thread(self.icon), "The icon", answers={200: "SVG"}, media_type="image/svg+xml"),
@@ -96,10 +101,16 @@ class Pages:
         try:
             content = self._store.document(listed.document_id)
         except StateError:
-            return self._page(request, lang, "document.html", 503, listed=listed, sheet=None, damaged=True, versions=[])
+            return self._page(
+                request, lang, "document.html", 503, listed=listed, sheet=None, foreign=None, damaged=True, versions=[]
+            )
         versions = self._store.versions(listed.institution, listed.set_id)
         sheet = _sheet(listed.kind, content or b"")
-        return self._page(request, lang, "document.html", listed=listed, sheet=sheet, damaged=False, versions=versions)
+        foreign = _foreign(content or b"") if sheet is None else None
+        return self._page(
+            request, lang, "document.html",
+            listed=listed, sheet=sheet, foreign=foreign, damaged=False, versions=versions,
+        )  # fmt: skip
 
     def xml(self, request: Request, lang: str) -> Response:
         document_id = request.path_params["document_id"]
@@ -110,6 +121,19 @@ class Pages:
         if content is None:
             return self.missing(request, lang)
         return Response(content, media_type="application/xml", headers=_attachment(f"{document_id}.xml"))
+
+    def content(self, request: Request, lang: str) -> Response:
+        """What a document without an XML body carries: always as a download, never as something a browser would run."""
+        document_id = request.path_params["document_id"]
+        try:
+            document = self._store.document(document_id)
+            held = content_of(parse(document)) if document else None
+        except FrontendAgentError:
+            return self._page(request, lang, "missing.html", 503, title="documents", text="damaged")
+        if held is None:
+            return self.missing(request, lang)
+        ending = ENDINGS.get(held[0], ".bin")
+        return Response(held[1], media_type="application/octet-stream", headers=_attachment(document_id + ending))
 
     def receipt(self, request: Request, lang: str) -> Response:
         listed = self._store.listed(request.path_params["document_id"])
@@ -182,7 +206,8 @@ def say(lang: str, key: str, **values: Any) -> str:
 def kind_name(lang: str, code: str) -> str:
     """The kind's name in words; the code itself for a kind that this platform does not know."""
     if code not in kind_codes():
-        return code
+        key = f"loinc_{code.removeprefix('loinc:')}" if code.startswith("loinc:") else f"kind_{code}"
+        return _TEXTS[lang].get(key, code)
     kind = load_kind(code)
     return kind.name_zh if lang == "zh" else kind.name_en
 
@@ -198,6 +223,14 @@ def _sheet(kind: str, content: bytes) -> Sheet | None:
         return None
     try:
         return lay_out(view(load_kind(kind), load_kind(kind).reader(content)))
+    except FrontendAgentError:
+        return None
+
+
+def _foreign(content: bytes) -> ForeignPage | None:
+    """Somebody else's document by its own narrative; None if it is no CDA at all."""
+    try:
+        return foreign_page(content)
     except FrontendAgentError:
         return None
 

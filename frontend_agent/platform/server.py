@@ -16,10 +16,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frontend_agent.errors import ConfigurationError, StateError
+from frontend_agent.formats.foreign import examine
 from frontend_agent.platform.api import Api, problem
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation
 from frontend_agent.platform.pages import Pages
+from frontend_agent.platform.schema import with_schema
 from frontend_agent.platform.store import Store
 
 MOST_AT_ONCE = 128  # connections; more are told to come back
@@ -117,8 +119,10 @@ def serve(
     port: int = 0,
     plain_http_anywhere: bool = False,
     ready: Callable[[str], None] = lambda url: print(f"platform ready {url}", flush=True),
+    schema: Path | None = None,
 ) -> None:
-    """Run until SIGTERM or SIGINT; requests in flight are finished. Port 0 takes a free one; `ready` is told the address."""
+    """Run until SIGTERM or SIGINT; requests in flight are finished. Port 0 takes a free one; `ready` is told the
+    address; `schema` is asked about documents that are not national ones."""
     if not is_loopback(host) and not plain_http_anywhere:
         raise ConfigurationError(
             f"{host}: plain HTTP is served to this machine only (127.0.0.1). Patients' documents would cross the network "
@@ -126,7 +130,7 @@ def serve(
             "test: --plain-http-anywhere"
         )
     listening = _listen(host, port)
-    store = Store(Path(state_dir)).open()
+    store = Store(Path(state_dir), foreign=with_schema(schema) if schema else examine).open()
     try:
         if store.adopted or store.damaged:
             _log.warning("store.recovered adopted=%d damaged=%d", store.adopted, len(store.damaged))

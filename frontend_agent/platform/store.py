@@ -12,10 +12,12 @@ known to the index's backup only), so nothing that was ever answered can be lost
 index.sqlite rebuilds it from the parcels. Leases alone are then begun anew.
 """
 
+import base64
 import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,26 +34,28 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from frontend_agent.errors import StateError
+from frontend_agent.formats.foreign import Examined, examine
 from frontend_agent.formats.headline import Headline
 from frontend_agent.model import Outcome
 from frontend_agent.platform import leases
 from frontend_agent.platform.catalogue import AGENT_FIELDS, PER_FOLDER, Catalogue, parcel_path
 from frontend_agent.platform.files import Upload, sync_folder, write_durably
-from frontend_agent.platform.judging import Judged, is_institution, judge
+from frontend_agent.platform.judging import Foreign, Judged, is_institution, judge
 from frontend_agent.platform.leases import Agent
-from frontend_agent.wire.frames import decompressor
+from frontend_agent.wire.frames import compressor, decompressor
 from frontend_agent.wire.greeting import Hello, seal_welcome
-from frontend_agent.wire.parcel import Entry, LogHead, Parcel, ParcelMalformed, ParcelTooLarge, unpack
+from frontend_agent.wire.parcel import Entry, Index, LogHead, Parcel, ParcelMalformed, ParcelTooLarge, assemble, unpack
 from frontend_agent.wire.receipts import ABSENT, Leaf, public_bytes, seal
 
 LARGEST_DICTIONARY = 1 << 20
 ALL_DICTIONARIES = 16 << 20  # bytes of all of them: they stay in memory
 LEAST_FREE = 256 << 20  # bytes on the disk below which nothing more is taken
 
-SCHEMA_VERSION = 1
-_SCHEMA = resources.files(__package__).joinpath("index.sql").read_text("utf-8")
+_MIGRATIONS = re.split(
+    r"^-- migration \d+ --$", resources.files(__package__).joinpath("index.sql").read_text("utf-8"), flags=re.MULTILINE
+)[1:]
 
-_INSERT_DOCUMENT = f"INSERT INTO document VALUES (NULL{', ?' * 24})"  # noqa: S608 - a constant
+_INSERT_DOCUMENT = f"INSERT INTO document VALUES (NULL{', ?' * 28})"  # noqa: S608 - a constant
 
 
 class UnknownDictionaries(Exception):
@@ -76,6 +80,16 @@ class Taken(msgspec.Struct, frozen=True):
     documents_bytes: int
 
 
+class Posted(msgspec.Struct, frozen=True):
+    """What became of one document that came by itself. `reply` is the signed receipt; empty when it was refused."""
+
+    outcome: Outcome
+    examined: Examined
+    reasons: tuple[str, ...]
+    document_id: str = ""
+    reply: bytes = b""
+
+
 def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -94,8 +108,10 @@ class Store(Catalogue):
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         packs: dict[str, str] | None = None,
         least_free: int = LEAST_FREE,
+        foreign: Foreign = examine,
     ):
         super().__init__(folder)
+        self._foreign = foreign
         self._clock = clock
         self._packs = packs or {}
         self._least_free = least_free
@@ -178,14 +194,14 @@ class Store(Catalogue):
 
     def _migrate(self) -> None:
         version = self._db.pragma("user_version")
-        if version > SCHEMA_VERSION:
-            raise StateError(
-                f"{self.folder}: written by a newer version (schema {version}, this knows {SCHEMA_VERSION})"
-            )
-        if version == 0:
+        newest = len(_MIGRATIONS)
+        if version > newest:
+            raise StateError(f"{self.folder}: written by a newer version (schema {version}, this knows {newest})")
+        if version < newest:
             with self._transaction():
-                self._db.execute(_SCHEMA)
-                self._db.pragma("user_version", SCHEMA_VERSION)
+                for migration in _MIGRATIONS[version:]:
+                    self._db.execute(migration)
+                self._db.pragma("user_version", newest)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -283,6 +299,41 @@ class Store(Catalogue):
             documents_bytes=sum(judged[i].entry.size for i in fresh),
         )
 
+    def take_document(self, document: bytes, institution: str = "") -> Posted:
+        """Store one document that came by itself, from a sender who is no agent of ours; it becomes a parcel of one.
+
+        `institution` is who sends it, if that is known; the document's custodian otherwise. Its series is its own setId.
+        """
+        examined = self._foreign(document)
+        found = examined.headline
+        named = institution or (found.institution_id if found else "")
+        reasons = list(examined.reasons)
+        if found and not is_institution(named):
+            reasons.append("custodian: its organization has no id that can stand for an institution")
+        if found is None or reasons:
+            return Posted(Outcome.REFUSED, examined, tuple(reasons))
+        entry, frame = _as_entry(document, examined, named)
+        body = assemble(Index(institution=named, instance="", lease="", documents=[entry]), [frame])
+        upload = self.begin_upload()
+        try:
+            upload.write(body)
+            parcel = unpack(body)
+            with self._writing:
+                judged = self._judge(parcel)
+                moment = self._clock()
+                with self._transaction():
+                    (outcome,) = self._outcomes(named, judged)
+                    if outcome == Outcome.STORED:
+                        number = self._next_number()
+                        upload.place(self._new_path(number))
+                        self._insert(number, len(body), parcel, judged, [0], iso(moment))
+        finally:
+            upload.close()
+        duplicates = [0] if outcome == Outcome.DUPLICATE else []
+        leaves = [_leaf(named, judged[0], outcome)]
+        reply = seal(self.key, leaves, duplicates, named, "", iso_exact(moment), None, self._packs)
+        return Posted(outcome, examined, tuple(judged[0].reasons), entry.document_id, reply)
+
     def _judge(self, parcel: Parcel) -> list[Judged]:
         entries, institution = parcel.index.documents, parcel.index.institution
         if not is_institution(institution):
@@ -291,7 +342,8 @@ class Store(Catalogue):
         if missing:
             raise UnknownDictionaries(sorted(missing))
         return [
-            judge(entry, frame, institution, self._openers) for entry, frame in zip(entries, parcel.frames, strict=True)
+            judge(entry, frame, institution, self._openers, self._foreign)
+            for entry, frame in zip(entries, parcel.frames, strict=True)
         ]
 
     def _outcomes(self, institution: str, judged: Sequence[Judged]) -> list[Outcome]:
@@ -347,9 +399,7 @@ class Store(Catalogue):
         heads = self._newest([judged[i].entry for i in fresh], index.institution)
         rows = []
         for i in fresh:
-            entry, headline = judged[i].entry, judged[i].headline
-            assert headline is not None
-            rows.append(self._row(index.institution, entry, headline, number, parcel.offsets[i], heads))
+            rows.append(self._row(index.institution, judged[i], number, parcel.offsets[i], heads))
         self._db.executemany(_INSERT_DOCUMENT, rows)
         self._keep_name(index.institution, judged[fresh[-1]].headline)
         self._count(index.institution, [judged[i].entry for i in fresh], now)
@@ -373,8 +423,10 @@ class Store(Catalogue):
         return after
 
     def _row(
-        self, institution: str, entry: Entry, headline: Headline, number: int, offset: int, heads: dict[str, int]
+        self, institution: str, judged: Judged, number: int, offset: int, heads: dict[str, int]
     ) -> tuple[Any, ...]:
+        entry, headline, examined = judged.entry, judged.headline, judged.examined
+        assert headline is not None
         return (
             institution,
             entry.set_id,
@@ -400,10 +452,16 @@ class Store(Catalogue):
             headline.effective_time,
             headline.author_name,
             headline.authored_at or headline.effective_time,
+            entry.form,
+            examined.own_id if examined else "",
+            examined.local_number if examined else "",
+            headline.title if examined else "",
         )
 
     def _keep_name(self, institution: str, headline: Headline | None) -> None:
         name = headline.institution_name if headline else ""
+        if not name and institution in self._names:
+            return
         if self._names.get(institution) != name:
             self._db.execute("INSERT OR REPLACE INTO institution VALUES (?, ?)", (institution, name))
             self._names[institution] = name
@@ -574,6 +632,26 @@ def _leaf(institution: str, judged: Judged, outcome: Outcome) -> Leaf:
         size=entry.size,
         reasons=judged.reasons,
     )
+
+
+def _as_entry(document: bytes, examined: Examined, institution: str) -> tuple[Entry, bytes]:
+    """The index entry of somebody else's document: its own setId (else its id) names the series, law 13's way."""
+    assert examined.headline is not None
+    named = f"{institution}\n{examined.own_set or examined.own_id}"
+    set_id = "X-" + base64.b32encode(sha256(named.encode()).digest()).decode()[:26]
+    version = max(examined.headline.version, 1) if examined.own_set else 1
+    frame = compressor().compress(document)
+    entry = Entry(
+        document_id=f"{set_id}-{version}",
+        set_id=set_id,
+        version=version,
+        kind=examined.kind,
+        sha256=sha256(document).hexdigest(),
+        size=len(document),
+        length=len(frame),
+        form="as-is",
+    )
+    return entry, frame
 
 
 def _pem(key: Ed25519PrivateKey) -> bytes:

@@ -8,7 +8,7 @@ body as it came, so this layout is also the layout of its parcel files.
 
 from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct as Layout
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -26,6 +26,7 @@ _HEAD = Layout(">4sI")
 Short = Annotated[str, msgspec.Meta(max_length=200)]
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 HashOrNone = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
+Form = Literal["", "as-is"]  # as-is: somebody else's document, told apart by its own header
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
@@ -51,6 +52,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     source_hash: Short = ""
     replaces_id: Short = ""
     void: bool = False
+    form: Form = ""
 
 
 class LogHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +95,7 @@ def entry(document: Document) -> Entry:
         source_hash=document.source_hash,
         replaces_id=document.replaces_id,
         void=document.void,
+        form="as-is" if document.as_is else "",
     )
 
 
