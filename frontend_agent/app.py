@@ -29,7 +29,8 @@ from frontend_agent.intake import FeedPlan, Heads, Known, prepare, read_rows, ta
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.mapping import compile_mapping, load_mapping
-from frontend_agent.model import Blame, SeriesHead, SourceRows, Watermark
+from frontend_agent.model import AS_IS, Blame, Finding, Record, SeriesHead, SourceRows, Watermark
+from frontend_agent.passing import as_is, compile_passing, was_read
 from frontend_agent.prefetch import Prefetch
 from frontend_agent.profiles import Profile, load_profile
 from frontend_agent.secrets import Secrets
@@ -44,6 +45,7 @@ RELEASED_AT_ONCE = 50_000  # keys; the rest has its turn in the next run
 BYTES_AT_ONCE = 4 << 20
 
 Clock = Callable[[], datetime]
+Checks = Callable[[Record, Mapping[str, str], Sequence[Finding]], list[Finding]]
 
 
 def utc_now() -> datetime:
@@ -79,7 +81,13 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
                 f"{mapping.path}: [queries.details] {group}: source {detail.source!r} is not in agent.toml"
                 f" (known: {', '.join(sorted(config.sources))})"
             )
-    normalise = compile_mapping(mapping, kind, hospital.id, hospital.name, hospital.timezone, severity=profile.severity)
+    if mapping.document:
+        normalise = compile_passing(mapping, kind, hospital.id, profile.severity_of)
+    else:
+        normalise = compile_mapping(
+            mapping, kind, hospital.id, hospital.name, hospital.timezone, severity=profile.severity
+        )
+    checks = compile_checks(kind, profile, today)
     plan = FeedPlan(
         name=feed.name,
         institution=hospital.id,
@@ -88,15 +96,20 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
         key=mapping.key,
         timezone=ZoneInfo(hospital.timezone),
         normalise=normalise,
-        check=compile_checks(kind, profile, today),
-        complete=lambda record: profile.complete(kind, record),
-        render=kind.renderer(profile.absences(kind), profile.formats),
+        check=_once_read(checks) if mapping.document else checks,
+        complete=(lambda record: (record, ())) if mapping.document else lambda record: profile.complete(kind, record),
+        render=as_is if mapping.document else kind.renderer(profile.absences(kind), profile.formats),
         compress=compressor(kind.dictionary).compress,
         dictionary=kind.dictionary_sha256,
         digests=digests_of(mapping, kind, profile),
         destinations=feed.destinations or tuple(config.destinations),
     )
     return Feed(feed, mapping, kind, profile, plan)
+
+
+def _once_read(check: Checks) -> Checks:
+    """A finished document that could not be read has said why; that all its values are missing is no news."""
+    return lambda record, columns, said: check(record, columns, said) if was_read(record) else []
 
 
 def digests_of(mapping: FieldMapping, kind: Kind, profile: Profile) -> str:
@@ -108,7 +121,8 @@ def digests_of(mapping: FieldMapping, kind: Kind, profile: Profile) -> str:
         "profile": profile.digest,
         "rules": rules_digest(),
     }
-    return " ".join(f"{name}={digest[:16]}" for name, digest in parts.items())
+    made = " ".join(f"{name}={digest[:16]}" for name, digest in parts.items())
+    return f"{AS_IS} {made}" if mapping.document else made
 
 
 class Page(NamedTuple):

@@ -11,6 +11,7 @@
     "patient.sex" = "sex"                  # codes/sex.toml
     [columns]
     "patient.name" = "lab_report.xm"       # only where it cannot be read from the SQL
+    document = "content"                   # instead of fields: the alias of the hospital's own finished CDA (passing.py)
     [parse]
     "patient.birth_date" = "dd.MM.yyyy"    # only where the value does not explain itself
 

@@ -39,6 +39,7 @@ class Mapping(msgspec.Struct, frozen=True):
     kind: str
     key: str
     queries: Queries
+    document: str = ""  # the alias of a finished document that passes through as it is (passing.py)
     codes: Map[str, CodeTable] = {}
     columns: Map[str, str] = {}
     parse: Map[str, str] = {}
@@ -71,11 +72,15 @@ def load_mapping(name_or_path: str, institution: str = "", read: Read = shipped.
 def parse_mapping(name: str, path: str, institution: str, read: Read) -> Mapping:
     text = shipped.text_of(read, path, "mapping")
     table = toml_of(text, path)
-    only_known_keys(table, ("kind", "key", "title", "queries", "codes", "columns", "parse"), path)
+    only_known_keys(table, ("kind", "key", "title", "document", "queries", "codes", "columns", "parse"), path)
     kind, key = (_text(table, word, path) for word in ("kind", "key"))
     queries, files, sql_texts = _queries(table.get("queries"), key, path, institution, read)
     codes, code_texts = _codes(_texts(table, "codes", path), path, read)
+    document = _text(table, "document", path) if "document" in table else ""
+    if document:
+        _needs_aliases(queries.parent, (document,), files["parent"])
     return Mapping(
+        document=document,
         name=name.removesuffix(".toml"),
         path=path,
         kind=kind,

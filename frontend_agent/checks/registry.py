@@ -157,6 +157,13 @@ AGENT_UNREADABLE_ROWS = derived("AGT001", HOLD, FORM, "blame is exact", TECHNICA
 AGENT_FAILED = derived("AGT002", HOLD, FORM, "blame is exact", TECHNICAL, Blame.AGENT, lowerable=False)
 AGENT_SAME_KEY = derived("AGT003", HOLD, ONCE, "R-UN-2", TECHNICAL, lowerable=False)
 
+# -- told of finished documents that pass through (passing.py) --------------------------------------------------------------
+
+CDA_STRUCTURE = derived("CDA-STRUCTURE", HOLD, "header.md 1; CDA R2", VERIFIED, lowerable=False)
+CDA_KIND = derived("CDA-KIND", HOLD, "header.md 1", VERIFIED, Blame.MAPPING, lowerable=False)
+CDA_INSTITUTION = derived("CDA-INSTITUTION", HOLD, "header.md 3.2", VERIFIED, Blame.MAPPING, lowerable=False)
+CDA_NOTE = derived("CDA-NOTE", NOTE, "header.md", SINGLE_SOURCE)
+
 # -- derived from the kind's declaration (derived.py) -----------------------------------------------------------------------
 
 DE_MISSING = derived("DE-MISSING", HOLD, PRESENT, "R-CO-1, R-CO-2", VERIFIED)

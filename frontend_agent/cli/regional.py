@@ -191,7 +191,7 @@ def _tell_foreign(answers: list[dict[str, Any]], json: bool, t: Texts) -> None:
             [
                 (
                     one["file"],
-                    one.get("outcome") or t("platform.refused" if one["reasons"] else "platform.fit"),
+                    one.get("outcome") or (t("platform.refused") if one["reasons"] else t("platform.fit")),
                     one["kind"],
                     one.get("document_id", ""),
                     "\n".join([*one["reasons"], *one["notes"]]),

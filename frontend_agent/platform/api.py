@@ -79,7 +79,7 @@ class Answered(msgspec.Struct, frozen=True):
     notes: list[str]
     findings: list[Observed]
     checked_with: list[str]
-    receipt: dict[str, Any]  # the signed receipt; empty when it was refused
+    receipt: msgspec.Raw  # the signed reply byte for byte; null when it was refused
 
 
 class WrongMediaType(Exception):
@@ -201,7 +201,7 @@ class Api:
             notes=list(examined.notes),
             findings=[Observed(one.rule, str(one.severity), one.field, one.value) for one in findings],
             checked_with=list(examined.checked_with),
-            receipt=msgspec.json.decode(posted.reply) if posted.reply else {},
+            receipt=msgspec.Raw(posted.reply or b"null"),
         )
         return answered, len(content)
 

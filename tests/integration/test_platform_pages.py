@@ -208,9 +208,10 @@ def test_a_void_document_says_so(platform, documents):
     assert 'class="tag void"' in get(platform, "/", patient="王芳").text
 
 
-def test_a_kind_that_is_not_known_is_offered_as_xml(platform, documents):
+def test_a_kind_that_is_not_known_is_shown_by_its_narrative(platform, documents):
     text = page_of(platform, documents["unknown kind"])
-    assert "请下载 XML" in text
+    assert "由其他系统生成" in text
+    assert "白细胞计数" in text
     assert get(platform, f"/documents/{documents['unknown kind'].document_id}/xml").status_code == 200
 
 

@@ -216,6 +216,7 @@ OUTERMOST = (
 SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.formats", "frontend_agent.checks", "frontend_agent.wire",
     "frontend_agent.platform", "frontend_agent.__version__",
+    "frontend_agent.profiles",  # how severe a rule is: documents that other senders post are answered with findings
 )  # fmt: skip
 SHARED_WITH_CONNECTORS = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.__version__",
