@@ -159,10 +159,10 @@ AGENT_SAME_KEY = derived("AGT003", HOLD, ONCE, "R-UN-2", TECHNICAL, lowerable=Fa
 
 # -- told of finished documents that pass through (passing.py) --------------------------------------------------------------
 
-CDA_STRUCTURE = derived("CDA-STRUCTURE", HOLD, "header.md 1; CDA R2", VERIFIED, lowerable=False)
-CDA_KIND = derived("CDA-KIND", HOLD, "header.md 1", VERIFIED, Blame.MAPPING, lowerable=False)
-CDA_INSTITUTION = derived("CDA-INSTITUTION", HOLD, "header.md 3.2", VERIFIED, Blame.MAPPING, lowerable=False)
-CDA_NOTE = derived("CDA-NOTE", NOTE, "header.md", SINGLE_SOURCE)
+CDA_STRUCTURE = derived("CDA-STRUCTURE", HOLD, FORM, "header.md 1; CDA R2", VERIFIED, lowerable=False)
+CDA_KIND = derived("CDA-KIND", HOLD, FORM, "header.md 1", VERIFIED, Blame.MAPPING, lowerable=False)
+CDA_INSTITUTION = derived("CDA-INSTITUTION", HOLD, FORM, "header.md 3.2", VERIFIED, Blame.MAPPING, lowerable=False)
+CDA_NOTE = derived("CDA-NOTE", NOTE, FORM, "header.md", SINGLE_SOURCE)
 
 # -- derived from the kind's declaration (derived.py) -----------------------------------------------------------------------
 
