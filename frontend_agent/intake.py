@@ -29,9 +29,10 @@ from frontend_agent.model import (
     Severity,
     SourceRecord,
     SourceRows,
+    Unmapped,
     Watermark,
 )
-from frontend_agent.spool import Skipped, Spool, Taken
+from frontend_agent.spool import Met, Skipped, Spool, Taken
 
 # Findings of the machine itself. Texts for operators are in the catalogue of the checks.
 UNREADABLE_ROWS = "AGT001"  # the mapping could not read these rows
@@ -66,6 +67,7 @@ class FeedPlan:
     # What else is delivered in order (a patient); None: each set by itself. The same for all versions of a record.
     order: Callable[[Record], str] | None = None
     urgency: int = 0  # 1: backfill
+    terms: int = 0  # the newest decision about local codes that it was compiled with
 
 
 class Spooling(Protocol):
@@ -282,6 +284,7 @@ class _Batch:
         self._closed: list[str] = []
         self._unheld: list[str] = []
         self._steps = dict.fromkeys(Step, 0)
+        self._unmapped: dict[tuple[str, str, str], tuple[Unmapped, list[str]]] = {}
 
     def decide(self, source: SourceRecord, named: str) -> None:
         head = self._known.get(named)
@@ -289,6 +292,7 @@ class _Batch:
         self._steps[step] += 1
         if step is Step.MAKE:
             self._making.append(_Making(source, named, head))
+            self._count_unmapped(source)
         elif head and head.held and step in (Step.RETURNED, Step.WITHDRAWN):
             self._closed.append(named)
             self._unheld.append(named)
@@ -392,7 +396,14 @@ class _Batch:
             ),
             watermark=watermark,
             urgency=self._feed.urgency,
+            unmapped=[_met(*found) for found in self._unmapped.values()],
+            terms=self._feed.terms,
         )
+
+    def _count_unmapped(self, source: SourceRecord) -> None:
+        """A record counts once for a code, however many of its rows have it."""
+        for what, one in {(one.table, one.field, one.code): one for one in source.unmapped}.items():
+            self._unmapped.setdefault(what, (one, []))[1].append(source.key)
 
     # --- holding ------------------------------------------------------------------------------------------------------
 
@@ -437,6 +448,10 @@ class _Batch:
                 held_at=self._made_at,
             )
         )
+
+
+def _met(one: Unmapped, keys: list[str]) -> Met:
+    return Met(one.table, one.field, one.value_set, one.code, one.name, len(keys), tuple(keys[:3]))
 
 
 def _failed(error: Exception) -> Finding:

@@ -8,7 +8,8 @@
     [queries.details]
     items = "lab_report.items.sql"         # the key under the key's alias; the other aliases are the group's fields
     [codes]
-    "patient.sex" = "sex"                  # codes/sex.toml
+    "patient.sex" = "sex"                  # codes/sex.toml, or codes/sex.csv
+    "items.unit" = { table = "unit", name = "items.unit_name" }   # and where the code's local name stands
     [columns]
     "patient.name" = "lab_report.xm"       # only where it cannot be read from the SQL
     document = "content"                   # instead of fields: the alias of the hospital's own finished CDA (passing.py)
@@ -29,8 +30,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from frontend_agent.checks.catalogue import describe
 from frontend_agent.checks.masking import mask_local_code, mask_unreadable
-from frontend_agent.codes import CodeTable, foreign_codes
+from frontend_agent.codes import CodeTable
 from frontend_agent.conversion import (
     NAMED,
     Memo,
@@ -47,8 +49,9 @@ from frontend_agent.conversion import (
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats.value_sets import value_set
 from frontend_agent.mapping_file import Detail, Mapping, Queries, load_mapping, plain_columns, sql_aliases
-from frontend_agent.model import Blame, Finding, Record, RowSet, Severity, SourceRecord, SourceRows
+from frontend_agent.model import Blame, Finding, Record, RowSet, Severity, SourceRecord, SourceRows, Unmapped
 from frontend_agent.shipped import did_you_mean
+from frontend_agent.terms.traps import doubts
 
 __all__ = ["FACTS", "Detail", "Mapping", "Queries", "compile_mapping", "load_mapping", "plain_columns", "sql_aliases"]
 
@@ -96,6 +99,7 @@ class KindLike(Protocol):
 
 # -- compiling ------------------------------------------------------------------------------------------------------
 
+LONGEST_CODE = 60  # characters: more is no code
 _COLUMN, _NUMBER, _CODE, _MEMO, _CONVERT, _BOOLEAN = "column", "number", "code", "memo", "convert", "boolean"
 
 
@@ -116,6 +120,8 @@ class Trouble(NamedTuple):
     name: str
     rule: str
     shown: str
+    code: str = ""  # of an unmapped one: the local code, and what it is called
+    called: str = ""
 
 
 Later = tuple[dict[str, str], str, str]  # (row, field, final text): what replaces the text that the source hash is over
@@ -190,6 +196,7 @@ class _Planner:
         self.fields: dict[str, Any] = {field.name: field for field in kind.fields}
         self.groups = {str(field.group) for field in kind.fields if field.group}
         self.aliases: dict[str, str] = {}  # full field name -> file that selects it
+        self.names_of_codes = set(mapping.beside.values())
         for group in mapping.queries.details:
             if group not in self.groups:
                 raise ConfigurationError(
@@ -208,6 +215,7 @@ class _Planner:
             ("columns", self.mapping.columns),
             ("parse", self.mapping.parse),
             ("codes", self.mapping.codes),
+            ("codes", self.names_of_codes),
         ):
             for name in names:
                 if name not in self.aliases:
@@ -236,9 +244,12 @@ class _Planner:
                 raise ConfigurationError(
                     f"{table.path}: maps to value set {table.value_set}, but {name} takes {wanted}"
                 )
-            known = value_set(wanted or table.value_set)
-            if known.complete and (foreign := foreign_codes(table, known)):
-                raise ConfigurationError(f"{table.path}: not in the value set of {name}: {', '.join(foreign)}")
+            wrong = [
+                one for one in doubts(table, value_set(wanted or table.value_set)) if one.severity is Severity.HOLD
+            ]
+            if wrong:
+                more = f" (and {len(wrong) - 1} more: frontend-agent terms check)" if len(wrong) > 1 else ""
+                raise ConfigurationError(f"{table.path}: {name}: {describe(wrong[0], 'en')}{more}")
 
     def _plan(self, query: str, alias: str) -> Plan | None:
         """How an alias is read, or None for the aliases that are no field."""
@@ -255,6 +266,9 @@ class _Planner:
         if field is None and name not in FACTS:
             if alias == mapping.key:
                 return None
+            if name in self.names_of_codes:
+                self.aliases[name] = file
+                return None
             known = self._names_for(query)
             raise ConfigurationError(
                 f'{file}: AS "{alias}": kind {mapping.kind} has no such field{did_you_mean(alias, known)}'
@@ -266,7 +280,7 @@ class _Planner:
 
     def _names_for(self, query: str) -> list[str]:
         if query == "parent":
-            return [n for n, f in self.fields.items() if not f.group] + [*FACTS, FINAL, VOID]
+            return [n for n, f in self.fields.items() if not f.group] + [*FACTS, FINAL, VOID, *self.names_of_codes]
         return [n.removeprefix(f"{query}.") for n, f in self.fields.items() if f.group == query] + [LINE]
 
     def _conversion(self, alias: str, name: str, format_: str, field: Any) -> Plan:
@@ -318,7 +332,7 @@ class _Planner:
         for alias, index in sorted((alias, index) for index, alias in enumerate(columns)):
             plan = plans[alias]
             if plan is not None:
-                body += self._cell(plan, f"c{index}", f"f{index}", names)
+                body += self._cell(plan, f"c{index}", f"f{index}", names, self._name_cell(query, plan, columns))
         if parent:
             body.append("found.append(group)")
         else:
@@ -336,7 +350,14 @@ class _Planner:
         reader: Callable[[Sequence[Any]], Any] = names["read"]
         return reader
 
-    def _cell(self, plan: Plan, cell: str, convert: str, names: dict[str, Any]) -> list[str]:
+    def _name_cell(self, query: str, plan: Plan, columns: tuple[str, ...]) -> str:
+        """The cell that holds the local name of a code: the one the mapping names, or `code`'s own `name`."""
+        full = self._full(query, plan.name)
+        beside = self.mapping.beside.get(full) or (f"{full[:-4]}name" if full.endswith(".code") else "")
+        alias = beside if query == "parent" else beside.removeprefix(f"{query}.")
+        return f"c{columns.index(alias)}" if alias in columns else "None"
+
+    def _cell(self, plan: Plan, cell: str, convert: str, names: dict[str, Any], name_cell: str) -> list[str]:
         """The statements that read one cell into `row`."""
         names[convert] = plan.conversion
         name = repr(plan.name)
@@ -365,7 +386,7 @@ class _Planner:
             keep += [
                 f"s = {convert}_table.get(t)",
                 f"if s is not None: group.later.append((row, {name}, s))",
-                f"else: group.troubles.append(unmapped(row, {name}, t))",
+                f"else: group.troubles.append(unmapped(row, {name}, t, {name_cell}))",
             ]
         elif plan.how == "number":
             # The hash is over the number: numeric(6,2) says 5.60 where a double says 5.6.
@@ -403,8 +424,21 @@ def _code_text(value: Any) -> str | None:
     return text.removesuffix(".0") if text and not isinstance(value, str) else text
 
 
-def _unmapped(row: dict[str, str], name: str, text: str) -> Trouble:
-    return Trouble(row, name, "MAP001", mask_local_code(text))
+def _unmapped(row: dict[str, str], name: str, text: str, called: Any = None) -> Trouble:
+    return Trouble(row, name, "MAP001", mask_local_code(text), worklist_code(text), worklist_name(called))
+
+
+def worklist_code(text: str) -> str:
+    """A local code as the worklist keeps it: whole, unless it is somebody's number or a whole text in the wrong column."""
+    shown = mask_local_code(text)
+    masked_number = "*" in shown and "*" not in text
+    return shown if masked_number or len(text) > LONGEST_CODE else text
+
+
+def worklist_name(cell: Any) -> str:
+    """What a code is called, short; of a number only its shape."""
+    text = (text_of(cell) or "") if cell is not None else ""
+    return worklist_code(text)
 
 
 def _unreadable(row: dict[str, str], name: str, value: Any) -> Trouble:
@@ -419,6 +453,11 @@ class _Assembler:
         self.columns = MappingProxyType(planner.columns())
         self.elements = {name: str(getattr(field, "de", "") or "") for name, field in planner.fields.items()}
         self.severity = severity
+        self.tables = dict(mapping.codes)
+        self.value_sets = {
+            name: str(getattr(planner.fields.get(name), "value_set", "") or table.value_set)
+            for name, table in mapping.codes.items()
+        }
 
     def records(
         self, parents: list[_Parent], details: list[tuple[str, dict[str, _Group]]], institution: dict[str, str]
@@ -446,6 +485,7 @@ class _Assembler:
         source_hash = hash_of(parent.row, groups, parent.void)
         record = parent.row
         findings = [self._drop(trouble, trouble.name, trouble.name) for trouble in parent.troubles]
+        unmapped = [self._unmapped(trouble, trouble.name) for trouble in parent.troubles if trouble.rule == "MAP001"]
         for row, field, text in parent.later:
             row[field] = text
         for name, group in groups:
@@ -454,10 +494,14 @@ class _Assembler:
             for trouble in group.troubles:
                 at = next(i for i, row in enumerate(group.rows) if row is trouble.row)
                 findings.append(self._drop(trouble, f"{name}.{trouble.name}", f"{name}[{at}].{trouble.name}"))
+                if trouble.rule == "MAP001":
+                    unmapped.append(self._unmapped(trouble, f"{name}.{trouble.name}"))
             record[name] = group.rows
         if not parent.key:
             findings.append(Finding("MAP004", self.severity.get("MAP004", Severity.HOLD), Blame.MAPPING))
-        return SourceRecord(parent.key, record, source_hash, parent.final, parent.void, findings, self.columns)
+        return SourceRecord(
+            parent.key, record, source_hash, parent.final, parent.void, findings, self.columns, unmapped
+        )
 
     def _second_row(self, record: SourceRecord, first: Record, second: Record) -> None:
         """The parent query answered twice for one key. Equal rows are a join's doing; different ones are two truths."""
@@ -476,7 +520,11 @@ class _Assembler:
         blame = Blame.MAPPING if trouble.rule == "MAP001" else Blame.SOURCE
         severity = self.severity.get(trouble.rule, Severity.HOLD)
         column = self.columns.get(name, "")
-        return Finding(trouble.rule, severity, blame, path, self.elements.get(name, ""), column, trouble.shown)
+        said = (self.tables[name].id,) if trouble.rule == "MAP001" else ()
+        return Finding(trouble.rule, severity, blame, path, self.elements.get(name, ""), column, trouble.shown, said)
+
+    def _unmapped(self, trouble: Trouble, name: str) -> Unmapped:
+        return Unmapped(self.tables[name].id, name, self.value_sets[name], trouble.code, trouble.called)
 
 
 def _in_line(group: _Group) -> _Group:

@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping as Map
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -41,6 +42,7 @@ class Mapping(msgspec.Struct, frozen=True):
     queries: Queries
     document: str = ""  # the alias of a finished document that passes through as it is (passing.py)
     codes: Map[str, CodeTable] = {}
+    beside: Map[str, str] = {}  # field with a code map -> where its query has the code's local name
     columns: Map[str, str] = {}
     parse: Map[str, str] = {}
     files: Map[str, str] = {}  # query ("parent", "items", …) -> its file, for messages
@@ -75,7 +77,8 @@ def parse_mapping(name: str, path: str, institution: str, read: Read) -> Mapping
     only_known_keys(table, ("kind", "key", "title", "document", "queries", "codes", "columns", "parse"), path)
     kind, key = (_text(table, word, path) for word in ("kind", "key"))
     queries, files, sql_texts = _queries(table.get("queries"), key, path, institution, read)
-    codes, code_texts = _codes(_texts(table, "codes", path), path, read)
+    wanted, beside = _wanted_codes(table.get("codes", {}), path)
+    codes, code_texts = _codes(wanted, path, read)
     document = _text(table, "document", path) if "document" in table else ""
     if document:
         _needs_aliases(queries.parent, (document,), files["parent"])
@@ -87,6 +90,7 @@ def parse_mapping(name: str, path: str, institution: str, read: Read) -> Mapping
         key=key,
         queries=queries,
         codes=codes,
+        beside=beside,
         columns=_texts(table, "columns", path),
         parse=_texts(table, "parse", path),
         files=files,
@@ -165,17 +169,55 @@ def _needs_aliases(sql: str, aliases: Iterable[str], file: str) -> None:
             raise ConfigurationError(f'{file}: selects nothing AS "{alias}"{near}; the alias must be in quotes')
 
 
+def _wanted_codes(given: Any, path: str) -> tuple[dict[str, str], dict[str, str]]:
+    """`"patient.sex" = "sex"`, or `{ table = "sex", name = "patient.sex_name" }` where a column says what a code is called."""
+    if not isinstance(given, dict):
+        raise ConfigurationError(f"{path}: [codes] must be a table")
+    tables: dict[str, str] = {}
+    beside: dict[str, str] = {}
+    for field, value in given.items():
+        where = f'{path}: [codes] "{field}"'
+        if isinstance(value, str):
+            tables[field] = value
+            continue
+        if not isinstance(value, dict) or "table" not in value:
+            raise ConfigurationError(
+                f'{where} must be text in quotes, or {{ table = "…", name = "…" }} (is the field name in quotes?)'
+            )
+        only_known_keys(value, ("table", "name"), where)
+        tables[field] = _text(value, "table", where)
+        if "name" in value:
+            beside[field] = _text(value, "name", where)
+    return tables, beside
+
+
 def _codes(wanted: dict[str, str], path: str, read: Read) -> tuple[dict[str, CodeTable], list[str]]:
     tables: dict[str, CodeTable] = {}
     texts: list[str] = []
     by_field: dict[str, CodeTable] = {}
     for field, name in wanted.items():
         if name not in tables:
-            file = str(PurePosixPath(path).parent / "codes" / f"{name}.toml")
-            texts.append(shipped.text_of(read, file, f'{path}: [codes] "{field}"'))
-            tables[name] = parse_code_table(name, file, texts[-1])
+            file, text = _code_file(name, path, field, read)
+            texts.append(text)
+            tables[name] = parse_code_table(name, file, text)
         by_field[field] = tables[name]
     return by_field, texts
+
+
+def _code_file(name: str, path: str, field: str, read: Read) -> tuple[str, str]:
+    """A map is codes/NAME.toml or codes/NAME.csv; two files of one name would leave open which is meant."""
+    beside = PurePosixPath(path).parent / "codes"
+    as_toml, as_csv = str(beside / f"{name}.toml"), str(beside / f"{name}.csv")
+    try:
+        text = read(as_csv)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return as_toml, shipped.text_of(read, as_toml, f'{path}: [codes] "{field}"')
+    except (UnicodeDecodeError, OSError):
+        text = shipped.text_of(read, as_csv, path)
+    with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        read(as_toml)
+        raise ConfigurationError(f"{as_csv}: there is also {as_toml}; one map is one file: remove one of them")
+    return as_csv, text
 
 
 def _digest(texts: Iterable[str]) -> str:

@@ -78,6 +78,19 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     arguments: tuple[str, ...] = ()
 
 
+class Unmapped(msgspec.Struct, frozen=True):
+    """A local code that its map does not have: what the worklist of the terminology counts. Never logged.
+
+    `name` is what the hospital calls it, where the mapping knows a column for that.
+    """
+
+    table: str  # `demo_his/sex`
+    field: str
+    value_set: str
+    code: str
+    name: str = ""
+
+
 class SourceRecord(msgspec.Struct):
     """One final business record as the mapping made it, before checks.
 
@@ -92,6 +105,7 @@ class SourceRecord(msgspec.Struct):
     void: bool = False
     findings: list[Finding] = []
     columns: Mapping[str, str] = {}  # field name -> source column
+    unmapped: Sequence[Unmapped] = ()
 
 
 class Envelope(msgspec.Struct, frozen=True):

@@ -10,11 +10,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from frontend_agent.checks.applicability import CLASS_OF_TYPE, PATIENT_CLASSES, WORDS, is_child
+from frontend_agent.checks.dated import DatedCodes, has_changed
 from frontend_agent.checks.masking import How, how_to_mask, mask, mask_unreadable
 from frontend_agent.checks.registry import (
     DATE_EARLY,
     DATE_FUTURE,
     DE_CODE,
+    DE_CODE_DATE,
     DE_FORMAT,
     DE_LENGTH,
     DE_MISSING,
@@ -23,7 +25,7 @@ from frontend_agent.checks.registry import (
     Rule,
 )
 from frontend_agent.conversion import Memo
-from frontend_agent.formats.value_sets import value_set
+from frontend_agent.formats.value_sets import value_set, versions
 from frontend_agent.model import Blame, Finding, Record, Severity
 
 if TYPE_CHECKING:
@@ -143,7 +145,8 @@ class _Writer:
         for rule in (DE_MISSING, DE_FORMAT, DE_LENGTH, DE_CODE, DE_PRECISION):
             self.names[_constant(rule)] = (rule, rules.severity_of(rule.id))
         self.names["severities"] = {
-            r: rules.severity_of(r.id) for r in (DE_FORMAT, DE_PRECISION, DATE_EARLY, DATE_FUTURE)
+            r: rules.severity_of(r.id)
+            for r in (DE_FORMAT, DE_PRECISION, DATE_EARLY, DATE_FUTURE, DE_CODE, DE_CODE_DATE)
         }
         self.words: set[str] = set()
         self.counter = 0
@@ -228,6 +231,12 @@ class _Writer:
             known = value_set(field.value_set) if field.value_set else None
             if known is not None and known.complete:
                 name = f"codes_{_identifier(field.name)}"
+                if has_changed(versions(field.value_set)):
+                    self.names[name] = DatedCodes(versions(field.value_set))
+                    return [
+                        f"w = {name}(v, record)",
+                        f"if w is not None: say({where}, (w[0], severities[w[0]]), v, *w[1])",
+                    ]
                 self.names[name] = frozenset(known.entries)
                 return [f"if v not in {name}: say({where}, DE_CODE, v)"]
             if field.value_set:

@@ -151,6 +151,19 @@ MAP_UNREADABLE = derived("MAP002", HOLD, FORM, "R-VA-6", TECHNICAL)
 MAP_TWO_ROWS = derived("MAP003", HOLD, ONCE, "R-UN-2", TECHNICAL, Blame.MAPPING)
 MAP_NO_KEY = derived("MAP004", HOLD, PRESENT, "R-ID-8", TECHNICAL, Blame.MAPPING)
 
+# -- told of a code map, before any record is read (terms/traps.py) -----------------------------------------------------------
+
+TERM_FOREIGN = derived("TERM-FOREIGN", HOLD, FORM, "R-VA-1", VERIFIED, Blame.MAPPING, lowerable=False)
+TERM_NAME = derived("TERM-NAME", HOLD, AGREES, "R-VA-1", TECHNICAL, Blame.MAPPING, lowerable=False)
+TERM_RH = derived("TERM-RH", HOLD, AGREES, "WS 364.9 CV04.50.020", VERIFIED, Blame.MAPPING, lowerable=False)
+TERM_RH_UNNAMED = derived("TERM-RH-UNNAMED", WARN, AGREES, "WS 364.9 CV04.50.020", VERIFIED, Blame.MAPPING)
+TERM_CONFLICT = derived("TERM-CONFLICT", WARN, FORM, "WS 364.17 CV09.00.403", VERIFIED, Blame.MAPPING)
+TERM_ID_TYPE = derived("TERM-ID-TYPE", WARN, FORM, "WS 364.3 CV02.01.101", SINGLE_SOURCE, Blame.MAPPING)
+TERM_MARITAL = derived("TERM-MARITAL", WARN, AGREES, "GB/T 2261.2", VERIFIED, Blame.MAPPING)
+TERM_ETHNIC = derived("TERM-ETHNIC", HOLD, FORM, "GB 3304", VERIFIED, Blame.MAPPING, lowerable=False)
+TERM_ETHNIC_ORDER = derived("TERM-ETHNIC-ORDER", WARN, AGREES, "GB 3304", VERIFIED, Blame.MAPPING)
+TERM_ENDED = derived("TERM-ENDED", WARN, FORM, "R-VA-1", TECHNICAL, Blame.MAPPING)
+
 # -- told by the pipe itself (intake.py) ----------------------------------------------------------------------------------
 
 AGENT_UNREADABLE_ROWS = derived("AGT001", HOLD, FORM, "blame is exact", TECHNICAL, Blame.MAPPING, lowerable=False)
@@ -172,6 +185,7 @@ DE_FORMAT = derived("DE-FORMAT", HOLD, FORM, "WS 363", VERIFIED)
 DE_PRECISION = derived("DE-PRECISION", WARN, FORM, "WS 363", VERIFIED)
 DE_LENGTH = derived("DE-LENGTH", HOLD, FORM, "R-ID-8, sections/fields.csv", SINGLE_SOURCE)
 DE_CODE = derived("DE-CODE", HOLD, FORM, "R-VA-1", SINGLE_SOURCE)
+DE_CODE_DATE = derived("DE-CODE-DATE", HOLD, FORM, "R-VA-1", TECHNICAL)
 DATE_EARLY = derived("DATE-EARLY", WARN, LIKELY, "R-VA-6", FROM_MEMORY)
 DATE_FUTURE = derived("DATE-FUTURE", WARN, LIKELY, "R-VA-6", FROM_MEMORY)
 

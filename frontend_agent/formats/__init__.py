@@ -18,7 +18,7 @@ from frontend_agent.formats.kind import Field, Group, Kind, Section
 from frontend_agent.formats.library import kind_codes, load_kind, load_kinds
 from frontend_agent.formats.reference import reference
 from frontend_agent.formats.skeleton import skeleton
-from frontend_agent.formats.value_sets import ValueSet, value_set, value_sets
+from frontend_agent.formats.value_sets import Named, ValueSet, named, value_set, value_sets, versions
 from frontend_agent.formats.view import View, view
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Group",
     "Headline",
     "Kind",
+    "Named",
     "NotOurs",
     "Section",
     "TemplateError",
@@ -42,10 +43,12 @@ __all__ = [
     "kind_codes",
     "load_kind",
     "load_kinds",
+    "named",
     "read_envelope",
     "reference",
     "skeleton",
     "value_set",
     "value_sets",
+    "versions",
     "view",
 ]

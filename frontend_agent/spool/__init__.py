@@ -1,7 +1,7 @@
 """The durable middle of the pipe: what was taken in and what is still to be sent. Nothing else here writes to our disk.
 
 `database.py` is the file, `schema.sql` its tables and `queries.sql` its queries; `spool.py` takes in, claims and settles;
-`cases.py` is what waits for a person, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose
+`cases.py` is what waits for a person, `terms.py` what is decided about local codes, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose
 state this is.
 """
 
@@ -11,22 +11,31 @@ from frontend_agent.spool.spool import Spool
 from frontend_agent.spool.words import (
     Case,
     Counts,
+    Decided,
+    Decision,
     Delivery,
     KeptReceipt,
+    Met,
     Pause,
+    Released,
     Run,
     Skipped,
     Taken,
     Trace,
     TracedDelivery,
+    Waiting,
 )
 
 __all__ = [
     "Case",
     "Counts",
+    "Decided",
+    "Decision",
     "Delivery",
     "KeptReceipt",
+    "Met",
     "Pause",
+    "Released",
     "Run",
     "Skipped",
     "Spool",
@@ -34,5 +43,6 @@ __all__ = [
     "Taken",
     "Trace",
     "TracedDelivery",
+    "Waiting",
     "this_machine",
 ]

@@ -415,3 +415,90 @@ INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDA
 
 -- meta.drop --
 DELETE FROM meta WHERE name = :name;
+
+-- unmapped.codes --
+-- The codes of these maps that wait already.
+SELECT json_group_array(json_array(tbl, json(codes))) FROM (
+    SELECT tbl, json_group_array(DISTINCT code) AS codes FROM unmapped
+    WHERE tbl IN (SELECT value FROM json_each(:tables)) GROUP BY tbl);
+
+-- unmapped.count --
+-- Codes that no map had in one batch. Three examples are enough.
+INSERT INTO unmapped (tbl, code, feed, field, value_set, name, n, keys, first_at, last_at)
+SELECT value->>0, value->>1, :feed, value->>2, value->>3, value->>4, value->>5, value->6, :now, :now
+FROM json_each(:rows) WHERE true
+ON CONFLICT (tbl, code, feed, field) DO UPDATE SET
+    n = n + excluded.n, last_at = excluded.last_at, value_set = excluded.value_set,
+    name = iif(excluded.name = '', name, excluded.name),
+    keys = iif(json_array_length(keys) >= 3, keys, (SELECT json_group_array(value) FROM (
+        SELECT value FROM json_each(unmapped.keys) UNION SELECT value FROM json_each(excluded.keys) LIMIT 3)));
+
+-- unmapped.drop --
+DELETE FROM unmapped WHERE (tbl, code) IN (SELECT value->>0, value->>1 FROM json_each(:codes));
+
+-- unmapped.all --
+-- The worklist by map and code.
+SELECT json_group_array(json_array(tbl, code, name, value_set, n, json(feeds), json(fields), json(examples), first_at, last_at,
+    who, reason)) FROM (
+    SELECT u.tbl, u.code, max(u.name) AS name, max(u.value_set) AS value_set, sum(u.n) AS n,
+           json_group_array(u.feed) AS feeds, json_group_array(u.field) AS fields,
+           json_group_array(json_array(u.feed, u.keys)) AS examples,
+           min(u.first_at) AS first_at, max(u.last_at) AS last_at, t.who, t.reason
+    FROM unmapped u LEFT JOIN term t ON t.tbl = u.tbl AND t.code = u.code AND t.state = 'rejected'
+    GROUP BY u.tbl, u.code ORDER BY sum(u.n) DESC, u.tbl, u.code);
+
+-- term.revision --
+SELECT max(id) FROM decision;
+
+-- term.approved --
+SELECT tbl, code, target, who, reason FROM term WHERE state = 'approved' ORDER BY tbl, code;
+
+-- term.newer --
+-- Those of these codes that were approved after a decision.
+SELECT json_group_array(json_array(t.tbl, t.code)) FROM json_each(:codes) c
+JOIN term t ON t.tbl = c.value->>0 AND t.code = c.value->>1 WHERE t.state = 'approved' AND t.decision > :decision;
+
+-- term.one --
+SELECT state, target, who, reason, at FROM term WHERE tbl = :tbl AND code = :code;
+
+-- term.put --
+INSERT INTO term (tbl, code, state, target, who, reason, at, decision)
+VALUES (:tbl, :code, :state, :target, :who, :reason, :at, (SELECT max(id) FROM decision))
+ON CONFLICT (tbl, code) DO UPDATE SET state = excluded.state, target = excluded.target, who = excluded.who,
+    reason = excluded.reason, at = excluded.at, decision = excluded.decision;
+
+-- term.drop --
+DELETE FROM term WHERE tbl = :tbl AND code = :code;
+
+-- decision.add --
+INSERT INTO decision (tbl, code, action, target, before, who, reason, at, log)
+VALUES (:tbl, :code, :action, :target, :before, :who, :reason, :at, :log);
+
+-- decision.last --
+-- The newest that can still be undone.
+SELECT id, before FROM decision WHERE tbl = :tbl AND code = :code AND action <> 'undone' AND undone = 0
+ORDER BY id DESC LIMIT 1;
+
+-- decision.undone --
+UPDATE decision SET undone = 1 WHERE id = :id;
+
+-- decision.all --
+SELECT id, tbl, code, action, target, who, reason, at, log, undone FROM decision
+WHERE (:tbl IS NULL OR tbl = :tbl) AND (:code IS NULL OR code = :code) ORDER BY id DESC LIMIT :limit;
+
+-- term.held --
+-- Held records and the unmapped codes that their findings name.
+SELECT json_group_array(json_array(q.id, f.value->>'$.arguments[0]', f.value->>'$.value'))
+FROM quarantine q, json_each(q.findings) f
+WHERE q.state = 'open' AND instr(q.findings, 'MAP001') AND f.value->>'$.rule' = 'MAP001';
+
+-- term.release --
+UPDATE quarantine SET state = 'released', closed_at = :now, closed_by = :who, reason = NULL
+WHERE state = 'open' AND id IN (SELECT value FROM json_each(:cases));
+
+-- term.again --
+UPDATE series SET again = 1 WHERE id IN (SELECT series FROM quarantine WHERE id IN (SELECT value FROM json_each(:cases)));
+
+-- term.feeds --
+SELECT json_group_array(DISTINCT p.feed) FROM quarantine q JOIN plan p ON p.id = q.plan
+WHERE q.id IN (SELECT value FROM json_each(:cases));

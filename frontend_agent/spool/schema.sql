@@ -99,3 +99,27 @@ CREATE TABLE head (
     seq INTEGER NOT NULL, destination INTEGER NOT NULL, hash BLOB NOT NULL, evidence BLOB NOT NULL,
     PRIMARY KEY (seq, destination)
 ) WITHOUT ROWID;
+
+-- migration 2 --
+-- Terminology: local codes that no map has, and what people decided about them.
+
+-- The worklist. Bounded: so many codes per map; `keys` holds up to three business keys.
+CREATE TABLE unmapped (
+    tbl TEXT NOT NULL, code TEXT NOT NULL, feed TEXT NOT NULL, field TEXT NOT NULL, value_set TEXT NOT NULL,
+    name TEXT NOT NULL, n INTEGER NOT NULL, keys TEXT NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+    PRIMARY KEY (tbl, code, feed, field)
+) WITHOUT ROWID;
+
+-- What stands now: approved (with a target) or rejected. `decision` is the newest that touched it.
+CREATE TABLE term (
+    tbl TEXT NOT NULL, code TEXT NOT NULL, state TEXT NOT NULL, target TEXT NOT NULL, who TEXT NOT NULL,
+    reason TEXT NOT NULL, at INTEGER NOT NULL, decision INTEGER NOT NULL, PRIMARY KEY (tbl, code)
+) WITHOUT ROWID;
+
+-- Who decided what, and when; `before` is what stood before, so that it can be undone. `log` is its log entry.
+CREATE TABLE decision (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, code TEXT NOT NULL, action TEXT NOT NULL,
+    target TEXT NOT NULL, before TEXT NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,
+    log INTEGER NOT NULL, undone INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX decision_code ON decision (tbl, code);

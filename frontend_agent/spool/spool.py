@@ -26,6 +26,7 @@ from frontend_agent.spool import cases, retention, traces
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
+from frontend_agent.spool.terms import Terms
 from frontend_agent.spool.times import millis, millis_of_text, moment, moment_or_none, text
 from frontend_agent.spool.words import Case, Counts, Delivery, KeptReceipt, Pause, Run, Taken, Trace
 
@@ -68,6 +69,7 @@ class Spool:
         self._ledger = Ledger(self._database)
         self._bodies = Bodies(self.path / "bodies")
         self.meta = Meta(self._database)
+        self.terms = Terms(self._ledger)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
         self._drop_orphans()
         for row in self._database.rows("destination.all"):
@@ -186,6 +188,8 @@ class Spool:
                 self._database.run("take.not found", set_ids=as_json(list(taken.not_found)))
                 self._database.run("take.not found reopened", set_ids=as_json(list(taken.not_found)))
             self._count_rules(taken, now)
+            if taken.unmapped:
+                self.terms.count(taken)
             if taken.watermark:
                 mark = taken.watermark
                 self._database.run("take.watermark", feed=taken.feed, cursor=mark.cursor, key=mark.key, now=now)

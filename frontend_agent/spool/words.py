@@ -18,6 +18,18 @@ class Skipped(msgspec.Struct, frozen=True):
     returned: int = 0  # was held, and is again what was delivered
 
 
+class Met(msgspec.Struct, frozen=True):
+    """A local code that a batch met and its map does not have: how many records, and up to three of their keys."""
+
+    table: str
+    field: str
+    value_set: str
+    code: str
+    name: str
+    count: int
+    keys: tuple[str, ...]
+
+
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """All that one batch comes to. It is committed whole, or not at all (law 1)."""
 
@@ -37,6 +49,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     skipped: Skipped = Skipped()
     watermark: Watermark | None = None
     urgency: int = 0
+    unmapped: Sequence[Met] = ()
+    terms: int = 0  # the newest decision about local codes that the batch was made with
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -158,3 +172,53 @@ class Counts(msgspec.Struct, frozen=True):
     deliveries: Mapping[str, Mapping[str, int]]  # destination -> state -> number
     feeds: Mapping[str, Mapping[str, int]]  # feed -> records, documents, held, unchanged, …
     bytes_used: int
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One line of the worklist: a local code that no map has. Examples are `feed:key`."""
+
+    table: str
+    code: str
+    name: str
+    value_set: str
+    count: int
+    feeds: tuple[str, ...]
+    fields: tuple[str, ...]
+    examples: tuple[str, ...]
+    first_seen: datetime
+    last_seen: datetime
+    rejected_by: str = ""
+    reason: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a person says of one local code: its standard code, or that it has none (`target` empty)."""
+
+    table: str
+    code: str
+    target: str
+    reason: str
+    who: str = ""  # where it is not who enters it
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """One line of the history. `action`: approved, rejected, undone; `log` is its entry in the chained log."""
+
+    id: int
+    table: str
+    code: str
+    action: str
+    target: str
+    who: str
+    reason: str
+    at: datetime
+    log: int
+    undone: bool
+
+
+class Released(msgspec.Struct, frozen=True):
+    """What decisions came to: the revision of the maps, how many held records go back in line, of which feeds."""
+
+    revision: int
+    cases: int
+    feeds: tuple[str, ...]
