@@ -204,17 +204,20 @@ def _codes(wanted: dict[str, str], path: str, read: Read) -> tuple[dict[str, Cod
     return by_field, texts
 
 
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError, KeyError)  # KeyError: a dictionary for a folder
+
+
 def _code_file(name: str, path: str, field: str, read: Read) -> tuple[str, str]:
     """A map is codes/NAME.toml or codes/NAME.csv; two files of one name would leave open which is meant."""
     beside = PurePosixPath(path).parent / "codes"
     as_toml, as_csv = str(beside / f"{name}.toml"), str(beside / f"{name}.csv")
     try:
         text = read(as_csv)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except _ABSENT:
         return as_toml, shipped.text_of(read, as_toml, f'{path}: [codes] "{field}"')
     except (UnicodeDecodeError, OSError):
         text = shipped.text_of(read, as_csv, path)
-    with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    with suppress(*_ABSENT):
         read(as_toml)
         raise ConfigurationError(f"{as_csv}: there is also {as_toml}; one map is one file: remove one of them")
     return as_csv, text
