@@ -12,10 +12,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, date, datetime
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from random import random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from connectors import Source, SourceOptions, open_source
@@ -50,6 +51,20 @@ Checks = Callable[[Record, Mapping[str, str], Sequence[Finding]], list[Finding]]
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+@cache
+def hl7_profiles(folder: str) -> dict[str, Any]:
+    """A region's HL7 message profiles by message structure: every XML file of the folder; none without a folder."""
+    from frontend_agent.formats.hl7v2 import profile_of
+
+    found: dict[str, Any] = {}
+    files = sorted(Path(folder).glob("*.xml")) if folder else []
+    if folder and not files:
+        raise ConfigurationError(f"[hl7] profiles: {folder} holds no message profile (*.xml)")
+    for file in files:
+        found |= profile_of(file.read_bytes(), str(file))
+    return found
 
 
 # -- A feed, compiled -------------------------------------------------------------------------------------------------

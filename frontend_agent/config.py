@@ -107,6 +107,18 @@ class LogConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hl7Config:
+    """What a region wants to see in the header of HL7 v2 messages, and its own message profiles (XML), if it has any."""
+
+    sending_application: str = "FRONTEND-AGENT"
+    receiving_application: str = "REGION"
+    receiving_facility: str = ""
+    processing: Literal["P", "T", "D"] = "P"
+    character_set: Literal["UNICODE UTF-8", "GB 18030-2000"] = "UNICODE UTF-8"
+    profiles: str = ""  # a folder: ORU_R01.xml …
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecretsConfig:
     """A folder of files readable by the service alone. systemd credentials and the keyring are asked first."""
 
@@ -126,6 +138,7 @@ class Config:
     spool: SpoolConfig = field(default_factory=SpoolConfig)
     log: LogConfig = field(default_factory=LogConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
+    hl7: Hl7Config = field(default_factory=Hl7Config)
 
     def feed(self, name: str) -> FeedConfig:
         """The feed of that name; an unknown one is answered with those there are."""

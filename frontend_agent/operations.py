@@ -13,14 +13,14 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from frontend_agent import __version__, qclog
-from frontend_agent.app import App, Feed, Outcome
+from frontend_agent.app import App, Feed, Outcome, hl7_profiles
 from frontend_agent.checks import describe
 from frontend_agent.config import unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.formats import FormatError, UnboundField, view
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.intake import next_step
-from frontend_agent.model import Envelope, Finding, Severity, SourceRecord
+from frontend_agent.model import Envelope, Finding, Record, Severity, SourceRecord
 from frontend_agent.spool import Case, Trace
 from frontend_agent.wire.frames import decompressor, open_frame
 from frontend_agent.wire.receipts import ReplyMalformed, ReplyNotProven, read_countersignature
@@ -109,6 +109,33 @@ class Operations:
             raise NotFound(f"feed {feed}: the source has no row with key {key!r}")
         return {"feed": feed, "key": key, "records": [self._previewed(compiled, record) for record in records]}
 
+    def _messages(self, feed: Feed, record: Record, envelope: Envelope) -> list[dict[str, str]]:
+        """The HL7 v2 messages of the same record, each with what its structure or the region's profile has against it."""
+        from frontend_agent.formats import hl7v2  # costs a second, and few ask
+
+        wanted = self._app.config.hl7
+        settings = hl7v2.Settings(
+            sending_application=wanted.sending_application,
+            receiving_application=wanted.receiving_application,
+            receiving_facility=wanted.receiving_facility,
+            processing=wanted.processing,
+            character_set=wanted.character_set,
+        )
+        try:
+            made = hl7v2.build_all(feed.kind.code, record, envelope, settings)
+        except FormatError as error:
+            return [{"name": "", "message": "", "text": "", "problem": str(error)}]
+        profiles = hl7_profiles(wanted.profiles)
+        return [
+            {
+                "name": one.name,
+                "message": one.message,
+                "text": one.text(wanted.character_set),
+                "problem": hl7v2.validate(one, profiles.get(one.structure), wanted.character_set),
+            }
+            for one in made
+        ]
+
     def _previewed(self, feed: Feed, source: SourceRecord) -> dict[str, Any]:
         plan = feed.plan
         named = set_id(plan.institution, plan.epoch, plan.kind, source.key)
@@ -141,6 +168,7 @@ class Operations:
             "findings": [told(finding) for finding in [*findings, *notes]],
             "record": record,
             "document": document,
+            "messages": [] if problem else self._messages(feed, record, envelope),
             "view": msgspec.to_builtins(view(feed.kind, record)),
         }
 

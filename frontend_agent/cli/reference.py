@@ -21,6 +21,27 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
 
 
 def _add_kinds(group: typer.Typer, t: Texts) -> None:
+    @group.command("messages", help=t("kinds.messages"))
+    def messages(json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False) -> None:
+        from frontend_agent.formats.hl7v2 import declarations
+
+        made = declarations().values()
+        if json:
+            output.as_json(
+                [
+                    {"name": one.name, "message": one.message, "title_zh": one.title_zh, "title_en": one.title_en,
+                     "kinds": list(one.kinds), "fields": sorted(one.fields())}
+                    for one in made
+                ]
+            )  # fmt: skip
+            return
+        titles = [one.title_zh if t.language == "zh" else one.title_en for one in made]
+        output.table(
+            t,
+            ("message", "title", "kinds"),
+            [(one.message, title, " ".join(one.kinds)) for one, title in zip(made, titles, strict=True)],
+        )
+
     @group.command("list", help=t("kinds.list"))
     def list_kinds(json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False) -> None:
         from frontend_agent.formats import load_kinds

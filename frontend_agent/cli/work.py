@@ -205,10 +205,14 @@ def _add_looking(cli: typer.Typer, t: Texts) -> None:
         feed: Annotated[str, typer.Argument(help=t("preview.feed"))],
         key: Annotated[str, typer.Option(help=t("preview.key"))],
         xml: Annotated[bool, typer.Option("--xml", help=t("preview.xml"))] = False,
+        hl7: Annotated[bool, typer.Option("--hl7", help=t("preview.hl7"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         with _settings(context).asking("preview") as ask:
             told = ask("preview", feed=feed, key=key)
+        if hl7 and not json:
+            _show_messages(t, told["records"])
+            return
         if json:
             output.as_json(told)
             return
@@ -238,6 +242,19 @@ def _show_preview(t: Texts, record: dict[str, Any], xml: bool) -> None:
         output.say(record["problem"])
     output.findings(t, record["findings"])
     output.document_view(record["view"], t)
+
+
+def _show_messages(t: Texts, records: list[dict[str, Any]]) -> None:
+    """Segments on lines of their own; what a structure or profile has against a message, and exit 1 if something has."""
+    messages = [message for record in records for message in record["messages"]]
+    if not messages:
+        output.say(t("said.no_messages"))
+    for message in messages:
+        sys.stdout.write(message["text"].replace("\r", "\n") + "\n")
+        if message["problem"]:
+            output.say(f"{message['name']}: {message['problem']}")
+    if any(message["problem"] for message in messages):
+        raise typer.Exit(1)
 
 
 def _show_status(t: Texts, told: dict[str, Any]) -> None:

@@ -185,6 +185,7 @@ IMPURE_CALLS = re.compile(
 THIN_LOADERS = {
     "frontend_agent.shipped": "reads files that a person wrote, and the files we ship",
     "frontend_agent.formats.tables": "the national tables we ship",
+    "frontend_agent.formats.hl7v2.files": "the messages we ship",
     "frontend_agent.formats.kind": "the templates we ship",
     "frontend_agent.formats.loader": "the templates we ship",
     "frontend_agent.formats.kinds": "the templates we ship",

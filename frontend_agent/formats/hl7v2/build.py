@@ -38,7 +38,7 @@ class Message(msgspec.Struct, frozen=True):
     content: bytes
 
     @property
-    def name_of_structure(self) -> str:
+    def structure(self) -> str:
         """MSH-9.3: ADT_A01 for an A04."""
         return self.message.split("^")[2]
 

@@ -20,12 +20,12 @@
 import re
 import tomllib
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import msgspec
 
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.formats.hl7v2.files import texts
 
 PLACEHOLDER = re.compile(r"\{([a-z0-9_.#]+)(?:\|([a-z_]+))?\}")
 COUNTER = "#"
@@ -87,21 +87,16 @@ def _fields(segment: Segment, group: str) -> set[str]:
 @cache
 def tables() -> dict[str, dict[str, str]]:
     """Code tables from the national codes to HL7's."""
-    text = resources.files(__package__).joinpath("messages", "tables.toml").read_text("utf-8")
-    return {name: {str(k): str(v) for k, v in table.items()} for name, table in tomllib.loads(text).items()}
+    found = tomllib.loads(texts()["tables"])
+    return {name: {str(k): str(v) for k, v in table.items()} for name, table in found.items()}
 
 
 @cache
 def declarations() -> dict[str, Declaration]:
     """Every message that we make, by name."""
-    folder = resources.files(__package__).joinpath("messages")
-    files = sorted((one for one in folder.iterdir() if one.name.endswith(".toml")), key=lambda one: one.name)
-    shared = tomllib.loads(folder.joinpath("shared.toml").read_text("utf-8"))
-    return {
-        one.name.removesuffix(".toml"): _declaration(one.name, tomllib.loads(one.read_text("utf-8")), shared)
-        for one in files
-        if one.name not in ("tables.toml", "shared.toml")
-    }
+    found = {name: tomllib.loads(text) for name, text in texts().items() if name != "tables"}
+    shared = found.pop("shared")
+    return {name: _declaration(name, table, shared) for name, table in found.items()}
 
 
 def messages_of(kind: str) -> list[Declaration]:
@@ -111,7 +106,7 @@ def messages_of(kind: str) -> list[Declaration]:
 
 def _declaration(file: str, table: dict[str, Any], shared: dict[str, Any]) -> Declaration:
     return Declaration(
-        name=file.removesuffix(".toml"),
+        name=file,
         message=table["message"],
         title_zh=table["title"]["zh"],
         title_en=table["title"]["en"],

@@ -28,7 +28,7 @@ Profile = dict[str, Any]  # message structure -> hl7apy's reference
 def validate(message: Message, profile: Profile | None = None, character_set: str = "UNICODE UTF-8") -> str:
     """What stands against the message first, in hl7apy's words without any value; empty if nothing does."""
     text = message.content.decode(CHARACTER_SETS[character_set])
-    structure = profile or _structure_of(message.name_of_structure)
+    structure = profile or _structure_of(message.structure)
     try:
         parsed = parse_message(
             text, validation_level=VALIDATION_LEVEL.STRICT, find_groups=True, message_profile=structure
