@@ -17,10 +17,13 @@ from benchmarks import floor
 from benchmarks.measure import MICROSECONDS, Measure, batches, for_each, in_turns, processor, seconds
 from benchmarks.workload import PAGE, Workload
 from connectors.platform import PlatformDestination, PlatformOptions, SignedAnswer
-from frontend_agent.model import Document, Outcome, Receipt, RowSet, SourceRows
+from frontend_agent.delivery import State
+from frontend_agent.measuring import Tally
+from frontend_agent.model import Document, Finding, Outcome, Receipt, RowSet, SourceRecord, SourceRows
 from frontend_agent.platform.store import Store
 from frontend_agent.sending import send_out
 from frontend_agent.spool import Spool, Taken
+from frontend_agent.spool.times import millis
 from frontend_agent.wire.greeting import Hello
 from frontend_agent.wire.parcel import pack
 
@@ -194,6 +197,52 @@ def spool(load: Workload, quick: bool) -> Iterator[Measure]:
             return seconds(work)
 
     yield per_document("spool", in_turns(rounds(quick), ours, bare), len(documents), target=160)
+
+
+def statistics(load: Workload, quick: bool) -> Iterator[Measure]:
+    """What the statistics add to a document's way: counted with the record, kept with the commit, and with the receipt."""
+    pages = [(step, page) for step in load.steps for page in batches(step.records, PAGE)]
+    judged = [(step, [_judged(step, source) for source in page]) for step, page in pages]
+    count = sum(len(page) for _, page in pages)
+
+    def ours() -> float:
+        with TemporaryDirectory() as folder, Spool(Path(folder)).open() as kept:
+            return processor(lambda: for_each(partial(_add_to_statistics, kept), judged))
+
+    yield Measure("statistics", min(ours() for _ in range(rounds(quick))) / count * 1e6, MICROSECONDS, target=5)
+
+
+def _judged(step: Any, source: SourceRecord) -> tuple[SourceRecord, list[Finding]]:
+    plan = step.feed.plan
+    return source, [
+        *source.findings,
+        *plan.check(source.record, source.columns, source.findings),
+        *plan.complete(source.record)[1],
+    ]
+
+
+def _add_to_statistics(kept: Spool, page: tuple[Any, list[tuple[SourceRecord, list[Finding]]]]) -> None:
+    """As taking in and settling do it, without what they do besides."""
+    step, judged = page
+    plan, now = step.feed.plan, datetime.now(UTC)
+    tally = Tally(plan.measures, now, plan.timezone)
+    for source, findings in judged:
+        event = tally.read(source.record)
+        tally.document(source.key, event, source.record, findings, version=1, void=False, held=False)
+    taken = Taken(
+        feed=plan.name,
+        kind=plan.kind,
+        institution=plan.institution,
+        digests="",
+        at=now,
+        destinations=(),
+        figures=tally.figures(),
+    )
+    with kept._database.write():
+        kept.statistics.take(taken)
+        places = [kept.statistics.place(taken, source.key) for source, _ in judged]
+        at = millis(now)
+        kept.statistics.settle(1, [(day or 0, scope or 0, State.DELIVERED, at_, at) for day, at_, scope in places], at)
 
 
 def as_taken(documents: list[Document]) -> Taken:

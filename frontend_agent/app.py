@@ -30,6 +30,7 @@ from frontend_agent.intake import FeedPlan, Heads, Known, prepare, read_rows, ta
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.mapping import compile_mapping, load_mapping
+from frontend_agent.measuring import Measures
 from frontend_agent.model import AS_IS, Blame, Finding, Record, SeriesHead, SourceRows, Watermark
 from frontend_agent.passing import as_is, compile_passing, was_read
 from frontend_agent.prefetch import Prefetch
@@ -118,6 +119,7 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
         dictionary=kind.dictionary_sha256,
         digests=digests_of(mapping, kind, profile),
         destinations=feed.destinations or tuple(config.destinations),
+        measures=Measures([field.name for field in kind.fields], profile.for_kind(kind).elements, kind.groups),
     )
     return Feed(feed, mapping, kind, profile, plan)
 

@@ -17,6 +17,7 @@ import msgspec
 import zstandard
 
 from frontend_agent.identity import document_id, set_id
+from frontend_agent.measuring import Event, Measures, Tally
 from frontend_agent.model import (
     Blame,
     Document,
@@ -68,6 +69,7 @@ class FeedPlan:
     order: Callable[[Record], str] | None = None
     urgency: int = 0  # 1: backfill
     terms: int = 0  # the newest decision about local codes that it was compiled with
+    measures: Measures = field(default_factory=Measures)  # what can be counted of the kind
 
 
 class Spooling(Protocol):
@@ -257,6 +259,7 @@ class _Making:
     source: SourceRecord
     set_id: str
     head: SeriesHead | None
+    event: Event
     record: Record = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
@@ -285,13 +288,15 @@ class _Batch:
         self._unheld: list[str] = []
         self._steps = dict.fromkeys(Step, 0)
         self._unmapped: dict[tuple[str, str, str], tuple[Unmapped, list[str]]] = {}
+        self._tally = Tally(feed.measures, now, feed.timezone)
 
     def decide(self, source: SourceRecord, named: str) -> None:
         head = self._known.get(named)
         step = next_step(head, source, self._feed.digests)
         self._steps[step] += 1
+        event = self._tally.read(source.record)
         if step is Step.MAKE:
-            self._making.append(_Making(source, named, head))
+            self._making.append(_Making(source, named, head, event))
             self._count_unmapped(source)
         elif head and head.held and step in (Step.RETURNED, Step.WITHDRAWN):
             self._closed.append(named)
@@ -370,8 +375,18 @@ class _Batch:
             self._documents.append(document)
             if making.findings:
                 self._findings[document.document_id] = tuple(making.findings)
-            if making.head and making.head.held:
+            before = bool(making.head and making.head.held)
+            if before:
                 self._closed.append(making.set_id)
+            self._tally.document(
+                document.document_id,
+                making.event,
+                making.source.record,
+                making.findings,
+                version=making.version,
+                void=making.source.void,
+                held=before,
+            )
 
     def taken(self, watermark: Watermark | None, learned: list[tuple[str, SeriesHead]], not_found: list[str]) -> Taken:
         return Taken(
@@ -398,6 +413,7 @@ class _Batch:
             urgency=self._feed.urgency,
             unmapped=[_met(*found) for found in self._unmapped.values()],
             terms=self._feed.terms,
+            figures=self._tally.figures(),
         )
 
     def _count_unmapped(self, source: SourceRecord) -> None:
@@ -409,31 +425,36 @@ class _Batch:
 
     def _hold(self, making: _Making) -> None:
         source = making.source
-        self._keep(making.set_id, source.key, source.source_hash, source.record, making.findings)
+        self._keep(making.set_id, source.key, source.source_hash, source.record, making.findings, making.event)
 
     def hold_unreadable(self, key: str, named: str) -> None:
         """No record, so no hash of its values either. Held once, until the mapping changes or the rows can be read."""
+        event = self._tally.unreadable()
         if self._is_held(named, UNREADABLE_ROWS):
             self._steps[Step.UNCHANGED] += 1
         else:
             finding = Finding(UNREADABLE_ROWS, Severity.HOLD, Blame.MAPPING)
-            self._keep(named, key, UNREADABLE_ROWS, {}, [finding])
+            self._keep(named, key, UNREADABLE_ROWS, {}, [finding], event)
 
     def hold_same_key(self, key: str, named: str, claimants: Sequence[SourceRecord]) -> None:
         hashes = sorted({claimant.source_hash for claimant in claimants})
         together = sha256("".join(hashes).encode()).hexdigest()
+        events = [self._tally.read(claimant.record) for claimant in claimants]
         if self._is_held(named, together):
             self._steps[Step.UNCHANGED] += 1
             return
         finding = Finding(SAME_KEY, Severity.HOLD, Blame.SOURCE, field=self._feed.key, arguments=(str(len(hashes)),))
-        self._keep(named, key, together, {"records": [claimant.record for claimant in claimants]}, [finding])
+        self._keep(named, key, together, {"records": [claimant.record for claimant in claimants]}, [finding], events[0])
 
     def _is_held(self, named: str, source_hash: str) -> bool:
         """Already, with this very content, under these very rules."""
         head = self._known.get(named)
         return bool(head and head.held and head.source_hash == source_hash and head.digests == self._feed.digests)
 
-    def _keep(self, named: str, key: str, source_hash: str, record: Record, findings: Sequence[Finding]) -> None:
+    def _keep(
+        self, named: str, key: str, source_hash: str, record: Record, findings: Sequence[Finding], event: Event
+    ) -> None:
+        self._tally.held(named, event, record, findings, first=named not in self._known)
         self._held.append(
             Held(
                 set_id=named,

@@ -40,7 +40,7 @@ _SCRATCH = """
 CREATE TEMP TABLE incoming (
     id INTEGER PRIMARY KEY, set_id TEXT, key TEXT, version INTEGER, source_hash TEXT, sha256 TEXT, size INTEGER,
     length INTEGER, crc INTEGER, made_at INTEGER, replaces_id TEXT, void INTEGER, findings TEXT, order_key TEXT,
-    follows INTEGER, start INTEGER, plan INTEGER, spare TEXT
+    follows INTEGER, start INTEGER, plan INTEGER, day INTEGER, event_at INTEGER, scope INTEGER
 );
 """
 

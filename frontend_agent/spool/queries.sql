@@ -6,7 +6,7 @@
 -- Unpack the documents of one commit into the scratch table.
 INSERT INTO incoming
 SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>9,
-       value->>10, value->>11, value->>12, value->>13, value->>14, value->>15, value->>16, value->>17
+       value->>10, value->>11, value->>12, value->>13, value->>14, value->>15, value->>16, value->>17, value->>18, value->>19
 FROM jsonb_each(:documents);
 
 -- take.series --
@@ -20,9 +20,9 @@ ON CONFLICT (set_id) DO UPDATE SET plan = excluded.plan, key = excluded.key, ver
 -- take.documents --
 -- The documents themselves.
 INSERT INTO document (id, series, version, plan, source_hash, sha256, size, length, crc, made_at, replaces_id, void,
-                      order_key, findings, log)
+                      order_key, findings, log, day, event_at, scope)
 SELECT i.id, s.id, i.version, i.plan, i.source_hash, unhex(i.sha256), i.size, i.length, i.crc, i.made_at, i.replaces_id,
-       i.void, i.order_key, i.findings, :log
+       i.void, i.order_key, i.findings, :log, i.day, i.event_at, i.scope
 FROM incoming i JOIN series s ON s.set_id = i.set_id ORDER BY i.id;
 
 -- take.frames --
@@ -67,8 +67,8 @@ ON CONFLICT (set_id) DO UPDATE SET plan = excluded.plan, key = excluded.key, hel
 
 -- take.held --
 -- The held records.
-INSERT INTO quarantine (series, plan, source_hash, body, findings, held_at, state, log)
-SELECT s.id, h.value->>1, h.value->>3, unhex(h.value->>4), h.value->>5, h.value->>6, 'open', :log
+INSERT INTO quarantine (series, plan, source_hash, body, findings, held_at, state, log, day, scope)
+SELECT s.id, h.value->>1, h.value->>3, unhex(h.value->>4), h.value->>5, h.value->>6, 'open', :log, h.value->>7, h.value->>8
 FROM json_each(:held) h JOIN series s ON s.set_id = h.value->>0;
 
 -- take.close --
@@ -104,6 +104,86 @@ WHERE state = 'released' AND series IN (SELECT s.id FROM json_each(:set_ids) j J
 INSERT INTO rule (feed, rule, severity, field, n, last_at)
 SELECT :feed, value->>0, value->>1, value->>2, value->>3, :now FROM json_each(:rules) WHERE true
 ON CONFLICT (feed, rule, severity, field) DO UPDATE SET n = n + excluded.n, last_at = excluded.last_at;
+
+-- statistics.outcomes --
+-- How the records of a batch fared.
+INSERT INTO day_outcome
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>9,
+       value->>10, value->>11, value->>12, value->>13, value->>14 FROM json_each(:rows) WHERE true
+ON CONFLICT (day, scope) DO UPDATE SET read = read + excluded.read, final = final + excluded.final,
+    first = first + excluded.first, first_held = first_held + excluded.first_held,
+    documents = documents + excluded.documents, versions = versions + excluded.versions, void = void + excluded.void,
+    warned = warned + excluded.warned, held = held + excluded.held, withheld = withheld + excluded.withheld,
+    mended = mended + excluded.mended, wanted = wanted + excluded.wanted, filled = filled + excluded.filled;
+
+-- statistics.findings --
+-- What the rules had to say of them.
+INSERT INTO day_finding
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM json_each(:rows) WHERE true
+ON CONFLICT (day, scope, rule, severity, field, element) DO UPDATE SET n = n + excluded.n;
+
+-- statistics.fill --
+-- Which of their elements were there.
+INSERT INTO day_fill
+SELECT value->>0, :institution, :kind, value->>1, value->>2, value->>3 FROM json_each(:rows) WHERE true
+ON CONFLICT (day, institution, kind, field) DO UPDATE SET filled = filled + excluded.filled, wanted = wanted + excluded.wanted;
+
+-- statistics.delays --
+-- How long it took.
+INSERT INTO day_delay
+SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5 FROM json_each(:rows) WHERE true
+ON CONFLICT (day, scope, destination, since, bucket) DO UPDATE SET n = n + excluded.n;
+
+-- statistics.deliveries --
+-- How deliveries ended.
+INSERT INTO day_delivery
+SELECT value->>0, value->>1, :destination, value->>2, value->>3 FROM json_each(:rows) WHERE true
+ON CONFLICT (day, scope, destination, state) DO UPDATE SET n = n + excluded.n;
+
+-- report.outcomes --
+-- How the records of some days fared.
+SELECT o.day, s.feed, s.kind, s.institution, s.department, o.read, o.final, o.first, o.first_held, o.documents, o.versions,
+       o.void, o.warned, o.held, o.withheld, o.mended, o.wanted, o.filled
+FROM day_outcome o JOIN scope s ON s.id = o.scope WHERE o.day BETWEEN :first AND :last ORDER BY o.day, o.scope;
+
+-- report.findings --
+SELECT f.day, s.feed, s.kind, s.institution, s.department, f.rule, f.severity, f.field, f.element, f.n
+FROM day_finding f JOIN scope s ON s.id = f.scope WHERE f.day BETWEEN :first AND :last ORDER BY f.day, f.scope;
+
+-- report.fill --
+SELECT day, institution, kind, field, filled, wanted FROM day_fill WHERE day BETWEEN :first AND :last
+ORDER BY day, institution, kind, field;
+
+-- report.delays --
+SELECT d.day, s.feed, s.kind, s.institution, s.department, coalesce(t.name, ''), d.since, d.bucket, d.n
+FROM day_delay d JOIN scope s ON s.id = d.scope LEFT JOIN destination t ON t.id = d.destination
+WHERE d.day BETWEEN :first AND :last ORDER BY d.day, d.scope;
+
+-- report.deliveries --
+SELECT d.day, s.feed, s.kind, s.institution, s.department, t.name, d.state, d.n
+FROM day_delivery d JOIN scope s ON s.id = d.scope JOIN destination t ON t.id = d.destination
+WHERE d.day BETWEEN :first AND :last ORDER BY d.day, d.scope;
+
+-- report.documents --
+-- A page of the documents of some days, in the order of day and number, with their findings.
+SELECT d.day, d.id, s.set_id, d.version, c.kind, c.department, d.void, coalesce(d.findings, '')
+FROM document d INDEXED BY document_day JOIN series s ON s.id = d.series JOIN scope c ON c.id = d.scope
+WHERE d.day IS NOT NULL AND (d.day, d.id) > (:day, :after) AND d.day <= :last
+ORDER BY d.day, d.id LIMIT :limit;
+
+-- report.held --
+-- A page of the held records of some days, whatever became of them.
+SELECT q.day, q.id, s.set_id, q.state, c.kind, c.department, q.findings
+FROM quarantine q INDEXED BY quarantine_day JOIN series s ON s.id = q.series JOIN scope c ON c.id = q.scope
+WHERE q.day IS NOT NULL AND (q.day, q.id) > (:day, :after) AND q.day <= :last
+ORDER BY q.day, q.id LIMIT :limit;
+
+-- scope.add --
+INSERT INTO scope (feed, kind, institution, department) VALUES (:feed, :kind, :institution, :department)
+ON CONFLICT DO NOTHING;
+
+-- scope.find --
+SELECT id FROM scope WHERE feed = :feed AND kind = :kind AND institution = :institution AND department = :department;
 
 -- take.watermark --
 -- How far the feed has been read.
@@ -196,7 +276,8 @@ SELECT id, feed, kind, institution, dictionary, digests FROM plan;
 
 -- settle.find --
 -- The deliveries that an answer speaks of, in its order.
-SELECT json_group_array(json_array(j.key, v.document, v.state, v.attempts, v.lane, lower(hex(d.sha256))))
+SELECT json_group_array(json_array(j.key, v.document, v.state, v.attempts, v.lane, lower(hex(d.sha256)), d.made_at, d.day,
+       d.event_at, d.scope))
 FROM json_each(:documents) j CROSS JOIN delivery v ON v.document = j.value AND v.destination = :destination
 CROSS JOIN document d ON d.id = v.document;
 

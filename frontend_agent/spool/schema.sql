@@ -123,3 +123,56 @@ CREATE TABLE decision (
     log INTEGER NOT NULL, undone INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX decision_code ON decision (tbl, code);
+
+-- migration 3 --
+-- Statistics by the day of the event (local, yyyymmdd), kept in the commit of what they speak of. What was taken before
+-- has no day: reports say since when there are figures.
+
+INSERT INTO meta (name, value) VALUES ('statistics_since', CAST(unixepoch() * 1000 AS TEXT));
+
+-- Where something happened: said once, not in every row.
+CREATE TABLE scope (
+    id INTEGER PRIMARY KEY, feed TEXT NOT NULL, kind TEXT NOT NULL, institution TEXT NOT NULL, department TEXT NOT NULL,
+    UNIQUE (feed, kind, institution, department)
+);
+
+ALTER TABLE document ADD COLUMN day INTEGER;
+ALTER TABLE document ADD COLUMN event_at INTEGER;
+ALTER TABLE document ADD COLUMN scope INTEGER;
+CREATE INDEX document_day ON document (day) WHERE day IS NOT NULL;
+ALTER TABLE quarantine ADD COLUMN day INTEGER;
+ALTER TABLE quarantine ADD COLUMN scope INTEGER;
+CREATE INDEX quarantine_day ON quarantine (day) WHERE day IS NOT NULL;
+
+-- How the records of a day fared: the columns are those of measuring.Outcomes.
+CREATE TABLE day_outcome (
+    day INTEGER NOT NULL, scope INTEGER NOT NULL, read INTEGER NOT NULL, final INTEGER NOT NULL, first INTEGER NOT NULL,
+    first_held INTEGER NOT NULL, documents INTEGER NOT NULL, versions INTEGER NOT NULL, void INTEGER NOT NULL,
+    warned INTEGER NOT NULL, held INTEGER NOT NULL, withheld INTEGER NOT NULL, mended INTEGER NOT NULL,
+    wanted INTEGER NOT NULL, filled INTEGER NOT NULL, PRIMARY KEY (day, scope)
+) WITHOUT ROWID;
+
+-- What the rules had to say.
+CREATE TABLE day_finding (
+    day INTEGER NOT NULL, scope INTEGER NOT NULL, rule TEXT NOT NULL, severity TEXT NOT NULL, field TEXT NOT NULL,
+    element TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (day, scope, rule, severity, field, element)
+) WITHOUT ROWID;
+
+-- How many of the records (of the rows, in a group) had an element, of those that it applies to.
+CREATE TABLE day_fill (
+    day INTEGER NOT NULL, institution TEXT NOT NULL, kind TEXT NOT NULL, field TEXT NOT NULL, filled INTEGER NOT NULL,
+    wanted INTEGER NOT NULL, PRIMARY KEY (day, institution, kind, field)
+) WITHOUT ROWID;
+
+-- How long it took, in buckets. Destination 0: from the event until it was taken; others: from the event (since 0) or
+-- from being taken (since 1) until the receipt.
+CREATE TABLE day_delay (
+    day INTEGER NOT NULL, scope INTEGER NOT NULL, destination INTEGER NOT NULL, since INTEGER NOT NULL,
+    bucket INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (day, scope, destination, since, bucket)
+) WITHOUT ROWID;
+
+-- How deliveries ended: delivered, refused, blocked.
+CREATE TABLE day_delivery (
+    day INTEGER NOT NULL, scope INTEGER NOT NULL, destination INTEGER NOT NULL, state TEXT NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (day, scope, destination, state)
+) WITHOUT ROWID;

@@ -21,11 +21,13 @@ from frontend_agent.delivery import OPEN, Event, SignedReply, State, after, back
 from frontend_agent.errors import SpoolFull, StateError
 from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.identity import parts
+from frontend_agent.measuring import without_index
 from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
 from frontend_agent.spool import cases, retention, traces
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
+from frontend_agent.spool.statistics import Ended, Statistics
 from frontend_agent.spool.terms import Terms
 from frontend_agent.spool.times import millis, millis_of_text, moment, moment_or_none, text
 from frontend_agent.spool.words import Case, Counts, Delivery, KeptReceipt, Pause, Run, Taken, Trace
@@ -67,6 +69,7 @@ class Spool:
         """Open it after any ending: what was being sent when we died is uncertain, nothing else has changed."""
         self._database = Database.open(self.path / FILE)
         self._ledger = Ledger(self._database)
+        self.statistics = Statistics(self._database)
         self._bodies = Bodies(self.path / "bodies")
         self.meta = Meta(self._database)
         self.terms = Terms(self._ledger)
@@ -168,7 +171,7 @@ class Spool:
     def _commit(self, taken: Taken) -> None:
         destinations = [self._destination(name) for name in taken.destinations]
         now = millis(taken.at)
-        with Undo(self._bodies) as files, self._database.write():
+        with Undo(self._bodies) as files, self.statistics, self._database.write():
             changes: Counter[tuple[str, str]] = Counter()
             log = self._log_taken(taken)
             if taken.learned:
@@ -190,6 +193,7 @@ class Spool:
             self._count_rules(taken, now)
             if taken.unmapped:
                 self.terms.count(taken)
+            self.statistics.take(taken)
             if taken.watermark:
                 mark = taken.watermark
                 self._database.run("take.watermark", feed=taken.feed, cursor=mark.cursor, key=mark.key, now=now)
@@ -266,6 +270,7 @@ class Spool:
                     follows,
                     None if large else start,
                     plan,
+                    *self.statistics.place(taken, document.document_id),
                 )
             )
             number += 1
@@ -277,8 +282,19 @@ class Spool:
         for held in taken.held:
             plan = self._plan(held.feed, held.kind, held.institution, "", held.digests)
             findings = as_json(held.findings)
+            day, _, scope = self.statistics.place(taken, held.set_id)
             rows.append(
-                (held.set_id, plan, held.key, held.source_hash, held.body.hex(), findings, millis_of_text(held.held_at))
+                (
+                    held.set_id,
+                    plan,
+                    held.key,
+                    held.source_hash,
+                    held.body.hex(),
+                    findings,
+                    millis_of_text(held.held_at),
+                    day,
+                    scope,
+                )
             )
         self._database.run("take.held series", held=as_json(rows), generation=self.meta.generation)
         self._database.run("take.held", held=as_json(rows), log=log)
@@ -290,7 +306,7 @@ class Spool:
 
     def _count_rules(self, taken: Taken, now: int) -> None:
         spoken = Counter(
-            (finding.rule, finding.severity, _without_index(finding.field))
+            (finding.rule, finding.severity, without_index(finding.field))
             for findings in (*taken.findings.values(), *(held.findings for held in taken.held))
             for finding in findings
         )
@@ -542,10 +558,13 @@ class Spool:
         moves: Counter[State] = Counter()
         lanes: list[int] = []
         ended: dict[str, list[str]] = {}
+        measured: list[Ended] = []
         for answer, found, event, state in self._moves(number, answers):
             moves[found.state] -= 1
             moves[state] += 1
             if state not in OPEN:
+                if found.day is not None:
+                    measured.append((found.day, found.scope or 0, state, found.event_at, found.made_at))
                 ended.setdefault(event, []).append(answer.document_id)
                 if found.state in OPEN:
                     lanes.append(found.lane)
@@ -560,6 +579,7 @@ class Spool:
         if others:
             self._database.run("settle.write", destination=number, rows=as_json(others))
         self._ledger.move(destination, moves)
+        self.statistics.settle(number, measured, at)
         if lanes:
             self._call_next(destination, number, lanes)
         if plain:
@@ -834,6 +854,10 @@ class _Found(msgspec.Struct, array_like=True):
     attempts: int
     lane: int
     sha256: str
+    made_at: int
+    day: int | None
+    event_at: int | None
+    scope: int | None
 
 
 class _Claimed(msgspec.Struct, array_like=True):
@@ -886,12 +910,6 @@ def _counted(taken: Taken) -> dict[str, int]:
 def _briefly(findings: Sequence[Finding]) -> list[tuple[str, str, str]]:
     """What the log says of a finding: no values (law 9)."""
     return [(finding.rule, finding.severity, finding.field) for finding in findings]
-
-
-def _without_index(field: str) -> str:
-    """`items[3].unit` and `items[4].unit` are counted together."""
-    group, bracket, rest = field.partition("[")
-    return group + rest.partition("]")[2] if bracket else field
 
 
 def _millis_of(span: timedelta) -> int:

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from frontend_agent.delivery import State
+from frontend_agent.measuring import Figures
 from frontend_agent.model import Document, Finding, Held, SeriesHead, Watermark
 
 
@@ -51,6 +52,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     urgency: int = 0
     unmapped: Sequence[Met] = ()
     terms: int = 0  # the newest decision about local codes that the batch was made with
+    figures: Figures | None = None  # what it adds to the statistics
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -155,8 +155,9 @@ def test_the_spool_takes_less_than_thirty_percent_of_what_it_keeps(spool: Spool)
                 [Receipt(c.document.document_id, Outcome.STORED, c.document.sha256) for c in claimed],
                 now=NOW,
             )
+    spool.close()  # merges the write-ahead log: its length is a matter of when we look, and does not grow with the spool
     on_disk = sum(path.stat().st_size for path in spool.path.iterdir())
-    assert on_disk <= 0.30 * 4_000 * 15_000
+    assert on_disk <= 0.20 * 4_000 * 15_000
 
 
 def test_all_cases_are_listed_however_many(spool: Spool) -> None:
