@@ -13,34 +13,61 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, date, datetime
 from functools import cache
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from random import random
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from connectors import Source, SourceOptions, open_source
 from connectors.platform import PlatformDestination, PlatformOptions
+from frontend_agent import shipped
 from frontend_agent.checks import compile_checks, rules_digest
-from frontend_agent.config import Config, DestinationConfig, FeedConfig
+from frontend_agent.config import Config, DestinationConfig, FeedConfig, WithholdConfig
 from frontend_agent.delivery import back_off
 from frontend_agent.errors import ConfigurationError, DestinationError, FrontendAgentError, NotAllowed, StateError
 from frontend_agent.formats import Kind, kind_codes, load_kind
-from frontend_agent.intake import FeedPlan, Heads, Known, prepare, read_rows, take_in, what_is_known
+from frontend_agent.formats.render import Renderer
+from frontend_agent.identity import set_id
+from frontend_agent.intake import (
+    EditionPlan,
+    FeedPlan,
+    Heads,
+    Known,
+    prepare,
+    read_rows,
+    take_in,
+    what_is_known,
+)
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.mapping import compile_mapping, load_mapping
 from frontend_agent.measuring import Measures
 from frontend_agent.model import AS_IS, Blame, Finding, Record, SeriesHead, SourceRows, Watermark
 from frontend_agent.passing import as_is, compile_passing, was_read
+from frontend_agent.policy import (
+    Classes,
+    MayLeave,
+    Share,
+    absences_without,
+    classes_in,
+    editions,
+    leaving_out,
+    left_out,
+    national_classes,
+)
 from frontend_agent.prefetch import Prefetch
 from frontend_agent.profiles import Profile, load_profile
-from frontend_agent.secrets import Secrets
+from frontend_agent.secrets import Secrets, private_text
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE, send_out
 from frontend_agent.spool import Run, Spool, Taken, this_machine
 from frontend_agent.spool.database import FILE
 from frontend_agent.times import Step, StepTimes
 from frontend_agent.wire.frames import compressor
+from frontend_agent.withholding import WithholdRule, compile_withholding, patients_in, unresolved
 from frontend_agent.workers import Workers
 
 RELEASED_AT_ONCE = 50_000  # keys; the rest has its turn in the next run
@@ -104,6 +131,10 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
             mapping, kind, hospital.id, hospital.name, hospital.timezone, severity=profile.severity
         )
     checks = compile_checks(kind, profile, today)
+    rules = withhold_rules(config)
+    shares = editions(feed.name, kind.code, shares_of(config, feed, kind, finished=bool(mapping.document)))
+    own = shares.get("", ())
+    without = own[0].left_out if own else frozenset()
     plan = FeedPlan(
         name=feed.name,
         institution=hospital.id,
@@ -114,12 +145,15 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
         normalise=normalise,
         check=_once_read(checks) if mapping.document else checks,
         complete=(lambda record: (record, ())) if mapping.document else lambda record: profile.complete(kind, record),
-        render=as_is if mapping.document else kind.renderer(profile.absences(kind), profile.formats),
+        render=as_is if mapping.document else _renderer(kind, profile, without),
         compress=compressor(kind.dictionary).compress,
         dictionary=kind.dictionary_sha256,
-        digests=digests_of(mapping, kind, profile),
-        destinations=feed.destinations or tuple(config.destinations),
+        digests=digests_of(mapping, kind, profile, withheld_by(rules, feed.name, kind.code)),
+        destinations=tuple(share.destination for share in own),
         measures=Measures([field.name for field in kind.fields], profile.for_kind(kind).elements, kind.groups),
+        withhold=compile_withholding(rules, feed.name, kind),
+        leave_out=leaving_out(kind, without) if without else None,
+        editions=tuple(_edition(config, kind, profile, name, given) for name, given in shares.items() if name),
     )
     return Feed(feed, mapping, kind, profile, plan)
 
@@ -129,7 +163,93 @@ def _once_read(check: Checks) -> Checks:
     return lambda record, columns, said: check(record, columns, said) if was_read(record) else []
 
 
-def digests_of(mapping: FieldMapping, kind: Kind, profile: Profile) -> str:
+def _renderer(kind: Kind, profile: Profile, without: frozenset[str]) -> Renderer:
+    return kind.renderer(absences_without(kind, profile.absences(kind), without), profile.formats)
+
+
+def _edition(config: Config, kind: Kind, profile: Profile, name: str, shares: Sequence[Share]) -> EditionPlan:
+    """Documents of their own for destinations that get something else."""
+    hospital = config.institution
+    without = shares[0].left_out
+
+    def set_of(key: str) -> str:
+        return set_id(hospital.id, hospital.epoch, kind.code, key, name)
+
+    return EditionPlan(
+        name=name,
+        set_of=set_of,
+        hash_of=str,
+        leave_out=leaving_out(kind, without),
+        render=_renderer(kind, profile, without),
+        destinations=tuple(share.destination for share in shares),
+    )
+
+
+def shares_of(config: Config, feed: FeedConfig, kind: Kind, finished: bool = False) -> list[Share]:
+    """What each destination of a feed gets of its kind; those that may not have it at all are not here.
+
+    Of a finished document nothing can be left out: it leaves whole, as it is, or not at all.
+    """
+    policy = config.policy
+    site = (
+        classes_in(shipped.text_of(shipped.read_file, policy.classes, "[policy]"), policy.classes)
+        if policy.classes
+        else []
+    )
+    classes = Classes(site, national_classes())
+    lines = [
+        MayLeave(frozenset(line.sharing), frozenset(line.domains), frozenset(line.destinations))
+        for line in policy.may_leave
+    ]
+    shares = []
+    for name in feed.destinations or tuple(config.destinations):
+        without = left_out(kind, name, lines, classes)
+        if without is None or (finished and without):
+            continue
+        shares.append(Share(name, "" if finished else config.destinations[name].edition, without))
+    return shares
+
+
+def withhold_rules(config: Config) -> list[WithholdRule]:
+    """The rules of withholding, with their files of patients read."""
+    return [_withhold_rule(config, rule) for rule in config.withhold]
+
+
+def _withhold_rule(config: Config, rule: WithholdConfig) -> WithholdRule:
+    where = f"withhold {rule.name!r}"
+    key = _secrets(config)(rule.patients_key).encode() if rule.patients_key else b""
+    text = private_text(Path(rule.patients), where) if rule.patients else ""
+    return WithholdRule(
+        name=rule.name,
+        decided_by=rule.decided_by,
+        reason=rule.reason,
+        when=rule.when,
+        patients=patients_in(text, f"{where}: {rule.patients}"),
+        by_patient=bool(rule.patients),
+        key=key,
+        kinds=rule.kinds,
+        feeds=rule.feeds,
+        until=rule.until,
+    )
+
+
+def meaningless(config: Config, feeds: Mapping[str, Feed]) -> Iterator[ConfigurationError]:
+    """Rules of withholding that would withhold nothing, and nobody would notice."""
+    kinds = {name: feed.kind for name, feed in feeds.items()}
+    return (ConfigurationError(f"agent.toml: {said}") for said in unresolved(withhold_rules(config), kinds))
+
+
+def withheld_by(rules: Sequence[WithholdRule], feed: str, kind: str) -> str:
+    """The digest of the rules that speak of a feed; empty when none does."""
+    mine = [rule.digest for rule in rules if rule.speaks_of(feed, kind)]
+    return sha256(" ".join(mine).encode()).hexdigest() if mine else ""
+
+
+def _secrets(config: Config) -> Secrets:
+    return Secrets(Path(config.secrets.folder) if config.secrets.folder else None)
+
+
+def digests_of(mapping: FieldMapping, kind: Kind, profile: Profile, withhold: str = "") -> str:
     """What a document was made with, so that an auditor can ask for exactly that (law 13)."""
     parts = {
         "mapping": mapping.digest,
@@ -137,6 +257,7 @@ def digests_of(mapping: FieldMapping, kind: Kind, profile: Profile) -> str:
         "kind": kind.digest,
         "profile": profile.digest,
         "rules": rules_digest(),
+        **({"withhold": withhold} if withhold else {}),
     }
     made = " ".join(f"{name}={digest[:16]}" for name, digest in parts.items())
     return f"{AS_IS} {made}" if mapping.document else made
@@ -248,6 +369,8 @@ class App:
     def open(self) -> "App":
         """Compile what is configured, open the state, connect to nothing."""
         self.feeds = {feed.name: compile_feed(self.config, feed, self._today) for feed in self.config.feeds}
+        for problem in meaningless(self.config, self.feeds):
+            raise problem
         self._dictionaries = {feed.kind.dictionary_sha256: feed.kind.dictionary for feed in self.feeds.values()}
         if self.config.workers and not self._alone:  # before the state is open: what a fork inherits it may not touch
             self._workers = Workers(self.config.workers, Worker(self.config, self.feeds))
@@ -334,6 +457,9 @@ class App:
         seconds = time.perf_counter() - started
         if error or any(counts.values()):
             self.spool.record_run(Run(name, began, self.clock(), dict(counts), str(error or "")))
+        alarms = self.spool.counts().alarms if counts["withheld"] else 0
+        if alarms:
+            log.warning(event("withheld.alarm", feed=name, records=alarms))  # the region keeps what is withheld now
         say = log.warning if error else log.info
         say(event("feed.run", feed=name, **counts, seconds=seconds, problem=str(error or "")))
         return Outcome(name, dict(counts), seconds, error)
@@ -347,6 +473,7 @@ class App:
         released_only: bool,
     ) -> None:
         self.spool.room()
+        self._judge_by_rules_of_today(feed)
         heads = self._heads(feed)
         wanted = self._released(feed) if released_only else chain(self._released(feed), self._changed(feed))
         with Prefetch(wanted, name=f"extract-{feed.config.source}") as pages:
@@ -357,6 +484,25 @@ class App:
                     return
         if heads is not None and not released_only:
             self._heads_are_known(feed)
+
+    def _judge_by_rules_of_today(self, feed: Feed) -> None:
+        """Rules of withholding that were lifted let go what they kept; new ones are asked of what is still to go."""
+        name, known = feed.config.name, f"withhold:{feed.config.name}"
+        today = self._today()
+        in_force = [
+            f"{rule.name} {rule.digest}"
+            for rule in withhold_rules(self.config)
+            if rule.applies(name, feed.kind.code, today)
+        ]
+        before = msgspec.json.decode(self.spool.meta.get(known) or "[]")
+        if in_force == before:
+            return
+        lifted = self.spool.lift(name, in_force, self.clock())
+        if lifted:
+            log.info(event("withheld.lifted", feed=name, records=lifted))
+        if set(in_force) - set(before):
+            self.spool.look_at_unsent(name)
+        self.spool.meta.put(known, msgspec.json.encode(in_force).decode())
 
     def _released(self, feed: Feed) -> Iterator[Page]:
         """The keys that a person released."""
@@ -436,14 +582,15 @@ class App:
         """Whom to ask for heads that we do not know. None once this feed was read whole by this state."""
         if self.spool.meta.heads_known or self._known_mark(feed) == self.spool.meta.get(self._known_name(feed)):
             return None
-        platforms = [self.destinations[name] for name in feed.plan.destinations]
 
-        def ask(set_ids: Sequence[str]) -> Mapping[str, SeriesHead]:
+        def ask(
+            set_ids: Sequence[str], destinations: Sequence[str] = feed.plan.destinations
+        ) -> Mapping[str, SeriesHead]:
             newest: dict[str, SeriesHead] = {}
-            for platform in platforms:
-                for set_id, head in platform.heads(set_ids).items():
-                    if set_id not in newest or head.version > newest[set_id].version:
-                        newest[set_id] = head
+            for platform in [self.destinations[name] for name in destinations]:
+                for named, head in platform.heads(set_ids).items():
+                    if named not in newest or head.version > newest[named].version:
+                        newest[named] = head
             return newest
 
         return ask
@@ -535,6 +682,7 @@ def _counted(taken: Taken) -> dict[str, int]:
     return {
         "documents": len(taken.documents),
         "held": len(taken.held),
+        "withheld": len(taken.withheld),
         "unchanged": skipped.unchanged,
         "not_final": skipped.not_final,
         "withdrawn": skipped.withdrawn + skipped.returned,
@@ -547,7 +695,7 @@ def _platform_options(config: Config, name: str, options: DestinationConfig) -> 
 
 def open_sources(config: Config, names: Iterable[str] | None = None) -> dict[str, Source]:
     """The configured sources (all, or those named), ready to be asked; none is connected to yet."""
-    password = Secrets(Path(config.secrets.folder) if config.secrets.folder else None)
+    password = _secrets(config)
     opened: dict[str, Source] = {}
     for name in config.sources if names is None else names:
         options = config.sources[name]
@@ -573,14 +721,19 @@ def open_sources(config: Config, names: Iterable[str] | None = None) -> dict[str
 def checked(config: Config) -> Iterator[tuple[str, FrontendAgentError | None]]:
     """Try everything that is configured, without the state: (what, what is wrong with it or None), to the end."""
     feeds: dict[str, FieldMapping] = {}
+    compiled: dict[str, Feed] = {}
     for feed in config.feeds:
         what = f"feed {feed.name}: {feed.mapping}, {feed.profile}"
         try:
-            feeds[feed.name] = compile_feed(config, feed, date.today).mapping
+            compiled[feed.name] = compile_feed(config, feed, date.today)
+            feeds[feed.name] = compiled[feed.name].mapping
         except FrontendAgentError as error:
             yield what, error
         else:
             yield what, None
+    if len(compiled) == len(config.feeds):
+        for said in meaningless(config, compiled):
+            yield "withhold", said
     sources: dict[str, Source] = {}
     for name in config.sources:
         problem: FrontendAgentError | None = None

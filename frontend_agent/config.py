@@ -17,7 +17,7 @@ import tomllib
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
@@ -26,6 +26,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from frontend_agent.errors import ConfigurationError
 
 DEFAULT_STATE = "state"
+
+
+Sharing = Literal["internal", "shared", "public", "business"]
+Domain = Literal["medical_service", "public_health", "insurance", "drugs", "administration", "information"]
 
 
 class Size(int):
@@ -75,6 +79,9 @@ class DestinationConfig:
     type: Literal["platform"] = "platform"
     timeout: timedelta = timedelta(seconds=30)
     batch: int = 100
+    deidentified: bool = False  # no direct identifier of a patient may reach it
+    pseudonym_key: str = ""  # the NAME of the secret that its pseudonyms are made with
+    edition: str = ""  # destinations that get other content than the others get documents of their own: their name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +133,42 @@ class SecretsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MayLeaveConfig:
+    """One line of the list of what may leave: these classes, for these destinations (default: all)."""
+
+    sharing: tuple[Sharing, ...]
+    domains: tuple[Domain, ...] = ()  # default: all
+    destinations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyConfig:
+    """What may leave, by data class (law 9). Without a list: what is shared, public or business, for everybody."""
+
+    may_leave: tuple[MayLeaveConfig, ...] = ()
+    classes: str = ""  # a site's own table of classes, a CSV beside the national one
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithholdConfig:
+    """Records that are neither rendered nor sent: whose decision, and why. All of `when` must hold.
+
+    `when` is field (or data element) -> beginnings (`F`), ranges of beginnings (`B20..B24`) or patterns (`*HIV*`).
+    `patients` is a file of identity numbers, each as its SHA-256, or HMAC-SHA-256 by the secret named `patients_key`.
+    """
+
+    name: str
+    decided_by: str
+    reason: str
+    when: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    patients: str = ""
+    patients_key: str = ""
+    kinds: tuple[str, ...] = ()  # default: all
+    feeds: tuple[str, ...] = ()  # default: all
+    until: date = date.max  # the last day on which it applies
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole file."""
 
@@ -139,6 +182,8 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
     hl7: Hl7Config = field(default_factory=Hl7Config)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    withhold: tuple[WithholdConfig, ...] = ()
 
     def feed(self, name: str) -> FeedConfig:
         """The feed of that name; an unknown one is answered with those there are."""
@@ -244,6 +289,12 @@ def _yes_or_no(value: object) -> bool:
     return value
 
 
+def _day(value: object) -> date:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise ValueError("a day without quotes, like 2027-12-31")
+    return value
+
+
 SCALARS: dict[Any, Callable[[object], Any]] = {
     str: _text,
     int: _number,
@@ -251,6 +302,7 @@ SCALARS: dict[Any, Callable[[object], Any]] = {
     bool: _yes_or_no,
     timedelta: duration,
     Size: size,
+    date: _day,
 }
 
 
@@ -264,6 +316,7 @@ class _Reader:
         self._sources = _names_in(table, "sources")
         self._destinations = _names_in(table, "destinations")
         self._feeds: set[str] = set()
+        self._all_feeds = _feeds_in(table)
 
     def build(self, cls: type[Any], table: object, place: str) -> Any:
         """An instance of `cls`, or None when something in it is wrong (and said)."""
@@ -286,13 +339,23 @@ class _Reader:
             return None
         for key in PATHS.get(cls, ()):
             if key in values:
-                values[key] = _from_folder(values[key], self.folder)
+                always = key in ALWAYS_PATHS and values[key]
+                values[key] = str(self.folder / values[key]) if always else _from_folder(values[key], self.folder)
         instance = cls(**values)
         for problem in CHECKS.get(cls, _nothing)(instance):
             self._wrong(place, problem)
         if cls is FeedConfig:
             self._names(instance, place)
+        elif cls in (MayLeaveConfig, WithholdConfig):
+            self._known(instance, place)
         return instance
+
+    def _known(self, instance: Any, place: str) -> None:
+        """What else names destinations or feeds."""
+        for key, known in (("destinations", self._destinations), ("feeds", self._all_feeds)):
+            for name in getattr(instance, key, ()):
+                if name not in known:
+                    self._wrong(f"{place}.{key}", unknown(key.removesuffix("s"), name, known))
 
     def _names(self, feed: FeedConfig, place: str) -> None:
         """A feed names a source and destinations; they must be in the file, even in one with other mistakes."""
@@ -310,7 +373,12 @@ class _Reader:
         if origin is dict:
             if not isinstance(value, dict):
                 return self._wrong(where, f"expected tables [{where}.NAME]")
-            return {name: self.build(get_args(hint)[1], item, f"{where}.{name}") for name, item in value.items()}
+            of: Any = get_args(hint)[1]
+            if not is_dataclass(of):
+                return {name: self._value(of, item, f'{where}."{name}"') for name, item in value.items()}
+            return {
+                name: self.build(typing.cast(type[Any], of), item, f"{where}.{name}") for name, item in value.items()
+            }
         if origin is tuple:
             if not isinstance(value, list):
                 return self._wrong(where, f"expected a list, not {_shown(value)}")
@@ -343,6 +411,11 @@ def _names_in(table: dict[str, Any], key: str) -> list[str]:
     return list(table[key]) if isinstance(table.get(key), dict) else []
 
 
+def _feeds_in(table: dict[str, Any]) -> list[str]:
+    feeds = table.get("feeds")
+    return [str(feed.get("name")) for feed in feeds if isinstance(feed, dict)] if isinstance(feeds, list) else []
+
+
 def _shown(value: object) -> str:
     """What was written there, short; never a whole table."""
     if isinstance(value, dict | list):
@@ -359,7 +432,10 @@ def _sentence(error: Exception) -> str:
 PATHS: dict[type[Any], tuple[str, ...]] = {
     SourceConfig: ("url",),
     FeedConfig: ("mapping", "profile"),
+    PolicyConfig: ("classes",),
+    WithholdConfig: ("patients",),
 }
+ALWAYS_PATHS = ("classes", "patients")
 SQLITE = "sqlite:///"
 
 
@@ -382,6 +458,9 @@ def _nothing(instance: object) -> Iterable[str]:
 def _whole(config: Config) -> Iterable[str]:
     if not config.feeds:
         yield "feeds: there is none; add a [[feeds]] table"
+    names = [rule.name for rule in config.withhold]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"withhold: {name!r} is used twice; a rule's name is its identity"
 
 
 def _institution(institution: InstitutionConfig) -> Iterable[str]:
@@ -419,6 +498,33 @@ def _destination(destination: DestinationConfig) -> Iterable[str]:
     elif parts.scheme == "http" and not is_loopback(host):
         yield f"url: plain http is for this machine only; use https://{host}"
 
+    if destination.deidentified and not destination.pseudonym_key:
+        yield 'deidentified needs the name of a secret for its pseudonyms: pseudonym_key = "…"'
+    if destination.pseudonym_key and not destination.deidentified:
+        yield "pseudonym_key does nothing without deidentified = true"
+    if not re.fullmatch(r"[a-z0-9_-]{0,40}", destination.edition):
+        yield f"edition {destination.edition!r} may hold small letters, digits, '-' and '_' only, 40 at most"
+
+
+def _may_leave(line: MayLeaveConfig) -> Iterable[str]:
+    if "internal" in line.sharing:
+        yield "sharing: what is internal never leaves; give the kind or element another class in [policy] classes"
+    if not line.sharing:
+        yield "sharing is empty: say which classes may leave (shared, public, business)"
+
+
+def _withhold(rule: WithholdConfig) -> Iterable[str]:
+    for key in ("name", "decided_by", "reason"):
+        if not getattr(rule, key).strip():
+            yield f"{key} is empty: what is withheld is withheld by somebody's decision, for a reason"
+    if not rule.when and not rule.patients:
+        yield "needs when or patients: a rule without a condition would withhold everything"
+    for name, words in rule.when.items():
+        if not words or not all(word.strip() for word in words):
+            yield f'when."{name}": an empty list or word; say which values are meant, for example ["B20..B24"]'
+    if rule.patients_key and not rule.patients:
+        yield "patients_key does nothing without patients"
+
 
 def _feed(feed: FeedConfig) -> Iterable[str]:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", feed.name):
@@ -439,6 +545,8 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     DestinationConfig: _destination,
     SecretsConfig: _secrets,
     FeedConfig: _feed,
+    MayLeaveConfig: _may_leave,
+    WithholdConfig: _withhold,
 }
 
 

@@ -7,10 +7,13 @@ _BYTES = 17  # 136 bits make the 26 characters (130 bits) that are kept
 _CHARACTERS = 26
 
 
-def set_id(institution: str, epoch: str, kind: str, key: str) -> str:
-    """All versions of one business record share it. `epoch` tells two lives of a source apart that reuse their keys."""
+def set_id(institution: str, epoch: str, kind: str, key: str, edition: str = "") -> str:
+    """All versions of one business record share it. `epoch` tells two lives of a source apart that reuse their keys.
+
+    An edition is the same record with other content, for destinations that may not have all of it: other documents.
+    """
     # Lengths, not separators: a key may contain anything, and ("a", "bc") must not meet ("ab", "c").
-    named = "".join(f"{len(part)}:{part}" for part in (institution, epoch, kind, key))
+    named = "".join(f"{len(part)}:{part}" for part in (institution, epoch, kind, key, *([edition] if edition else [])))
     digest = sha256(named.encode()).digest()
     return f"{kind}-{base64.b32encode(digest[:_BYTES])[:_CHARACTERS].decode()}"
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import Enum, auto
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
@@ -32,17 +33,33 @@ from frontend_agent.model import (
     SourceRows,
     Unmapped,
     Watermark,
+    Withheld,
 )
-from frontend_agent.spool import Met, Skipped, Spool, Taken
+from frontend_agent.spool import Beside, Met, Skipped, Spool, Taken
+from frontend_agent.withholding import Decision, Withhold
 
 # Findings of the machine itself. Texts for operators are in the catalogue of the checks.
 UNREADABLE_ROWS = "AGT001"  # the mapping could not read these rows
 FAILED_ON_RECORD = "AGT002"  # checking or rendering this record failed
 SAME_KEY = "AGT003"  # two different records of one batch claim the same key
+UNDECIDED = "POL002"  # a withholding rule asks for a value that could not be read
 
 _AT_ONCE = 50  # documents rendered before they are compressed
 
-Heads = Callable[[Sequence[str]], Mapping[str, SeriesHead]]
+Complete = Callable[[Record], tuple[Record, Sequence[Finding]]]
+Heads = Callable[..., Mapping[str, SeriesHead]]  # set ids [, the destinations to ask: by default those of the feed]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditionPlan:
+    """The same records with other content, for destinations that may not have all of it: documents of their own."""
+
+    name: str
+    set_of: Callable[[str], str]  # business key -> set id
+    hash_of: Callable[[str], str]  # hash of the source's values -> what these documents carry of it
+    leave_out: Complete
+    render: Callable[[Record, Envelope], bytes]
+    destinations: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +76,7 @@ class FeedPlan:
     check: Callable[
         [Record, Mapping[str, str], Sequence[Finding]], list[Finding]
     ]  # the last: what the mapping has said
-    complete: Callable[[Record], tuple[Record, Sequence[Finding]]]  # lawful absence, and the notes about it (law 3)
+    complete: Complete  # lawful absence, and the notes about it (law 3)
     render: Callable[[Record, Envelope], bytes]
     compress: Callable[[bytes], bytes]  # with the kind's dictionary
     dictionary: str  # hex SHA-256 of that dictionary, "" for none
@@ -70,6 +87,9 @@ class FeedPlan:
     urgency: int = 0  # 1: backfill
     terms: int = 0  # the newest decision about local codes that it was compiled with
     measures: Measures = field(default_factory=Measures)  # what can be counted of the kind
+    withhold: Withhold | None = None  # which records are kept back by rule
+    leave_out: Complete | None = None  # what may not leave for the destinations
+    editions: tuple[EditionPlan, ...] = ()  # for destinations that get something else
 
 
 class Spooling(Protocol):
@@ -124,7 +144,7 @@ def prepare(
     sets = {key: set_id(feed.institution, feed.epoch, feed.kind, key) for key in (*read.keys(), *asked)}
     batch = _Batch(feed, now, known.heads)
     for record in _one_per_key(read.records, batch, sets):
-        batch.decide(record, sets[record.key])
+        batch.decide(record, sets[record.key], record.key in asked)
     for key in read.unreadable:
         batch.hold_unreadable(key, sets[key])
     lap("compare")
@@ -191,8 +211,22 @@ class Known(NamedTuple):
 
 
 def what_is_known(spool: Spool | Spooling, heads: Heads | None, feed: FeedPlan, keys: Iterable[str]) -> Known:
-    """The version heads of these keys: ours, and the platform's where a lost state does not know."""
+    """The version heads of these keys: ours, and the platform's where a lost state does not know.
+
+    A destination is asked for the sets of its own edition only: it must not learn the name of another.
+    """
+    keys = list(keys)
     key_of = {set_id(feed.institution, feed.epoch, feed.kind, key): key for key in keys}
+    found = _known(spool, heads if feed.destinations else None, key_of)
+    for edition in feed.editions:
+        ask = partial(heads, destinations=edition.destinations) if heads else None
+        more = _known(spool, ask, {edition.set_of(key): key for key in keys})
+        found.heads.update(more.heads)
+        found.learned.extend(more.learned)
+    return found
+
+
+def _known(spool: Spool | Spooling, heads: Heads | None, key_of: Mapping[str, str]) -> Known:
     wanted = list(key_of)
     known = dict(spool.series(wanted))
     learned: list[tuple[str, SeriesHead]] = []
@@ -254,12 +288,16 @@ def next_step(head: SeriesHead | None, record: SourceRecord, digests: str) -> St
 
 @dataclass
 class _Making:
-    """A record on its way to become a document."""
+    """A record on its way to become a document, or one for each edition of it."""
 
     source: SourceRecord
     set_id: str
     head: SeriesHead | None
     event: Event
+    editions: list["_Making"] = field(default_factory=list)  # those that are wanted beside it, or instead
+    wanted: bool = True  # False: only its editions are
+    plan: EditionPlan | None = None
+    base: "_Making | None" = None  # of an edition: the record as the feed knows it
     record: Record = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
@@ -281,26 +319,92 @@ class _Batch:
         self._made_at = now.astimezone(UTC).isoformat(timespec="milliseconds")
         self._known = known
         self._making: list[_Making] = []
-        self._documents: list[Document] = []
+        self._documents: dict[str, list[Document]] = {}  # by edition; "" is the feed's own
         self._findings: dict[str, tuple[Finding, ...]] = {}
         self._held: list[Held] = []
+        self._held_sets: set[str] = set()
         self._closed: list[str] = []
         self._unheld: list[str] = []
+        self._withheld: list[Withheld] = []
+        self._looked: list[str] = []
+        self._today = now.astimezone(feed.timezone).date()
         self._steps = dict.fromkeys(Step, 0)
         self._unmapped: dict[tuple[str, str, str], tuple[Unmapped, list[str]]] = {}
         self._tally = Tally(feed.measures, now, feed.timezone)
 
-    def decide(self, source: SourceRecord, named: str) -> None:
+    def decide(self, source: SourceRecord, named: str, asked: bool = False) -> None:
+        """`asked`: it was to be looked at again, whatever is known of it."""
         head = self._known.get(named)
         step = next_step(head, source, self._feed.digests)
-        self._steps[step] += 1
         event = self._tally.read(source.record)
-        if step is Step.MAKE:
-            self._making.append(_Making(source, named, head, event))
+        decision = self._withheld_by(source, step)
+        if decision and not decision.undecided:
+            self._withhold(source, named, head, decision, event)
+            return
+        editions = self._editions_wanted(source, head, step, event)
+        if step is Step.MAKE and not editions and not self._feed.destinations:
+            step = Step.RETURNED if head and head.held else Step.UNCHANGED  # every edition has it
+        self._steps[Step.MAKE if editions else step] += 1
+        if step is Step.MAKE or editions:
+            wanted = step is Step.MAKE and bool(self._feed.destinations)
+            making = _Making(source, named, head, event, editions, wanted)
+            if decision:
+                making.findings.append(_undecided(decision))
+            self._making.append(making)
             self._count_unmapped(source)
+        elif step is Step.UNCHANGED and asked and head and not head.held:
+            self._looked.append(named)
         elif head and head.held and step in (Step.RETURNED, Step.WITHDRAWN):
             self._closed.append(named)
             self._unheld.append(named)
+
+    def _editions_wanted(
+        self, source: SourceRecord, head: SeriesHead | None, step: Step, event: Event
+    ) -> list[_Making]:
+        """The editions of which there is no such version yet. A record that is held, and unchanged, makes none."""
+        if not self._feed.editions or (step is Step.UNCHANGED and head and head.held):
+            return []
+        wanted = []
+        for plan in self._feed.editions:
+            named = plan.set_of(source.key)
+            mine = msgspec.structs.replace(source, source_hash=plan.hash_of(source.source_hash))
+            known = self._known.get(named)
+            if next_step(known, mine, self._feed.digests) is Step.MAKE:
+                wanted.append(_Making(mine, named, known, event, plan=plan))
+        return wanted
+
+    def _withheld_by(self, source: SourceRecord, step: Step) -> Decision | None:
+        """The rule that keeps a record back. Asked of unchanged ones, too: a new rule may mean what was sent long ago."""
+        if self._feed.withhold is None or step in (Step.NOT_FINAL, Step.WITHDRAWN):
+            return None
+        return self._feed.withhold(source.record, source.findings, self._today)
+
+    def _withhold(
+        self, source: SourceRecord, named: str, head: SeriesHead | None, decision: Decision, event: Event
+    ) -> None:
+        feed, rule = self._feed, decision.rule
+        if head and head.held and head.source_hash == source.source_hash and head.digests == feed.digests:
+            self._steps[Step.UNCHANGED] += 1  # kept back already, by these very rules
+            return
+        self._tally.withheld(named, event, source.record, source.findings, first=head is None)
+        self._withheld.append(
+            Withheld(
+                set_id=named,
+                kind=feed.kind,
+                institution=feed.institution,
+                feed=feed.name,
+                key=source.key,
+                source_hash=source.source_hash,
+                rule=rule.name,
+                rule_digest=rule.digest,
+                field=decision.field,
+                decided_by=rule.decided_by,
+                reason=rule.reason,
+                digests=feed.digests,
+                withheld_at=self._made_at,
+                others=tuple(edition.set_of(source.key) for edition in feed.editions),
+            )
+        )
 
     def check(self) -> None:
         """Every rule, to the end (law 4); then what may lawfully be absent is written the lawful way."""
@@ -309,9 +413,10 @@ class _Batch:
         for making in self._making:
             source = making.source
             try:
-                making.findings = [*source.findings, *check(source.record, source.columns, source.findings)]
+                making.findings += [*source.findings, *check(source.record, source.columns, source.findings)]
                 making.record, notes = complete(source.record)
                 making.findings += notes
+                parts = self._parts(making)
             except Exception as error:  # noqa: BLE001  one record's fault is its own
                 making.findings = [*source.findings, _failed(error)]
                 self._hold(making)
@@ -321,8 +426,22 @@ class _Batch:
             if not source.void and any(finding.severity is Severity.HOLD for finding in making.findings):
                 self._hold(making)
             else:
-                going_on.append(making)
+                going_on += parts
         self._making = going_on
+
+    def _parts(self, making: _Making) -> list[_Making]:
+        """One for each document that is wanted of the record, each without what may not leave for its destinations."""
+        if not making.wanted and making.head and making.head.held:  # what was held becomes documents of editions alone
+            self._closed.append(making.set_id)
+            self._unheld.append(making.set_id)
+        for part in making.editions:
+            assert part.plan is not None
+            part.record, notes = part.plan.leave_out(making.record)
+            part.findings, part.base = [*making.findings, *notes], making
+        if making.wanted and self._feed.leave_out:
+            making.record, notes = self._feed.leave_out(making.record)
+            making.findings += notes
+        return [making, *making.editions] if making.wanted else making.editions
 
     def in_parts(self) -> Iterator[list[_Making]]:
         """A few at a time: the bytes of a whole page are never there at once."""
@@ -341,7 +460,7 @@ class _Batch:
                 replaces_id=making.replaces_id,
             )
             try:
-                content = self._feed.render(making.record, envelope)
+                content = (making.plan or self._feed).render(making.record, envelope)
             except Exception as error:  # noqa: BLE001  as above: it is held with what is known, its neighbours go on
                 making.findings.append(_failed(error))
                 self._hold(making)
@@ -372,21 +491,29 @@ class _Batch:
                 void=making.source.void,
                 order_key=feed.order(making.record) if feed.order else making.set_id,
             )
-            self._documents.append(document)
+            self._documents.setdefault(making.plan.name if making.plan else "", []).append(document)
             if making.findings:
                 self._findings[document.document_id] = tuple(making.findings)
             before = bool(making.head and making.head.held)
             if before:
                 self._closed.append(making.set_id)
-            self._tally.document(
-                document.document_id,
-                making.event,
-                making.source.record,
-                making.findings,
-                version=making.version,
-                void=making.source.void,
-                held=before,
-            )
+            self._count(document.document_id, making, before)
+
+    def _count(self, document_id: str, making: _Making, before: bool) -> None:
+        """A record counts once, whatever editions of it there are; `before`: it had been held."""
+        counts_for = next(iter(self._feed.editions), None) if not self._feed.destinations else None
+        if making.plan is not counts_for:
+            self._tally.also(document_id, making.event)
+            return
+        self._tally.document(
+            document_id,
+            making.event,
+            making.source.record,
+            making.findings,
+            version=making.version,
+            void=making.source.void,
+            held=before,
+        )
 
     def taken(self, watermark: Watermark | None, learned: list[tuple[str, SeriesHead]], not_found: list[str]) -> Taken:
         return Taken(
@@ -396,9 +523,16 @@ class _Batch:
             digests=self._feed.digests,
             at=self._now,
             destinations=self._feed.destinations,
-            documents=self._documents,
+            documents=self._documents.get("", ()),
+            beside=[
+                Beside(plan.destinations, self._documents[plan.name])
+                for plan in self._feed.editions
+                if plan.name in self._documents
+            ],
             findings=self._findings,
             held=self._held,
+            withheld=self._withheld,
+            looked=self._looked,
             closed=self._closed,
             unheld=self._unheld,
             learned=learned,
@@ -424,8 +558,11 @@ class _Batch:
     # --- holding ------------------------------------------------------------------------------------------------------
 
     def _hold(self, making: _Making) -> None:
-        source = making.source
-        self._keep(making.set_id, source.key, source.source_hash, source.record, making.findings, making.event)
+        """One case for a record, whatever edition of it failed."""
+        base = making.base or making
+        source = base.source
+        if base.set_id not in self._held_sets:
+            self._keep(base.set_id, source.key, source.source_hash, source.record, making.findings, base.event)
 
     def hold_unreadable(self, key: str, named: str) -> None:
         """No record, so no hash of its values either. Held once, until the mapping changes or the rows can be read."""
@@ -455,6 +592,7 @@ class _Batch:
         self, named: str, key: str, source_hash: str, record: Record, findings: Sequence[Finding], event: Event
     ) -> None:
         self._tally.held(named, event, record, findings, first=named not in self._known)
+        self._held_sets.add(named)
         self._held.append(
             Held(
                 set_id=named,
@@ -485,6 +623,11 @@ def _failed(error: Exception) -> Finding:
         field=place if isinstance(place, str) else "",
         arguments=(type(error).__name__,),
     )
+
+
+def _undecided(decision: Decision) -> Finding:
+    """Whether the record may leave cannot be told: a person has to look, whatever else is right with it."""
+    return Finding(UNDECIDED, Severity.HOLD, Blame.MAPPING, field=decision.field, arguments=(decision.rule.name,))
 
 
 def _canonical(record: Record) -> bytes:

@@ -300,6 +300,10 @@ class Tally:
             late = bucket(self._clock.now - event.at)
             place.delays[late] = place.delays.get(late, 0) + 1
 
+    def also(self, document_id: str, event: Event) -> None:
+        """Another edition of a record that is counted already: its deliveries belong to the same day."""
+        self._events[document_id] = event
+
     def held(self, set_id: str, event: Event, record: Record, findings: Sequence[Finding], first: bool) -> None:
         """It waits for a person. `first`: nothing was known of it before."""
         place = self._judged(set_id, event, record)

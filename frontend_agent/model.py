@@ -160,6 +160,25 @@ class Held(msgspec.Struct, frozen=True):
     held_at: str
 
 
+class Withheld(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A record that is kept back by rule. Nothing of its content is kept: it is read again once the rule is lifted."""
+
+    set_id: str
+    kind: str
+    institution: str
+    feed: str
+    key: str
+    source_hash: str
+    rule: str
+    rule_digest: str
+    field: str  # what told
+    decided_by: str
+    reason: str
+    digests: str
+    withheld_at: str
+    others: tuple[str, ...] = ()  # the sets of its other editions: nothing of them may go on either
+
+
 class SeriesHead(msgspec.Struct, frozen=True):
     """The newest we know of one set: version 0 means it has only ever been held.
 

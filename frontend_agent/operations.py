@@ -21,7 +21,7 @@ from frontend_agent.formats import FormatError, UnboundField, view
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.intake import next_step
 from frontend_agent.model import Envelope, Finding, Record, Severity, SourceRecord
-from frontend_agent.spool import Case, Trace
+from frontend_agent.spool import Case, KeptBack, Trace
 from frontend_agent.wire.frames import decompressor, open_frame
 from frontend_agent.wire.receipts import ReplyMalformed, ReplyNotProven, read_countersignature
 
@@ -89,6 +89,7 @@ class Operations:
                 for name, options in app.config.destinations.items()
             ],
             "quarantine": {"open": counts.held},
+            "withheld": {"open": counts.withheld, "alarms": counts.alarms},
             "spool": {"documents": counts.documents, "bytes": counts.bytes_used, "quota": int(app.config.spool.quota)},
             "steps": _plain(app.times.snapshot()),
         }
@@ -233,6 +234,20 @@ class Operations:
             if self._spool.quarantine_show(case) is None:
                 raise NotFound(f"no case {case!r} waits in quarantine; nothing was changed")
 
+    # --- withheld by rule ---------------------------------------------------------------------------------------------
+
+    def withheld_list(
+        self, feed: str | None = None, rule: str | None = None, everything: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """What is kept back by rule, and by whose decision; `everything`: what once was, too."""
+        if feed is not None:
+            self._feed_config(feed)
+        return (told_kept_back(kept) for kept in self._spool.withheld_list(feed, rule, everything))
+
+    def withheld_acknowledge(self, ids: list[str], who: str, reason: str) -> dict[str, Any]:
+        """A person has told the region that it keeps what is withheld now."""
+        return {"acknowledged": self._spool.withheld_acknowledge(ids, who, reason, self._app.clock())}
+
     # --- proofs -------------------------------------------------------------------------------------------------------
 
     def qc_log(self, limit: int = 20) -> Iterator[dict[str, Any]]:
@@ -267,11 +282,20 @@ class Operations:
         """The newest document of a source row."""
         plan = self._feed(feed).plan
         named = set_id(plan.institution, plan.epoch, plan.kind, key)
-        head = self._spool.series([named]).get(named)
-        if head is None or not head.version:
-            held = "; its record is held in quarantine" if head else ""
-            raise NotFound(f"feed {feed}: no document was made of key {key!r}{held}")
-        return self.trace(document_id(named, head.version))
+        sets = [named, *(edition.set_of(key) for edition in plan.editions)]
+        heads = self._spool.series(sets)
+        made = next((head for name in sets if (head := heads.get(name)) and head.version), None)
+        if made is None:
+            why = self._why_not(named) if named in heads else ""
+            raise NotFound(f"feed {feed}: no document was made of key {key!r}{why}")
+        return self.trace(document_id(made.set_id, made.version))
+
+    def _why_not(self, named: str) -> str:
+        kept = [one for one in self._spool.withheld_of(named) if one.state == "open"]
+        if kept:
+            one = kept[-1]
+            return f"; it is withheld by rule {one.rule!r} ({one.id}), decided by {one.decided_by}: {one.reason}"
+        return "; its record is held in quarantine"
 
     def _told_trace(self, trace: Trace) -> dict[str, Any]:
         told_trace = _plain(trace)
@@ -336,6 +360,10 @@ def told(finding: Finding) -> dict[str, Any]:
 
 def told_case(case: Case) -> dict[str, Any]:
     return {**_plain(case), "findings": [told(finding) for finding in case.findings]}
+
+
+def told_kept_back(kept: KeptBack) -> dict[str, Any]:
+    return {**_plain(kept), "alarm": kept.is_alarm}
 
 
 def told_outcomes(app: App, outcomes: list[Outcome]) -> dict[str, Any]:

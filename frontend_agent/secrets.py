@@ -55,6 +55,18 @@ class Secrets:
             return None  # no keyring on this machine is the usual case for a service
 
 
+def private_text(path: Path, wanted_by: str) -> str:
+    """The text of a file about patients that a person wrote: it may be read by its owner alone."""
+    try:
+        if os.name != "nt" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise ConfigurationError(f"{wanted_by}: {path} can be read by others; chmod 600 {path}")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{wanted_by}: {path}: not UTF-8 text; save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigurationError(f"{wanted_by}: {path} cannot be read: {error.strerror}") from None
+
+
 def _line(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").rstrip("\r\n")

@@ -177,6 +177,11 @@ CDA_KIND = derived("CDA-KIND", HOLD, FORM, "header.md 1", VERIFIED, Blame.MAPPIN
 CDA_INSTITUTION = derived("CDA-INSTITUTION", HOLD, FORM, "header.md 3.2", VERIFIED, Blame.MAPPING, lowerable=False)
 CDA_NOTE = derived("CDA-NOTE", NOTE, FORM, "header.md", SINGLE_SOURCE)
 
+# -- told by the policy of what may leave (policy.py, withholding.py) -------------------------------------------------------
+
+POLICY_LEFT_OUT = derived("POL001", NOTE, PRESENT, "data class", TECHNICAL, Blame.AGENT)
+POLICY_UNDECIDED = derived("POL002", HOLD, FORM, "withholding", TECHNICAL, Blame.MAPPING, lowerable=False)
+
 # -- derived from the kind's declaration (derived.py) -----------------------------------------------------------------------
 
 DE_MISSING = derived("DE-MISSING", HOLD, PRESENT, "R-CO-1, R-CO-2", VERIFIED)

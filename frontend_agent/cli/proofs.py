@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from frontend_agent.cli import output
+from frontend_agent.cli import output, withheld
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -189,11 +189,13 @@ def _add_tracing(cli: typer.Typer, t: Texts) -> None:
 
 
 def _show_trace(t: Texts, told: dict[str, Any]) -> None:
-    facts = {name: value for name, value in told.items() if name not in ("findings", "deliveries")}
+    facts = {name: value for name, value in told.items() if name not in ("findings", "deliveries", "withheld")}
     output.table(
         t, ("field", "value"), [(name, str(value)) for name, value in facts.items() if value not in ("", None)]
     )
     output.findings(t, told["findings"])
+    if told["withheld"]:
+        output.table(t, withheld.HEADINGS, [withheld.row(kept) for kept in told["withheld"]])
     output.table(
         t,
         ("destination", "state", "outcome", "time", "reply", "reasons"),

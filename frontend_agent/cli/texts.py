@@ -88,6 +88,38 @@ TEXTS: dict[str, tuple[str, str]] = {
     "quarantine.rule": ("Only where this rule spoke.", "仅包含此规则的条目。"),
     "quarantine.reason": ("Why; it goes into the quality log.", "原因；记入质控日志。"),
     "quarantine.who": ("Who decides (default: the user of this shell).", "决定人（默认：当前用户）。"),
+    "withheld": (
+        "Records that rules keep back ([[withhold]] in agent.toml): what, why, by whose decision.",
+        "按规则不予外发的记录（agent.toml 的 [[withhold]]）：内容、原因与决定人。",
+    ),
+    "withheld.list": (
+        "All of them, the oldest first. They are taken again by themselves once their rule is lifted.\n\n"
+        "Examples: frontend-agent withheld list --rule hiv · frontend-agent withheld list --alarms",
+        "全部条目，最早的在前。规则解除后会自动重新读取。\n\n"
+        "示例：frontend-agent withheld list --rule hiv · frontend-agent withheld list --alarms",
+    ),
+    "withheld.rule": ("Only by this rule.", "仅此规则。"),
+    "withheld.everything": ("Also those that are lifted or overtaken.", "包括已解除或已被替代的。"),
+    "withheld.alarms": (
+        "Only those of which the region has, or may have, an earlier version.",
+        "仅列出区域平台已有（或可能已有）较早版本的。",
+    ),
+    "withheld.acknowledge": (
+        "The region was told that it keeps an earlier version of these.\n\n"
+        'Example: frontend-agent withheld acknowledge W12 --reason "call to the platform, ticket 4711"',
+        "确认已通知区域平台处理其保存的较早版本。\n\n"
+        '示例：frontend-agent withheld acknowledge W12 --reason "已电话通知平台，工单 4711"',
+    ),
+    "withheld.case": ("Its number, as the list shows it.", "条目编号，见列表。"),
+    "said.acknowledged": ("{cases} acknowledged", "已确认 {cases} 条"),
+    "said.alarms": (
+        "{alarms} of them are at the region in an earlier version: tell it, then: frontend-agent withheld acknowledge",
+        "其中 {alarms} 条在区域平台已有较早版本：请通知平台，然后执行 frontend-agent withheld acknowledge",
+    ),
+    "head.withheld": ("withheld", "不予外发"),
+    "head.decided_by": ("decided by", "决定人"),
+    "head.reason": ("reason", "原因"),
+    "head.reached": ("at the region", "平台已有"),
     "qc": ("The quality log: append-only, hash-chained, countersigned.", "质控日志：只追加、哈希链、平台会签。"),
     "qc.log": ("The newest entries.", "最新的条目。"),
     "qc.limit": ("How many.", "条数。"),

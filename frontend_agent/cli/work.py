@@ -177,7 +177,7 @@ def _show_once(t: Texts, told: dict[str, Any], json: bool) -> None:
     if json:
         output.as_json(told)
         return
-    counted = ("documents", "held", "unchanged", "not_final")
+    counted = ("documents", "held", "withheld", "unchanged", "not_final")
     output.table(
         t,
         ("feed", *counted, "seconds", "problem"),
@@ -292,6 +292,11 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         ],
     )
     output.say(f"{t('head.quarantine')}: {told['quarantine']['open']:,}")
+    withheld = told["withheld"]
+    if withheld["open"]:
+        output.say(f"{t('head.withheld')}: {withheld['open']:,}")
+    if withheld["alarms"]:
+        output.say(t("said.alarms", alarms=withheld["alarms"]))
     spool = told["spool"]
     output.say(f"{t('head.spool')}: {spool['bytes'] / 2**20:,.1f} MiB / {spool['quota'] / 2**20:,.0f} MiB")
     steps = [(name, step) for name, step in told["steps"].items() if step["seconds"]]

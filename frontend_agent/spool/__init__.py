@@ -1,7 +1,8 @@
 """The durable middle of the pipe: what was taken in and what is still to be sent. Nothing else here writes to our disk.
 
 `database.py` is the file, `schema.sql` its tables and `queries.sql` its queries; `spool.py` takes in, claims and settles;
-`cases.py` is what waits for a person, `terms.py` what is decided about local codes, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose
+`cases.py` is what waits for a person, `withheld.py` what is kept back by rule, `terms.py` what is decided about local codes,
+`traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose
 state this is.
 """
 
@@ -9,11 +10,13 @@ from frontend_agent.errors import SpoolFull
 from frontend_agent.spool.meta import this_machine
 from frontend_agent.spool.spool import Spool
 from frontend_agent.spool.words import (
+    Beside,
     Case,
     Counts,
     Decided,
     Decision,
     Delivery,
+    KeptBack,
     KeptReceipt,
     Met,
     Pause,
@@ -27,11 +30,13 @@ from frontend_agent.spool.words import (
 )
 
 __all__ = [
+    "Beside",
     "Case",
     "Counts",
     "Decided",
     "Decision",
     "Delivery",
+    "KeptBack",
     "KeptReceipt",
     "Met",
     "Pause",

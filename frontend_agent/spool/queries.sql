@@ -71,6 +71,93 @@ INSERT INTO quarantine (series, plan, source_hash, body, findings, held_at, stat
 SELECT s.id, h.value->>1, h.value->>3, unhex(h.value->>4), h.value->>5, h.value->>6, 'open', :log, h.value->>7, h.value->>8
 FROM json_each(:held) h JOIN series s ON s.set_id = h.value->>0;
 
+-- withheld.reached --
+-- Of each of these sets: the newest version that a destination has or may have. A version that only the platform told us of is there.
+SELECT json_group_array(json_array(s.set_id, max(
+    coalesce((SELECT max(d.version) FROM document d JOIN delivery v ON v.document = d.id
+              WHERE d.series = s.id AND v.state IN ('delivered', 'sending', 'uncertain')), 0),
+    iif(s.version > 0 AND NOT EXISTS (SELECT 1 FROM document d WHERE d.series = s.id AND d.version = s.version), s.version, 0))))
+FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value;
+
+-- withheld.find under way --
+-- What is still to go, or could be sent again, of these sets.
+SELECT json_group_array(json_array(v.document, v.destination, v.state, v.lane, s.id))
+FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value JOIN document d ON d.series = s.id
+JOIN delivery v ON v.document = d.id
+WHERE v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'refused', 'blocked', 'damaged');
+
+-- withheld.stop --
+-- It does not go.
+UPDATE delivery SET state = 'discarded', settled_at = :now, leased_until = NULL, reasons = :reasons
+WHERE (document, destination) IN (SELECT value->>0, value->>1 FROM json_each(:rows));
+
+-- withheld.forget --
+-- What was stopped counts as never made: should the rule be lifted, the same content becomes a version.
+UPDATE series SET document_hash = '' WHERE id IN (SELECT value FROM json_each(:series));
+
+-- withheld.add --
+-- The records that are kept back.
+INSERT INTO withheld (series, plan, source_hash, rule, rule_digest, field, decided_by, reason, reached, withheld_at, state, log)
+SELECT s.id, w.value->>1, w.value->>3, w.value->>4, w.value->>5, w.value->>6, w.value->>7, w.value->>8, w.value->>9,
+       w.value->>10, 'open', :log
+FROM json_each(:withheld) w JOIN series s ON s.set_id = w.value->>0;
+
+-- withheld.close --
+-- Those that are overtaken: corrected, withdrawn, or withheld anew. How many of them were alarms.
+UPDATE withheld SET state = 'superseded', closed_at = :now
+WHERE state = 'open' AND series IN (SELECT s.id FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value)
+RETURNING reached > 0 AND acknowledged_by IS NULL;
+
+-- withheld.find lifted --
+-- Records of a feed whose rule is no longer there, or no longer the same.
+SELECT json_group_array(json_array(id, series, alarm)) FROM (
+    SELECT w.id, w.series, w.reached > 0 AND w.acknowledged_by IS NULL AS alarm
+    FROM plan p CROSS JOIN withheld w INDEXED BY withheld_rules ON w.plan = p.id
+    WHERE w.state = 'open' AND p.feed = :feed
+    AND w.rule || ' ' || w.rule_digest NOT IN (SELECT value FROM json_each(:rules)));
+
+-- withheld.lift --
+UPDATE withheld SET state = 'lifted', closed_at = :now WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- series.look again --
+UPDATE series SET again = 1 WHERE id IN (SELECT value FROM json_each(:series));
+
+-- series.looked --
+-- Read again as asked, and nothing had changed.
+UPDATE series SET again = 0 WHERE again = 1 AND set_id IN (SELECT value FROM json_each(:set_ids));
+
+-- series.look at unsent --
+-- Records of a feed of which something is still to go: a new rule may mean them.
+UPDATE series SET again = 1 WHERE id IN (
+    SELECT d.series FROM (
+        SELECT v.document FROM destination t CROSS JOIN delivery v INDEXED BY delivery_ready
+            ON v.destination = t.id AND v.state = 'ready'
+        UNION SELECT v.document FROM destination t CROSS JOIN delivery v INDEXED BY delivery_due
+            ON v.destination = t.id AND v.state IN ('waiting', 'uncertain')
+        UNION SELECT v.document FROM destination t CROSS JOIN delivery v INDEXED BY delivery_behind
+            ON v.destination = t.id AND v.state = 'behind'
+        UNION SELECT v.document FROM destination t CROSS JOIN delivery v INDEXED BY delivery_stuck
+            ON v.destination = t.id AND v.state IN ('refused', 'blocked', 'damaged')
+    ) v JOIN document d ON d.id = v.document JOIN plan p ON p.id = d.plan WHERE p.feed = :feed);
+
+-- withheld.list --
+SELECT w.id, w.state, s.set_id, p.kind, p.institution, p.feed, s.key, w.source_hash, w.rule, w.field, w.decided_by, w.reason,
+       w.withheld_at, w.reached, w.log, p.digests, w.acknowledged_at, coalesce(w.acknowledged_by, ''), coalesce(w.note, '')
+FROM withheld w JOIN series s ON s.id = w.series JOIN plan p ON p.id = w.plan
+WHERE w.id > :after AND (:everything OR w.state = 'open') AND (:feed IS NULL OR p.feed = :feed)
+AND (:rule IS NULL OR w.rule = :rule) ORDER BY w.id LIMIT :limit;
+
+-- withheld.of --
+-- All that was ever withheld of one set.
+SELECT w.id, w.state, s.set_id, p.kind, p.institution, p.feed, s.key, w.source_hash, w.rule, w.field, w.decided_by, w.reason,
+       w.withheld_at, w.reached, w.log, p.digests, w.acknowledged_at, coalesce(w.acknowledged_by, ''), coalesce(w.note, '')
+FROM series s JOIN withheld w ON w.series = s.id JOIN plan p ON p.id = w.plan WHERE s.set_id = :set_id ORDER BY w.id;
+
+-- withheld.acknowledge --
+-- A person has told the region.
+UPDATE withheld SET acknowledged_at = :now, acknowledged_by = :who, note = :note
+WHERE id = :id AND state = 'open' AND reached > 0 AND acknowledged_by IS NULL;
+
 -- take.close --
 -- Held records that are overtaken: corrected, withdrawn, or back to what was delivered.
 UPDATE quarantine SET state = 'superseded', closed_at = :now, body = NULL

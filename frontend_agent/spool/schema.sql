@@ -176,3 +176,16 @@ CREATE TABLE day_delivery (
     day INTEGER NOT NULL, scope INTEGER NOT NULL, destination INTEGER NOT NULL, state TEXT NOT NULL, n INTEGER NOT NULL,
     PRIMARY KEY (day, scope, destination, state)
 ) WITHOUT ROWID;
+
+-- migration 4 --
+-- Records that are kept back by rule. Nothing of their content is here; `reached` is the newest version that a destination
+-- has or may have.
+CREATE TABLE withheld (
+    id INTEGER PRIMARY KEY, series INTEGER NOT NULL, plan INTEGER NOT NULL, source_hash TEXT NOT NULL,
+    rule TEXT NOT NULL, rule_digest TEXT NOT NULL, field TEXT NOT NULL, decided_by TEXT NOT NULL, reason TEXT NOT NULL,
+    reached INTEGER NOT NULL, withheld_at INTEGER NOT NULL, state TEXT NOT NULL,
+    closed_at INTEGER, acknowledged_at INTEGER, acknowledged_by TEXT, note TEXT, log INTEGER NOT NULL
+);
+CREATE INDEX withheld_open ON withheld (series) WHERE state = 'open';
+CREATE INDEX withheld_rules ON withheld (plan, rule, rule_digest) WHERE state = 'open';
+CREATE INDEX withheld_series ON withheld (series);

@@ -23,14 +23,14 @@ from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.identity import parts
 from frontend_agent.measuring import without_index
 from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
-from frontend_agent.spool import cases, retention, traces
+from frontend_agent.spool import cases, retention, traces, withheld
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
 from frontend_agent.spool.statistics import Ended, Statistics
 from frontend_agent.spool.terms import Terms
 from frontend_agent.spool.times import millis, millis_of_text, moment, moment_or_none, text
-from frontend_agent.spool.words import Case, Counts, Delivery, KeptReceipt, Pause, Run, Taken, Trace
+from frontend_agent.spool.words import Beside, Case, Counts, Delivery, KeptBack, KeptReceipt, Pause, Run, Taken, Trace
 
 FAR_AWAY = 1 << 62  # a time, in milliseconds
 LARGE = 1 << 20  # a longer frame is a file beside the database
@@ -176,17 +176,29 @@ class Spool:
             log = self._log_taken(taken)
             if taken.learned:
                 self._take_learned(taken)
-            closing = [*taken.closed, *(held.set_id for held in taken.held)]
+            closing = [
+                *taken.closed, *(held.set_id for held in taken.held), *(kept.set_id for kept in taken.withheld)
+            ]  # fmt: skip
             if closing:
                 closed = self._database.changed("take.close", set_ids=as_json(closing), now=now)
                 changes["quarantine", "open"] -= closed
+                withheld.close(self._ledger, closing, now)
             if taken.unheld:
                 self._database.run("take.unheld", set_ids=as_json(list(taken.unheld)))
             if taken.documents:
-                self._take_documents(taken, destinations, log, files, changes)
+                self._take_documents(
+                    taken, Beside(taken.destinations, taken.documents), destinations, log, files, changes
+                )
+            for beside in taken.beside:
+                numbers = [self._destination(name) for name in beside.destinations]
+                self._take_documents(taken, beside, numbers, log, files, changes)
             if taken.held:
                 self._take_held(taken, log)
                 changes["quarantine", "open"] += len(taken.held)
+            if taken.withheld:
+                self._take_withheld(taken, log)
+            if taken.looked:
+                self._database.run("series.looked", set_ids=as_json(list(taken.looked)))
             if taken.not_found:
                 self._database.run("take.not found", set_ids=as_json(list(taken.not_found)))
                 self._database.run("take.not found reopened", set_ids=as_json(list(taken.not_found)))
@@ -202,10 +214,16 @@ class Spool:
             self._ledger.change(changes)
 
     def _take_documents(
-        self, taken: Taken, destinations: list[int], log: int, files: Undo, changes: Counter[tuple[str, str]]
+        self,
+        taken: Taken,
+        part: Beside,
+        destinations: list[int],
+        log: int,
+        files: Undo,
+        changes: Counter[tuple[str, str]],
     ) -> None:
         first = self._next_document
-        rows, frames = self._incoming(taken, files, changes)
+        rows, frames = self._incoming(taken, part.documents, files, changes)
         database = self._database
         database.execute("DELETE FROM incoming")
         database.run("take.incoming", documents=as_json(rows))
@@ -220,14 +238,14 @@ class Spool:
         behind = {}
         if any(row[14] for row in rows):
             behind = dict(database.batch("take.behind", first=first))
-        for name, number in zip(taken.destinations, destinations, strict=True):
+        for name, number in zip(part.destinations, destinations, strict=True):
             changes["delivery:" + name, State.READY] += len(rows) - behind.get(number, 0)
             changes["delivery:" + name, State.BEHIND] += behind.get(number, 0)
         changes["documents", "all"] += len(rows)
         self._next_document = first + len(rows)
 
     def _incoming(
-        self, taken: Taken, files: Undo, changes: Counter[tuple[str, str]]
+        self, taken: Taken, documents: Sequence[Document], files: Undo, changes: Counter[tuple[str, str]]
     ) -> tuple[list[tuple[Any, ...]], list[bytes]]:
         """The documents as rows of the scratch table, and their frames in one run."""
         rows: list[tuple[Any, ...]] = []
@@ -235,7 +253,7 @@ class Spool:
         lanes: set[str] = set()
         start, number = 1, self._next_document
         plan_of: dict[tuple[str, str, str, str, str], int] = {}
-        for document in taken.documents:
+        for document in documents:
             made_with = (document.feed, document.kind, document.institution, document.dictionary, document.digests)
             plan = plan_of.get(made_with) or plan_of.setdefault(made_with, self._plan(*made_with))
             order_key = document.order_key if document.order_key != document.set_id else ""
@@ -299,15 +317,31 @@ class Spool:
         self._database.run("take.held series", held=as_json(rows), generation=self.meta.generation)
         self._database.run("take.held", held=as_json(rows), log=log)
 
+    def _take_withheld(self, taken: Taken, log: int) -> None:
+        plans = [self._plan(one.feed, one.kind, one.institution, "", one.digests) for one in taken.withheld]
+        destinations = {number: name for name, number in self._destinations.items()}
+        withheld.take(
+            self._ledger,
+            taken.withheld,
+            plans,
+            log,
+            taken.at,
+            destinations,
+            self._call_next,
+            self.meta.generation,
+        )
+
     def _take_learned(self, taken: Taken) -> None:
         plan = self._plan(taken.feed, taken.kind, taken.institution, "", "")
         rows = [(h.set_id, key, h.version, h.source_hash, int(h.void)) for key, h in taken.learned]
         self._database.run("take.learned", learned=as_json(rows), plan=plan, generation=self.meta.generation)
 
     def _count_rules(self, taken: Taken, now: int) -> None:
+        documents = taken.documents if taken.destinations else [d for one in taken.beside[:1] for d in one.documents]
+        said = [taken.findings.get(document.document_id, ()) for document in documents]  # once, whatever its editions
         spoken = Counter(
             (finding.rule, finding.severity, without_index(finding.field))
-            for findings in (*taken.findings.values(), *(held.findings for held in taken.held))
+            for findings in (*said, *(held.findings for held in taken.held))
             for finding in findings
         )
         if spoken:
@@ -732,6 +766,8 @@ class Spool:
         return Counts(
             documents=single.get(("documents", "all"), 0),
             held=single.get(("quarantine", "open"), 0),
+            withheld=single.get(withheld.OPEN, 0),
+            alarms=single.get(withheld.ALARM, 0),
             deliveries=deliveries,
             feeds=feeds,
             bytes_used=self._database.used() + single.get(("bytes", "files"), 0),
@@ -748,9 +784,11 @@ class Spool:
         body: dict[str, Any] = {
             "documents": [
                 (d.document_id, d.sha256, d.key, _briefly(taken.findings.get(d.document_id, ())))
-                for d in taken.documents
+                for d in (*taken.documents, *(d for beside in taken.beside for d in beside.documents))
             ],
             "held": [(held.set_id, held.key, _briefly(held.findings)) for held in taken.held],
+            "withheld": [(one.set_id, one.key, one.rule, one.field) for one in taken.withheld],
+            "withheld_by": {one.rule: (one.rule_digest, one.decided_by, one.reason) for one in taken.withheld},
             "closed": list(taken.closed),
             "learned": [head.document_id or head.set_id for _, head in taken.learned],
             "not_found": list(taken.not_found),
@@ -815,6 +853,29 @@ class Spool:
     def quarantine_discard(self, ids: Sequence[str], who: str, reason: str, now: datetime) -> int:
         """A person decides that they are not to be sent. How many."""
         return cases.discard(self._ledger, ids, who, reason, now)
+
+    def lift(self, feed: str, rules: Sequence[str], now: datetime) -> int:
+        """Let what rules kept back that are no longer in force be read again; `rules` are those that are."""
+        return withheld.lift(self._ledger, feed, rules, now)
+
+    def look_at_unsent(self, feed: str) -> None:
+        """The rules of withholding have changed: what is still to go is read again and judged by them."""
+        with self._database.write():
+            self._database.run("series.look at unsent", feed=feed)
+
+    def withheld_list(
+        self, feed: str | None = None, rule: str | None = None, everything: bool = False
+    ) -> Iterator[KeptBack]:
+        """What is kept back by rule, the oldest first; `everything`: what once was, too."""
+        return withheld.listed(self._database, feed, rule, everything)
+
+    def withheld_of(self, set_id: str) -> tuple[KeptBack, ...]:
+        """All that was ever kept back of one record."""
+        return withheld.of(self._database, set_id)
+
+    def withheld_acknowledge(self, ids: Sequence[str], who: str, note: str, now: datetime) -> int:
+        """A person has told the region what it should no longer keep. How many."""
+        return withheld.acknowledge(self._ledger, ids, who, note, now)
 
     def trace(self, document_id: str) -> Trace | None:
         """Follow one document from its source row to its receipts."""
@@ -902,7 +963,9 @@ def _head(
 
 def _counted(taken: Taken) -> dict[str, int]:
     counted: dict[str, int] = msgspec.structs.asdict(taken.skipped)
-    counted |= {"documents": len(taken.documents), "held": len(taken.held)}
+    beside = [len(one.documents) for one in taken.beside]
+    made = len(taken.documents) if taken.destinations else max(beside, default=0)
+    counted |= {"documents": made, "held": len(taken.held), "withheld": len(taken.withheld)}
     counted["records"] = sum(counted.values())
     return counted
 

@@ -9,6 +9,7 @@ from frontend_agent.delivery import State
 from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.identity import parts
 from frontend_agent.model import Finding
+from frontend_agent.spool import withheld
 from frontend_agent.spool.database import Bodies, Damaged, Database
 from frontend_agent.spool.times import moment, moment_or_none
 from frontend_agent.spool.words import KeptReceipt, Trace, TracedDelivery
@@ -51,6 +52,7 @@ def trace(database: Database, document_id: str) -> Trace | None:
         findings=_FINDINGS.decode(findings),
         log=log,
         kept=bool(kept),
+        withheld=withheld.of(database, set_id),
         deliveries=tuple(
             TracedDelivery(
                 destination=name,

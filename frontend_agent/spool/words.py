@@ -7,7 +7,7 @@ import msgspec
 
 from frontend_agent.delivery import State
 from frontend_agent.measuring import Figures
-from frontend_agent.model import Document, Finding, Held, SeriesHead, Watermark
+from frontend_agent.model import Document, Finding, Held, SeriesHead, Watermark, Withheld
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -31,6 +31,13 @@ class Met(msgspec.Struct, frozen=True):
     keys: tuple[str, ...]
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """Documents of another edition of the same records, for destinations of their own."""
+
+    destinations: tuple[str, ...]
+    documents: Sequence[Document]
+
+
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """All that one batch comes to. It is committed whole, or not at all (law 1)."""
 
@@ -41,11 +48,14 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     destinations: tuple[str, ...]
     documents: Sequence[Document] = ()
+    beside: Sequence[Beside] = ()
     findings: Mapping[str, tuple[Finding, ...]] = {}  # document id -> what was noted and not held
     held: Sequence[Held] = ()
+    withheld: Sequence[Withheld] = ()
     closed: Sequence[str] = ()  # sets whose held record is overtaken
     unheld: Sequence[str] = ()  # those of them whose newest document is the newest content again
     learned: Sequence[tuple[str, SeriesHead]] = ()  # (key, head) as the platform knows it
+    looked: Sequence[str] = ()  # sets that were to be looked at again, and have not changed
     not_found: Sequence[str] = ()  # sets that were to be read again and are not at the source
     skipped: Skipped = Skipped()
     watermark: Watermark | None = None
@@ -99,6 +109,39 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
+class KeptBack(msgspec.Struct, frozen=True):
+    """A record that is withheld by rule, as the spool keeps it.
+
+    `reached` is the newest version that a destination has, or may have (it was on its way): a region that keeps what
+    would now be withheld must be told by a person, who says so with `acknowledged_by`.
+    """
+
+    id: str
+    state: str  # open, lifted, superseded
+    set_id: str
+    kind: str
+    institution: str
+    feed: str
+    key: str
+    source_hash: str
+    rule: str
+    field: str
+    decided_by: str
+    reason: str
+    since: datetime
+    reached: int
+    log: int
+    digests: str
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+    note: str = ""
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether a person has to tell the region."""
+        return self.reached > 0 and not self.acknowledged_by
+
+
 class TracedDelivery(msgspec.Struct, frozen=True):
     """One document's journey to one destination, and the signed reply that proves its end."""
 
@@ -139,6 +182,7 @@ class Trace(msgspec.Struct, frozen=True):
     log: int
     kept: bool  # its bytes are still here
     deliveries: tuple[TracedDelivery, ...]
+    withheld: tuple[KeptBack, ...] = ()  # newer content of the record that was kept back
 
 
 class KeptReceipt(msgspec.Struct, frozen=True):
@@ -171,6 +215,8 @@ class Counts(msgspec.Struct, frozen=True):
 
     documents: int
     held: int
+    withheld: int  # records kept back by rule
+    alarms: int  # those of them of which a destination has a version, until a person says that it was told
     deliveries: Mapping[str, Mapping[str, int]]  # destination -> state -> number
     feeds: Mapping[str, Mapping[str, int]]  # feed -> records, documents, held, unchanged, …
     bytes_used: int

@@ -26,7 +26,18 @@ from frontend_agent.profiles import load_profile
 ROOT = Path(__file__).parents[2]
 RULES = all_rules()
 ASKED = [rule for rule in RULES.values() if rule.check]
-OF_ROWS = {"MAP001", "MAP002", "MAP003", "MAP004", "AGT001", "AGT002", "AGT003", "ABSENT"}  # these speak of no record
+OF_ROWS = {
+    "MAP001",
+    "MAP002",
+    "MAP003",
+    "MAP004",
+    "AGT001",
+    "AGT002",
+    "AGT003",
+    "POL001",
+    "POL002",
+    "ABSENT",
+}  # these speak of no record
 OF_MAPS = {rule_id for rule_id in RULES if rule_id.startswith("TERM-")}  # of a code map: tests in test_terms_maps.py
 OF_ROWS |= OF_MAPS | {
     "DE-CODE-DATE"

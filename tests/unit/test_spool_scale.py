@@ -116,6 +116,8 @@ WHOLE_TABLES_ON_PURPOSE = {
     "retire.page": "a page of the frames, in their own order",
     "take.behind": "the deliveries of this very commit",
     "quarantine.list": "a page, in its own order",
+    "withheld.list": "a page, in its own order",
+    "series.look at unsent": "what is still to go, once when a rule of withholding is added",
     "log.page": "a page, in its own order",
     "log.newest": "a page, in its own order",
     "log.last": "its end",
