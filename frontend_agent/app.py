@@ -27,12 +27,14 @@ from connectors.platform import PlatformDestination, PlatformOptions
 from frontend_agent import shipped
 from frontend_agent.checks import compile_checks, rules_digest
 from frontend_agent.config import Config, DestinationConfig, FeedConfig, WithholdConfig
+from frontend_agent.deidentifying import Pseudonyms, deidentifying, removed_fields
 from frontend_agent.delivery import back_off
 from frontend_agent.errors import ConfigurationError, DestinationError, FrontendAgentError, NotAllowed, StateError
 from frontend_agent.formats import Kind, kind_codes, load_kind
 from frontend_agent.formats.render import Renderer
 from frontend_agent.identity import set_id
 from frontend_agent.intake import (
+    Complete,
     EditionPlan,
     FeedPlan,
     Heads,
@@ -171,18 +173,37 @@ def _edition(config: Config, kind: Kind, profile: Profile, name: str, shares: Se
     """Documents of their own for destinations that get something else."""
     hospital = config.institution
     without = shares[0].left_out
+    leave_out = leaving_out(kind, without)
+    pseudonyms = Pseudonyms(_secrets(config)(shares[0].key).encode()) if shares[0].deidentified else None
+    if pseudonyms:
+        leave_out = _both(leave_out, deidentifying(kind, pseudonyms))
+        without |= removed_fields(kind)
 
     def set_of(key: str) -> str:
-        return set_id(hospital.id, hospital.epoch, kind.code, key, name)
+        # Who knows a business key must not find its de-identified document by it.
+        shown = pseudonyms.named("key", key) if pseudonyms else key
+        return set_id(hospital.id, hospital.epoch, kind.code, shown, name)
+
+    def hash_of(source_hash: str) -> str:
+        return pseudonyms.named("hash", source_hash) if pseudonyms else source_hash
 
     return EditionPlan(
         name=name,
         set_of=set_of,
-        hash_of=str,
-        leave_out=leaving_out(kind, without),
+        hash_of=hash_of,
+        leave_out=leave_out,
         render=_renderer(kind, profile, without),
         destinations=tuple(share.destination for share in shares),
     )
+
+
+def _both(first: Complete, second: Complete) -> Complete:
+    def both(record: Record) -> tuple[Record, Sequence[Finding]]:
+        record, notes = first(record)
+        record, more = second(record)
+        return record, [*notes, *more]
+
+    return both
 
 
 def shares_of(config: Config, feed: FeedConfig, kind: Kind, finished: bool = False) -> list[Share]:
@@ -204,9 +225,11 @@ def shares_of(config: Config, feed: FeedConfig, kind: Kind, finished: bool = Fal
     shares = []
     for name in feed.destinations or tuple(config.destinations):
         without = left_out(kind, name, lines, classes)
-        if without is None or (finished and without):
+        to = config.destinations[name]
+        if without is None or (finished and (without or to.deidentified)):
             continue
-        shares.append(Share(name, "" if finished else config.destinations[name].edition, without))
+        edition = "" if finished else to.edition or ("deidentified" if to.deidentified else "")
+        shares.append(Share(name, edition, without, to.deidentified, to.pseudonym_key))
     return shares
 
 

@@ -180,6 +180,7 @@ CDA_NOTE = derived("CDA-NOTE", NOTE, FORM, "header.md", SINGLE_SOURCE)
 # -- told by the policy of what may leave (policy.py, withholding.py) -------------------------------------------------------
 
 POLICY_LEFT_OUT = derived("POL001", NOTE, PRESENT, "data class", TECHNICAL, Blame.AGENT)
+POLICY_DEIDENTIFIED = derived("POL003", NOTE, PRESENT, "GB/T 39725", FROM_MEMORY, Blame.AGENT)
 POLICY_UNDECIDED = derived("POL002", HOLD, FORM, "withholding", TECHNICAL, Blame.MAPPING, lowerable=False)
 
 # -- derived from the kind's declaration (derived.py) -----------------------------------------------------------------------

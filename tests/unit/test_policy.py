@@ -206,6 +206,13 @@ def test_mistakes_of_the_list_are_told_at_the_door(more: str, said: str) -> None
         parse_config(EXAMPLE + more)
 
 
+def test_a_deidentified_destination_needs_a_secret() -> None:
+    with pytest.raises(ConfigurationError, match="pseudonym_key"):
+        parse_config(configured("", '[destinations.research]\nurl = "https://r.example"\ndeidentified = true\n'))
+    with pytest.raises(ConfigurationError, match="does nothing"):
+        parse_config(configured("", '[destinations.research]\nurl = "https://r.example"\npseudonym_key = "x"\n'))
+
+
 def test_a_rule_that_means_nothing_stops_the_start(tmp_path: Path) -> None:
     text = '[[withhold]]\nname = "a"\ndecided_by = "x"\nreason = "y"\nwhen = { "no.such" = ["1"] }\n'
     with pytest.raises(ConfigurationError, match=r"no\.such"):
