@@ -69,6 +69,22 @@ class DetailQuery(Protocol):
     def source(self) -> str: ...
 
 
+class PartnerQuery(Protocol):
+    """A query of a mapping whose rows are found by an alias of the parent query, and where it is asked."""
+
+    @property
+    def sql(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def by(self) -> str: ...
+
+    @property
+    def changed(self) -> str: ...
+
+
 class Queries(Protocol):
     """The SQL of one mapping. `key` is the alias of the business key in the parent and every detail query."""
 
@@ -83,6 +99,9 @@ class Queries(Protocol):
 
     @property
     def details(self) -> Mapping[str, DetailQuery]: ...
+
+    @property
+    def partners(self) -> Mapping[str, PartnerQuery]: ...
 
 
 class ChangedPage(msgspec.Struct, frozen=True):
@@ -167,6 +186,12 @@ class Source(ABC):
                 elsewhere = self._other(detail.source, group, others)
                 with elsewhere.session() as ask:
                     ask(_nothing_of(elsewhere.dialect, detail.sql, (queries.key,)), (), group)
+        for name, partner in queries.partners.items():
+            elsewhere = self._partner(partner, name, others)
+            with elsewhere.session() as ask:
+                ask(_nothing_of(elsewhere.dialect, partner.sql, (partner.by,)), (), name)
+                if partner.changed:
+                    ask(_nothing_of(elsewhere.dialect, partner.changed, ("cursor", "key")), (), f"{name}.changed")
 
     def changed(
         self, queries: Queries, after: Watermark | None, overlap: timedelta, limit: int = 500
@@ -212,7 +237,7 @@ class Source(ABC):
             position = (*window[-1], True)
 
     def rows(self, queries: Queries, keys: Sequence[str], others: Mapping[str, Source] | None = None) -> SourceRows:
-        """The parent rows and all detail rows of these keys. What this source holds is read as one moment."""
+        """The parent, detail and partner rows of these keys. What this source holds of the first two is read as one moment."""
         own = {g: d for g, d in queries.details.items() if not d.source or d.source == self.name}
         details: dict[str, RowSet] = {}
         with self.session() as ask:
@@ -222,13 +247,40 @@ class Source(ABC):
         for group, detail in queries.details.items():
             if group not in own:  # after our own session: two sources never wait for each other's lock
                 details[group] = self._other(detail.source, group, others)._detail(detail.sql, queries.key, keys, group)
-        return SourceRows(parent, details)
+        partners = {
+            name: self._partner(partner, name, others)._detail(
+                partner.sql, partner.by, _values(parent, partner.by), name
+            )
+            for name, partner in queries.partners.items()
+        }
+        return SourceRows(parent, details, partners)
+
+    def keys_by(self, queries: Queries, alias: str, values: Sequence[str]) -> list[str]:
+        """The keys of the parent rows whose alias has one of these values: whose partner changed."""
+        with self.session() as ask:
+            found = self._by_keys(ask, queries.parent, alias, values, "parent", only=queries.key)
+        return list(dict.fromkeys(key_text(row[0]) for row in found.rows if row[0] is not None))
+
+    def newest(self, changed: str) -> Watermark | None:
+        """Where a query of changes stands now, without reading what is before. Cursors in the future do not count."""
+        sample = self._sample(changed, "cursor")
+        if sample is None:
+            return None
+        top = _like(sample, self._now() + FUTURE) if _moment(sample) is not None else None
+        with self.session() as ask:
+            newest = ask(_newest_text(self.dialect, changed, top is not None), () if top is None else (top,), "changed")
+        cursor = newest.rows[0][0]
+        return None if cursor is None else Watermark(cursor_text(cursor), "")
 
     # -- the parts of it --
 
     def _detail(self, sql: str, key: str, keys: Sequence[str], query: str) -> RowSet:
         with self.session() as ask:
             return self._by_keys(ask, sql, key, keys, query)
+
+    def _partner(self, partner: PartnerQuery, name: str, others: Mapping[str, Source] | None) -> Source:
+        own = not partner.source or partner.source == self.name
+        return self if own else self._other(partner.source, name, others)
 
     def _other(self, name: str, group: str, others: Mapping[str, Source] | None) -> Source:
         found = (others or {}).get(name)
@@ -239,12 +291,13 @@ class Source(ABC):
             )
         return found
 
-    def _by_keys(self, ask: Asking, sql: str, key: str, keys: Sequence[str], query: str) -> RowSet:
+    def _by_keys(self, ask: Asking, sql: str, key: str, keys: Sequence[str], query: str, only: str = "") -> RowSet:
         native = _native(keys, self._sample(sql, key, ask, query)) if keys else []
         columns: tuple[str, ...] = ()
         rows: list[Any] = []
         for chunk in _chunks(native):
-            answer = ask(_by_keys_text(self.dialect, sql, key, len(chunk), self.options.max_rows + 1), chunk, query)
+            text = _by_keys_text(self.dialect, sql, key, len(chunk), self.options.max_rows + 1, only)
+            answer = ask(text, chunk, query)
             if len(answer.rows) > self.options.max_rows:
                 raise SourceRefused(
                     f"source {self.name}: query {query!r} gave more than {self.options.max_rows} rows for {len(chunk)} keys:"
@@ -325,10 +378,10 @@ def _column(dialect: Dialect, name: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def _by_keys_text(dialect: Dialect, sql: str, key: str, count: int, limit: int) -> str:
+def _by_keys_text(dialect: Dialect, sql: str, key: str, count: int, limit: int, only: str = "") -> str:
     marks = ", ".join(dialect.marks(count))
     where = f"WHERE {_column(dialect, key)} IN ({marks})"
-    return _select(dialect, "*", f"{_wrapped(dialect, sql)}\n{where}", limit)
+    return _select(dialect, _column(dialect, only) if only else "*", f"{_wrapped(dialect, sql)}\n{where}", limit)
 
 
 def _window_text(dialect: Dialect, sql: str, condition: str) -> str:
@@ -344,8 +397,10 @@ def _null_text(dialect: Dialect, sql: str, resumed: bool) -> str:
     return _select(dialect, key, body, WINDOW)
 
 
-def _newest_text(dialect: Dialect, sql: str) -> str:
-    return f"SELECT MAX({_column(dialect, 'cursor')}) {_wrapped(dialect, sql)}"
+def _newest_text(dialect: Dialect, sql: str, below: bool = False) -> str:
+    cursor = _column(dialect, "cursor")
+    where = f"\nWHERE {cursor} < {dialect.marks(1)[0]}" if below else ""
+    return f"SELECT MAX({cursor}) {_wrapped(dialect, sql)}{where}"
 
 
 def _sample_text(dialect: Dialect, sql: str, column: str) -> str:
@@ -431,6 +486,13 @@ def cursor_value(text: str) -> Any:
     except (ValueError, InvalidOperation):
         return text
     return rest
+
+
+def _values(rows: RowSet, alias: str) -> list[str]:
+    """The different values of a column, as keys."""
+    place = rows.columns.index(alias)
+    texts = (key_text(row[place]).strip() for row in rows.rows if row[place] is not None)
+    return [text for text in dict.fromkeys(texts) if text]
 
 
 def key_text(value: Any) -> str:

@@ -46,7 +46,7 @@ from frontend_agent.intake import (
 )
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
-from frontend_agent.mapping import compile_mapping, load_mapping
+from frontend_agent.mapping import Queries, compile_mapping, load_mapping
 from frontend_agent.measuring import Measures
 from frontend_agent.model import AS_IS, Blame, Finding, Record, SeriesHead, SourceRows, Watermark
 from frontend_agent.passing import as_is, compile_passing, was_read
@@ -72,6 +72,7 @@ from frontend_agent.wire.frames import compressor
 from frontend_agent.withholding import WithholdRule, compile_withholding, patients_in, unresolved
 from frontend_agent.workers import Workers
 
+LINKS_AT_ONCE = 500  # partner rows that changed, whose records are looked for together
 RELEASED_AT_ONCE = 50_000  # keys; the rest has its turn in the next run
 BYTES_AT_ONCE = 4 << 20
 
@@ -120,10 +121,12 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
         )
     kind = load_kind(mapping.kind)
     profile = load_profile(feed.profile)
-    for group, detail in mapping.queries.details.items():
-        if detail.source and detail.source not in config.sources:
+    elsewhere = {f"[queries.details] {group}": detail.source for group, detail in mapping.queries.details.items()}
+    elsewhere |= {f"[queries.partners] {name}": partner.source for name, partner in mapping.queries.partners.items()}
+    for query, source in elsewhere.items():
+        if source and source not in config.sources:
             raise ConfigurationError(
-                f"{mapping.path}: [queries.details] {group}: source {detail.source!r} is not in agent.toml"
+                f"{mapping.path}: {query}: source {source!r} is not in agent.toml"
                 f" (known: {', '.join(sorted(config.sources))})"
             )
     if mapping.document:
@@ -156,6 +159,7 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
         withhold=compile_withholding(rules, feed.name, kind),
         leave_out=leaving_out(kind, without) if without else None,
         editions=tuple(_edition(config, kind, profile, name, given) for name, given in shares.items() if name),
+        joins=bool(mapping.queries.partners),
     )
     return Feed(feed, mapping, kind, profile, plan)
 
@@ -287,12 +291,16 @@ def digests_of(mapping: FieldMapping, kind: Kind, profile: Profile, withhold: st
 
 
 class Page(NamedTuple):
-    """Some keys of a feed: the watermark after them, those of them that a person asked for, their rows if read ahead."""
+    """Some keys of a feed: the watermark after them, those of them that are asked for by key, their rows if read ahead.
+
+    `mark` is whose watermark it is, where not the feed's own: a partner's.
+    """
 
     keys: Sequence[str]
     watermark: Watermark | None
     asked: Sequence[str]
     rows: SourceRows | None
+    mark: str = ""
 
 
 # -- Prepared in a process of its own (`workers` in agent.toml) --------------------------------------------------------
@@ -498,7 +506,9 @@ class App:
         self.spool.room()
         self._judge_by_rules_of_today(feed)
         heads = self._heads(feed)
-        wanted = self._released(feed) if released_only else chain(self._released(feed), self._changed(feed))
+        wanted = self._released(feed)
+        if not released_only:
+            wanted = chain(wanted, self._awaited(feed), self._partners_changed(feed), self._changed(feed))
         with Prefetch(wanted, name=f"extract-{feed.config.source}") as pages:
             for taken in self._taken(feed, pages, heads):
                 counts.update(_counted(taken))
@@ -534,6 +544,35 @@ class App:
             keys = released[start : start + feed.config.batch]
             yield Page(keys, None, keys, self._read(feed, keys))
 
+    def _awaited(self, feed: Feed) -> Iterator[Page]:
+        """The keys that wait for a partner's row, and whose turn it is."""
+        if not feed.plan.joins:
+            return
+        due = self.spool.waiting_due(feed.config.name, self.clock(), RELEASED_AT_ONCE)
+        for start in range(0, len(due), feed.config.batch):
+            keys = due[start : start + feed.config.batch]
+            yield Page(keys, None, keys, self._read(feed, keys))
+
+    def _partners_changed(self, feed: Feed) -> Iterator[Page]:
+        """The keys of records whose partner changed: a new name in the HIS makes a new version of the LIS's report."""
+        own, queries = self.sources[feed.config.source], feed.mapping.queries
+        for name, partner in queries.partners.items():
+            if not partner.changed:
+                continue
+            source = self.sources[partner.source or feed.config.source]
+            mark = f"{feed.config.name}/{name}"
+            known = self.spool.watermark(mark)
+            if known is None:  # everything is read with its partner as it is now: changes count from here on
+                if newest := source.newest(partner.changed):
+                    yield Page((), newest, (), None, mark)
+                continue
+            for page in source.changed(Queries("", partner.changed, ""), known, feed.config.overlap, LINKS_AT_ONCE):
+                keys = own.keys_by(queries, partner.by, page.keys)
+                for start in range(0, len(keys), feed.config.batch):
+                    some = keys[start : start + feed.config.batch]
+                    yield Page(some, None, (), self._read(feed, some))
+                yield Page((), page.watermark, (), None, mark)
+
     def _changed(self, feed: Feed) -> Iterator[Page]:
         """The keys that changed since the watermark."""
         source, queries = self.sources[feed.config.source], feed.mapping.queries
@@ -560,12 +599,22 @@ class App:
             yield from self._taken_by_workers(self._workers, feed, pages, heads)
             return
         for page in pages:
-            yield self._take_in(feed, page, heads)
+            yield self._take_in(feed, page, heads) if page.keys else self._mark(feed, page)
 
     def _take_in(self, feed: Feed, page: Page, heads: Heads | None) -> Taken:
         rows = self.rows_of(feed, page.keys) if page.rows is None else page.rows
         lap = _in_our_words(self.times.laps())
         return take_in(feed.plan, rows, page.watermark, self.spool, heads, self.clock(), asked=page.asked, lap=lap)
+
+    def _mark(self, feed: Feed, page: Page) -> Taken:
+        """Keep how far a partner was read, once all that it changed is taken."""
+        plan = feed.plan
+        taken = Taken(
+            feed=plan.name, kind=plan.kind, institution=plan.institution, digests=plan.digests, at=self.clock(),
+            destinations=plan.destinations, watermark=page.watermark, mark=page.mark,
+        )  # fmt: skip
+        self.spool.commit(taken)
+        return taken
 
     def _taken_by_workers(
         self, workers: "Workers[Order, Prepared]", feed: Feed, pages: Iterator[Page], heads: Heads | None
@@ -577,8 +626,12 @@ class App:
         under_way: deque[tuple[Page, Future[Prepared]]] = deque()
         ordered: set[str] = set()
         for page in pages:
-            while under_way and (len(under_way) > workers.count or not ordered.isdisjoint(page.keys)):
+            # A page without keys keeps a mark that speaks of all pages before it: they are committed first.
+            while under_way and (not page.keys or len(under_way) > workers.count or not ordered.isdisjoint(page.keys)):
                 yield self._commit_next(feed, under_way, ordered, heads)
+            if not page.keys:
+                yield self._mark(feed, page)
+                continue
             known = what_is_known(self.spool, heads, feed.plan, page.keys)
             order = Order(feed.config.name, page.keys, page.watermark, page.asked, known, self.clock())
             under_way.append((page, workers.submit(order)))
@@ -709,6 +762,7 @@ def _counted(taken: Taken) -> dict[str, int]:
         "unchanged": skipped.unchanged,
         "not_final": skipped.not_final,
         "withdrawn": skipped.withdrawn + skipped.returned,
+        "waiting": skipped.waiting,
     }
 
 

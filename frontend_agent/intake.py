@@ -8,10 +8,11 @@ record's alone: it is held with its findings, and its neighbours go on.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum, auto
 from functools import partial
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -35,7 +36,7 @@ from frontend_agent.model import (
     Watermark,
     Withheld,
 )
-from frontend_agent.spool import Beside, Met, Skipped, Spool, Taken
+from frontend_agent.spool import Awaiting, Beside, Met, Skipped, Spool, Taken
 from frontend_agent.withholding import Decision, Withhold
 
 # Findings of the machine itself. Texts for operators are in the catalogue of the checks.
@@ -43,6 +44,12 @@ UNREADABLE_ROWS = "AGT001"  # the mapping could not read these rows
 FAILED_ON_RECORD = "AGT002"  # checking or rendering this record failed
 SAME_KEY = "AGT003"  # two different records of one batch claim the same key
 UNDECIDED = "POL002"  # a withholding rule asks for a value that could not be read
+
+# Told of what somebody else is the reason for: a field that a partner or a column would have said (`SourceRecord.unsaid`).
+_MISSING = ("DE-MISSING", "DE-ONE-OF")
+
+# A record that waits for its partner is looked for again: after a minute, two, four … at most an hour.
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 
 _AT_ONCE = 50  # documents rendered before they are compressed
 
@@ -90,6 +97,7 @@ class FeedPlan:
     withhold: Withhold | None = None  # which records are kept back by rule
     leave_out: Complete | None = None  # what may not leave for the destinations
     editions: tuple[EditionPlan, ...] = ()  # for destinations that get something else
+    joins: bool = False  # its records have partners that may be missing
 
 
 class Spooling(Protocol):
@@ -97,6 +105,7 @@ class Spooling(Protocol):
 
     def series(self, set_ids: Iterable[str], /) -> Mapping[str, SeriesHead]: ...
     def unsure(self, set_ids: Sequence[str], /) -> Sequence[str]: ...
+    def waiting(self, set_ids: Iterable[str], /) -> Mapping[str, Awaiting]: ...
     def commit(self, taken: Taken, /) -> None: ...
 
 
@@ -142,7 +151,7 @@ def prepare(
 ) -> Taken:
     """Everything between reading and the commit, without touching anything: it may as well happen in another process."""
     sets = {key: set_id(feed.institution, feed.epoch, feed.kind, key) for key in (*read.keys(), *asked)}
-    batch = _Batch(feed, now, known.heads)
+    batch = _Batch(feed, now, known.heads, known.waiting)
     for record in _one_per_key(read.records, batch, sets):
         batch.decide(record, sets[record.key], record.key in asked)
     for key in read.unreadable:
@@ -189,7 +198,7 @@ def _normalise_one_by_one(feed: FeedPlan, rows: SourceRows) -> Read:
     for key, parent in parents.items():
         alone = {name: RowSet(rows.details[name].columns, found.get(key, ())) for name, found in details.items()}
         try:
-            records += feed.normalise(SourceRows(RowSet(rows.parent.columns, parent), alone))
+            records += feed.normalise(SourceRows(RowSet(rows.parent.columns, parent), alone, rows.partners))
         except Exception:  # noqa: BLE001  this is the one: it is held, and says so
             unreadable.append(key)
     return Read(records, unreadable)
@@ -208,6 +217,7 @@ class Known(NamedTuple):
 
     heads: dict[str, SeriesHead]
     learned: list[tuple[str, SeriesHead]]
+    waiting: Mapping[str, Awaiting] = MappingProxyType({})  # those that wait for a partner, since when
 
 
 def what_is_known(spool: Spool | Spooling, heads: Heads | None, feed: FeedPlan, keys: Iterable[str]) -> Known:
@@ -223,7 +233,7 @@ def what_is_known(spool: Spool | Spooling, heads: Heads | None, feed: FeedPlan, 
         more = _known(spool, ask, {edition.set_of(key): key for key in keys})
         found.heads.update(more.heads)
         found.learned.extend(more.learned)
-    return found
+    return found._replace(waiting=spool.waiting(key_of)) if feed.joins else found
 
 
 def _known(spool: Spool | Spooling, heads: Heads | None, key_of: Mapping[str, str]) -> Known:
@@ -265,6 +275,7 @@ class Step(Enum):
     NOT_FINAL = auto()
     WITHDRAWN = auto()  # void, and nothing of it was ever sent
     RETURNED = auto()  # what was held is again what was delivered
+    WAITING = auto()  # for a partner's row, which may still come
 
 
 def next_step(head: SeriesHead | None, record: SourceRecord, digests: str) -> Step:
@@ -284,6 +295,25 @@ def next_step(head: SeriesHead | None, record: SourceRecord, digests: str) -> St
     if head.held and record.source_hash == head.source_hash and digests == head.digests:
         return Step.UNCHANGED
     return Step.MAKE
+
+
+def patience(record: SourceRecord) -> timedelta:
+    """How long this record waits for its partners: the most patient of those that are missing decides."""
+    return timedelta(seconds=max((awaited.seconds for awaited in record.awaited), default=0.0))
+
+
+def may_wait(record: SourceRecord, head: SeriesHead | None) -> bool:
+    """A withdrawal never waits; what waits for a person already does not wait for a partner besides."""
+    held = head is not None and head.held
+    return bool(record.awaited) and not record.void and not held and patience(record) > timedelta()
+
+
+def judged(check: Callable[..., list[Finding]], source: SourceRecord) -> list[Finding]:
+    """What the mapping and all the rules have to say. A field that is missing for a known reason is told once."""
+    found = check(source.record, source.columns, source.findings)
+    if source.unsaid and any(one.severity is Severity.HOLD for one in source.findings):
+        found = [one for one in found if one.field not in source.unsaid or one.rule not in _MISSING]
+    return [*source.findings, *found]
 
 
 @dataclass
@@ -313,8 +343,12 @@ class _Making:
 class _Batch:
     """One batch on its way through the steps."""
 
-    def __init__(self, feed: FeedPlan, now: datetime, known: Mapping[str, SeriesHead]) -> None:
+    def __init__(
+        self, feed: FeedPlan, now: datetime, known: Mapping[str, SeriesHead], waiting: Mapping[str, Awaiting]
+    ) -> None:
         self._feed = feed
+        self._was_waiting = waiting
+        self._waiting: list[Awaiting] = []
         self._now = now
         self._made_at = now.astimezone(UTC).isoformat(timespec="milliseconds")
         self._known = known
@@ -336,6 +370,11 @@ class _Batch:
         """`asked`: it was to be looked at again, whatever is known of it."""
         head = self._known.get(named)
         step = next_step(head, source, self._feed.digests)
+        if step is Step.MAKE and source.awaited:
+            step = self._wait_or_go(source, named, head)
+            if step is Step.WAITING:
+                self._steps[step] += 1
+                return
         event = self._tally.read(source.record)
         decision = self._withheld_by(source, step)
         if decision and not decision.undecided:
@@ -406,6 +445,20 @@ class _Batch:
             )
         )
 
+    def _wait_or_go(self, source: SourceRecord, named: str, head: SeriesHead | None) -> Step:
+        """A missing partner is waited for, so long and no longer. Then the record says so, and its rule decides."""
+        before = self._was_waiting.get(named)
+        since = before.since if before else self._now
+        until = since + patience(source)
+        if not may_wait(source, head) or self._now >= until:
+            source.findings += [awaited.finding for awaited in source.awaited]
+            return Step.MAKE
+        attempts = before.attempts + 1 if before else 1
+        due = self._now + min(FIRST_WAIT * 2 ** min(attempts - 1, 16), LONGEST_WAIT)
+        partners = tuple(awaited.partner for awaited in source.awaited)
+        self._waiting.append(Awaiting(named, source.key, since, until, min(due, until), attempts, partners))
+        return Step.WAITING
+
     def check(self) -> None:
         """Every rule, to the end (law 4); then what may lawfully be absent is written the lawful way."""
         going_on = []
@@ -413,7 +466,7 @@ class _Batch:
         for making in self._making:
             source = making.source
             try:
-                making.findings += [*source.findings, *check(source.record, source.columns, source.findings)]
+                making.findings += judged(check, source)
                 making.record, notes = complete(source.record)
                 making.findings += notes
                 parts = self._parts(making)
@@ -516,6 +569,7 @@ class _Batch:
         )
 
     def taken(self, watermark: Watermark | None, learned: list[tuple[str, SeriesHead]], not_found: list[str]) -> Taken:
+        waiting = {one.set_id for one in self._waiting}
         return Taken(
             feed=self._feed.name,
             kind=self._feed.kind,
@@ -542,7 +596,10 @@ class _Batch:
                 not_final=self._steps[Step.NOT_FINAL],
                 withdrawn=self._steps[Step.WITHDRAWN],
                 returned=self._steps[Step.RETURNED],
+                waiting=self._steps[Step.WAITING],
             ),
+            waiting=self._waiting,
+            arrived=[named for named in self._was_waiting if named not in waiting],
             watermark=watermark,
             urgency=self._feed.urgency,
             unmapped=[_met(*found) for found in self._unmapped.values()],

@@ -15,6 +15,10 @@
     document = "content"                   # instead of fields: the alias of the hospital's own finished CDA (passing.py)
     [parse]
     "patient.birth_date" = "dd.MM.yyyy"    # only where the value does not explain itself
+    [queries.partners]                     # columns of another source that fill fields of the record
+    person = { sql = "lab_report.person.sql", source = "his", by = "his_patient_id", wait = "24h" }
+    [read]                                 # columns that hold more than one value
+    "emr_xml" = { reader = "gb18030 | xml", fields = { chief_complaint = "//zs" } }
 
 `load_mapping` (mapping_file.py) reads one; `compile_mapping` makes of it the function SourceRows -> SourceRecords, as generated code:
 one pass over the rows, no field looked up by name at run time.
@@ -48,8 +52,27 @@ from frontend_agent.conversion import (
 )
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats.value_sets import value_set
-from frontend_agent.mapping_file import Detail, Mapping, Queries, load_mapping, plain_columns, sql_aliases
-from frontend_agent.model import Blame, Finding, Record, RowSet, Severity, SourceRecord, SourceRows, Unmapped
+from frontend_agent.mapping_file import (
+    Detail,
+    Mapping,
+    Queries,
+    ReadColumn,
+    load_mapping,
+    partner_query,
+    plain_columns,
+    sql_aliases,
+)
+from frontend_agent.model import Awaited, Blame, Finding, Record, RowSet, Severity, SourceRecord, SourceRows, Unmapped
+from frontend_agent.reading import (
+    Column,
+    FieldPath,
+    GroupPath,
+    Opened,
+    Unread,
+    compile_chain,
+    compile_path,
+    open_columns,
+)
 from frontend_agent.shipped import did_you_mean
 from frontend_agent.terms.traps import doubts
 
@@ -141,6 +164,17 @@ class _Parent(NamedTuple):
     troubles: list[Trouble]
     final: bool
     void: bool
+    links: tuple[str, ...] = ()  # by partner: the key of its row
+
+
+class _Side(NamedTuple):
+    """What a partner says, once for all records that it is the partner of."""
+
+    hashed: bytes
+    row: Record
+    findings: list[Finding]
+    unsaid: frozenset[str]
+    unmapped: Sequence[Unmapped] = ()
 
 
 Compiled = Callable[[SourceRows], list[SourceRecord]]
@@ -166,6 +200,10 @@ def compile_mapping(
     readers: dict[tuple[str, tuple[str, ...]], Callable[[Sequence[Any]], Any]] = {}
     institution = {"institution.id": institution_id, "institution.name": institution_name}
 
+    def opened(query: str, rows: RowSet) -> Opened:
+        columns = planner.reads.get(query)
+        return open_columns(rows, planner.key_of(query), columns) if columns else Opened(rows)
+
     def read(query: str, rows: RowSet) -> Any:
         reader = readers.get((query, rows.columns))
         if reader is None:  # the driver tells the order of columns only with the first rows
@@ -173,11 +211,21 @@ def compile_mapping(
         return reader(rows.rows)
 
     def records_of(rows: SourceRows) -> list[SourceRecord]:
-        parents: list[_Parent] = read("parent", rows.parent)
-        details: list[tuple[str, dict[str, _Group]]] = [
-            (group, read(group, rows.details[group])) for group in mapping.queries.details if group in rows.details
-        ]
-        return assemble.records(parents, details, institution)
+        parent = opened("parent", rows.parent)
+        unread: list[Map[str, list[Unread]]] = [parent.unread]
+        details: list[tuple[str, dict[str, _Group]]] = []
+        for group in mapping.queries.details:
+            if group in rows.details:
+                detail = opened(group, rows.details[group])
+                details.append((group, read(group, detail.rows)))
+                unread.append(detail.unread)
+        details += [(group, read(group, found)) for group, found in parent.groups.items()]
+        partners = []
+        for name in mapping.queries.partners:
+            query = partner_query(name)
+            partner = opened(query, rows.partners[name])
+            partners.append((name, read(query, partner.rows), partner.unread))
+        return assemble.records(read("parent", parent.rows), details, institution, unread, partners)
 
     return records_of
 
@@ -204,13 +252,36 @@ class _Planner:
                     f"{did_you_mean(group, self.groups)} (known: {', '.join(sorted(self.groups))})"
                 )
         self._check_code_tables()
+        self.sql = {"parent": mapping.queries.parent}
+        self.sql |= {group: detail.sql for group, detail in mapping.queries.details.items()}
+        self.partners = {partner_query(name): partner for name, partner in mapping.queries.partners.items()}
+        self.sql |= {query: partner.sql for query, partner in self.partners.items()}
+        self.reads: dict[str, list[Column]] = {}  # query -> columns that are read on
+        for name, column in mapping.read.items():
+            self._plan_read(name, column)
+
+    def key_of(self, query: str) -> str:
+        """The alias by which a query's rows find their record."""
+        return self.partners[query].by if query in self.partners else self.mapping.key
 
     def check_aliases(self) -> None:
         """Plan every alias that can be read from the SQL, so that a typing error is told at start."""
-        for query in ("parent", *self.mapping.queries.details):
-            sql = self.mapping.queries.parent if query == "parent" else self.mapping.queries.details[query].sql
-            for alias in sql_aliases(sql):
-                self._plan(query, alias)
+        said_by: dict[str, str] = {}
+        for query in self.sql:
+            for alias in self.opened_aliases(query):
+                if self._plan(query, alias) is None:
+                    continue
+                name = self._full(query, alias)
+                other = said_by.setdefault(name, query)
+                if other != query:
+                    raise ConfigurationError(
+                        f'{self.mapping.files.get(query, self.mapping.path)}: AS "{alias}": {other} says it already;'
+                        " one query has to"
+                    )
+        for column in self.reads.get("parent", ()):
+            for group in column.groups:
+                for path in group.fields:
+                    self._plan(group.group, path.field)
         for section, names in (
             ("columns", self.mapping.columns),
             ("parse", self.mapping.parse),
@@ -228,12 +299,89 @@ class _Planner:
         known = {
             self._full("parent", alias): column for alias, column in plain_columns(self.mapping.queries.parent).items()
         }
-        for group, detail in self.mapping.queries.details.items():
-            known |= {self._full(group, alias): column for alias, column in plain_columns(detail.sql).items()}
+        for query, sql in self.sql.items():
+            plain = plain_columns(sql)
+            known |= {self._full(query, alias): column for alias, column in plain.items()}
+            for column in self.reads.get(query, ()):
+                known |= self._inside(query, column, plain.get(column.alias, column.alias))
         return {name: known.get(name, name) for name in self.aliases} | dict(self.mapping.columns)
 
+    def _inside(self, query: str, column: Column, source: str) -> dict[str, str]:
+        """field -> the column that holds it, and where in it."""
+        inside = {self._full(query, path.field): f"{source} {path.text}" for path in column.fields}
+        if column.into:
+            inside[self._full(query, column.into)] = source
+        for group in column.groups:
+            inside |= {f"{group.group}.{path.field}": f"{source} {path.text}" for path in group.fields}
+        return inside
+
     def _full(self, query: str, alias: str) -> str:
-        return alias if query == "parent" else f"{query}.{alias}"
+        return alias if query == "parent" or query in self.partners else f"{query}.{alias}"
+
+    # -- columns that are read on
+
+    def _plan_read(self, name: str, column: ReadColumn) -> None:
+        """One line of [read]: which query selects it, and what stands in its place."""
+        where = f'{self.mapping.path}: [read] "{name}"'
+        queries = [query for query in self.sql if self._selects(query, name)]
+        if len(queries) != 1:
+            known = [self._full(query, alias) for query, sql in self.sql.items() for alias in sql_aliases(sql)]
+            problem = "several queries select it" if queries else f"no query selects it{did_you_mean(name, known)}"
+            raise ConfigurationError(f"{where}: {problem}")
+        query = queries[0]
+        prefix = "" if query == "parent" or query in self.partners else f"{query}."
+        alias = name.removeprefix(prefix)
+        if column.groups and query != "parent":
+            raise ConfigurationError(f"{where}: groups are read in a column of the parent query only")
+        try:
+            chain = compile_chain(column.reader)
+            if chain.is_tree == bool(column.into):
+                raise ConfigurationError(
+                    f"reader '{column.reader}' gives a tree: name fields or groups by their paths"
+                    if chain.is_tree
+                    else f"reader '{column.reader}' gives text: it goes into one field, there are no paths in it"
+                )
+            groups = []
+            for group, inner in column.groups.items():
+                self._may_have_group(group)
+                each = compile_path(chain.last, inner.each)
+                groups.append(GroupPath(group, each, self._field_paths(chain.last, inner.fields, inside=True)))
+            fields = self._field_paths(chain.last, column.fields)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{where}: {error}") from None
+        into = column.into.removeprefix(prefix)
+        self.reads.setdefault(query, []).append(Column(alias, chain, into, fields, tuple(groups), prefix))
+
+    def _selects(self, query: str, name: str) -> bool:
+        prefix = "" if query == "parent" or query in self.partners else f"{query}."
+        return name.startswith(prefix) and name.removeprefix(prefix) in sql_aliases(self.sql[query])
+
+    def _may_have_group(self, group: str) -> None:
+        if group not in self.groups:
+            raise ConfigurationError(
+                f"groups.{group}: kind {self.mapping.kind} has no such group{did_you_mean(group, self.groups)}"
+                f" (known: {', '.join(sorted(self.groups))})"
+            )
+        if group in self.sql:
+            raise ConfigurationError(f"groups.{group}: [queries.details] reads it already")
+
+    def _field_paths(self, reader: str, fields: Map[str, Any], inside: bool = False) -> tuple[FieldPath, ...]:
+        paths = []
+        for field, read in fields.items():
+            if inside and read.path.startswith(("/", "$")):
+                raise ConfigurationError(f"path '{read.path}' of {field}: within a group a path begins at its row")
+            then = compile_chain(read.then) if read.then else None
+            if then is not None and then.is_tree:
+                raise ConfigurationError(f"then = '{read.then}' of {field} gives a tree, not text")
+            paths.append(FieldPath(field, read.path, compile_path(reader, read.path), then))
+        return tuple(paths)
+
+    def opened_aliases(self, query: str) -> list[str]:
+        """The aliases of a query as its rows have them once their columns are opened."""
+        aliases = sql_aliases(self.sql[query])
+        columns = {column.alias: column for column in self.reads.get(query, ())}
+        kept = [alias for alias in aliases if alias not in columns]
+        return kept + [name for alias in aliases if alias in columns for name in columns[alias].names()]
 
     def _check_code_tables(self) -> None:
         """A code table maps to the value set its field takes, and to codes that exist there, where we carry the set."""
@@ -254,7 +402,10 @@ class _Planner:
     def _plan(self, query: str, alias: str) -> Plan | None:
         """How an alias is read, or None for the aliases that are no field."""
         mapping, file = self.mapping, self.mapping.files.get(query, self.mapping.path)
-        if query == "parent":
+        if query in self.partners:
+            if alias == self.partners[query].by:
+                return None
+        elif query == "parent":
             if alias in (FINAL, VOID):
                 return None
             if alias in FEED_FIELDS:
@@ -264,7 +415,7 @@ class _Planner:
         name = self._full(query, alias)
         field = self.fields.get(name)
         if field is None and name not in FACTS:
-            if alias == mapping.key:
+            if alias == mapping.key or (query == "parent" and alias in self.links()):
                 return None
             if name in self.names_of_codes:
                 self.aliases[name] = file
@@ -273,12 +424,18 @@ class _Planner:
             raise ConfigurationError(
                 f'{file}: AS "{alias}": kind {mapping.kind} has no such field{did_you_mean(alias, known)}'
             )
-        if query != "parent" and alias == mapping.key:
+        if query in self.mapping.queries.details and alias == mapping.key:
             return None
         self.aliases[name] = file
         return self._conversion(alias, name, FACTS[name] if field is None else field.format, field)
 
+    def links(self) -> list[str]:
+        """By partner: the alias of the parent query that names its row."""
+        return [partner.by for partner in self.partners.values()]
+
     def _names_for(self, query: str) -> list[str]:
+        if query in self.partners:
+            return [n for n, f in self.fields.items() if not f.group] + [*FACTS]
         if query == "parent":
             return [n for n, f in self.fields.items() if not f.group] + [*FACTS, FINAL, VOID, *self.names_of_codes]
         return [n.removeprefix(f"{query}.") for n, f in self.fields.items() if f.group == query] + [LINE]
@@ -312,20 +469,26 @@ class _Planner:
 
     def reader(self, query: str, columns: tuple[str, ...]) -> Callable[[Sequence[Any]], Any]:
         """Generate the function that reads the rows of one query, for the columns in the order the driver gives them."""
-        if self.mapping.key not in columns:
-            raise ConfigurationError(f'{self.mapping.files.get(query, query)}: answered without "{self.mapping.key}"')
+        key_alias = self.key_of(query)
+        wanted = [key_alias, *self.links()] if query == "parent" else [key_alias]
+        for alias in wanted:
+            if alias not in columns:
+                raise ConfigurationError(f'{self.mapping.files.get(query, query)}: answered without "{alias}"')
         plans = {alias: self._plan(query, alias) for alias in columns}
         names: dict[str, Any] = {
             "text_of": text_of, "Group": _Group, "Parent": _Parent, "is_yes": is_yes, "plain_number": plain_number,
             "MOMENTS": _MOMENTS, "EXACT": _EXACT, "booleans": Memo(boolean_of), "unmapped": _unmapped, "unreadable": _unreadable,
         }  # fmt: skip
         parent = query == "parent"
-        key = f"c{columns.index(self.mapping.key)}"
-        body = [f"key = {key}.strip() if {key}.__class__ is str else text_of({key}) or ''", "row = {}"]
+        key = f"c{columns.index(key_alias)}"
+        body = [f"key = {_as_key(key)}", "row = {}"]
         if parent:
             final = _is_yes(f"c{columns.index(FINAL)}") if FINAL in columns else "True"
             void = _is_yes(f"c{columns.index(VOID)}") if VOID in columns else "False"
-            body.append(f"group = Parent(key, row, [], [], {final}, {void})")
+            links = "".join(f"{_as_key(f'c{columns.index(alias)}')}, " for alias in self.links())
+            body.append(f"group = Parent(key, row, [], [], {final}, {void}, ({links}))")
+        elif query in self.partners:
+            body.append("group = Parent(key, row, [], [], True, False)")
         else:
             body += ["group = found.get(key)", "if group is None: group = found[key] = Group([], [], [], [])"]
         # Sorted by alias: the source hash must not depend on the order of a SELECT list.
@@ -335,6 +498,8 @@ class _Planner:
                 body += self._cell(plan, f"c{index}", f"f{index}", names, self._name_cell(query, plan, columns))
         if parent:
             body.append("found.append(group)")
+        elif query in self.partners:
+            body.append("found.setdefault(key, []).append(group)")
         else:
             body += ["if row:", "    group.rows.append(row)"]
             if LINE in columns:
@@ -409,6 +574,10 @@ _MOMENTS = frozenset({str, datetime})
 _EXACT = frozenset({str, int})  # values of exactly these classes are equal only where their text is the same
 
 
+def _as_key(cell: str) -> str:
+    return f"({cell}.strip() if {cell}.__class__ is str else text_of({cell}) or '')"
+
+
 def _is_yes(cell: str) -> str:
     return f"booleans[{cell}] == 'true' if {cell}.__class__ in EXACT else is_yes({cell})"
 
@@ -446,8 +615,13 @@ def _unreadable(row: dict[str, str], name: str, value: Any) -> Trouble:
     return Trouble(row, name, "MAP002", mask_unreadable(raw))
 
 
+_Partner = tuple[
+    str, dict[str, list[_Parent]], Map[str, list[Unread]]
+]  # name, its rows by link, what could not be read
+
+
 class _Assembler:
-    """Puts parents and details together, takes the source hash, then sets the codes and tells the findings."""
+    """Puts parents, details and partners together, takes the source hash, then sets the codes and tells the findings."""
 
     def __init__(self, mapping: Mapping, planner: _Planner, severity: Map[str, Severity]) -> None:
         self.columns = MappingProxyType(planner.columns())
@@ -458,12 +632,27 @@ class _Assembler:
             name: str(getattr(planner.fields.get(name), "value_set", "") or table.value_set)
             for name, table in mapping.codes.items()
         }
+        self.partners = mapping.queries.partners
+        self.fields_of = {
+            name: frozenset(
+                alias
+                for alias in planner.opened_aliases(partner_query(name))
+                if alias != partner.by and alias in planner.aliases
+            )
+            for name, partner in self.partners.items()
+        }
 
     def records(
-        self, parents: list[_Parent], details: list[tuple[str, dict[str, _Group]]], institution: dict[str, str]
+        self,
+        parents: list[_Parent],
+        details: list[tuple[str, dict[str, _Group]]],
+        institution: dict[str, str],
+        unread: Sequence[Map[str, list[Unread]]] = (),
+        partners: Sequence[_Partner] = (),
     ) -> list[SourceRecord]:
         records: list[SourceRecord] = []
         seen: dict[str, tuple[SourceRecord, Record]] = {}
+        sides: list[dict[str, _Side]] = [{} for _ in partners]
         for parent in parents:
             first = seen.get(parent.key)
             if first is not None:
@@ -475,14 +664,30 @@ class _Assembler:
                 if (group := by_key.get(parent.key)) is not None and group.rows
             ]
             raw = dict(parent.row)
-            record = self._record(parent, groups)
+            problems = [problem for found in unread for problem in found.get(parent.key, ())]
+            joined: list[_Side] = []
+            awaited: list[Awaited] = []
+            for partner, known, link in zip(partners, sides, parent.links, strict=True):
+                side = known[link] if link in known else self._side(partner, link)
+                if side is not None:
+                    known[link] = side
+                    joined.append(side)
+                elif link and not self.partners[partner[0]].optional:
+                    awaited.append(self._awaited(partner[0]))
+            record = self._record(parent, groups, problems, joined)
             record.record.update(institution)
+            if awaited:
+                record.awaited = awaited
+                record.unsaid = record.unsaid.union(*(self.fields_of[one.partner] for one in awaited))
             records.append(record)
             seen[parent.key] = record, raw
         return records
 
-    def _record(self, parent: _Parent, groups: list[tuple[str, _Group]]) -> SourceRecord:
-        source_hash = hash_of(parent.row, groups, parent.void)
+    def _record(
+        self, parent: _Parent, groups: list[tuple[str, _Group]], problems: Sequence[Unread], joined: Sequence[_Side]
+    ) -> SourceRecord:
+        further = [problem.digest.encode() for problem in problems] + [side.hashed for side in joined]
+        source_hash = hash_of(parent.row, groups, parent.void, further)
         record = parent.row
         findings = [self._drop(trouble, trouble.name, trouble.name) for trouble in parent.troubles]
         unmapped = [self._unmapped(trouble, trouble.name) for trouble in parent.troubles if trouble.rule == "MAP001"]
@@ -497,11 +702,70 @@ class _Assembler:
                 if trouble.rule == "MAP001":
                     unmapped.append(self._unmapped(trouble, f"{name}.{trouble.name}"))
             record[name] = group.rows
+        unsaid: frozenset[str] = frozenset()
+        if problems:
+            findings += [self._cannot_read(problem) for problem in problems]
+            unsaid = unsaid.union(*(problem.fields for problem in problems))
+        for side in joined:
+            record.update(side.row)
+            findings += side.findings
+            unsaid |= side.unsaid
+            unmapped += side.unmapped
         if not parent.key:
             findings.append(Finding("MAP004", self.severity.get("MAP004", Severity.HOLD), Blame.MAPPING))
         return SourceRecord(
-            parent.key, record, source_hash, parent.final, parent.void, findings, self.columns, unmapped
+            parent.key, record, source_hash, parent.final, parent.void, findings, self.columns, unmapped, unsaid=unsaid
         )
+
+    # -- partners
+
+    def _side(self, partner: _Partner, link: str) -> _Side | None:
+        """What the partner says of one link: None when it has no row. Two different rows are two truths: neither is taken."""
+        name, rows_by_link, unread_by_link = partner
+        rows = rows_by_link.get(link) if link else None
+        if not rows:
+            return None
+        label = partner_query(name).encode()
+        different = {_encoded_safely(one.row): one for one in rows}
+        hashed = b"\n".join([label, *sorted(different)])
+        if len(different) > 1:
+            said = (name, self.partners[name].source or "-", str(len(different)), self.partners[name].by)
+            finding = Finding("JOIN-PARTNER-AMBIGUOUS", self._severity("JOIN-PARTNER-AMBIGUOUS"), arguments=said)
+            return _Side(hashed, {}, [finding], self.fields_of[name])
+        first = rows[0]
+        problems = unread_by_link.get(link, ())
+        hashed = b"\n".join([hashed, *(problem.digest.encode() for problem in problems)])
+        findings = [self._drop(trouble, trouble.name, trouble.name) for trouble in first.troubles]
+        unmapped = [self._unmapped(trouble, trouble.name) for trouble in first.troubles if trouble.rule == "MAP001"]
+        for row, field, text in first.later:
+            row[field] = text
+        findings += [self._cannot_read(problem) for problem in problems]
+        unsaid = frozenset(field for problem in problems for field in problem.fields)
+        return _Side(hashed, first.row, findings, unsaid, unmapped)
+
+    def _awaited(self, name: str) -> Awaited:
+        partner = self.partners[name]
+        said = (name, partner.source or "-", partner.by)
+        finding = Finding("JOIN-PARTNER-MISSING", self._severity("JOIN-PARTNER-MISSING"), arguments=said)
+        return Awaited(name, partner.wait, finding)
+
+    def _cannot_read(self, problem: Unread) -> Finding:
+        field = problem.fields[0] if problem.fields else ""
+        column = self.columns.get(field, problem.alias)
+        said = (problem.alias, problem.reader, problem.why)
+        return Finding(
+            "READ-COLUMN",
+            self._severity("READ-COLUMN"),
+            Blame.SOURCE,
+            field,
+            self.elements.get(field, ""),
+            column,
+            "",
+            said,
+        )
+
+    def _severity(self, rule: str) -> Severity:
+        return self.severity.get(rule, Severity.HOLD)
 
     def _second_row(self, record: SourceRecord, first: Record, second: Record) -> None:
         """The parent query answered twice for one key. Equal rows are a join's doing; different ones are two truths."""
@@ -554,8 +818,15 @@ def _encoded(rows: list[dict[str, str]]) -> bytes:
     return encoded
 
 
-def hash_of(row: Record, groups: Iterable[tuple[str, _Group]], void: bool) -> str:
-    """SHA-256 over the source's own values as text.
+def _encoded_safely(row: Record) -> bytes:
+    try:
+        return _encoded([row])
+    except UnicodeEncodeError:  # half a surrogate pair
+        return ascii(row).encode()
+
+
+def hash_of(row: Record, groups: Iterable[tuple[str, _Group]], void: bool, further: Sequence[bytes] = ()) -> str:
+    """SHA-256 over the source's own values as text; `further` is what partners say, and what could not be read.
 
     Without a "line" the order of detail rows means nothing. Two texts can never run into each other: they are JSON.
     """
@@ -572,4 +843,5 @@ def hash_of(row: Record, groups: Iterable[tuple[str, _Group]], void: bool) -> st
             parts.append(f"{name}{texts if group.lines else sorted(texts)}".encode())
     if void:
         parts.append(b"void")
+    parts += further
     return hashlib.sha256(b"\n".join(parts)).hexdigest()

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Map
 from contextlib import suppress
 from pathlib import PurePosixPath
@@ -12,6 +12,7 @@ import msgspec
 
 from frontend_agent import shipped
 from frontend_agent.codes import CodeTable, parse_code_table
+from frontend_agent.config import duration
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.shipped import Read, did_you_mean, only_known_keys, toml_of
 
@@ -23,6 +24,17 @@ class Detail(msgspec.Struct, frozen=True):
     source: str = ""
 
 
+class Partner(msgspec.Struct, frozen=True):
+    """A query whose columns fill fields of the record, found by the alias `by` that the parent query has as well."""
+
+    sql: str
+    by: str
+    source: str = ""  # another configured source; empty: the feed's own
+    wait: float = 86_400.0  # seconds that a record waits for its partner's row
+    optional: bool = False  # a record without a row there is whole
+    changed: str = ""  # "cursor" and "key" (a value of `by`) of partner rows that changed; empty: nobody asks
+
+
 class Queries(msgspec.Struct, frozen=True):
     """The SQL of a mapping, as text: what a source needs to know of it."""
 
@@ -30,6 +42,30 @@ class Queries(msgspec.Struct, frozen=True):
     changed: str
     parent: str
     details: Map[str, Detail] = {}
+    partners: Map[str, Partner] = {}
+
+
+class ReadField(msgspec.Struct, frozen=True):
+    """Where a field is inside a column, and the chain of readers for what stands there."""
+
+    path: str
+    then: str = ""
+
+
+class ReadGroup(msgspec.Struct, frozen=True):
+    """Where the rows of a group are inside a column."""
+
+    each: str
+    fields: Map[str, ReadField]
+
+
+class ReadColumn(msgspec.Struct, frozen=True):
+    """One column that is read on: as text `into` a field, or as fields and groups by their paths."""
+
+    reader: str
+    into: str = ""
+    fields: Map[str, ReadField] = {}
+    groups: Map[str, ReadGroup] = {}
 
 
 class Mapping(msgspec.Struct, frozen=True):
@@ -45,6 +81,7 @@ class Mapping(msgspec.Struct, frozen=True):
     beside: Map[str, str] = {}  # field with a code map -> where its query has the code's local name
     columns: Map[str, str] = {}
     parse: Map[str, str] = {}
+    read: Map[str, ReadColumn] = {}  # alias, or `group.alias`
     files: Map[str, str] = {}  # query ("parent", "items", …) -> its file, for messages
     digest: str = ""
     codes_digest: str = ""
@@ -74,7 +111,8 @@ def load_mapping(name_or_path: str, institution: str = "", read: Read = shipped.
 def parse_mapping(name: str, path: str, institution: str, read: Read) -> Mapping:
     text = shipped.text_of(read, path, "mapping")
     table = toml_of(text, path)
-    only_known_keys(table, ("kind", "key", "title", "document", "queries", "codes", "columns", "parse"), path)
+    known = ("kind", "key", "title", "document", "queries", "codes", "columns", "parse", "read")
+    only_known_keys(table, known, path)
     kind, key = (_text(table, word, path) for word in ("kind", "key"))
     queries, files, sql_texts = _queries(table.get("queries"), key, path, institution, read)
     wanted, beside = _wanted_codes(table.get("codes", {}), path)
@@ -93,6 +131,7 @@ def parse_mapping(name: str, path: str, institution: str, read: Read) -> Mapping
         beside=beside,
         columns=_texts(table, "columns", path),
         parse=_texts(table, "parse", path),
+        read=_reads(table.get("read", {}), path),
         files=files,
         digest=_digest([text, *sql_texts]),
         codes_digest=_digest(code_texts),
@@ -121,7 +160,7 @@ def _queries(
 ) -> tuple[Queries, dict[str, str], list[str]]:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{path}: needs a table [queries] with changed and parent")
-    only_known_keys(table, ("changed", "parent", "details"), f"{path}: [queries]")
+    only_known_keys(table, ("changed", "parent", "details", "partners"), f"{path}: [queries]")
     files: dict[str, str] = {}
     texts: list[str] = []
 
@@ -147,7 +186,95 @@ def _queries(
         only_known_keys(value, ("sql", "source"), where)
         details[group] = Detail(sql=sql(group, _text(value, "sql", where)), source=str(value.get("source", "")))
         _needs_aliases(details[group].sql, (key,), files[group])
-    return Queries(key=key, changed=changed, parent=parent, details=details), files, texts
+    partners = _partners(table.get("partners", {}), path, parent, sql, files)
+    return Queries(key=key, changed=changed, parent=parent, details=details, partners=partners), files, texts
+
+
+def partner_query(name: str) -> str:
+    """The name of a partner's query beside "parent" and the groups'."""
+    return f"partners.{name}"
+
+
+def _partners(
+    table: Any, path: str, parent: str, sql: Callable[[str, str], str], files: dict[str, str]
+) -> dict[str, Partner]:
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{path}: [queries.partners] must be a table")
+    partners: dict[str, Partner] = {}
+    for name, value in table.items():
+        where = f"{path}: [queries.partners] {name}"
+        if not isinstance(value, dict):
+            raise ConfigurationError(f'{where} must be {{ sql = "…", by = "…", source = "…" }}')
+        only_known_keys(value, ("sql", "by", "source", "wait", "optional", "changed"), where)
+        by, query = _text(value, "by", where), partner_query(name)
+        _needs_aliases(parent, (by,), files["parent"])
+        text = sql(query, _text(value, "sql", where))
+        _needs_aliases(text, (by,), files[query])
+        changed = ""
+        if "changed" in value:
+            changed = sql(f"{query}.changed", _text(value, "changed", where))
+            _needs_aliases(changed, ("cursor", "key"), files[f"{query}.changed"])
+        optional = value.get("optional", False)
+        if not isinstance(optional, bool):
+            raise ConfigurationError(f"{where}: optional must be true or false")
+        wait = _seconds(value.get("wait", "24h"), f"{where}: wait")
+        partners[name] = Partner(text, by, str(value.get("source", "")), wait, optional, changed)
+    return partners
+
+
+def _seconds(text: Any, where: str) -> float:
+    try:
+        return duration(text).total_seconds()
+    except ValueError as error:
+        raise ConfigurationError(f"{where} must be {error}") from None
+
+
+# -- columns that are read on ----------------------------------------------------------------------------------------
+
+
+def _reads(table: Any, path: str) -> dict[str, ReadColumn]:
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{path}: [read] must be a table")
+    reads: dict[str, ReadColumn] = {}
+    for alias, value in table.items():
+        where = f'{path}: [read] "{alias}"'
+        if isinstance(value, str):
+            value = {"reader": value}
+        if not isinstance(value, dict):
+            raise ConfigurationError(f'{where} must be a reader or {{ reader = "…", … }} (is the name in quotes?)')
+        only_known_keys(value, ("reader", "into", "fields", "groups"), where)
+        fields = _read_fields(value.get("fields", {}), f"{where} fields")
+        groups = {}
+        for group, inner in _table_of(value.get("groups", {}), f"{where} groups").items():
+            at = f"{where} groups.{group}"
+            only_known_keys(_table_of(inner, at), ("each", "fields"), at)
+            groups[group] = ReadGroup(_text(inner, "each", at), _read_fields(inner.get("fields", {}), f"{at} fields"))
+        into = value.get("into", "")
+        if not isinstance(into, str) or (into and (fields or groups)):
+            raise ConfigurationError(f"{where}: into is the one field that the text becomes; without fields and groups")
+        if not (fields or groups or into):
+            into = alias
+        reads[alias] = ReadColumn(_text(value, "reader", where), into, fields, groups)
+    return reads
+
+
+def _read_fields(table: Any, where: str) -> dict[str, ReadField]:
+    fields: dict[str, ReadField] = {}
+    for field, value in _table_of(table, where).items():
+        if isinstance(value, str):
+            value = {"path": value}
+        only_known_keys(_table_of(value, f"{where}.{field}"), ("path", "then"), f"{where}.{field}")
+        then = value.get("then", "")
+        if not isinstance(then, str):
+            raise ConfigurationError(f"{where}.{field}: then must be a reader in quotes")
+        fields[field] = ReadField(_text(value, "path", f"{where}.{field}"), then)
+    return fields
+
+
+def _table_of(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{where} must be a table (are names with dots in quotes?)")
+    return value
 
 
 def _clean_sql(text: str, file: str) -> str:

@@ -30,10 +30,11 @@ class RowSet(msgspec.Struct, frozen=True):
 
 
 class SourceRows(msgspec.Struct, frozen=True):
-    """The rows of some business keys: the parent query and every detail query, untouched."""
+    """The rows of some business keys: the parent query, every detail and every partner query, untouched."""
 
     parent: RowSet
     details: Mapping[str, RowSet]
+    partners: Mapping[str, RowSet] = {}
 
 
 class Watermark(msgspec.Struct, frozen=True):
@@ -91,6 +92,14 @@ class Unmapped(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+class Awaited(msgspec.Struct, frozen=True):
+    """A partner that has no row for a record yet: how long to wait for it, and what is said when that was in vain."""
+
+    partner: str
+    seconds: float
+    finding: Finding
+
+
 class SourceRecord(msgspec.Struct):
     """One final business record as the mapping made it, before checks.
 
@@ -106,6 +115,8 @@ class SourceRecord(msgspec.Struct):
     findings: list[Finding] = []
     columns: Mapping[str, str] = {}  # field name -> source column
     unmapped: Sequence[Unmapped] = ()
+    awaited: list[Awaited] = []  # partners without a row
+    unsaid: frozenset[str] = frozenset()  # missing for a reason that is told: nobody is told that they are missing
 
 
 class Envelope(msgspec.Struct, frozen=True):

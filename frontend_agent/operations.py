@@ -19,7 +19,7 @@ from frontend_agent.config import unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.formats import FormatError, UnboundField, view
 from frontend_agent.identity import document_id, set_id
-from frontend_agent.intake import next_step
+from frontend_agent.intake import judged, may_wait, next_step
 from frontend_agent.model import Envelope, Finding, Record, Severity, SourceRecord
 from frontend_agent.spool import Case, KeptBack, Trace
 from frontend_agent.wire.frames import decompressor, open_frame
@@ -73,6 +73,7 @@ class Operations:
                     "every_seconds": feed.every.total_seconds(),
                     "read_up_to": mark.cursor if (mark := spool.watermark(feed.name)) else None,
                     "counts": dict(counts.feeds.get(feed.name, {})),
+                    "waiting_for_partner": counts.waiting.get(feed.name, 0),
                     "last_run": _plain(last[feed.name]) if feed.name in last else None,
                     "next_run": next_runs.get(feed.name),
                 }
@@ -142,7 +143,9 @@ class Operations:
         named = set_id(plan.institution, plan.epoch, plan.kind, source.key)
         head = self._spool.series([named]).get(named)
         step = next_step(head, source, plan.digests)
-        findings = [*source.findings, *plan.check(source.record, source.columns, source.findings)]
+        waits = step.name == "MAKE" and may_wait(source, head)
+        source.findings += [one.finding for one in source.awaited]
+        findings = judged(plan.check, source)
         record, notes = plan.complete(source.record)
         version = head.version + 1 if head else 1
         envelope = Envelope(
@@ -164,7 +167,11 @@ class Operations:
             "version": version,
             "final": source.final,
             "void": source.void,
-            "would": "held" if step.name == "MAKE" and (holds or problem) else _WOULD[step.name],
+            "would": "waiting"
+            if waits
+            else "held"
+            if step.name == "MAKE" and (holds or problem)
+            else _WOULD[step.name],
             "problem": problem,
             "findings": [told(finding) for finding in [*findings, *notes]],
             "record": record,

@@ -151,6 +151,10 @@ MAP_UNREADABLE = derived("MAP002", HOLD, FORM, "R-VA-6", TECHNICAL)
 MAP_TWO_ROWS = derived("MAP003", HOLD, ONCE, "R-UN-2", TECHNICAL, Blame.MAPPING)
 MAP_NO_KEY = derived("MAP004", HOLD, PRESENT, "R-ID-8", TECHNICAL, Blame.MAPPING)
 
+READ_COLUMN = derived("READ-COLUMN", HOLD, FORM, "R-VA-9", TECHNICAL)
+JOIN_PARTNER_MISSING = derived("JOIN-PARTNER-MISSING", HOLD, PRESENT, "R-CO-1", TECHNICAL)
+JOIN_PARTNER_AMBIGUOUS = derived("JOIN-PARTNER-AMBIGUOUS", HOLD, ONCE, "R-UN-2", TECHNICAL)
+
 # -- told of a code map, before any record is read (terms/traps.py) -----------------------------------------------------------
 
 TERM_FOREIGN = derived("TERM-FOREIGN", HOLD, FORM, "R-VA-1", VERIFIED, Blame.MAPPING, lowerable=False)

@@ -1,8 +1,8 @@
 """The durable middle of the pipe: what was taken in and what is still to be sent. Nothing else here writes to our disk.
 
 `database.py` is the file, `schema.sql` its tables and `queries.sql` its queries; `spool.py` takes in, claims and settles;
-`cases.py` is what waits for a person, `withheld.py` what is kept back by rule, `terms.py` what is decided about local codes,
-`traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose
+`cases.py` is what waits for a person, `waiting.py` what waits for another system, `withheld.py` what is kept back by rule,
+`terms.py` what is decided about local codes, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose
 state this is.
 """
 
@@ -10,6 +10,7 @@ from frontend_agent.errors import SpoolFull
 from frontend_agent.spool.meta import this_machine
 from frontend_agent.spool.spool import Spool
 from frontend_agent.spool.words import (
+    Awaiting,
     Beside,
     Case,
     Counts,
@@ -26,10 +27,10 @@ from frontend_agent.spool.words import (
     Taken,
     Trace,
     TracedDelivery,
-    Waiting,
 )
 
 __all__ = [
+    "Awaiting",
     "Beside",
     "Case",
     "Counts",
@@ -48,6 +49,5 @@ __all__ = [
     "Taken",
     "Trace",
     "TracedDelivery",
-    "Waiting",
     "this_machine",
 ]

@@ -277,6 +277,31 @@ SELECT id FROM scope WHERE feed = :feed AND kind = :kind AND institution = :inst
 INSERT INTO feed (name, cursor, key, moved_at) VALUES (:feed, :cursor, :key, :now)
 ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, key = excluded.key, moved_at = excluded.moved_at;
 
+-- waiting.put --
+-- These records wait for a partner; who waits already goes on waiting from then on.
+INSERT INTO waiting (set_id, feed, key, since, until, due_at, attempts, partners)
+SELECT value->>0, :feed, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM json_each(:rows) WHERE true
+ON CONFLICT (set_id) DO UPDATE SET feed = excluded.feed, until = excluded.until, due_at = excluded.due_at,
+    attempts = excluded.attempts, partners = excluded.partners;
+
+-- waiting.arrived --
+-- These wait no longer.
+DELETE FROM waiting WHERE set_id IN (SELECT value FROM json_each(:set_ids));
+
+-- waiting.of --
+-- Those of these sets that wait.
+SELECT json_group_array(json_array(w.set_id, w.key, w.since, w.until, w.due_at, w.attempts, w.partners))
+FROM json_each(:set_ids) j JOIN waiting w ON w.set_id = j.value;
+
+-- waiting.due --
+-- Keys whose turn it is to be looked for again.
+SELECT json_group_array(key) FROM (SELECT key FROM waiting WHERE feed = :feed AND due_at <= :now ORDER BY due_at LIMIT :limit);
+
+-- waiting.list --
+-- All that wait in a feed.
+SELECT json_group_array(json_array(set_id, key, since, until, due_at, attempts, partners))
+FROM (SELECT * FROM waiting WHERE feed = :feed ORDER BY since, set_id);
+
 -- watermark --
 SELECT cursor, key FROM feed WHERE name = :feed;
 

@@ -189,3 +189,12 @@ CREATE TABLE withheld (
 CREATE INDEX withheld_open ON withheld (series) WHERE state = 'open';
 CREATE INDEX withheld_rules ON withheld (plan, rule, rule_digest) WHERE state = 'open';
 CREATE INDEX withheld_series ON withheld (series);
+
+-- migration 5 --
+-- Records that wait for a partner's row in another system, with the times of the first look, the last and the next.
+
+CREATE TABLE waiting (
+    set_id TEXT PRIMARY KEY, feed TEXT NOT NULL, key TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
+    due_at INTEGER NOT NULL, attempts INTEGER NOT NULL, partners TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX waiting_due ON waiting (feed, due_at);

@@ -23,14 +23,26 @@ from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.identity import parts
 from frontend_agent.measuring import without_index
 from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
-from frontend_agent.spool import cases, retention, traces, withheld
+from frontend_agent.spool import cases, retention, traces, waiting, withheld
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
 from frontend_agent.spool.statistics import Ended, Statistics
 from frontend_agent.spool.terms import Terms
 from frontend_agent.spool.times import millis, millis_of_text, moment, moment_or_none, text
-from frontend_agent.spool.words import Beside, Case, Counts, Delivery, KeptBack, KeptReceipt, Pause, Run, Taken, Trace
+from frontend_agent.spool.words import (
+    Awaiting,
+    Beside,
+    Case,
+    Counts,
+    Delivery,
+    KeptBack,
+    KeptReceipt,
+    Pause,
+    Run,
+    Taken,
+    Trace,
+)
 
 FAR_AWAY = 1 << 62  # a time, in milliseconds
 LARGE = 1 << 20  # a longer frame is a file beside the database
@@ -202,13 +214,15 @@ class Spool:
             if taken.not_found:
                 self._database.run("take.not found", set_ids=as_json(list(taken.not_found)))
                 self._database.run("take.not found reopened", set_ids=as_json(list(taken.not_found)))
+            changes["waiting", taken.feed] += waiting.take(self._database, taken)
             self._count_rules(taken, now)
             if taken.unmapped:
                 self.terms.count(taken)
             self.statistics.take(taken)
             if taken.watermark:
                 mark = taken.watermark
-                self._database.run("take.watermark", feed=taken.feed, cursor=mark.cursor, key=mark.key, now=now)
+                name = taken.mark or taken.feed
+                self._database.run("take.watermark", feed=name, cursor=mark.cursor, key=mark.key, now=now)
             for name, count in _counted(taken).items():
                 changes["feed:" + taken.feed, name] += count
             self._ledger.change(changes)
@@ -361,6 +375,18 @@ class Spool:
     def again(self, feed: str, limit: int = 500) -> list[str]:
         """Keys that are to be read again under the current rules: released by a person."""
         return self._database.batch("series.again", feed=feed, limit=limit)
+
+    def waiting(self, set_ids: Iterable[str]) -> dict[str, Awaiting]:
+        """Those of these sets that wait for a partner's row."""
+        return waiting.waiting(self._database, set_ids)
+
+    def waiting_due(self, feed: str, now: datetime, limit: int) -> list[str]:
+        """Keys of a feed that wait for a partner, and whose turn it is to be looked for again."""
+        return waiting.due(self._database, feed, now, limit)
+
+    def waiting_list(self, feed: str) -> list[Awaiting]:
+        """Everything of a feed that waits for a partner, the longest first."""
+        return waiting.listed(self._database, feed)
 
     def record_run(self, run: Run) -> None:
         """Remember how a run of a feed went."""
@@ -770,6 +796,7 @@ class Spool:
             alarms=single.get(withheld.ALARM, 0),
             deliveries=deliveries,
             feeds=feeds,
+            waiting={name: n for (scope, name), n in single.items() if scope == "waiting" and n},
             bytes_used=self._database.used() + single.get(("bytes", "files"), 0),
         )
 
@@ -792,6 +819,8 @@ class Spool:
             "closed": list(taken.closed),
             "learned": [head.document_id or head.set_id for _, head in taken.learned],
             "not_found": list(taken.not_found),
+            "waiting": [(one.set_id, one.key, one.partners) for one in taken.waiting if one.attempts == 1],
+            "arrived": list(taken.arrived),
         }
         body = {name: value for name, value in body.items() if value}
         if not body:

@@ -17,6 +17,19 @@ class Skipped(msgspec.Struct, frozen=True):
     not_final: int = 0  # its turn comes when it is
     withdrawn: int = 0  # void, and nothing of it was ever sent
     returned: int = 0  # was held, and is again what was delivered
+    waiting: int = 0  # for a partner's row
+
+
+class Awaiting(msgspec.Struct, frozen=True):
+    """A record whose partner has no row yet. Neither sent nor held: it is looked for again at `due_at`, at last at `until`."""
+
+    set_id: str
+    key: str
+    since: datetime
+    until: datetime
+    due_at: datetime
+    attempts: int
+    partners: tuple[str, ...]
 
 
 class Met(msgspec.Struct, frozen=True):
@@ -58,7 +71,10 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     looked: Sequence[str] = ()  # sets that were to be looked at again, and have not changed
     not_found: Sequence[str] = ()  # sets that were to be read again and are not at the source
     skipped: Skipped = Skipped()
+    waiting: Sequence[Awaiting] = ()  # records without their partner's row
+    arrived: Sequence[str] = ()  # sets that wait no longer: their partner came, or their time is over
     watermark: Watermark | None = None
+    mark: str = ""  # whose watermark it is, where that is not the feed's own (a partner's)
     urgency: int = 0
     unmapped: Sequence[Met] = ()
     terms: int = 0  # the newest decision about local codes that the batch was made with
@@ -219,6 +235,7 @@ class Counts(msgspec.Struct, frozen=True):
     alarms: int  # those of them of which a destination has a version, until a person says that it was told
     deliveries: Mapping[str, Mapping[str, int]]  # destination -> state -> number
     feeds: Mapping[str, Mapping[str, int]]  # feed -> records, documents, held, unchanged, …
+    waiting: Mapping[str, int]  # feed -> records that wait for a partner now
     bytes_used: int
 
 

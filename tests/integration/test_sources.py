@@ -50,6 +50,7 @@ class Mapped:
             "items": Detail('SELECT report_no AS "report_number", name AS "items.name" FROM item;')
         }
     )
+    partners: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
