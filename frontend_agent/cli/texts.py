@@ -276,12 +276,17 @@ TEXTS: dict[str, tuple[str, str]] = {
     "said.would.unchanged": ("unchanged since its last document", "自上一份文档以来未变化"),
     "said.would.not_final": ("not final yet: nothing is made of it", "尚未终结：暂不生成文档"),
     "said.would.withdrawn": ("void, and nothing of it was ever sent", "已作废，且从未发送"),
+    "said.would.waiting": (
+        "would wait for its row in another system, so long as the mapping says",
+        "将等待另一系统中的对应记录，等待时限见映射",
+    ),
     # -- headings of tables
     "head.feed": ("feed", "数据流"),
     "head.source": ("source", "来源"),
     "head.read_up_to": ("read up to", "已读至"),
     "head.documents": ("documents", "文档"),
     "head.held": ("held", "隔离"),
+    "head.waiting_for_partner": ("waits for another system", "待另一系统"),
     "head.unchanged": ("unchanged", "未变"),
     "head.not_final": ("not final", "未终结"),
     "head.last_run": ("last run", "上次运行"),

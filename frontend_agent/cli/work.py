@@ -264,12 +264,13 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
     counted = ("documents", "held", "unchanged")
     output.table(
         t,
-        ("feed", "read_up_to", *counted, "last_run", "next_run", "problem"),
+        ("feed", "read_up_to", *counted, "waiting_for_partner", "last_run", "next_run", "problem"),
         [
             (
                 feed["name"],
                 feed["read_up_to"],
                 *(feed["counts"].get(name, 0) for name in counted),
+                feed["waiting_for_partner"] or None,
                 feed["last_run"] and feed["last_run"]["ended_at"],
                 feed["next_run"],
                 feed["last_run"] and feed["last_run"]["problem"],

@@ -39,6 +39,9 @@ OF_ROWS = {
     "ABSENT",
 }  # these speak of no record
 OF_MAPS = {rule_id for rule_id in RULES if rule_id.startswith("TERM-")}  # of a code map: tests in test_terms_maps.py
+OF_ROWS |= {
+    rule_id for rule_id in RULES if rule_id.startswith("CDA-")
+}  # of a finished document: test_foreign_documents.py
 OF_ROWS |= {"READ-COLUMN", "JOIN-PARTNER-MISSING", "JOIN-PARTNER-AMBIGUOUS"}  # test_partners.py
 OF_ROWS |= OF_MAPS | {
     "DE-CODE-DATE"
