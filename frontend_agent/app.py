@@ -30,7 +30,7 @@ from frontend_agent.config import Config, DestinationConfig, FeedConfig, Withhol
 from frontend_agent.deidentifying import Pseudonyms, deidentifying, removed_fields
 from frontend_agent.delivery import back_off
 from frontend_agent.errors import ConfigurationError, DestinationError, FrontendAgentError, NotAllowed, StateError
-from frontend_agent.formats import Kind, kind_codes, load_kind
+from frontend_agent.formats import Kind, gaps, kind_codes, load_kind
 from frontend_agent.formats.render import Renderer
 from frontend_agent.identity import set_id
 from frontend_agent.intake import (
@@ -115,6 +115,8 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
     """Mistakes of mapping, code tables and profile are told here, before anything is read."""
     hospital = config.institution
     mapping = load_mapping(feed.mapping, hospital.id)
+    if mapping.kind in gaps():
+        raise ConfigurationError(f"{mapping.path}: kind {mapping.kind}: {gaps()[mapping.kind].gap_en}")
     if mapping.kind not in kind_codes():
         raise ConfigurationError(
             f"{mapping.path}: kind {mapping.kind!r} is not one we make (known: {', '.join(kind_codes())})"

@@ -39,7 +39,7 @@ _BEGINNING = re.compile(
     rb'<\?xml version="1\.0" encoding="UTF-8"\?>\s*<ClinicalDocument xmlns="urn:hl7-org:v3"[^>]*>'
     rb'\s*<realmCode code="CN"/>\s*<typeId [^>]*/>\s*<templateId [^>]*/>'
     rb'\s*<id root="2\.16\.156\.10011\.1\.1" extension="([^"]+)"/>'
-    rb'\s*<code code="([^"]+)" codeSystem="2\.16\.156\.10011\.2\.4"[^>]*/>'
+    rb'\s*<code code="([^"]+)" codeSystem="(?:2\.16\.156\.10011\.2\.4|2\.25\.\d+)"[^>]*/>'
     rb'\s*<title>([^<]*)</title>\s*<effectiveTime value="([^"]*)"/>'
     rb"\s*<confidentialityCode [^>]*/>\s*<languageCode [^>]*/>"
     rb'\s*<setId root="2\.16\.156\.10011\.1\.1" extension="([^"]+)"/>\s*<versionNumber value="(\d+)"/>'
@@ -53,6 +53,7 @@ _SEX = b'<administrativeGenderCode code="'
 _BIRTH = b'<birthTime value="'
 _REPLACED = b'<parentDocument><id root="2.16.156.10011.1.1" extension="'
 _NAME = b"<name>"
+_OTHERS = (b"<guardian", b"<employerOrganization")  # whoever else has a name inside the patient
 _TIME = b'<time value="'
 
 
@@ -70,6 +71,8 @@ def headline(document: bytes) -> Headline:
     if patient < 0 or author < 0 or custodian < 0 or end < 0:
         raise NotOurs("the header is not whole")
     leaving = find(b"</patient>", patient)
+    own = min(at for at in (leaving, *(find(mark, patient, leaving) for mark in _OTHERS)) if at >= 0)
+    writing = find(b"<assignedPerson", author, custodian)
     document_id, kind, title, effective_time, set_id, version = beginning.groups()
     try:
         return Headline(
@@ -81,13 +84,13 @@ def headline(document: bytes) -> Headline:
             digits_of(_text(effective_time), 14),
             _after(document, _INSTITUTION, custodian, end, b'"'),
             _after(document, _NAME, custodian, end, b"<"),
-            _after(document, _NAME, patient, leaving, b"<"),
+            _after(document, _NAME, patient, own, b"<"),
             _after(document, _RESIDENT, patient, leaving, b'"'),
             _after(document, _OUTPATIENT, start, patient, b'"'),
             _after(document, _INPATIENT, start, patient, b'"'),
             _after(document, _SEX, patient, leaving, b'"'),
             digits_of(_after(document, _BIRTH, patient, leaving, b'"'), 8),
-            _after(document, _NAME, author, custodian, b"<"),
+            _after(document, _NAME, writing, find(b"</assignedPerson>", writing), b"<") if writing >= 0 else "",
             digits_of(_after(document, _TIME, author, custodian, b'"'), 14),
         )
     except UnicodeDecodeError:

@@ -184,7 +184,7 @@ def build_kind(code: str, template: str, rows: Sequence[Mapping[str, str]], docu
         name_zh=document["name_zh"],
         name_en=document["name_en"],
         template_id=document["template_id"],
-        standard=f"{document['standard']} part {document['part']}",
+        standard=f"{document['standard']} part {document['part']}".removesuffix(" part "),
         short_name=document["short_name"],
         key=document["key"],
         title=next(e.text for e in parsed.root.children if e.tag == "title" and isinstance(e.text, str)),

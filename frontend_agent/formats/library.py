@@ -1,5 +1,6 @@
 """The kinds that ship with us, each compiled once."""
 
+from dataclasses import dataclass
 from functools import cache
 
 from frontend_agent.errors import ConfigurationError
@@ -7,9 +8,26 @@ from frontend_agent.formats.kind import Kind, build_kind
 from frontend_agent.formats.tables import exists, names, table, text
 
 
+@dataclass(frozen=True)
+class Gap:
+    """A kind that the standard names and whose body nobody has published: declared, never made."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    standard: str
+    part: str
+    template_id: str
+    confidence: str
+    gap_zh: str
+    gap_en: str
+
+
 @cache
 def load_kind(code: str) -> Kind:
-    """The kind of this code (`C0007`), compiled; ConfigurationError if we have none such."""
+    """The kind of this code (`C0007`), compiled; ConfigurationError if we have none such or its body is not known."""
+    if gap := gaps().get(code):
+        raise ConfigurationError(f"{code} {gap.name_zh} cannot be made: {gap.gap_en}")
     if not exists(f"{code}.xml"):
         raise ConfigurationError(f"no kind of document '{code}' (known: {', '.join(kind_codes())})")
     document = next(row for row in table("documents.csv") if row["code"] == code)
@@ -24,3 +42,9 @@ def load_kinds() -> dict[str, Kind]:
 def kind_codes() -> list[str]:
     """The codes of the kinds that ship with us."""
     return [name.removesuffix(".xml") for name in names(".xml")]
+
+
+@cache
+def gaps() -> dict[str, Gap]:
+    """The kinds whose bodies are not known, by code."""
+    return {row["code"]: Gap(**row) for row in table("gaps.csv")}

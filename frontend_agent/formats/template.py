@@ -3,6 +3,7 @@
 The bindings (`xmlns:b="urn:frontend-agent:template"`):
 
     b:text b:value b:code b:extension b:unit b:display   the slot a field's value is written to and read from
+    b:media b:check       the same for the mediaType and the integrityCheck of a body that is no XML
     b:each="items"        repeat the element for every row of the group; inside, `this.unit` is the field `items.unit`
     b:when="a b"          leave the element out when none of these fields has a value
     b:by="path/@attr"     what tells this element from its look-alike siblings: a constant of the sample at that path
@@ -20,7 +21,10 @@ from frontend_agent.formats.errors import TemplateError
 from frontend_agent.formats.xml import CDA, XSI, parse
 
 BINDINGS = "urn:frontend-agent:template"
-SLOT_ATTRIBUTES = {"value": "value", "code": "code", "extension": "extension", "unit": "unit", "display": "displayName"}
+SLOT_ATTRIBUTES = {
+    **{"value": "value", "code": "code", "extension": "extension", "unit": "unit", "display": "displayName"},
+    **{"media": "mediaType", "check": "integrityCheck"},
+}
 MAIN_ATTRIBUTES = ("value", "code", "extension")  # a missing one of these is what a nullFlavor speaks of
 
 

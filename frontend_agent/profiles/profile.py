@@ -25,6 +25,7 @@ Keys of an element:
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from operator import itemgetter
@@ -47,7 +48,7 @@ _SEVERITIES = {"hold": Severity.HOLD, "warn": Severity.WARN, "note": Severity.NO
 _RANK = {Severity.NOTE: 0, Severity.WARN: 1, Severity.HOLD: 2}
 _ELEMENT_KEYS = ("missing", "applies", "not_for", "only_with", "absence", "answers", "too_long")
 _PROFILE_KEYS = ("title", "extends", "default", "from_memory", "severity", "formats", "common")
-_KIND_CODE_LENGTH = 5  # C0007
+_KIND_CODE = re.compile(r"[A-Z][0-9]{4}|HSD[A-Z][0-9]{2}\.[0-9]{2}")  # C0007, HSDC00.05
 
 
 class FieldLike(Protocol):
@@ -214,7 +215,7 @@ def load_profile(name_or_path: str, read: Read = shipped.read_file) -> Profile:
 def parse_profile(name: str, text: str, path: str) -> Profile:
     """Read a profile's text."""
     table = toml_of(text, path)
-    kinds = [key for key in table if len(key) == _KIND_CODE_LENGTH and key[0].isupper()]
+    kinds = [key for key in table if _KIND_CODE.fullmatch(key)]
     only_known_keys(table, (*_PROFILE_KEYS, *kinds), path)
     base: Profile | None = None
     if "extends" in table:
