@@ -6,11 +6,13 @@
 Who calls them, and when, is the daemon's business.
 """
 
+import re
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 from hashlib import sha256
@@ -26,6 +28,7 @@ from connectors import Source, SourceOptions, open_source
 from connectors.platform import PlatformDestination, PlatformOptions
 from frontend_agent import shipped
 from frontend_agent.checks import compile_checks, rules_digest
+from frontend_agent.codes import Approvals, must_differ, overlay_digest, with_approved
 from frontend_agent.config import Config, DestinationConfig, FeedConfig, WithholdConfig
 from frontend_agent.deidentifying import Pseudonyms, deidentifying, removed_fields
 from frontend_agent.delivery import back_off
@@ -48,7 +51,7 @@ from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.mapping import Queries, compile_mapping, load_mapping
 from frontend_agent.measuring import Measures
-from frontend_agent.model import AS_IS, Blame, Finding, Record, SeriesHead, SourceRows, Watermark
+from frontend_agent.model import AS_IS, Blame, Finding, Record, SeriesHead, SourceRecord, SourceRows, Watermark
 from frontend_agent.passing import as_is, compile_passing, was_read
 from frontend_agent.policy import (
     Classes,
@@ -76,8 +79,11 @@ LINKS_AT_ONCE = 500  # partner rows that changed, whose records are looked for t
 RELEASED_AT_ONCE = 50_000  # keys; the rest has its turn in the next run
 BYTES_AT_ONCE = 4 << 20
 
+CODES_DIGEST = re.compile(r"\bcodes=\w+")  # the part of a plan's digests that an approval changes
+
 Clock = Callable[[], datetime]
 Checks = Callable[[Record, Mapping[str, str], Sequence[Finding]], list[Finding]]
+Normalise = Callable[[SourceRows], list[SourceRecord]]
 
 
 def utc_now() -> datetime:
@@ -131,12 +137,7 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
                 f"{mapping.path}: {query}: source {source!r} is not in agent.toml"
                 f" (known: {', '.join(sorted(config.sources))})"
             )
-    if mapping.document:
-        normalise = compile_passing(mapping, kind, hospital.id, profile.severity_of)
-    else:
-        normalise = compile_mapping(
-            mapping, kind, hospital.id, hospital.name, hospital.timezone, severity=profile.severity
-        )
+    normalise = _compile_mapping(config, mapping, kind, profile)
     checks = compile_checks(kind, profile, today)
     rules = withhold_rules(config)
     shares = editions(feed.name, kind.code, shares_of(config, feed, kind, finished=bool(mapping.document)))
@@ -164,6 +165,27 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
         joins=bool(mapping.queries.partners),
     )
     return Feed(feed, mapping, kind, profile, plan)
+
+
+def _compile_mapping(config: Config, mapping: FieldMapping, kind: Kind, profile: Profile) -> Normalise:
+    hospital = config.institution
+    if mapping.document:
+        return compile_passing(mapping, kind, hospital.id, profile.severity_of)
+    return compile_mapping(mapping, kind, hospital.id, hospital.name, hospital.timezone, severity=profile.severity)
+
+
+def under_approvals(config: Config, feed: Feed, approvals: Approvals) -> Feed:
+    """The feed with what people approved laid over its code maps: other maps, another digest, and nothing else."""
+    mapping = feed.mapping
+    codes = with_approved(mapping.codes, approvals.overlay())
+    laid = msgspec.structs.replace(mapping, codes=codes, codes_digest=overlay_digest(mapping.codes_digest, codes))
+    plan = replace(
+        feed.plan,
+        normalise=_compile_mapping(config, laid, feed.kind, feed.profile),
+        digests=CODES_DIGEST.sub(f"codes={laid.codes_digest[:16]}", feed.plan.digests),
+        terms=approvals.revision,
+    )
+    return feed._replace(plan=plan)
 
 
 def _once_read(check: Checks) -> Checks:
@@ -317,6 +339,7 @@ class Order(NamedTuple):
     asked: Sequence[str]
     known: Known
     now: datetime
+    approvals: Approvals
 
 
 class Prepared(NamedTuple):
@@ -329,12 +352,20 @@ class Prepared(NamedTuple):
 class Preparing:
     """Reads and prepares pages; it has connections to the sources, and no state."""
 
-    def __init__(self, feeds: Mapping[str, Feed], sources: Mapping[str, Source]) -> None:
-        self._feeds = feeds
+    def __init__(self, config: Config, feeds: Mapping[str, Feed], sources: Mapping[str, Source]) -> None:
+        self._config = config
+        self._feeds = dict(feeds)
         self._sources = sources
 
+    def _feed(self, order: Order) -> Feed:
+        """The feed under the code maps that the order was given with: an approval needs no restart."""
+        feed = self._feeds[order.feed]
+        if feed.plan.terms != order.approvals.revision:
+            feed = self._feeds[order.feed] = under_approvals(self._config, feed, order.approvals)
+        return feed
+
     def __call__(self, order: Order) -> Prepared:
-        feed, times = self._feeds[order.feed], StepTimes()
+        feed, times = self._feed(order), StepTimes()
         lap = times.laps()
         rows = self._sources[feed.config.source].rows(feed.mapping.queries, order.keys, self._sources)
         lap("extract", len(order.keys))
@@ -367,7 +398,7 @@ class Worker:
             return utc_now().astimezone(zone).date()
 
         feeds = self._feeds or {feed.name: compile_feed(config, feed, today) for feed in config.feeds}
-        return Preparing(feeds, open_sources(config))
+        return Preparing(config, feeds, open_sources(config))
 
 
 # -- All of it --------------------------------------------------------------------------------------------------------
@@ -396,6 +427,7 @@ class App:
         self.sources: dict[str, Source] = {}
         self.destinations: dict[str, PlatformDestination] = {}
         self.feeds: dict[str, Feed] = {}
+        self.approvals = Approvals()
         self._dictionaries: dict[str, bytes] = {}
         self._workers: Workers[Order, Prepared] | None = None
 
@@ -404,6 +436,7 @@ class App:
         self.feeds = {feed.name: compile_feed(self.config, feed, self._today) for feed in self.config.feeds}
         for problem in meaningless(self.config, self.feeds):
             raise problem
+        must_differ(table for feed in self.feeds.values() for table in feed.mapping.codes.values())
         self._dictionaries = {feed.kind.dictionary_sha256: feed.kind.dictionary for feed in self.feeds.values()}
         if self.config.workers and not self._alone:  # before the state is open: what a fork inherits it may not touch
             self._workers = Workers(self.config.workers, Worker(self.config, self.feeds))
@@ -413,6 +446,7 @@ class App:
             self._end_workers()
             raise
         try:
+            self.learn_approvals()
             self.sources = open_sources(self.config)
             self.destinations = {
                 name: self._platform(name, options) for name, options in self.config.destinations.items()
@@ -421,6 +455,12 @@ class App:
             self.close()
             raise
         return self
+
+    def learn_approvals(self) -> None:
+        """Take up what people decided about local codes: from the next page on it is at work, in every process."""
+        self.approvals = self.spool.terms.approvals()
+        if self.approvals.revision:
+            self.feeds = {name: under_approvals(self.config, feed, self.approvals) for name, feed in self.feeds.items()}
 
     def open_state(self) -> "App":
         """The state alone, for who only wants to look."""
@@ -606,7 +646,8 @@ class App:
     def _take_in(self, feed: Feed, page: Page, heads: Heads | None) -> Taken:
         rows = self.rows_of(feed, page.keys) if page.rows is None else page.rows
         lap = _in_our_words(self.times.laps())
-        return take_in(feed.plan, rows, page.watermark, self.spool, heads, self.clock(), asked=page.asked, lap=lap)
+        plan = self.feeds[feed.config.name].plan  # the code maps of now, not of when the run began
+        return take_in(plan, rows, page.watermark, self.spool, heads, self.clock(), asked=page.asked, lap=lap)
 
     def _mark(self, feed: Feed, page: Page) -> Taken:
         """Keep how far a partner was read, once all that it changed is taken."""
@@ -635,7 +676,7 @@ class App:
                 yield self._mark(feed, page)
                 continue
             known = what_is_known(self.spool, heads, feed.plan, page.keys)
-            order = Order(feed.config.name, page.keys, page.watermark, page.asked, known, self.clock())
+            order = Order(feed.config.name, page.keys, page.watermark, page.asked, known, self.clock(), self.approvals)
             under_way.append((page, workers.submit(order)))
             ordered.update(page.keys)
         while under_way:

@@ -76,6 +76,19 @@ class Approved(msgspec.Struct, frozen=True):
 Overlay = Mapping[str, Mapping[str, Approved]]  # map id -> local code -> what a person approved
 
 
+class Approvals(msgspec.Struct, frozen=True):
+    """Everything that people approved, as of one decision. Packed: it travels with every order to a worker."""
+
+    revision: int = 0
+    packed: bytes = b"{}"
+
+    def overlay(self) -> Overlay:
+        return _OVERLAY.decode(self.packed)
+
+
+_OVERLAY = msgspec.json.Decoder(dict[str, dict[str, Approved]])
+
+
 def parse_code_table(name: str, path: str, text: str) -> CodeTable:
     """Read one map's text, TOML or CSV by the ending of its path."""
     table = _from_csv(name, path, text) if path.endswith(".csv") else _from_toml(name, path, text)
@@ -164,15 +177,23 @@ def csv_rows(text: str, path: str, needed: Iterable[str]) -> list[tuple[int, dic
             )
     rows = []
     for values in reader:
-        row = {column: value.strip() for column, value in zip(columns, values, strict=False) if column}
+        row = {column: bare_cell(value.strip()) for column, value in zip(columns, values, strict=False) if column}
         if any(row.values()):
             rows.append((reader.line_num, {**dict.fromkeys(columns, ""), **row}))
     return rows
 
 
-def foreign_codes(table: CodeTable, known: Any) -> list[str]:
-    """The standard codes of a map that its value set does not have: typing errors to be told at start."""
-    return sorted({code for code in table.codes.values() if code not in known})
+_FORMULA = ("=", "+", "-", "@")
+
+
+def safe_cell(text: str) -> str:
+    """A cell of a CSV file that no spreadsheet takes for a formula: `-` is a code here, and stays one."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def bare_cell(text: str) -> str:
+    """What `safe_cell` was made of."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
 
 
 def with_approved(tables: Mapping[str, CodeTable], overlay: Overlay) -> dict[str, CodeTable]:
@@ -199,3 +220,13 @@ def overlay_digest(codes_digest: str, tables: Mapping[str, CodeTable]) -> str:
     if not said:
         return codes_digest
     return hashlib.sha256(msgspec.json.encode([codes_digest, said])).hexdigest()
+
+
+def must_differ(tables: Iterable[CodeTable]) -> None:
+    """Refuse two files that are one map by name: an approval could not say which of them it is for."""
+    paths: dict[str, str] = {}
+    for table in tables:
+        if paths.setdefault(table.id, table.path) != table.path:
+            raise ConfigurationError(
+                f"{table.path}: is the code map '{table.id}' like {paths[table.id]}; rename the folder of one of the mappings"
+            )

@@ -23,7 +23,7 @@ from frontend_agent.errors import FrontendAgentError
 
 SOCKET = "control.sock"
 LONGEST_LINE = 16 * 1024 * 1024  # a document and its view; a question is never near it
-LONGEST_QUESTION = 64 * 1024
+LONGEST_QUESTION = 4 * 1024 * 1024  # a spreadsheet of decisions about local codes
 PATIENCE = 120.0  # seconds without a word from the other side
 
 Operation = Callable[..., Any]

@@ -22,6 +22,7 @@ from frontend_agent.identity import document_id, set_id
 from frontend_agent.intake import judged, may_wait, next_step
 from frontend_agent.model import Envelope, Finding, Record, Severity, SourceRecord
 from frontend_agent.spool import Case, KeptBack, Trace
+from frontend_agent.terms.operations import TermOperations
 from frontend_agent.wire.frames import decompressor, open_frame
 from frontend_agent.wire.receipts import ReplyMalformed, ReplyNotProven, read_countersignature
 
@@ -43,8 +44,10 @@ class Running(Protocol):
     def wake(self, feeds: Iterable[str] = ()) -> None: ...
 
 
-class Operations:
+class Operations(TermOperations):
     """Each public method is a question that can be asked by its name."""
+
+    _app: App
 
     def __init__(self, app: App, daemon: Running | None = None) -> None:
         self._app = app

@@ -227,6 +227,97 @@ TEXTS: dict[str, tuple[str, str]] = {
         "确认恢复或迁移后的状态目录为唯一有效者；此后所有版本将重新向平台核对。",
     ),
     # -- what is said
+    # -- terminology
+    "terms": (
+        "Local codes and standard ones: what waits to be mapped, who decided what, the tables.",
+        "本地代码与标准代码：待对照清单、对照决定与历史、代码表。",
+    ),
+    "terms.unmapped": (
+        "Local codes that no map has, the most frequent first, each with what it may mean.\n\n"
+        "Example: frontend-agent terms unmapped --table ourhis/route",
+        "尚未对照的本地代码，按出现次数排列，并给出建议。\n\n示例：frontend-agent terms unmapped --table ourhis/route",
+    ),
+    "terms.only_table": ("Only of this code map.", "仅此对照表。"),
+    "terms.all": ("Those that were rejected, too.", "包括已决定不对照的代码。"),
+    "terms.list": (
+        "The code maps in use: value set, entries, approvals, what is unmapped.",
+        "使用中的对照表：值域、条目、批准、未对照数。",
+    ),
+    "terms.sets": (
+        "The national tables that we know, with version and confidence.\n\nExample: frontend-agent terms sets 血型",
+        "已知的国家代码表及其版本与可信程度。\n\n示例：frontend-agent terms sets 血型",
+    ),
+    "terms.word": ("Part of an OID, an id or a name.", "OID、编号或名称的一部分。"),
+    "terms.show": (
+        "One table, code by code: a map of ours, or a national one by OID or id.\n\n"
+        "Examples: frontend-agent terms show demo_his/sex · frontend-agent terms show CV04.50.020",
+        "逐条显示一个表：本院对照表，或按 OID、编号的国家代码表。\n\n"
+        "示例：frontend-agent terms show demo_his/sex · frontend-agent terms show CV04.50.020",
+    ),
+    "terms.table": ("The code map, SYSTEM/NAME as the list shows it.", "对照表，形如 系统/名称，见列表。"),
+    "terms.code": ("The local code.", "本地代码。"),
+    "terms.target": ("The standard code.", "标准代码。"),
+    "terms.check": (
+        "Look for what the national tables warn of: reversed Rh, marital status, ethnic groups … Exit code 1 if a map is wrong.",
+        "检查对照表是否落入国家代码表的陷阱：Rh 颠倒、婚姻状况、民族等。有错误时退出码为 1。",
+    ),
+    "terms.history": ("Who decided what, and when; the newest first.", "何人何时作了何种决定，最新的在前。"),
+    "terms.approve": (
+        "This local code means that standard one. What was held for it is rebuilt.\n\n"
+        "Example: frontend-agent terms approve ourhis/route KF 1 --by 王药师 --reason 用药途径字典",
+        "批准对照：该本地代码即此标准代码；因此被扣留的记录自动重建。\n\n"
+        "示例：frontend-agent terms approve ourhis/route KF 1 --by 王药师 --reason 用药途径字典",
+    ),
+    "terms.reject": (
+        "This local code has no standard one: it leaves the worklist, and what has it stays held.",
+        "该本地代码没有对应的标准代码：从清单中移除，相关记录继续扣留。",
+    ),
+    "terms.undo": (
+        "Take the last decision about a code back; documents made with it stay as they are.",
+        "撤销对某代码的最近一次决定；已生成的文档保持不变。",
+    ),
+    "terms.reason": ("Why; it goes into the quality log.", "理由；记入质控日志。"),
+    "terms.by": ("Who decides (default: the user of this shell).", "决定人（默认：当前系统用户）。"),
+    "terms.even_so": ("Although a check objects: somebody has looked.", "虽有检查提示，已人工核实，仍然批准。"),
+    "terms.export": (
+        "The worklist as a spreadsheet to fill in, or (--table) one whole map as the file to keep beside the mapping.\n\n"
+        "Examples: frontend-agent terms export --xlsx worklist.xlsx · "
+        "frontend-agent terms export --table ourhis/route --csv mappings/ourhis/codes/route.csv",
+        "把待对照清单导出为可填写的表格；或用 --table 把整个对照表导出为映射旁边的文件。\n\n"
+        "示例：frontend-agent terms export --xlsx 清单.xlsx · "
+        "frontend-agent terms export --table ourhis/route --csv mappings/ourhis/codes/route.csv",
+    ),
+    "terms.xlsx": ("An Excel file to write, with drop-downs.", "要写出的 Excel 文件，带下拉选项。"),
+    "terms.csv": ("A CSV file to write.", "要写出的 CSV 文件。"),
+    "terms.export_table": ("This whole map instead of the worklist.", "导出整个对照表，而不是待对照清单。"),
+    "terms.import": (
+        "Take a filled-in spreadsheet in: all of it, or nothing and every problem with its cell.\n\n"
+        "Example: frontend-agent terms import worklist.xlsx --by 信息科",
+        "导入填好的表格：全部导入，或一条不导入并逐格列出所有问题。\n\n"
+        "示例：frontend-agent terms import 清单.xlsx --by 信息科",
+    ),
+    "terms.file": ("The filled-in .xlsx or .csv.", "填好的 .xlsx 或 .csv 文件。"),
+    "terms.dry_run": ("Only check it.", "只检查，不导入。"),
+    "said.beyond": (
+        "And {count} more that the worklist had no room for: such a column is hardly a code.",
+        "另有 {count} 次超出清单容量：这样的列多半不是代码。",
+    ),
+    "said.undone": ("{table} {code}: the last decision was taken back", "{table} {code}：已撤销最近一次决定"),
+    "said.decided": (
+        "{approved} approved, {rejected} rejected; {keys} held records read again: {documents} documents, {held} held",
+        "批准 {approved} 条，不对照 {rejected} 条；重读被扣留记录 {keys} 条：生成文档 {documents} 份，仍扣留 {held} 条",
+    ),
+    "said.decided_soon": (
+        "{approved} approved, {rejected} rejected; {keys} held records are being read again",
+        "批准 {approved} 条，不对照 {rejected} 条；正在重读被扣留记录 {keys} 条",
+    ),
+    "said.one_file": (
+        "give --xlsx or --csv, one of them (a whole map, --table, is CSV)",
+        "请给出 --xlsx 或 --csv 之一（整个对照表 --table 只能导出为 CSV）",
+    ),
+    "said.exported": ("{path}: {rows} lines", "{path}：{rows} 行"),
+    "said.import_checked": ("{rows} decisions are good; nothing was changed", "{rows} 条决定无误；未作改动"),
+    "said.import_problems": ("nothing was changed; {count} problems:", "未作改动；共 {count} 个问题："),
     "said.written": (
         "{path} written; fill it in, then: frontend-agent check",
         "已写出 {path}；填写后执行：frontend-agent check",
@@ -281,6 +372,25 @@ TEXTS: dict[str, tuple[str, str]] = {
         "将等待另一系统中的对应记录，等待时限见映射",
     ),
     # -- headings of tables
+    "head.table": ("code map", "对照表"),
+    "head.code": ("local code", "本地代码"),
+    "head.count": ("records", "记录数"),
+    "head.first_seen": ("first seen", "首次出现"),
+    "head.proposals": ("proposals", "建议"),
+    "head.examples": ("examples", "示例"),
+    "head.codes": ("codes", "代码数"),
+    "head.approved": ("approved", "已批准"),
+    "head.unmapped": ("unmapped", "未对照"),
+    "head.doubts": ("doubts", "疑点"),
+    "head.target": ("standard code", "标准代码"),
+    "head.target_name": ("its name", "标准名称"),
+    "head.decided": ("decided by", "决定依据"),
+    "head.from": ("from", "启用"),
+    "head.until": ("until", "停用"),
+    "head.successor": ("successor", "接替代码"),
+    "head.note": ("note", "备注"),
+    "head.action": ("decision", "决定"),
+    "head.by": ("by", "决定人"),
     "head.feed": ("feed", "数据流"),
     "head.source": ("source", "来源"),
     "head.read_up_to": ("read up to", "已读至"),

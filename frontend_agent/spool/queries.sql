@@ -646,6 +646,9 @@ SELECT max(id) FROM decision;
 -- term.approved --
 SELECT tbl, code, target, who, reason FROM term WHERE state = 'approved' ORDER BY tbl, code;
 
+-- term.all --
+SELECT tbl, code, state, target, who, reason, at FROM term;
+
 -- term.newer --
 -- Those of these codes that were approved after a decision.
 SELECT json_group_array(json_array(t.tbl, t.code)) FROM json_each(:codes) c

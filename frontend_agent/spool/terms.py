@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 
 from frontend_agent.checks.masking import mask_local_code
-from frontend_agent.codes import Approved
+from frontend_agent.codes import Approvals, Approved
 from frontend_agent.errors import StateError
 from frontend_agent.spool.database import Database
 from frontend_agent.spool.ledger import Ledger, as_json
 from frontend_agent.spool.times import millis, moment
-from frontend_agent.spool.words import Decided, Decision, Released, Taken, Waiting
+from frontend_agent.spool.words import Decided, Decision, Released, Standing, Taken, Waiting
 
 MOST_CODES = 1_000  # of one map: more is no code table but a column of texts
 APPROVED, REJECTED = "approved", "rejected"
@@ -93,12 +93,20 @@ class Terms:
         row = self._database.row("term.revision")
         return int(row[0]) if row and row[0] else 0
 
-    def overlay(self) -> dict[str, dict[str, Approved]]:
-        """What is approved now: map id -> local code -> target."""
-        found: dict[str, dict[str, Approved]] = {}
-        for table, code, target, who, reason in self._database.rows("term.approved"):
-            found.setdefault(table, {})[code] = Approved(target, f"{who}: {reason}")
-        return found
+    def approvals(self) -> Approvals:
+        """What is approved now, over all maps."""
+        with self._database.held():
+            found: dict[str, dict[str, Approved]] = {}
+            for table, code, target, who, reason in self._database.rows("term.approved"):
+                found.setdefault(table, {})[code] = Approved(target, f"{who}: {reason}")
+            return Approvals(self.revision(), msgspec.json.encode(found))
+
+    def standing(self) -> dict[tuple[str, str], Standing]:
+        """What stands now for every code that somebody decided about."""
+        return {
+            (table, code): Standing(state, target, who, reason, moment(at))
+            for table, code, state, target, who, reason, at in self._database.rows("term.all")
+        }
 
     def decide(self, decisions: Sequence[Decision], who: str, now: datetime) -> Released:
         """Approve and reject, all or none; what was held for an approved code goes back in line."""

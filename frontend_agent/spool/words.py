@@ -266,6 +266,16 @@ class Decision(msgspec.Struct, frozen=True):
     who: str = ""  # where it is not who enters it
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """What stands for one local code: approved with a target, or rejected."""
+
+    state: str
+    target: str
+    who: str
+    reason: str
+    at: datetime
+
+
 class Decided(msgspec.Struct, frozen=True):
     """One line of the history. `action`: approved, rejected, undone; `log` is its entry in the chained log."""
 

@@ -30,7 +30,8 @@ def doubts(table: CodeTable, known: ValueSet, day: str = "") -> list[Finding]:
 
 
 def _accepted(table: CodeTable, rule: str, code: str) -> bool:
-    return rule in table.accepted or f"{rule} {code}" in table.accepted
+    """Somebody has looked: in the file, or when it was approved on this machine (the same doubts were shown then)."""
+    return rule in table.accepted or f"{rule} {code}" in table.accepted or code in table.approved
 
 
 def local_name(table: CodeTable, code: str) -> str:
