@@ -685,8 +685,8 @@ WHERE (:tbl IS NULL OR tbl = :tbl) AND (:code IS NULL OR code = :code) ORDER BY 
 -- term.held --
 -- Held records and the unmapped codes that their findings name.
 SELECT json_group_array(json_array(q.id, f.value->>'$.arguments[0]', f.value->>'$.value'))
-FROM quarantine q, json_each(q.findings) f
-WHERE q.state = 'open' AND instr(q.findings, 'MAP001') AND f.value->>'$.rule' = 'MAP001';
+FROM quarantine q INDEXED BY quarantine_open, json_each(q.findings) f
+WHERE q.state IN ('open', 'released') AND q.state = 'open' AND instr(q.findings, 'MAP001') AND f.value->>'$.rule' = 'MAP001';
 
 -- term.release --
 UPDATE quarantine SET state = 'released', closed_at = :now, closed_by = :who, reason = NULL

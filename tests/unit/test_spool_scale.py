@@ -125,6 +125,11 @@ WHOLE_TABLES_ON_PURPOSE = {
     "run.last": "its end",
     "run.trim": "its end",
     "receipts": "a page, in its own order",
+    "term.held": "what waits in quarantine, once per decision of a person",
+    "term.all": "decisions of people about local codes",
+    "term.approved": "decisions of people about local codes, once per decision",
+    "decision.all": "a page, in its own order",
+    "unmapped.all": "the worklist, which is bounded",
 }
 
 
