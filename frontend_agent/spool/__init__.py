@@ -28,6 +28,7 @@ from frontend_agent.spool.words import (
     Taken,
     Trace,
     TracedDelivery,
+    UnmappedCode,
 )
 
 __all__ = [
@@ -51,5 +52,6 @@ __all__ = [
     "Taken",
     "Trace",
     "TracedDelivery",
+    "UnmappedCode",
     "this_machine",
 ]

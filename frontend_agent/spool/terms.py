@@ -17,7 +17,7 @@ from frontend_agent.errors import StateError
 from frontend_agent.spool.database import Database
 from frontend_agent.spool.ledger import Ledger, as_json
 from frontend_agent.spool.times import millis, moment
-from frontend_agent.spool.words import Decided, Decision, Released, Standing, Taken, Waiting
+from frontend_agent.spool.words import Decided, Decision, Released, Standing, Taken, UnmappedCode
 
 MOST_CODES = 1_000  # of one map: more is no code table but a column of texts
 APPROVED, REJECTED = "approved", "rejected"
@@ -60,10 +60,10 @@ class Terms:
             self._release({(table, code) for table, code in late}, "", taken.at)
             self._database.run("unmapped.drop", codes=as_json(late))
 
-    def unmapped(self) -> list[Waiting]:
+    def unmapped(self) -> list[UnmappedCode]:
         """The worklist, the most frequent first. Codes that were rejected are in it, and say so."""
         return [
-            Waiting(
+            UnmappedCode(
                 table=table,
                 code=code,
                 name=name,

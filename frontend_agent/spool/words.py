@@ -239,7 +239,7 @@ class Counts(msgspec.Struct, frozen=True):
     bytes_used: int
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class UnmappedCode(msgspec.Struct, frozen=True):
     """One line of the worklist: a local code that no map has. Examples are `feed:key`."""
 
     table: str

@@ -17,7 +17,7 @@ from frontend_agent.errors import FrontendAgentError
 from frontend_agent.formats.value_sets import ValueSet, named, value_set
 from frontend_agent.mapping import FACT_VALUE_SETS
 from frontend_agent.model import Finding, Severity
-from frontend_agent.spool import Decision, Released, Standing, Waiting
+from frontend_agent.spool import Decision, Released, Standing, UnmappedCode
 from frontend_agent.terms.proposals import Candidates, Proposal, Usage, usage_of
 from frontend_agent.terms.said import Said, said
 from frontend_agent.terms.traps import doubts, local_name
@@ -249,7 +249,7 @@ def _doubts_about(one: Decision, table: CodeTable, known: ValueSet, name: str, t
 
 
 def _proposed(
-    waiting: Waiting, code_map: CodeMap | None, ready: dict[str, Candidates], usage: Usage, limit: int
+    waiting: UnmappedCode, code_map: CodeMap | None, ready: dict[str, Candidates], usage: Usage, limit: int
 ) -> list[Proposal]:
     known = code_map.known if code_map else value_set(waiting.value_set)
     if known.oid not in ready:
@@ -257,7 +257,7 @@ def _proposed(
     return ready[known.oid].propose(waiting.code, waiting.name, usage, limit)
 
 
-def _told_waiting(waiting: Waiting, proposals: Sequence[Proposal]) -> dict[str, Any]:
+def _told_waiting(waiting: UnmappedCode, proposals: Sequence[Proposal]) -> dict[str, Any]:
     told = msgspec.to_builtins(waiting)
     name = value_set(waiting.value_set).name_zh or named(waiting.value_set).name_zh
     return {**told, "value_set_name": name, "proposals": msgspec.to_builtins(list(proposals))}
