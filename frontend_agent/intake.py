@@ -248,7 +248,7 @@ def _known(spool: Spool | Spooling, heads: Heads | None, key_of: Mapping[str, st
                 learned.append((key_of[named], head))
                 if ours is None or head.version > ours.version:
                     known[named] = head
-    return Known(known, learned)
+    return Known(known, learned, {})  # a dictionary of its own: it travels to the workers
 
 
 def _one_per_key(records: list[SourceRecord], batch: "_Batch", sets: Mapping[str, str]) -> Iterable[SourceRecord]:
