@@ -54,7 +54,7 @@ _BIRTH = b'<birthTime value="'
 _REPLACED = b'<parentDocument><id root="2.16.156.10011.1.1" extension="'
 _NAME = b"<name>"
 _OTHERS = (b"<guardian", b"<employerOrganization")  # whoever else has a name inside the patient
-_TIME = b'<time value="'
+_TIME = re.compile(rb'<time (?:xsi:type="TS" )?value="([^"]*)"')  # some kinds print the type of the author's time
 
 
 def headline(document: bytes) -> Headline:
@@ -72,7 +72,9 @@ def headline(document: bytes) -> Headline:
         raise NotOurs("the header is not whole")
     leaving = find(b"</patient>", patient)
     own = min(at for at in (leaving, *(find(mark, patient, leaving) for mark in _OTHERS)) if at >= 0)
-    writing = find(b"<assignedPerson", author, custodian)
+    written = find(b"</author>", author)  # an informant stands before the custodian, and has a name too
+    person = find(b"<assignedPerson", author, written)
+    time = _TIME.search(document, author, written)
     document_id, kind, title, effective_time, set_id, version = beginning.groups()
     try:
         return Headline(
@@ -90,8 +92,8 @@ def headline(document: bytes) -> Headline:
             _after(document, _INPATIENT, start, patient, b'"'),
             _after(document, _SEX, patient, leaving, b'"'),
             digits_of(_after(document, _BIRTH, patient, leaving, b'"'), 8),
-            _after(document, _NAME, writing, find(b"</assignedPerson>", writing), b"<") if writing >= 0 else "",
-            digits_of(_after(document, _TIME, author, custodian, b'"'), 14),
+            _after(document, _NAME, person, find(b"</assignedPerson>", person), b"<") if person >= 0 else "",
+            digits_of(_text(time[1]) if time else "", 14),
         )
     except UnicodeDecodeError:
         raise NotOurs("the header is not UTF-8") from None

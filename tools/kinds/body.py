@@ -46,7 +46,7 @@ class Scope:
     def told(self, node: Node, what: str) -> str:
         """What places.csv says of this element, or nothing."""
         row = self.places.get((node.origin, what))
-        return row["value"] if row else ""
+        return row["label" if what == "label" else "value"] if row else ""
 
 
 def draft_body(kind: str) -> list[Section]:
@@ -58,7 +58,9 @@ def _section(kind: str, row: tables.Row) -> Section:
     seq = row["seq"]
     nodes = forest(r for r in tables.national("sections/body_tree.csv", kind) if r["section_seq"] == seq)
     places = {
-        (p["node"], p["what"]): p for p in tables.own_for("places.csv", kind) if p["section"] == seq and p["kind"] != "*"
+        (p["node"], p["what"]): p
+        for p in tables.own_for("places.csv", kind)
+        if p["section"] == seq and p["kind"] != "*"
     }
     entries = [dict(r) for r in tables.national("sections/entries.csv", kind) if r["section_seq"] == seq]
     slots: list[Slot] = []
@@ -105,6 +107,8 @@ def _group(kind: str, seq: str, entry: Node) -> tables.Row:
 def _walk(scope: Scope, node: Node, above: list[Node]) -> None:
     if node.tag == "statusCode":
         node.attributes.setdefault("code", "completed")
+    if node.tag == "code" and not node.attributes.get("code") and above and above[-1].tag in ("organizer", "act"):
+        node.attributes = {"displayName": scope.told(node, "label") or scope.group.get("name_zh", "")}
     if node.tag == "observation" and node.child("code"):
         _observation(scope, node)
     elif told := scope.told(node, "field"):
@@ -126,31 +130,31 @@ def _usual(node: Node) -> str:
 def _observation(scope: Scope, node: Node) -> None:
     code = node.child("code")
     assert code is not None
-    entry = _entry(scope, node, code)
-    if not code.attributes.get("code") and not entry:
-        return
+    entry = _entry(scope, node, scope.told(node, "code") or code.attributes.get("code", ""))
     given = code.attributes.get("code", "")
     label = scope.told(node, "label") or (entry or {}).get("name_zh") or node.label
-    code.attributes = {
-        "code": scope.told(node, "code") or given,
-        "codeSystem": "2.16.156.10011.2.2.4" if given.startswith("HDSD") else ELEMENTS,
-        "displayName": label,
-    }
+    if given:
+        system = "2.16.156.10011.2.2.4" if given.startswith("HDSD") else ELEMENTS
+        code.attributes = {"code": scope.told(node, "code") or given, "codeSystem": system, "displayName": label}
+    else:
+        code.attributes["displayName"] = label
     if (name := next(iter(code.at("qualifier/name")), None)) is not None:
         name.attributes["displayName"] = label
     value = node.child("value")
-    if value is None and entry and entry["value_type"]:
-        value = Node("value", {"xsi:type": entry["value_type"]})
+    wanted = scope.told(node, "value") or (entry or {}).get("value_type", "")
+    if value is None and wanted:
+        value = Node("value", {"xsi:type": wanted})
         at = max((i for i, c in enumerate(node.children) if c.tag in ("code", "text", "effectiveTime")), default=0)
         node.children.insert(at + 1, value)
     if value is not None:
-        _value(scope, node, value, code.attributes["code"], label, entry or {})
+        _value(scope, node, value, code.attributes.get("code", ""), label, entry or {})
 
 
-def _entry(scope: Scope, node: Node, code: Node) -> tables.Row | None:
+def _entry(scope: Scope, node: Node, wanted: str) -> tables.Row | None:
     """The row of entries.csv for an observation: the first of its data element that no other has taken."""
-    wanted = code.attributes.get("code", "")
-    rows = [r for r in scope.entries if r["kind"] == "observation-code" and r["de_code"] == wanted and not r.get("taken")]
+    rows = [
+        r for r in scope.entries if r["kind"] == "observation-code" and r["de_code"] == wanted and not r.get("taken")
+    ]
     rows.sort(key=lambda r: (r["name_zh"] != node.label, r["confidence"] != "verified"))
     if rows:
         rows[0]["taken"] = "yes"
@@ -162,9 +166,15 @@ def _value(scope: Scope, node: Node, value: Node, de: str, label: str, entry: ta
     type_ = value.attributes.get("xsi:type") or entry.get("value_type") or "ST"
     value.attributes = {"xsi:type": type_, **{k: v for k, v in value.attributes.items() if k != "xsi:type"}}
     binding = HOLDS.get(type_, "value")
-    told = scope.told(node, "field")
     named = _named(scope, de, label)
-    name = told or named["field"]
+    if told := scope.told(node, "field"):
+        place = scope.places[node.origin, "field"]
+        named = {
+            "field": told if "." in told else scope.name(told),
+            "name_zh": place["name_zh"],
+            "name_en": place["name_en"],
+        }
+    name = named["field"]
     system = scope.told(node, "system") or value.attributes.get("codeSystem") or entry.get("value_domain_oid", "")
     value.attributes.pop("codeSystem", None)
     if binding == "code" and system:
@@ -216,7 +226,17 @@ def _display(scope: Scope, node: Node, value: Node, system: str, name: str, labe
     de = {"2.16.156.10011.2.3.3.11": "DE05.01.025.00", "2.16.156.10011.2.3.3.14": "DE05.10.172.00"}.get(system[:23], "")
     zh = re.sub("代码$|编码$", "名称", label.split("-")[-1]) if re.search("代码|编码", label) else f"{label}名称"
     scope.slots.append(
-        Slot(shown, zh, "", de=de, sheet=words, node=value, section=scope.section["seq"], shows=name, group=scope.group.get("group", ""))
+        Slot(
+            shown,
+            zh,
+            "",
+            de=de,
+            sheet=words,
+            node=value,
+            section=scope.section["seq"],
+            shows=name,
+            group=scope.group.get("group", ""),
+        )
     )
 
 
@@ -229,22 +249,34 @@ def carried(system: str) -> bool:
 def _named(scope: Scope, de: str, label: str) -> tables.Row:
     """The field of a data element, without regard to places.csv."""
     if de.startswith("HDSD"):
-        fee = next((row for row in tables.own("fees.csv") if row["item_code"] == de), None)
+        fee = next((r for r in tables.own("fees.csv") if r["item_code"] == de and r["doc_code"] == scope.kind), None)
         if fee:
             return {"field": fee["field"], "name_zh": fee["name_zh"], "name_en": fee["name_en"]}
-    if scope.group:
-        for row in sorted(tables.own("keys.csv"), key=lambda r: not r["label"]):
-            if row["de_code"] == de and row["label"] in label:
-                key = _tcm(scope.group["group"], label, row["key"])
-                zh = row["name_zh"] if scope.group["each"] == "yes" else ""
-                return {"field": scope.name(key), "name_zh": zh or label.split("-")[-1], "name_en": row["name_en"]}
     row = next((r for r in tables.own("names.csv") if r["de_code"] == de and r["name_zh"] == label), None)
+    group = scope.group.get("group", "")
+    if group and (row is None or not row["field"].startswith(f"{group}.")):
+        for key in sorted(tables.own("keys.csv"), key=lambda r: not r["label"]):
+            if key["de_code"] == de and key["label"] in label:
+                zh = key["name_zh"] if scope.group["each"] == "yes" else ""
+                name = scope.name(_tcm(group, label, key["key"]))
+                return {"field": name, "name_zh": zh or label.split("-")[-1], "name_en": key["name_en"]}
     if row is None:
         row = {"field": de.lower().replace(".", "_") or "unnamed", "name_zh": label, "name_en": label}
     name = row["field"]
-    if scope.group:
-        name = scope.name(name.rpartition(".")[2])
-    return {"field": name, "name_zh": row["name_zh"], "name_en": row["name_en"]}
+    if group:
+        return {
+            "field": scope.name(name.rpartition(".")[2]),
+            "name_zh": label.split("-")[-1],
+            "name_en": row["name_en"],
+        }
+    return {"field": _singular(name), "name_zh": label, "name_en": row["name_en"]}
+
+
+def _singular(name: str) -> str:
+    """What stands outside a repeated entry is said in the singular: `operation.code` beside `operations.code`."""
+    head, dot, key = name.partition(".")
+    repeated = {row["group"] for row in tables.own("groups.csv") if row["each"] == "yes"}
+    return f"{head.removesuffix('s')}.{key}" if dot and head in repeated else name
 
 
 def _tcm(group: str, label: str, key: str) -> str:
@@ -308,6 +340,8 @@ def _usual_place(scope: Scope, node: Node, above: list[Node]) -> None:
         usual = PROCEDURE.get(node.tag)
     elif parent.tag == "effectiveTime" and len(above) > 1 and above[-2].tag == "procedure":
         usual = PROCEDURE.get(path)
+    elif path == "playingEntity/code" and scope.section:
+        node.attributes["displayName"] = parent.label or "过敏史"
     elif path == "playingEntity/desc":
         usual = ("text", "text", "过敏史", "Allergies", "DE02.10.022.00")
     elif path == "rateQuantity/translation":
@@ -356,13 +390,20 @@ def _person(scope: Scope, node: Node) -> None:
         "time": ("value", place["note"] or f"{stem}_time", f"{label}日期时间", f"{en}, time", place["de_code"]),
         "id": ("extension", f"{stem}_id", f"{label}标识", f"{en}, id", ""),
         "name": ("text", f"{stem}_name", label, en, "DE02.01.039.00"),
-        "representedOrganization": ("text", f"{stem}_department", f"{label}科室", f"{en}, department", "DE08.10.026.00"),
+        "representedOrganization": (
+            "text",
+            f"{stem}_department",
+            f"{label}科室",
+            f"{en}, department",
+            "DE08.10.026.00",
+        ),
     }
     for inner, outer in _with_parent(node):
+        inner.keep = inner.tag == "id" and outer.tag in ("assignedEntity", "assignedAuthor")
         tag = "representedOrganization" if inner.tag == "name" and outer.tag == "representedOrganization" else inner.tag
         if inner.tag == "code" and not inner.attributes.get("code"):
             inner.attributes["displayName"] = place["label"] or label
-        if tag in parts and not inner.children and not (inner.origin, "field") in scope.places:
+        if tag in parts and not inner.children and (inner.origin, "field") not in scope.places:
             binding, key, zh, english, de = parts[tag]
             _leaf(scope, inner, binding, key, zh, english, de)
 

@@ -46,7 +46,9 @@ def draft_header(kind: str) -> Header:
         if element.tag in ("realmCode", "typeId", "templateId", "languageCode"):
             continue
         if element.tag in SIGNERS:
-            slots += _bind(kind, element, "signer", next(signed))
+            signer = next(signed)
+            _role_code(element, signer["label"])
+            slots += _bind(kind, element, "signer", signer)
         elif element.tag == "relatedDocument":
             _relate(element)
         elif not _shell(element, kind, document, slots):
@@ -116,25 +118,45 @@ def _bind(kind: str, top: Node, name: str, signer: tables.Row) -> list[Slot]:
     found: list[Slot] = []
     for node, path in _places(top, name):
         rule = rules.get(path)
-        if rule is None:
+        if rule is None or (node.children and rule["binding"] != "element"):
             continue
         row = {key: value.format(**_role(signer)) for key, value in rule.items()}
         if row["binding"] == "element":
-            found.append(Slot("", signer.get("label", "") or row["name_zh"], sheet=(row["sheet"] or _label(signer),), element=True))
+            found.append(
+                Slot(
+                    "", signer.get("label", "") or row["name_zh"], sheet=(row["sheet"] or _label(signer),), element=True
+                )
+            )
             continue
         _fill(node, row)
         found.append(_slot(node, row))
     return found
 
 
+def _role_code(element: Node, label: str) -> None:
+    """What a signer is called; it also tells one from another."""
+    entity = element.child("assignedEntity")
+    assert entity is not None
+    code = entity.child("code")
+    if code is None:
+        code = Node("code")
+        entity.children.insert(1, code)
+    if "codeSystem" in code.attributes:
+        code.keep = True
+    else:
+        code.attributes["displayName"] = label
+
+
 def _role(signer: tables.Row) -> dict[str, str]:
     if not signer:
         return {"role": "", "label": "", "English": ""}
     known = {row["role_zh"]: row for row in tables.own("roles.csv")}
-    role = signer["role"] or known.get(signer["label"], "")
+    found = known.get(signer["label"], {"role": "", "name_en": ""})
+    role = signer["role"] or found["role"]
     if not role:
         raise SystemExit(f"{signer['kind']}: no role for the signer {signer['label']}")
-    return {"role": role, "label": signer["label"], "English": role.replace("_", " ").capitalize()}
+    label = signer["label"].removesuffix("签名")
+    return {"role": role, "label": label, "English": found["name_en"] or role.replace("_", " ").capitalize()}
 
 
 def _label(signer: tables.Row) -> str:
@@ -157,7 +179,7 @@ def _slot(node: Node, row: tables.Row) -> Slot:
         row["name_en"],
         de=row["de_code"],
         length=row["length"],
-        sheet=(row["sheet"], row["name_zh"]),
+        sheet=(*row["sheet"].split("|"), row["name_zh"]),
         node=node,
         again=row["field"].startswith("institution.") and not row["name_zh"],
     )
@@ -179,7 +201,11 @@ def _below(node: Node, path: str) -> Iterator[tuple[Node, str]]:
         elif child.tag == "providerOrganization":
             yield child, "provider"
             yield from _levels(child, "provider")
-        elif child.tag == "representedOrganization" and path == "signer/assignedEntity" and child.child("asOrganizationPartOf"):
+        elif (
+            child.tag == "representedOrganization"
+            and path == "signer/assignedEntity"
+            and child.child("asOrganizationPartOf")
+        ):
             yield from _levels(child, f"{path}/representedOrganization")
         else:
             here = f"{path}/{child.tag}{_mark(child)}"
@@ -197,8 +223,8 @@ def _mark(node: Node) -> str:
         return f"[{given['use']}]"
     if node.tag == "age" and given.get("unit") == "月":
         return "[月]"
-    if node.tag == "code" and given.get("codeSystem") == "2.16.156.10011.2.3.1.270":
-        return "[2.3.1.270]"
+    if node.tag == "code" and given.get("codeSystem"):
+        return f"[{given['codeSystem'].removeprefix('2.16.156.10011.')}]"
     return ""
 
 
@@ -239,6 +265,22 @@ def _tidy(elements: list[Node]) -> None:
         for node in top.walk():
             if node.tag == "signatureCode":
                 node.attributes["code"] = "S"
+            if node.tag in (*SIGNERS, "assignedEntity", "assignedAuthor", "author"):
+                for child in node.children:
+                    child.keep = child.keep or child.tag in ("id", "time")
+            if node.tag in ("encompassingEncounter", "serviceEvent", "assignedAuthor", "associatedEntity"):
+                _call(node)
             if node.tag == "representedCustodianOrganization" and node.child("name") is None:
                 name = Node("name", text="示范医院", bound={"text": "institution.name"})
                 node.children.insert(1, name)
+
+
+def _call(node: Node) -> None:
+    """A code without anything in it says what it is about."""
+    code = node.child("code")
+    if code is None or code.attributes or code.bound:
+        return
+    called = {"assignedAuthor": "文档创作者", "associatedEntity": "联系人", "encompassingEncounter": "住院"}
+    code.attributes["displayName"] = called.get(node.tag, "")
+    if node.tag == "serviceEvent":
+        code.attributes["displayName"] = "手术或分娩" if node.at("effectiveTime/width") else "阶段小结"

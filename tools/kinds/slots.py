@@ -29,3 +29,17 @@ class Slot:
     confidence: str = ""
     group: str = ""
     note: str = ""
+
+
+def without_doubles(slots: list[Slot]) -> list[Slot]:
+    """Each field once: an observation of its own before a name beside a code."""
+    own = {slot.field for slot in slots if slot.field and not slot.shows}
+    seen: set[str] = set()
+    kept = []
+    for slot in slots:
+        if slot.field and not slot.again:
+            if slot.field in seen or (slot.shows and slot.field in own):
+                continue
+            seen.add(slot.field)
+        kept.append(slot)
+    return kept

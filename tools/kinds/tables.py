@@ -50,6 +50,7 @@ def own_for(name: str, kind: str) -> list[Row]:
     return [row for row in own(name) if kind in row["kind"].split() or row["kind"] == "*"]
 
 
+@cache
 def read(path: Path) -> list[Row]:
     """A CSV file, one dictionary per row; lines that begin with # are remarks."""
     with path.open(encoding="utf-8-sig", newline="") as file:
