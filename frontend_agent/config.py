@@ -126,6 +126,19 @@ class Hl7Config:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportsConfig:
+    """Reports that are written by themselves, for auditors and department heads. `folder`: inside of the state directory."""
+
+    folder: str = "reports"
+    daily: bool = True  # every day, of the day before
+    monthly: bool = True  # on the third of a month, of the month before
+    at: str = "02:30"  # local time
+    formats: tuple[Literal["xlsx", "html", "csv"], ...] = ("xlsx", "html")
+    language: Literal["zh", "en"] = "zh"
+    keep: timedelta = timedelta(days=400)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecretsConfig:
     """A folder of files readable by the service alone. systemd credentials and the keyring are asked first."""
 
@@ -181,6 +194,7 @@ class Config:
     spool: SpoolConfig = field(default_factory=SpoolConfig)
     log: LogConfig = field(default_factory=LogConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
+    reports: ReportsConfig = field(default_factory=ReportsConfig)
     hl7: Hl7Config = field(default_factory=Hl7Config)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     withhold: tuple[WithholdConfig, ...] = ()
@@ -533,6 +547,17 @@ def _feed(feed: FeedConfig) -> Iterable[str]:
         yield "every must be at least 1s"
 
 
+def _reports(reports: ReportsConfig) -> Iterable[str]:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", reports.at):
+        yield f'at = "{reports.at}" is no time of day (for example "02:30")'
+    if not reports.folder or Path(reports.folder).is_absolute() or ".." in Path(reports.folder).parts:
+        yield f'folder = "{reports.folder}" must be a folder inside of the state directory (for example "reports")'
+    if reports.keep < timedelta(days=1):
+        yield "keep must be at least 1d"
+    if not reports.formats:
+        yield "formats: there is none; for no reports at all say daily = false and monthly = false"
+
+
 def _secrets(secrets: SecretsConfig) -> Iterable[str]:
     if secrets.folder and not secrets.folder.startswith("/"):
         yield "folder must be an absolute path (for example /etc/frontend-agent/secrets)"
@@ -544,6 +569,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     SourceConfig: _source,
     DestinationConfig: _destination,
     SecretsConfig: _secrets,
+    ReportsConfig: _reports,
     FeedConfig: _feed,
     MayLeaveConfig: _may_leave,
     WithholdConfig: _withhold,

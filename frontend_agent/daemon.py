@@ -21,6 +21,7 @@ from frontend_agent.errors import DestinationUnreachable, FrontendAgentError
 from frontend_agent.logs import event, failed, log
 from frontend_agent.notify import Notifier
 from frontend_agent.operations import operations
+from frontend_agent.reporting import Reporting
 from frontend_agent.scheduler import Scheduler
 
 DRAIN = 6.0  # seconds that deliveries have after SIGTERM; what is left is sent at the next start
@@ -28,6 +29,7 @@ GIVE_UP = 9.5  # then we end, whatever still hangs: every state on our disk is o
 IDLE = 1.0  # seconds between looks for what is due again
 SLOW_EXCHANGE = 600.0  # a send thread silent for longer than this no longer makes progress
 RETIRE_EVERY = 3600.0
+REPORTS_EVERY = 60.0  # seconds between looks for reports that are due
 FAILURES_ONCE = 3  # in a row, before `once` says that a destination cannot be reached
 PATIENCE_ONCE = timedelta(seconds=10)  # it does not wait longer than this for the next try
 
@@ -48,8 +50,9 @@ class Sender:
 class Daemon:
     """The threads around an open App."""
 
-    def __init__(self, app: App, notifier: Notifier | None = None) -> None:
+    def __init__(self, app: App, notifier: Notifier | None = None, reporting: Reporting | None = None) -> None:
         self.app = app
+        self._reporting = reporting
         self.started = app.clock()
         self.stopping = threading.Event()  # nothing new is read
         self._closing = threading.Event()  # nothing new is sent
@@ -71,6 +74,8 @@ class Daemon:
         self._scheduler = Scheduler(feeds, self._run_feed, self._jumped)
         with self._working():
             self._scheduler.start()
+            if self._reporting is not None:
+                threading.Thread(target=self._report, args=(self._reporting,), name="reports", daemon=True).start()
             self._notifier.say("READY=1", f"STATUS={len(feeds)} feeds")
             log.info(event("daemon.ready", feeds=len(feeds), destinations=len(self._senders), pid=os.getpid()))
             self._watch()
@@ -192,6 +197,10 @@ class Daemon:
             if not settled:
                 sender.wake.wait(IDLE)
 
+    def _report(self, reporting: Reporting) -> None:
+        while not self.stopping.wait(REPORTS_EVERY):
+            reporting.work(self.app.clock())
+
     def _jumped(self, seconds: float) -> None:
         log.warning(event("clock.jumped", seconds=seconds))
 
@@ -211,6 +220,8 @@ class Daemon:
     def _stop(self) -> None:
         """End in order: pages being read are taken or dropped whole, deliveries under way are settled."""
         self._notifier.say("STOPPING=1")
+        if self._reporting is not None:
+            self._reporting.stop()
         began = time.monotonic()
         self.stopping.set()
         with self._runs:

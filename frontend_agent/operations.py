@@ -335,6 +335,40 @@ class Operations(TermOperations):
         for feed, rule, severity, field, count in self._spool.rules():
             yield {"feed": feed, "rule": rule, "severity": severity, "field": field, "count": count}
 
+    # --- reports ------------------------------------------------------------------------------------------------------
+
+    def report_about(self) -> dict[str, Any]:
+        """What a report says of itself besides the figures."""
+        seq, digest = self._spool.log_head()
+        hospital = self._app.config.institution
+        since = self._spool.statistics.since()
+        return {
+            "institution": f"{hospital.name} ({hospital.id})",
+            "timezone": hospital.timezone,
+            "since": since.isoformat() if since else "",
+            "log": f"{seq} {digest}",
+            "version": __version__,
+        }
+
+    def report_figures(self, first: int, last: int) -> Iterator[dict[str, Any]]:
+        """The statistics of some days (yyyymmdd), table by table, a page at a time."""
+        kept = self._spool.statistics
+        for table in ("outcomes", "findings", "fill", "delays", "deliveries"):
+            rows = getattr(kept, table)(first, last)
+            for start in range(0, len(rows), PAGE):
+                yield {"table": table, "rows": rows[start : start + PAGE]}
+
+    def report_details(self, first: int, last: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Everything with findings, a page at a time: (day, id, state, kind, department, findings as JSON)."""
+        for page in self._spool.statistics.documents(first, last):
+            yield [
+                (day, document, "void" if void else "document", kind, department, findings)
+                for day, document, kind, department, void, findings in page
+                if findings
+            ]
+        for page in self._spool.statistics.held(first, last):
+            yield [(day, case, state, *rest) for day, case, _, state, *rest in page]
+
     # --- names --------------------------------------------------------------------------------------------------------
 
     def _feed_config(self, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from frontend_agent.cli import output, withheld
+from frontend_agent.cli import output, reports, withheld
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -18,6 +18,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     """Register the commands."""
     group = typer.Typer(help=t("qc"), no_args_is_help=True, rich_markup_mode=None)
     cli.add_typer(group, name="qc")
+    reports.add_to(group, t)
     _add_log(group, t)
     _add_verify(group, t)
     _add_tracing(cli, t)

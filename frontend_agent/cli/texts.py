@@ -120,7 +120,29 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.decided_by": ("decided by", "决定人"),
     "head.reason": ("reason", "原因"),
     "head.reached": ("at the region", "平台已有"),
-    "qc": ("The quality log: append-only, hash-chained, countersigned.", "质控日志：只追加、哈希链、平台会签。"),
+    "qc": (
+        "Quality: reports, evidence for evaluations, and the log that proves them (append-only, hash-chained, countersigned).",
+        "质控：质量报告、测评证据，以及可验证的质控日志（只追加、哈希链、平台会签）。",
+    ),
+    "qc.report": (
+        "Report the quality of a period to auditors and department heads: completeness, timeliness, pass rate, trend, "
+        "by kind, department, rule and data element. Without --out the summary is shown.\n\n"
+        "Examples: frontend-agent qc report --month 2026-09 --out september.xlsx --out september.html · "
+        "frontend-agent qc report --from 2026-09-01 --to 2026-09-15 --department 内科 --out half.csv",
+        "生成供审计与科主任使用的质量报告：完整率、及时性、通过率与趋势，按文档类型、科室、规则与数据元。"
+        "不带 --out 时显示总览。\n\n"
+        "示例：frontend-agent qc report --month 2026-09 --out 九月.xlsx --out 九月.html · "
+        "frontend-agent qc report --from 2026-09-01 --to 2026-09-15 --department 内科 --out 上半月.csv",
+    ),
+    "qc.report.from": ("First day of the events (default: as --to).", "起始日期（事件日期；默认同 --to）。"),
+    "qc.report.to": ("Last day (default: yesterday).", "截止日期（默认昨天）。"),
+    "qc.report.month": ("A whole month, 2026-09.", "整月，例如 2026-09。"),
+    "qc.report.kind": ("Only this kind; may be repeated.", "仅此文档类型；可重复。"),
+    "qc.report.department": ("Only this department; may be repeated.", "仅此科室；可重复。"),
+    "qc.report.out": (
+        ".xlsx, .html (one file, nothing fetched) or .csv; may be repeated.",
+        ".xlsx、.html（单个文件，不访问网络）或 .csv；可重复。",
+    ),
     "qc.log": ("The newest entries.", "最新的条目。"),
     "qc.limit": ("How many.", "条数。"),
     "qc.export": (
@@ -322,6 +344,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{path} written; fill it in, then: frontend-agent check",
         "已写出 {path}；填写后执行：frontend-agent check",
     ),
+    "said.written_report": ("{path} written", "已写出 {path}"),
     "said.exists": ("{path} exists already; it was not touched", "{path} 已存在，未作改动"),
     "said.nothing": ("Nothing.", "无。"),
     "said.no_daemon": ("no daemon is running", "守护进程未运行"),
@@ -427,6 +450,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.message": ("message", "消息"),
     "head.kinds": ("of kinds", "文书"),
     "head.column": ("column", "来源列"),
+    "head.metric": ("figure", "指标"),
     "head.value": ("value", "值"),
     "head.what": ("what", "对象"),
     "head.seq": ("no.", "序号"),

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -106,9 +107,13 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
     @cli.command(help=t("run"))
     def run(context: typer.Context) -> None:
         from frontend_agent.daemon import Daemon, on_signals
+        from frontend_agent.reporting import Reporting
 
-        with _logging_app(_settings(context), to_stderr=True) as app:
-            daemon = Daemon(app)
+        settings = _settings(context)
+        with _logging_app(settings, to_stderr=True) as app:
+            zone = ZoneInfo(app.config.institution.timezone)
+            reporting = Reporting(app.config.reports, app.state, zone, settings.config_path.absolute())
+            daemon = Daemon(app, reporting=reporting)
             on_signals(daemon.stopping.set)
             daemon.run()
 

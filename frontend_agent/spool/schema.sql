@@ -128,7 +128,8 @@ CREATE INDEX decision_code ON decision (tbl, code);
 -- Statistics by the day of the event (local, yyyymmdd), kept in the commit of what they speak of. What was taken before
 -- has no day: reports say since when there are figures.
 
-INSERT INTO meta (name, value) VALUES ('statistics_since', CAST(unixepoch() * 1000 AS TEXT));
+INSERT INTO meta (name, value) SELECT 'statistics_since', CAST(unixepoch() * 1000 AS TEXT)
+WHERE EXISTS (SELECT 1 FROM series);
 
 -- Where something happened: said once, not in every row.
 CREATE TABLE scope (

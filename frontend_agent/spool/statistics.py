@@ -136,10 +136,10 @@ class Statistics:
             yield page
             day, after = page[-1][:2]
 
-    def since(self) -> datetime:
-        """What was taken before has no statistics."""
+    def since(self) -> datetime | None:
+        """What was taken before has no statistics; None: everything has."""
         row = self._database.row("meta.get", name="statistics_since")
-        return moment(int(row[0]) if row else 0)
+        return moment(int(row[0])) if row else None
 
 
 def _values(outcomes: object) -> tuple[int, ...]:

@@ -124,6 +124,7 @@ MAY_WRITE_FILES = {
     "frontend_agent.app": "makes the state folder",
     "frontend_agent.daemon": "its process id and lock",
     "frontend_agent.config": "agent.toml of `init`",
+    "frontend_agent.reporting": "drops its own reports when their term is over",
 }
 
 
@@ -165,6 +166,7 @@ PURE = (
     "frontend_agent.codes", "frontend_agent.terms.names", "frontend_agent.terms.traps", "frontend_agent.terms.proposals",
     "frontend_agent.terms.sheets", "frontend_agent.terms.said", "frontend_agent.checks", "frontend_agent.profiles", "frontend_agent.formats",
     "frontend_agent.delivery", "frontend_agent.identity", "frontend_agent.qclog", "frontend_agent.wire",
+    "frontend_agent.measuring", "frontend_agent.reports",
 )  # fmt: skip
 # No clock, no socket, no file, no logger, no chance.
 IMPURE_MODULES = (

@@ -303,7 +303,13 @@ def test_a_state_of_the_first_schema_opens_and_says_since_when_there_are_figures
     with Spool(tmp_path / "s").open() as spool:
         assert spool.statistics.outcomes(*ALL) == []
         assert list(spool.statistics.documents(*ALL)) == []
-        assert abs(spool.statistics.since() - datetime.now(UTC)) < timedelta(minutes=5)
+        since = spool.statistics.since()
+        assert since
+        assert abs(since - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+def test_a_new_state_has_figures_of_everything(spool: Spool) -> None:
+    assert spool.statistics.since() is None
 
 
 def test_pages_of_details_come_whole(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
