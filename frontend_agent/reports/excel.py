@@ -7,9 +7,9 @@ repeat a few texts. The file is the same either way, and the tests read it back 
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from html import escape
 from itertools import chain, islice
 from typing import Any, BinaryIO
-from xml.sax.saxutils import escape
 
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name
@@ -193,4 +193,4 @@ def _text(value: str) -> str:
     """Characters that XML does not know are written as the format does it: _x0007_."""
     safe = "".join(c if c in "\t\n\r" or " " <= c not in "\ufffe\uffff" else f"_x{ord(c):04X}_" for c in value)
     space = ' xml:space="preserve"' if safe != safe.strip() else ""
-    return f"<t{space}>{escape(safe)}</t>"
+    return f"<t{space}>{escape(safe, quote=False)}</t>"
