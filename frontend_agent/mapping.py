@@ -91,6 +91,11 @@ FACTS = MappingProxyType(
         "fact.tcm": "BL",
         "fact.patient_class": "AN..10",
         "fact.birth_date": "D8",
+        "fact.visit_id": "AN..50",  # the visit's own number, where it is neither the outpatient nor the inpatient number
+        "fact.archived": "BL",  # of a front page: the record room has filed it
+        "fact.staff": "BL",  # the patient works here
+        "fact.opt_out": "BL",  # the patient objected to sharing
+        "fact.department": "AN..50",  # where the document has no slot for one
     }
 )
 
