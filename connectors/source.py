@@ -34,6 +34,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from connectors.files import with_files
 from frontend_agent.errors import ConfigurationError, SourceRefused
 from frontend_agent.model import RowSet, SourceRows, Watermark
 
@@ -56,6 +57,7 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     statement_timeout: timedelta = timedelta(seconds=30)
     connect_timeout: timedelta = timedelta(seconds=10)
     max_rows: int = 200_000  # of one query for one chunk of keys; more means a join lacks a condition
+    files: str = ""  # the folder below which the files lie that columns name by path
     encoding: str = ""  # ODBC only: what the driver's narrow text is in, when it is not UTF-8 (gb18030)
 
 
@@ -99,6 +101,9 @@ class Queries(Protocol):
 
     @property
     def details(self) -> Mapping[str, DetailQuery]: ...
+
+    @property
+    def paths(self) -> tuple[str, ...]: ...
 
     @property
     def partners(self) -> Mapping[str, PartnerQuery]: ...
@@ -253,6 +258,8 @@ class Source(ABC):
             )
             for name, partner in queries.partners.items()
         }
+        if queries.paths and self.options.files:  # after the session: a slow share holds nothing open in the database
+            parent = with_files(parent, queries.paths, self.options.files)
         return SourceRows(parent, details, partners)
 
     def keys_by(self, queries: Queries, alias: str, values: Sequence[str]) -> list[str]:

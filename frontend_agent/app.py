@@ -137,6 +137,11 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
                 f"{mapping.path}: {query}: source {source!r} is not in agent.toml"
                 f" (known: {', '.join(sorted(config.sources))})"
             )
+    if mapping.queries.paths and not config.sources[feed.source].files:
+        raise ConfigurationError(
+            f"{mapping.path}: [read] {mapping.queries.paths[0]} holds paths of files, but [sources.{feed.source}] names no"
+            ' folder; add files = "/mnt/scans"'
+        )
     normalise = _compile_mapping(config, mapping, kind, profile)
     checks = compile_checks(kind, profile, today)
     rules = withhold_rules(config)
@@ -828,6 +833,7 @@ def open_sources(config: Config, names: Iterable[str] | None = None) -> dict[str
                 statement_timeout=options.statement_timeout,
                 connect_timeout=options.connect_timeout,
                 max_rows=options.max_rows,
+                files=options.files,
                 encoding=options.encoding,
             ),
             password(options.secret) if options.secret else "",

@@ -69,6 +69,7 @@ class SourceConfig:
     statement_timeout: timedelta = timedelta(seconds=30)
     connect_timeout: timedelta = timedelta(seconds=10)
     max_rows: int = 200_000  # of one query for one batch: more means that a join lacks a condition
+    files: str = ""  # folder of the files that columns name by path (reader `file`)
 
 
 @dataclass(frozen=True, kw_only=True)

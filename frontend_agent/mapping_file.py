@@ -43,6 +43,7 @@ class Queries(msgspec.Struct, frozen=True):
     parent: str
     details: Map[str, Detail] = {}
     partners: Map[str, Partner] = {}
+    paths: tuple[str, ...] = ()  # aliases of the parent query that hold paths of files
 
 
 class ReadField(msgspec.Struct, frozen=True):
@@ -117,6 +118,8 @@ def parse_mapping(name: str, path: str, institution: str, read: Read) -> Mapping
     queries, files, sql_texts = _queries(table.get("queries"), key, path, institution, read)
     wanted, beside = _wanted_codes(table.get("codes", {}), path)
     codes, code_texts = _codes(wanted, path, read)
+    reads = _reads(table.get("read", {}), path)
+    queries = msgspec.structs.replace(queries, paths=_paths(reads, path))
     document = _text(table, "document", path) if "document" in table else ""
     if document:
         _needs_aliases(queries.parent, (document,), files["parent"])
@@ -131,7 +134,7 @@ def parse_mapping(name: str, path: str, institution: str, read: Read) -> Mapping
         beside=beside,
         columns=_texts(table, "columns", path),
         parse=_texts(table, "parse", path),
-        read=_reads(table.get("read", {}), path),
+        read=reads,
         files=files,
         digest=_digest([text, *sql_texts]),
         codes_digest=_digest(code_texts),
@@ -256,6 +259,16 @@ def _reads(table: Any, path: str) -> dict[str, ReadColumn]:
             into = alias
         reads[alias] = ReadColumn(_text(value, "reader", where), into, fields, groups)
     return reads
+
+
+def _paths(reads: Map[str, ReadColumn], path: str) -> tuple[str, ...]:
+    """The columns whose first reader is `file`: what they hold is a path."""
+    found = tuple(alias for alias, column in reads.items() if column.reader.partition("|")[0].strip() == "file")
+    if inside := [alias for alias in found if "." in alias]:
+        raise ConfigurationError(
+            f'{path}: [read] "{inside[0]}": the reader file stands in a column of the parent query'
+        )
+    return found
 
 
 def _read_fields(table: Any, where: str) -> dict[str, ReadField]:

@@ -6,6 +6,7 @@ Importing the topics registers their rules, in the order in which they are asked
 from frontend_agent.checks import (  # noqa: F401
     dates,
     diagnoses,
+    enclosed,
     identity,
     laboratory,
     numbers,

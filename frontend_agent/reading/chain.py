@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.formats.enclosed import NotEnclosable, enclose
 from frontend_agent.reading import packing
-from frontend_agent.reading.errors import Unreadable
+from frontend_agent.reading.errors import NotFetched, Unreadable
 from frontend_agent.reading.html import text_of_html
 from frontend_agent.reading.packing import LARGEST
 from frontend_agent.reading.rtf import text_of_rtf
@@ -53,7 +54,22 @@ def _as_bytes(read: Callable[[bytes], bytes]) -> Callable[[bytes | str], bytes]:
     return reading
 
 
+def _fetched(value: bytes | str) -> bytes:
+    """The file whose path a column holds: its bytes were put in place of the path where the rows were read."""
+    if isinstance(value, bytes):
+        return value
+    raise Unreadable(value if isinstance(value, NotFetched) else "a path whose file was not read")
+
+
+def _enclosed(content: bytes) -> dict[str, str]:
+    try:
+        return enclose(content)._asdict()
+    except NotEnclosable as error:
+        raise Unreadable(str(error)) from None
+
+
 _STEPS = {
+    "file": _Step(EITHER, BYTES, _fetched),
     "base64": _Step(EITHER, BYTES, _as_bytes(packing.from_base64)),
     "hex": _Step(EITHER, BYTES, _as_bytes(packing.from_hex)),
     "gzip": _Step(BYTES, BYTES, packing.from_gzip),
@@ -71,6 +87,7 @@ _STEPS = {
     "rtf": _Step(EITHER, TEXT, text_of_rtf),
     "xml": _Step(EITHER, TREE, xml_tree),
     "json": _Step(EITHER, TREE, json_tree),
+    "enclosed": _Step(BYTES, TREE, _enclosed),
 }
 
 
