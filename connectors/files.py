@@ -8,8 +8,7 @@ from pathlib import Path, PureWindowsPath
 from stat import S_ISREG
 from typing import Any
 
-from frontend_agent.model import RowSet
-from frontend_agent.reading.errors import NotFetched
+from frontend_agent.model import NotFetched, RowSet
 
 LARGEST = 8 << 20  # bytes; what a column that is read on may hold
 

@@ -22,6 +22,12 @@ FACT = "fact."
 AS_IS = "form=as-is"  # among the digests of a document that passed through as the hospital made it
 
 
+class NotFetched(str):
+    """In a row, in place of a file's bytes: why they could not be had. Quotes nothing of the path."""
+
+    __slots__ = ()
+
+
 class RowSet(msgspec.Struct, frozen=True):
     """What one query answered: the column aliases once, the rows as the driver gave them."""
 

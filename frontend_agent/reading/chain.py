@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats.enclosed import NotEnclosable, enclose
+from frontend_agent.model import NotFetched
 from frontend_agent.reading import packing
-from frontend_agent.reading.errors import NotFetched, Unreadable
+from frontend_agent.reading.errors import Unreadable
 from frontend_agent.reading.html import text_of_html
 from frontend_agent.reading.packing import LARGEST
 from frontend_agent.reading.rtf import text_of_rtf

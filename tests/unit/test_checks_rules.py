@@ -106,7 +106,8 @@ def test_a_rule_objects(checks, rule, field, kind, changed):
 
 def test_every_rule_with_a_function_has_an_example():
     cases = next(m for m in test_a_rule_objects.pytestmark if m.name == "parametrize").args[1]
-    assert {rule.id for rule in all_rules().values() if rule.check} - {case[0] for case in cases} == set()
+    elsewhere = {"ENC-CONTENT"}  # test_kinds_enclosed.py: its kind has no section and no clean record here
+    assert {rule.id for rule in all_rules().values() if rule.check} - {case[0] for case in cases} == elsewhere
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,8 @@ from frontend_agent.formats import headline, load_kind
 from frontend_agent.formats.enclosed import LARGEST, NotEnclosable, disclose, enclose, sha256_of, sniff
 from frontend_agent.mapping import compile_mapping
 from frontend_agent.mapping_file import parse_mapping
-from frontend_agent.model import Envelope, Record, RowSet, SourceRows
+from frontend_agent.model import Envelope, NotFetched, Record, RowSet, SourceRows
 from frontend_agent.profiles import load_profile
-from frontend_agent.reading.errors import NotFetched
 
 BEGINNINGS = {
     "application/pdf": b"%PDF-1.7\n",
