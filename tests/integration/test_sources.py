@@ -51,6 +51,7 @@ class Mapped:
         }
     )
     partners: Mapping[str, Any] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()
 
 
 @dataclass
