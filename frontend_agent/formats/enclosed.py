@@ -40,9 +40,10 @@ class Enclosed(NamedTuple):
 
 def sniff(content: bytes) -> str:
     """The media type by the first bytes; empty if it is none that we wrap."""
-    if b"%PDF-" in content[:_PDF_WITHIN]:
-        return "application/pdf"
-    return next((media_type for beginning, media_type in _BEGINNINGS if content.startswith(beginning)), "")
+    for beginning, media_type in _BEGINNINGS:
+        if content.startswith(beginning):
+            return media_type
+    return "application/pdf" if b"%PDF-" in content[:_PDF_WITHIN] else ""
 
 
 def enclose(content: bytes) -> Enclosed:
