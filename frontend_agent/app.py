@@ -6,6 +6,7 @@
 Who calls them, and when, is the daemon's business.
 """
 
+import base64
 import re
 import threading
 import time
@@ -66,6 +67,7 @@ from frontend_agent.policy import (
 )
 from frontend_agent.prefetch import Prefetch
 from frontend_agent.profiles import Profile, load_profile
+from frontend_agent.proving import genuine_by
 from frontend_agent.secrets import Secrets, private_text
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE, send_out
 from frontend_agent.spool import Run, Spool, Taken, this_machine
@@ -779,7 +781,15 @@ class App:
         dropped = self.spool.retire(self.config.spool.retention, self.clock())
         if dropped:
             log.info(event("spool.retired", documents=dropped))
+        entries = self.spool.drop_log(self.config.qc_log.retention, genuine_by(self.platform_keys()), self.clock())
+        if entries:
+            log.info(event("log.dropped", entries=entries))
         return dropped
+
+    def platform_keys(self) -> list[bytes]:
+        """The platforms' keys that were pinned at the first hello."""
+        texts = [self.spool.meta.get(f"key:{name}") for name in self.config.destinations]
+        return [base64.b64decode(text) for text in texts if text]
 
     # --- for one key ---------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.qclog import TERM
 
 DEFAULT_STATE = "state"
 
@@ -127,6 +128,13 @@ class Hl7Config:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QcLogConfig:
+    """The quality log. What is older is dropped up to a countersigned checkpoint; six months at least, by law."""
+
+    retention: timedelta = timedelta(days=1096)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportsConfig:
     """Reports that are written by themselves, for auditors and department heads. `folder`: inside of the state directory."""
 
@@ -196,6 +204,7 @@ class Config:
     log: LogConfig = field(default_factory=LogConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
     reports: ReportsConfig = field(default_factory=ReportsConfig)
+    qc_log: QcLogConfig = field(default_factory=QcLogConfig)
     hl7: Hl7Config = field(default_factory=Hl7Config)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     withhold: tuple[WithholdConfig, ...] = ()
@@ -548,6 +557,11 @@ def _feed(feed: FeedConfig) -> Iterable[str]:
         yield "every must be at least 1s"
 
 
+def _qc_log(log: QcLogConfig) -> Iterable[str]:
+    if log.retention < TERM:
+        yield f'retention must be at least "{TERM.days}d": logs are kept for six months by law'
+
+
 def _reports(reports: ReportsConfig) -> Iterable[str]:
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", reports.at):
         yield f'at = "{reports.at}" is no time of day (for example "02:30")'
@@ -571,6 +585,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     DestinationConfig: _destination,
     SecretsConfig: _secrets,
     ReportsConfig: _reports,
+    QcLogConfig: _qc_log,
     FeedConfig: _feed,
     MayLeaveConfig: _may_leave,
     WithholdConfig: _withhold,

@@ -4,7 +4,6 @@ Every operation takes plain values and answers plain values (text, numbers, list
 iterator of rows. Nothing here prints, and nothing here knows who asks.
 """
 
-import base64
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -21,10 +20,10 @@ from frontend_agent.formats import FormatError, UnboundField, view
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.intake import judged, may_wait, next_step
 from frontend_agent.model import Envelope, Finding, Record, Severity, SourceRecord
+from frontend_agent.proving import genuine_by
 from frontend_agent.spool import Case, KeptBack, Trace
 from frontend_agent.terms.operations import TermOperations
 from frontend_agent.wire.frames import decompressor, open_frame
-from frontend_agent.wire.receipts import ReplyMalformed, ReplyNotProven, read_countersignature
 
 PAGE = 1000
 LANGUAGES: tuple[Literal["zh", "en"], ...] = ("zh", "en")
@@ -278,8 +277,7 @@ class Operations(TermOperations):
         return [key.hex() for key in self._keys()]
 
     def _keys(self) -> list[bytes]:
-        texts = [self._spool.meta.get(f"key:{name}") for name in self._app.config.destinations]
-        return [base64.b64decode(text) for text in texts if text]
+        return self._app.platform_keys()
 
     def trace(self, document: str) -> dict[str, Any]:
         """One document, from its source row to its receipts."""
@@ -434,24 +432,6 @@ def told_outcomes(app: App, outcomes: list[Outcome]) -> dict[str, Any]:
 
 def told_verdict(verdict: qclog.Verdict) -> dict[str, Any]:
     return {**_plain(verdict), "ok": verdict.ok}
-
-
-def genuine_by(keys: Iterable[bytes]) -> qclog.Genuine:
-    """Whether a head was countersigned with one of these keys of the platform."""
-    known = list(keys)
-
-    def genuine(head: qclog.Head) -> bool:
-        for key in known:
-            try:
-                statement = read_countersignature(head.evidence, key)
-            except (ReplyMalformed, ReplyNotProven):
-                continue
-            signed = statement.log_head
-            if signed is not None and (signed.seq, signed.hash) == (head.seq, head.hash):
-                return True
-        return False
-
-    return genuine
 
 
 def _plain(value: Any) -> Any:

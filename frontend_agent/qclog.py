@@ -6,6 +6,11 @@ A body is canonical JSON (sorted keys, no spaces, UTF-8, no floats) and names it
 A **head** is a number and a hash that the platform countersigned: whoever rewrites the log from some entry on, hashes and
 all, cannot rewrite the heads. What is younger than the last genuine head is reported as not yet proven, never as proven.
 
+The log is kept for a term, never for less than TERM. What is older is dropped up to a **checkpoint**: a head that the platform
+countersigned. The chain then begins behind it, with its hash as `prev`; that head stays, and proves that nothing but the
+old part is missing. How old the old part was is not our clock's word but the platform's: between the checkpoint's
+signature and the newest one lies the term, or the log was cut by somebody else.
+
 An export is JSON lines: a title, then entries and heads in any mixture, the entries in order.
 
     {"qc_log":1,"first":1,"prev":"00…","instance":"…"}
@@ -16,12 +21,15 @@ An export is JSON lines: a title, then entries and heads in any mixture, the ent
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 GENESIS = "00" * 32
+TERM = timedelta(days=183)  # six months: the law's floor for logs (Cybersecurity Law, article 21)
+_FORGED_IN_A_ROW = 20
 _NO_JSON = (msgspec.MsgspecError, ValueError)  # the second: bytes that are no UTF-8
 
 
@@ -57,6 +65,7 @@ class Verdict(msgspec.Struct, frozen=True):
     reason: str = ""
     incomplete: bool = False  # the last line was cut while it was written: not a sign of tampering
     forged_heads: tuple[int, ...] = ()  # heads whose signature is not the platform's: they prove nothing
+    first: int = 1  # the first entry: later than 1 when older ones were dropped behind a countersigned checkpoint
 
     @property
     def ok(self) -> bool:
@@ -80,7 +89,8 @@ def chained(seq: int, previous: str, body: Mapping[str, Any]) -> Entry:
 
 # --- verifying --------------------------------------------------------------------------------------------------------
 
-Genuine = Callable[[Head], bool]
+# What a head's signature says: false, when it is not the platform's; when it was signed, or at least that it is genuine.
+Genuine = Callable[[Head], bool | datetime]
 
 
 class _Place(msgspec.Struct):
@@ -106,17 +116,23 @@ def verify(
     Memory does not grow with the log: entries may come from a file of any length.
     """
     trusted: dict[int, set[str]] = {}
+    signed: dict[int, datetime] = {}
     forged = []
     for head in heads:
         if genuine is None:
             break
-        if genuine(head):
+        says = genuine(head)
+        if says:
             trusted.setdefault(head.seq, set()).add(head.hash)
+            if isinstance(says, datetime):
+                signed[head.seq] = says
         else:
             forged.append(head.seq)
     seq, proven = first - 1, first - 1
     bad = last_bad = 0
     reason = ""
+    if genuine is not None and first > 1 and (problem := _wrong_beginning(first, previous, trusted, signed)):
+        bad, last_bad, reason, entries = first, first, problem, ()
     for entry in entries:
         seq += 1
         fault = _fault(entry, seq, previous)
@@ -144,7 +160,52 @@ def verify(
         reason=reason,
         incomplete=incomplete,
         forged_heads=tuple(sorted(forged)),
+        first=first,
     )
+
+
+def _wrong_beginning(first: int, previous: str, trusted: Mapping[int, set[str]], signed: Mapping[int, datetime]) -> str:
+    """Why a log may not begin here; empty when it may."""
+    if trusted.get(first - 1) != {previous}:
+        return f"entries 1 to {first - 1} are missing, and no countersigned checkpoint stands in their place"
+    if signed and first - 1 in signed and (kept := max(signed.values()) - signed[first - 1]) < TERM:
+        return f"entries 1 to {first - 1} were dropped after {kept.days} days, before their term of {TERM.days}"
+    return ""
+
+
+def checkpoint(
+    heads: Callable[[int], Head | None], first: int, last: int, genuine: Genuine, term: timedelta
+) -> Head | None:
+    """The newest head behind which entries are older than the term, by the platform's own times; None when there is none.
+
+    `heads(n)` is the newest head up to an entry; looked for by halves among entries `first` … `last`. A head that is not
+    genuine counts for nothing: the one before it is taken.
+    """
+
+    def at(seq: int) -> tuple[Head, datetime] | None:
+        for _ in range(_FORGED_IN_A_ROW):
+            head = heads(seq)
+            if head is None or head.seq < first:
+                return None
+            if isinstance(says := genuine(head), datetime):
+                return head, says
+            seq = head.seq - 1
+        return None
+
+    newest = at(last)
+    if newest is None:
+        return None
+    limit = newest[1] - max(term, TERM)
+    low, high = first - 1, newest[0].seq  # whoever is at `low` is old enough, whoever is at `high` is not
+    found = None
+    while high - low > 1:
+        middle = (low + high) // 2
+        here = at(middle)
+        if here is None or here[1] <= limit:
+            low, found = middle, here or found
+        else:
+            high = middle
+    return found[0] if found else None
 
 
 def _fault(entry: Entry, seq: int, previous: str) -> tuple[int, str] | None:
@@ -269,5 +330,6 @@ def _title(line: bytes) -> Title:
 def verify_export(lines: Callable[[], Iterable[bytes]], genuine: Genuine | None) -> Verdict:
     """Verify an export offline, with nothing but the platform's public key inside `genuine`."""
     export = Export(lines)
-    verdict = verify(export.entries(), export.heads, genuine, export.title.first, export.title.prev)
+    title = export.title
+    verdict = verify(export.entries(), export.heads, genuine, title.first, title.prev)
     return msgspec.structs.replace(verdict, incomplete=export.incomplete)

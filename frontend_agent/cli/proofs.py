@@ -82,7 +82,8 @@ def _add_verify(group: typer.Typer, t: Texts) -> None:
 
 def _verified(file: Path, keys: list[bytes]) -> dict[str, Any]:
     from frontend_agent import qclog
-    from frontend_agent.operations import genuine_by, told_verdict
+    from frontend_agent.operations import told_verdict
+    from frontend_agent.proving import genuine_by
 
     def lines() -> Iterable[bytes]:
         with file.open("rb") as exported:
@@ -122,6 +123,8 @@ def _show_verdict(t: Texts, verdict: dict[str, Any]) -> None:
         )
     else:
         output.say(t("said.tampered", first=verdict["first_bad"], reason=verdict["reason"], proven=verdict["proven"]))
+    if verdict["ok"] and verdict["first"] > 1:
+        output.say(t("said.begins", first=verdict["first"]))
     if verdict["incomplete"]:
         output.say(t("said.incomplete"))
     if verdict["forged_heads"]:

@@ -365,6 +365,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The log is whole. {entries} entries; countersigned up to {proven}; not yet proven: {rest}.",
         "日志完整。共 {entries} 条；平台已会签至第 {proven} 条；尚未证明：{rest} 条。",
     ),
+    "said.begins": (
+        "It begins with entry {first}: what stood before is dropped, its term being over; the platform countersigned "
+        "the checkpoint.",
+        "日志自第 {first} 条起：更早的部分保留期已满而删除，其检查点经平台会签。",
+    ),
     "said.tampered": (
         "The log is NOT what was written: entry {first} ({reason}). Whole and countersigned up to {proven}.",
         "日志已被改动：第 {first} 条（{reason}）。完整且已会签至第 {proven} 条。",

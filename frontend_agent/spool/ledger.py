@@ -10,7 +10,7 @@ import zstandard
 from frontend_agent import qclog
 from frontend_agent.delivery import State
 from frontend_agent.spool.database import Database
-from frontend_agent.spool.times import text
+from frontend_agent.spool.times import millis, text
 
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -69,7 +69,56 @@ class Ledger:
         return [qclog.Entry(seq, digest, _unpacked(body)) for seq, digest, body in rows]
 
     def heads(self) -> list[qclog.Head]:
-        return [qclog.Head(seq, digest, evidence) for seq, digest, evidence in self.database.rows("head.all")]
+        """Of what is kept; the first is the checkpoint behind which it begins, if older entries were dropped."""
+        kept = [qclog.Head(*row) for row in self.database.rows("head.all")]
+        before = self.checkpoint()
+        return [before, *(head for head in kept if head.seq > before.seq)] if before else kept
+
+    def head_before(self, seq: int) -> qclog.Head | None:
+        """The newest head up to an entry."""
+        row = self.database.row("head.before", seq=seq)
+        return qclog.Head(*row) if row else None
+
+    # --- the log's term -----------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> qclog.Head | None:
+        """Up to where the log was dropped."""
+        row = self.database.row("checkpoint.last")
+        return qclog.Head(*row) if row else None
+
+    def beginning(self) -> tuple[int, str]:
+        """The first entry that is kept, and the hash before it."""
+        before = self.checkpoint()
+        return (before.seq + 1, before.hash) if before else (1, qclog.GENESIS)
+
+    def drop(self, head: qclog.Head, now: datetime) -> int:
+        """Drop the log up to a countersigned head. The checkpoint and the entry that says so come first, in one commit; the
+        entries go page by page, and whatever is left when we die goes with the next look. How many went."""
+        first, _ = self.beginning()
+        newest, _ = self.log_head()
+        row = self.database.row("log.one", seq=head.seq)
+        if first <= head.seq < newest and row is not None and row[0] == head.hash:
+            with self.database.write():
+                body = {"event": "log dropped", "first": first, "last": head.seq, "hash": head.hash}
+                entry = self.log(body, now)
+                self.database.run(
+                    "checkpoint.add", seq=head.seq, hash=head.hash, evidence=head.evidence, now=millis(now), log=entry
+                )
+        return self.sweep()
+
+    def sweep(self) -> int:
+        """What stands before the checkpoint."""
+        before, dropped = self.checkpoint(), 0
+        if before is None:
+            return 0
+        while True:
+            with self.database.write():
+                gone = self.database.changed("log.drop", seq=before.seq)
+                if not gone:
+                    self.database.run("head.drop", seq=before.seq)
+            if not gone:
+                return dropped
+            dropped += gone
 
 
 def packed(body: bytes) -> bytes:

@@ -465,6 +465,27 @@ ON CONFLICT DO NOTHING;
 -- head.all --
 SELECT seq, lower(hex(hash)), evidence FROM head ORDER BY seq;
 
+-- head.before --
+-- The newest up to an entry.
+SELECT seq, lower(hex(hash)), evidence FROM head WHERE seq <= :seq ORDER BY seq DESC LIMIT 1;
+
+-- checkpoint.last --
+SELECT seq, lower(hex(hash)), evidence FROM checkpoint ORDER BY seq DESC LIMIT 1;
+
+-- checkpoint.add --
+INSERT INTO checkpoint (seq, hash, evidence, dropped_at, log) VALUES (:seq, unhex(:hash), :evidence, :now, :log);
+
+-- log.one --
+SELECT lower(hex(hash)) FROM log WHERE seq = :seq;
+
+-- log.drop --
+-- A page of what stands before the checkpoint.
+DELETE FROM log WHERE seq IN (SELECT seq FROM log WHERE seq <= :seq ORDER BY seq LIMIT 2000);
+
+-- head.drop --
+-- The checkpoint's own evidence is kept with it.
+DELETE FROM head WHERE seq <= :seq;
+
 -- run.add --
 INSERT INTO run (feed, started_at, ended_at, counts, problem) VALUES (:feed, :started_at, :ended_at, :counts, :problem);
 

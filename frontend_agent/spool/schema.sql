@@ -199,3 +199,9 @@ CREATE TABLE waiting (
     due_at INTEGER NOT NULL, attempts INTEGER NOT NULL, partners TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX waiting_due ON waiting (feed, due_at);
+
+-- migration 6 --
+-- Up to where the log was dropped when its term was over: the chain goes on from the newest of these.
+CREATE TABLE checkpoint (
+    seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, evidence BLOB NOT NULL, dropped_at INTEGER NOT NULL, log INTEGER NOT NULL
+);

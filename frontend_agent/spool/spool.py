@@ -842,8 +842,8 @@ class Spool:
         return self._ledger.log_head()
 
     def log_entries(self, first: int = 1) -> Iterator[qclog.Entry]:
-        """The log from an entry on, in bounded memory."""
-        return self._ledger.entries(first)
+        """The log from an entry on, as far back as it is kept, in bounded memory."""
+        return self._ledger.entries(max(first, self._ledger.beginning()[0]))
 
     def log_newest(self, limit: int = 20, before: int = 1 << 62) -> list[qclog.Entry]:
         """The newest first."""
@@ -855,11 +855,21 @@ class Spool:
 
     def export_log(self) -> Iterator[bytes]:
         """The lines of an export, verifiable offline with the platform's public key."""
-        return qclog.export(qclog.Title(instance=self.meta.instance), self.log_entries(), self.heads())
+        first, before = self._ledger.beginning()
+        title = qclog.Title(first=first, prev=before, instance=self.meta.instance)
+        return qclog.export(title, self._ledger.entries(first), self.heads())
 
     def verify_log(self, genuine: qclog.Genuine | None = None) -> qclog.Verdict:
         """Verify the log where it lies."""
-        return qclog.verify(self.log_entries(), self.heads(), genuine)
+        first, before = self._ledger.beginning()
+        return qclog.verify(self._ledger.entries(first), self.heads(), genuine, first, before)
+
+    def drop_log(self, term: timedelta, genuine: qclog.Genuine, now: datetime) -> int:
+        """Drop what is older than the term by the platform's own times, and countersigned. How many entries."""
+        first, _ = self._ledger.beginning()
+        last, _ = self._ledger.log_head()
+        head = qclog.checkpoint(self._ledger.head_before, first, last, genuine, term)
+        return self._ledger.drop(head, now) if head else self._ledger.sweep()
 
     # --- what waits for a person, what can be looked up, what is dropped ------------------------------------------------
 

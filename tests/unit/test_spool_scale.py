@@ -121,6 +121,7 @@ WHOLE_TABLES_ON_PURPOSE = {
     "log.page": "a page, in its own order",
     "log.newest": "a page, in its own order",
     "log.last": "its end",
+    "checkpoint.last": "its end",
     "document.last": "its end",
     "run.last": "its end",
     "run.trim": "its end",
