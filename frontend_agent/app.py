@@ -78,7 +78,7 @@ from frontend_agent.withholding import WithholdRule, compile_withholding, patien
 from frontend_agent.workers import Workers
 
 LINKS_AT_ONCE = 500  # partner rows that changed, whose records are looked for together
-RELEASED_AT_ONCE = 50_000  # keys; the rest has its turn in the next run
+RELEASED_AT_ONCE = 50_000  # keys held in memory
 BYTES_AT_ONCE = 4 << 20
 
 CODES_DIGEST = re.compile(r"\bcodes=\w+")  # the part of a plan's digests that an approval changes
@@ -341,6 +341,7 @@ class Order(NamedTuple):
     """A page to read and prepare, and what is known of its keys."""
 
     feed: str
+    digests: str  # of what the parent judges and renders with: a worker that has other files compiles them anew
     keys: Sequence[str]
     watermark: Watermark | None
     asked: Sequence[str]
@@ -350,7 +351,8 @@ class Order(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """What the parent commits: None when the source gave other keys than it was asked for. And where the time went."""
+    """What the parent commits: None when the source gave other keys than it was asked for, or the mapping's files are not
+    what the parent has compiled. And where the time went."""
 
     taken: Taken | None
     steps: dict[str, Step]
@@ -359,20 +361,29 @@ class Prepared(NamedTuple):
 class Preparing:
     """Reads and prepares pages; it has connections to the sources, and no state."""
 
-    def __init__(self, config: Config, feeds: Mapping[str, Feed], sources: Mapping[str, Source]) -> None:
+    def __init__(
+        self, config: Config, feeds: Mapping[str, Feed], sources: Mapping[str, Source], compiled: Callable[[str], Feed]
+    ) -> None:
+        """`compiled` compiles a feed from its files as they are now."""
         self._config = config
         self._feeds = dict(feeds)
         self._sources = sources
+        self._compiled = compiled
 
     def _feed(self, order: Order) -> Feed:
-        """The feed under the code maps that the order was given with: an approval needs no restart."""
+        """The feed as the order was given with: neither an approved code map nor a mended file needs a restart."""
         feed = self._feeds[order.feed]
         if feed.plan.terms != order.approvals.revision:
-            feed = self._feeds[order.feed] = under_approvals(self._config, feed, order.approvals)
+            feed = under_approvals(self._config, feed, order.approvals)
+        if feed.plan.digests != order.digests:
+            feed = under_approvals(self._config, self._compiled(order.feed), order.approvals)
+        self._feeds[order.feed] = feed
         return feed
 
     def __call__(self, order: Order) -> Prepared:
         feed, times = self._feed(order), StepTimes()
+        if feed.plan.digests != order.digests:  # changed once more since: the parent does this page with what it has
+            return Prepared(None, times.snapshot())
         lap = times.laps()
         rows = self._sources[feed.config.source].rows(feed.mapping.queries, order.keys, self._sources)
         lap("extract", len(order.keys))
@@ -404,8 +415,11 @@ class Worker:
         def today() -> date:
             return utc_now().astimezone(zone).date()
 
-        feeds = self._feeds or {feed.name: compile_feed(config, feed, today) for feed in config.feeds}
-        return Preparing(config, feeds, open_sources(config))
+        def compiled(name: str) -> Feed:
+            return compile_feed(config, config.feed(name), today)
+
+        feeds = self._feeds or {feed.name: compiled(feed.name) for feed in config.feeds}
+        return Preparing(config, feeds, open_sources(config), compiled)
 
 
 # -- All of it --------------------------------------------------------------------------------------------------------
@@ -587,11 +601,14 @@ class App:
         self.spool.meta.put(known, msgspec.json.encode(in_force).decode())
 
     def _released(self, feed: Feed) -> Iterator[Page]:
-        """The keys that a person released."""
-        released = self.spool.again(feed.config.name, RELEASED_AT_ONCE)
-        for start in range(0, len(released), feed.config.batch):
-            keys = released[start : start + feed.config.batch]
-            yield Page(keys, None, keys, self._read(feed, keys))
+        """The keys that a person released, however many: those released meanwhile have their turn in the next run."""
+        place = (0, 0)
+        while released := self.spool.again_from(feed.config.name, RELEASED_AT_ONCE, place):
+            place = released[-1][1]
+            for start in range(0, len(released), feed.config.batch):
+                keys = list(dict.fromkeys(key for key, _ in released[start : start + feed.config.batch]))
+                self.spool.room()
+                yield Page(keys, None, keys, self._read(feed, keys))
 
     def _awaited(self, feed: Feed) -> Iterator[Page]:
         """The keys that wait for a partner's row, and whose turn it is."""
@@ -683,7 +700,16 @@ class App:
                 yield self._mark(feed, page)
                 continue
             known = what_is_known(self.spool, heads, feed.plan, page.keys)
-            order = Order(feed.config.name, page.keys, page.watermark, page.asked, known, self.clock(), self.approvals)
+            order = Order(
+                feed.config.name,
+                feed.plan.digests,
+                page.keys,
+                page.watermark,
+                page.asked,
+                known,
+                self.clock(),
+                self.approvals,
+            )
             under_way.append((page, workers.submit(order)))
             ordered.update(page.keys)
         while under_way:
@@ -696,7 +722,7 @@ class App:
         prepared = future.result()
         ordered.difference_update(page.keys)
         self.times.merge(prepared.steps)
-        if prepared.taken is None:  # the source gave other keys than it was asked for
+        if prepared.taken is None:
             return self._take_in(feed, page, heads)
         with self.times.measured("spool"):
             self.spool.commit(prepared.taken)
@@ -790,6 +816,20 @@ class App:
         """The platforms' keys that were pinned at the first hello."""
         texts = [self.spool.meta.get(f"key:{name}") for name in self.config.destinations]
         return [base64.b64decode(text) for text in texts if text]
+
+    def refresh(self, name: str) -> bool:
+        """Compile a feed anew, if its mapping, code tables or profile changed since: whether they did.
+
+        A run that is under way ends with what it began with. A mistake in a file is raised, and changes nothing.
+        """
+        feed = compile_feed(self.config, self.config.feed(name), self._today)
+        if self.approvals.revision:
+            feed = under_approvals(self.config, feed, self.approvals)
+        if feed.plan.digests == self.feeds[name].plan.digests:
+            return False
+        self.feeds[name] = feed
+        log.info(event("feed.refreshed", feed=name, digests=feed.plan.digests))
+        return True
 
     # --- for one key ---------------------------------------------------------------------------------------------------
 

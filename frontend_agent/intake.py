@@ -6,7 +6,7 @@ Everything before the commit takes values and returns values; the commit is all 
 record's alone: it is held with its findings, and its neighbours go on.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum, auto
@@ -165,7 +165,9 @@ def prepare(
         batch.compress(made)
         lap("compress")
     present = read.keys()
-    return batch.taken(watermark, known.learned, [sets[key] for key in asked if key not in present])
+    return batch.taken(
+        watermark, known.learned, [sets[key] for key in asked if key not in present], {sets[key] for key in asked}
+    )
 
 
 # --- reading the rows -------------------------------------------------------------------------------------------------
@@ -362,6 +364,7 @@ class _Batch:
         self._withheld: list[Withheld] = []
         self._looked: list[str] = []
         self._today = now.astimezone(feed.timezone).date()
+        self._not_final: list[str] = []  # held, and not final (any more)
         self._steps = dict.fromkeys(Step, 0)
         self._unmapped: dict[tuple[str, str, str], tuple[Unmapped, list[str]]] = {}
         self._tally = Tally(feed.measures, now, feed.timezone)
@@ -393,6 +396,8 @@ class _Batch:
             self._count_unmapped(source)
         elif step is Step.UNCHANGED and asked and head and not head.held:
             self._looked.append(named)
+        elif head and head.held and step is Step.NOT_FINAL:
+            self._not_final.append(named)
         elif head and head.held and step in (Step.RETURNED, Step.WITHDRAWN):
             self._closed.append(named)
             self._unheld.append(named)
@@ -568,7 +573,13 @@ class _Batch:
             held=before,
         )
 
-    def taken(self, watermark: Watermark | None, learned: list[tuple[str, SeriesHead]], not_found: list[str]) -> Taken:
+    def taken(
+        self,
+        watermark: Watermark | None,
+        learned: list[tuple[str, SeriesHead]],
+        not_found: list[str],
+        asked: Set[str],
+    ) -> Taken:
         waiting = {one.set_id for one in self._waiting}
         return Taken(
             feed=self._feed.name,
@@ -591,6 +602,7 @@ class _Batch:
             unheld=self._unheld,
             learned=learned,
             not_found=not_found,
+            not_final=[named for named in self._not_final if named in asked],
             skipped=Skipped(
                 unchanged=self._steps[Step.UNCHANGED],
                 not_final=self._steps[Step.NOT_FINAL],

@@ -7,26 +7,27 @@ iterator of rows. Nothing here prints, and nothing here knows who asks.
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from frontend_agent import __version__, qclog
 from frontend_agent.app import App, Feed, Outcome, hl7_profiles
-from frontend_agent.checks import describe
 from frontend_agent.config import unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.formats import FormatError, UnboundField, view
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.intake import judged, may_wait, next_step
-from frontend_agent.model import Envelope, Finding, Record, Severity, SourceRecord
+from frontend_agent.mending.groups import by_actor, what_waits
+from frontend_agent.mending.releasing import chosen, release, told_release
+from frontend_agent.model import Envelope, Record, Severity, SourceRecord
 from frontend_agent.proving import genuine_by
-from frontend_agent.spool import Case, KeptBack, Trace
+from frontend_agent.spool import Case, Group, KeptBack, Trace
+from frontend_agent.telling import plain, told, told_case
 from frontend_agent.terms.operations import TermOperations
 from frontend_agent.wire.frames import decompressor, open_frame
 
 PAGE = 1000
-LANGUAGES: tuple[Literal["zh", "en"], ...] = ("zh", "en")
 
 
 class NotFound(FrontendAgentError):
@@ -40,7 +41,7 @@ class Running(Protocol):
 
     def next_runs(self) -> Mapping[str, str]: ...
     def run_now(self) -> list[Outcome]: ...
-    def wake(self, feeds: Iterable[str] = ()) -> None: ...
+    def wake(self, feeds: Iterable[str] = (), /) -> None: ...
 
 
 class Operations(TermOperations):
@@ -76,7 +77,7 @@ class Operations(TermOperations):
                     "read_up_to": mark.cursor if (mark := spool.watermark(feed.name)) else None,
                     "counts": dict(counts.feeds.get(feed.name, {})),
                     "waiting_for_partner": counts.waiting.get(feed.name, 0),
-                    "last_run": _plain(last[feed.name]) if feed.name in last else None,
+                    "last_run": plain(last[feed.name]) if feed.name in last else None,
                     "next_run": next_runs.get(feed.name),
                 }
                 for feed in app.config.feeds
@@ -87,14 +88,14 @@ class Operations(TermOperations):
                     "url": options.url,
                     "waiting": spool.pending(name),
                     "states": dict(counts.deliveries.get(name, {})),
-                    **({k: v for k, v in _plain(pauses[name]).items() if k != "name"} if name in pauses else {}),
+                    **({k: v for k, v in plain(pauses[name]).items() if k != "name"} if name in pauses else {}),
                 }
                 for name, options in app.config.destinations.items()
             ],
             "quarantine": {"open": counts.held},
             "withheld": {"open": counts.withheld, "alarms": counts.alarms},
             "spool": {"documents": counts.documents, "bytes": counts.bytes_used, "quota": int(app.config.spool.quota)},
-            "steps": _plain(app.times.snapshot()),
+            "steps": plain(app.times.snapshot()),
         }
 
     def once(self) -> dict[str, Any]:
@@ -212,26 +213,65 @@ class Operations(TermOperations):
             raise NotFound(f"no case {case!r} waits in quarantine (frontend-agent quarantine list)")
         return {**told_case(found[0]), "record": found[1]}
 
-    def quarantine_release(self, ids: list[str], who: str) -> dict[str, Any]:
-        """Judge them by the rules of today: a record is read again from its source, a document sent again."""
-        self._must_exist(ids)
-        keys = self._spool.quarantine_release(ids, who, self._app.clock())
-        feeds = sorted({feed for feed, _ in keys})
-        if self._daemon is not None:
-            self._daemon.wake(feeds)
-            return {"released": ids, "read_again": len(keys), "documents": None, "held": None}
-        outcomes = [self._app.read_again(feed) for feed in feeds if feed in self._app.feeds]
-        for outcome in outcomes:
-            if outcome.error is not None:
-                raise FrontendAgentError(
-                    f"released; they are read again with the next run, because now: {outcome.error}"
-                )
-        return {
-            "released": ids,
-            "read_again": len(keys),
-            "documents": sum(outcome.counts.get("documents", 0) for outcome in outcomes),
-            "held": sum(outcome.counts.get("held", 0) for outcome in outcomes),
-        }
+    def quarantine_groups(
+        self, feed: str | None = None, rule: str | None = None, actor: str | None = None
+    ) -> dict[str, Any]:
+        """What waits for a person by cause: one line for ten thousand failures alike, with an example and a mend."""
+        if feed is not None:
+            self._feed_config(feed)
+        return what_waits(self._spool, feed, rule, actor)
+
+    def quarantine_actors(self, feed: str | None = None) -> list[dict[str, Any]]:
+        """Who must act, on how much, since when."""
+        if feed is not None:
+            self._feed_config(feed)
+        return by_actor(self._spool, feed)
+
+    def quarantine_group(self, group: str) -> Iterator[dict[str, Any]]:
+        """The cases of one group, the oldest first."""
+        found = self._spool.group(group)
+        if found is None:
+            raise NotFound(f"no group {group!r} waits in quarantine (frontend-agent quarantine list)")
+        return self._cases_of(found)
+
+    def _cases_of(self, group: Group) -> Iterator[dict[str, Any]]:
+        if group.destination:
+            shown = (self._spool.quarantine_show(case) for case in self._spool.stuck_cases(group))
+            yield from (told_case(case[0]) for case in shown if case is not None)
+            return
+        after = 0
+        while page := self._spool.group_cases(group.id, PAGE, after):
+            yield from map(told_case, page)
+            after = int(page[-1].id[1:])
+
+    def quarantine_release(
+        self,
+        who: str,
+        ids: list[str] | None = None,
+        groups: list[str] | None = None,
+        everything: bool = False,
+        feed: str | None = None,
+        rule: str | None = None,
+        wait: bool = True,
+    ) -> Iterator[dict[str, Any]]:
+        """Judge them by the mapping, codes and rules of today: records are read again from their source, by key.
+
+        Rows of progress, then one with the `result`. A mapping, code table or profile that changed since the start is
+        compiled first; one that cannot be is the answer, and nothing is changed.
+        """
+        if feed is not None:
+            self._feed_config(feed)
+        causes, found, cases = chosen(self._app, ids or (), groups or (), everything, feed, rule)
+        asked = [*(ids or ()), *(group.id for group in found)]
+        return release(self._app, self._daemon, causes, cases, asked, who, wait)
+
+    def quarantine_releases(self, limit: int = 20) -> list[dict[str, Any]]:
+        """Who let what go, the newest first."""
+        return [plain(one) for one in self._spool.releases(limit)]
+
+    def quarantine_released(self, release: int) -> dict[str, Any]:
+        """What became of one release's records."""
+        return told_release(self._app, release)
 
     def quarantine_discard(self, ids: list[str], who: str, reason: str) -> dict[str, Any]:
         """This content is known and not wanted."""
@@ -306,7 +346,7 @@ class Operations(TermOperations):
         return "; its record is held in quarantine"
 
     def _told_trace(self, trace: Trace) -> dict[str, Any]:
-        told_trace = _plain(trace)
+        told_trace = plain(trace)
         told_trace["findings"] = [told(finding) for finding in trace.findings]
         for delivery in told_trace["deliveries"]:
             delivery["reply_body"] = None if not delivery["reply_body"] else delivery["reply_body"]
@@ -326,7 +366,7 @@ class Operations(TermOperations):
         """What destinations answered."""
         if destination is not None and destination not in self._app.config.destinations:
             raise ConfigurationError(unknown("destination", destination, self._app.config.destinations))
-        return (_plain(receipt) for receipt in self._spool.receipts(destination, after, limit))
+        return (plain(receipt) for receipt in self._spool.receipts(destination, after, limit))
 
     def rule_counts(self) -> Iterator[dict[str, Any]]:
         """How often each rule spoke, per feed and field."""
@@ -395,17 +435,8 @@ def operations(app: App, daemon: Running | None = None) -> dict[str, Any]:
 # -- In plain values --------------------------------------------------------------------------------------------------
 
 
-def told(finding: Finding) -> dict[str, Any]:
-    """A finding with its sentence in both languages."""
-    return {**_plain(finding), "text": {language: describe(finding, language) for language in LANGUAGES}}
-
-
-def told_case(case: Case) -> dict[str, Any]:
-    return {**_plain(case), "findings": [told(finding) for finding in case.findings]}
-
-
 def told_kept_back(kept: KeptBack) -> dict[str, Any]:
-    return {**_plain(kept), "alarm": kept.is_alarm}
+    return {**plain(kept), "alarm": kept.is_alarm}
 
 
 def told_outcomes(app: App, outcomes: list[Outcome]) -> dict[str, Any]:
@@ -426,16 +457,12 @@ def told_outcomes(app: App, outcomes: list[Outcome]) -> dict[str, Any]:
             for pause in app.spool.pauses()
             if pause.name in app.config.destinations
         ],
-        "steps": _plain(app.times.snapshot()),
+        "steps": plain(app.times.snapshot()),
     }
 
 
 def told_verdict(verdict: qclog.Verdict) -> dict[str, Any]:
-    return {**_plain(verdict), "ok": verdict.ok}
-
-
-def _plain(value: Any) -> Any:
-    return msgspec.to_builtins(value)
+    return {**plain(verdict), "ok": verdict.ok}
 
 
 def _broke(case: Case, rule: str) -> bool:

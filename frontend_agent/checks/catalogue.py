@@ -158,6 +158,28 @@ def who_must_act(finding: Finding, lang: Language = "zh") -> str:
     return _WHO[entry["who"]][lang] if entry else ""
 
 
+def actor_of(rule_id: str) -> str:
+    """Who can mend what a rule speaks of, as one word: hospital, mapping, vendor, makers, nobody; "" for an unknown rule."""
+    entry = _texts().get(rule_id)
+    return str(entry["who"]) if entry else ""
+
+
+def actor_name(actor: str, lang: Language = "zh") -> str:
+    """The words for it."""
+    return _WHO[actor][lang] if actor in _WHO else actor
+
+
+def mend_of(rule_id: str, lang: Language = "zh") -> str:
+    """What to do about a rule's findings."""
+    entry = _texts().get(rule_id)
+    return str(entry[lang]["mend"]) if entry else ""
+
+
+def field_name_of(finding: Finding, lang: Language = "zh") -> str:
+    """The field's name as people say it; "" where it has none."""
+    return _field_name(finding, lang)
+
+
 def _filled(sentence: str, finding: Finding) -> str:
     text = sentence.replace("{value}", finding.value)
     for number, argument in enumerate(finding.arguments):

@@ -68,16 +68,47 @@ TEXTS: dict[str, tuple[str, str]] = {
     "status": ("Feeds, destinations, quarantine, spool.", "数据流、目的地、隔离区、缓存。"),
     "quarantine": ("What waits for a person.", "等待人工处理的内容。"),
     "quarantine.list": (
-        "All cases, the oldest first.\n\nExample: frontend-agent quarantine list --rule MAP001",
-        "全部条目，最早的在前。\n\n示例：frontend-agent quarantine list --rule MAP001",
+        "What is held, by cause: one line per cause, with an example and how to mend it; --all for every case.\n\n"
+        "Examples: frontend-agent quarantine list · frontend-agent quarantine list --all --rule MAP001",
+        "按原因列出被扣留的内容：一个原因一行，附示例与改正办法；--all 逐条列出。\n\n"
+        "示例：frontend-agent quarantine list · frontend-agent quarantine list --all --rule MAP001",
     ),
-    "quarantine.show": ("One case with all its findings and the record.", "一个条目及其全部问题与记录内容。"),
+    "quarantine.each": ("Every case on a line of its own, the oldest first.", "逐条列出，最早的在前。"),
+    "quarantine.actor": (
+        "Only what these must mend: hospital, mapping, vendor, makers, nobody.",
+        "仅列出应由其处理的：hospital、mapping、vendor、makers、nobody。",
+    ),
+    "quarantine.people": (
+        "Who must act, on how much, since when.\n\nExample: frontend-agent quarantine who",
+        "由谁处理、有多少、自何时起。\n\n示例：frontend-agent quarantine who",
+    ),
+    "quarantine.show": (
+        "One case with all its findings and the record, or the cases of one group.\n\n"
+        "Examples: frontend-agent quarantine show Q12 · frontend-agent quarantine show G3",
+        "一个条目及其全部问题与记录内容，或一个原因下的各条目。\n\n"
+        "示例：frontend-agent quarantine show Q12 · frontend-agent quarantine show G3",
+    ),
     "quarantine.release": (
-        "Read the records again and judge them by the rules of today; send refused documents again.\n\n"
-        "Examples: frontend-agent quarantine release Q12 Q15 · frontend-agent quarantine release --all --rule MAP001",
-        "按当前规则重新读取并判断；被拒绝的文档重新发送。\n\n"
-        "示例：frontend-agent quarantine release Q12 Q15 · frontend-agent quarantine release --all --rule MAP001",
+        "After a mend (code table, mapping, source): read the records again at their source, judge them by the rules of "
+        "today, and say what became of them. Refused documents are sent again. Cut off, it goes on when asked again.\n\n"
+        "Examples: frontend-agent quarantine release --group G3 · frontend-agent quarantine release Q12 Q15 · "
+        "frontend-agent quarantine release --all --rule MAP001",
+        "改正（对照表、映射、来源）之后：按主键从来源重新读取并按当前规则判断，说明各条结果；被拒绝的文档重新发送。"
+        "中断后再次执行即可继续。\n\n"
+        "示例：frontend-agent quarantine release --group G3 · frontend-agent quarantine release Q12 Q15 · "
+        "frontend-agent quarantine release --all --rule MAP001",
     ),
+    "quarantine.group": ("All that waits for this cause; may be repeated.", "此原因下的全部内容；可重复。"),
+    "quarantine.wait": (
+        "Wait until all is read and delivered, or only start it.",
+        "等待全部读取并送达，或仅启动。",
+    ),
+    "quarantine.releases": (
+        "Who released what, the newest first; of one release, what became of it.\n\n"
+        "Example: frontend-agent quarantine releases 7",
+        "释放记录，最新的在前；给出编号则显示其结果。\n\n示例：frontend-agent quarantine releases 7",
+    ),
+    "quarantine.release_number": ("Its number, as the list shows it.", "释放编号，见列表。"),
     "quarantine.discard": (
         "This content is known and not wanted.",
         "此内容已知且不需要。",
@@ -351,13 +382,22 @@ TEXTS: dict[str, tuple[str, str]] = {
     "said.daemon": ("daemon running, pid {pid}", "守护进程运行中，pid {pid}"),
     "said.all_good": ("Everything that is configured works.", "全部配置可用。"),
     "said.ok": ("works", "可用"),
-    "said.released": (
-        "{cases} released; read again: {keys}; documents: {documents}, held again: {held}",
-        "已释放 {cases} 条；重新读取：{keys}；生成文档：{documents}，再次隔离：{held}",
+    "said.released": ("Release {number}: {cases} records", "释放 {number}：{cases} 条记录"),
+    "said.releasing": ("reading again", "重新读取中"),
+    "said.release_marked": ("{marked:,} marked", "已标记 {marked:,} 条"),
+    "said.release_progress": (
+        "reading again: {waiting:,} to go · to send: {to_send:,}",
+        "重新读取：剩余 {waiting:,} · 待送：{to_send:,}",
     ),
-    "said.released_soon": (
-        "{cases} released; {keys} records are being read again",
-        "已释放 {cases} 条；正在重新读取 {keys} 条记录",
+    "said.release_problem": (
+        "released; what is left goes on with the next run, because now: {problem}",
+        "已释放；其余将在下次运行时继续，因为目前：{problem}",
+    ),
+    "said.held_again": ("Held again, because:", "再次隔离的原因："),
+    "said.being_read": ("{n} being read again", "{n} 条重新读取中"),
+    "said.waiting": (
+        "{records} held records for {groups} causes; {documents} documents that a destination did not take",
+        "被扣留记录 {records} 条，原因 {groups} 个；目的地未接收的文档 {documents} 份",
     ),
     "said.discarded": ("{cases} discarded", "已丢弃 {cases} 条"),
     "said.which": ("name the cases, or say --all", "请给出条目编号，或使用 --all"),
@@ -440,6 +480,23 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.seconds": ("seconds", "秒"),
     "head.cpu": ("of the processor", "处理器"),
     "head.each": ("µs each", "微秒/份"),
+    "head.group": ("group", "组"),
+    "head.groups": ("causes", "原因数"),
+    "head.number": ("number", "数量"),
+    "head.who": ("who must act", "处理人"),
+    "head.word": ("--who", "--who"),
+    "head.most": ("most frequent", "最多的原因"),
+    "head.example": ("example", "示例"),
+    "head.release_documents": ("documents made", "生成文档"),
+    "head.release_delivered": ("of them delivered", "其中已送达"),
+    "head.release_to_send": ("of them to be sent", "其中待送"),
+    "head.release_stuck": ("of them not taken by a destination", "其中目的地未接收"),
+    "head.release_held": ("held again", "再次隔离"),
+    "head.release_unchanged": ("as already delivered, or withdrawn", "与已送达内容一致或已撤销"),
+    "head.release_discarded": ("discarded", "已丢弃"),
+    "head.release_waiting": ("still to be read", "尚待读取"),
+    "head.release_returned": ("back before a person", "退回人工"),
+    "head.release_sent_again": ("documents sent again", "重新发送的文档"),
     "head.case": ("case", "编号"),
     "head.state": ("state", "状态"),
     "head.kind": ("kind", "种类"),

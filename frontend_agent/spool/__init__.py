@@ -1,9 +1,9 @@
 """The durable middle of the pipe: what was taken in and what is still to be sent. Nothing else here writes to our disk.
 
 `database.py` is the file, `schema.sql` its tables and `queries.sql` its queries; `spool.py` takes in, claims and settles;
-`cases.py` is what waits for a person, `waiting.py` what waits for another system, `withheld.py` what is kept back by rule,
-`terms.py` what is decided about local codes, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose
-state this is.
+`cases.py` is what waits for a person, `groups.py` the same by cause, `releases.py` how it is let go; `waiting.py` what waits
+for another system, `withheld.py` what is kept back by rule, `terms.py` what is decided about local codes, `traces.py` what can
+be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
 """
 
 from frontend_agent.errors import SpoolFull
@@ -11,16 +11,19 @@ from frontend_agent.spool.meta import this_machine
 from frontend_agent.spool.spool import Spool
 from frontend_agent.spool.words import (
     Awaiting,
+    Became,
     Beside,
     Case,
     Counts,
     Decided,
     Decision,
     Delivery,
+    Group,
     KeptBack,
     KeptReceipt,
     Met,
     Pause,
+    Release,
     Released,
     Run,
     Skipped,
@@ -33,16 +36,19 @@ from frontend_agent.spool.words import (
 
 __all__ = [
     "Awaiting",
+    "Became",
     "Beside",
     "Case",
     "Counts",
     "Decided",
     "Decision",
     "Delivery",
+    "Group",
     "KeptBack",
     "KeptReceipt",
     "Met",
     "Pause",
+    "Release",
     "Released",
     "Run",
     "Skipped",

@@ -14,6 +14,7 @@ import zstandard
 from frontend_agent.delivery import State
 from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.model import Finding
+from frontend_agent.spool import releases
 from frontend_agent.spool.database import Database
 from frontend_agent.spool.ledger import Ledger
 from frontend_agent.spool.times import millis, moment
@@ -44,6 +45,10 @@ def listed(database: Database, feed: str | None, limit: int, after: int) -> list
     return held + [_delivery(row) for row in stuck]
 
 
+def of_cause(database: Database, cause: int, limit: int, after: int) -> list[Case]:
+    return [_record(row) for row in database.rows("cause.cases", cause=cause, limit=limit, after=after)]
+
+
 def shown(database: Database, case: str) -> tuple[Case, dict[str, Any]] | None:
     if case.startswith("D"):
         place = _place(case)
@@ -58,30 +63,17 @@ def shown(database: Database, case: str) -> tuple[Case, dict[str, Any]] | None:
 
 
 def release(ledger: Ledger, ids: Sequence[str], who: str, now: datetime) -> list[tuple[str, str]]:
-    database = ledger.database
     keys: list[tuple[str, str]] = []
-    with database.write():
-        released = []
-        for case in ids:
-            keys += (
-                _release_delivery(ledger, case, now)
-                if case.startswith("D")
-                else _release_record(database, case, who, now)
-            )
-            released.append(case)
-        if released:
-            ledger.log({"event": "released", "cases": released, "who": who}, now)
+    with ledger.database.write():
+        stuck = [case for case in ids if case.startswith("D")]
+        for case in stuck:
+            keys += _release_delivery(ledger, case, now)
+        records = numbers(ids)
+        if records:
+            keys += releases.take_cases(ledger, releases.begin(ledger, ids, who, now), records, who, now)
+        if stuck:
+            ledger.log({"event": "released", "cases": stuck, "who": who}, now)
     return keys
-
-
-def _release_record(database: Database, case: str, who: str, now: datetime) -> list[tuple[str, str]]:
-    number = _number(case)
-    if not database.changed("quarantine.release", id=number, now=millis(now), who=who):
-        return []
-    database.run("quarantine.again", id=number)
-    row = database.row("quarantine.one", id=number)
-    assert row is not None
-    return [(row[2], row[5])]
 
 
 def _release_delivery(ledger: Ledger, case: str, now: datetime) -> list[tuple[str, str]]:
@@ -148,6 +140,11 @@ def _place(case: str) -> dict[str, Any] | None:
     if not (document.isascii() and document.isdigit() and len(document) < 18):
         return None
     return {"document": int(document), "destination": destination}
+
+
+def numbers(ids: Sequence[str]) -> list[int]:
+    """The rows of held records; whatever else is named has none."""
+    return [number for case in ids if not case.startswith("D") and (number := _number(case)) > 0]
 
 
 def _number(case: str) -> int:

@@ -177,13 +177,13 @@ ON CONFLICT (set_id) DO UPDATE SET
     void = iif(excluded.version > version, excluded.void, void),
     version = max(version, excluded.version), generation = excluded.generation;
 
--- take.not found --
--- Records that were to be read again, and that the source does not have any more.
+-- take.not again --
+-- Records that were to be read again, and that the source does not have any more, or not as final ones.
 UPDATE series SET again = 0 WHERE again = 1 AND set_id IN (SELECT value FROM json_each(:set_ids));
 
--- take.not found reopened --
+-- take.reopened --
 -- They wait for a person again, with the reason.
-UPDATE quarantine SET state = 'open', reason = 'not found at the source'
+UPDATE quarantine SET state = 'open', reason = :reason
 WHERE state = 'released' AND series IN (SELECT s.id FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value);
 
 -- take.rules --
@@ -319,9 +319,11 @@ SELECT json_group_array(json_array(s.set_id, s.version, s.document_hash, s.held_
 FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value JOIN plan p ON p.id = s.plan;
 
 -- series.again --
--- Keys of a feed that are to be read again.
-SELECT json_group_array(key) FROM (SELECT DISTINCT s.key FROM plan p JOIN series s INDEXED BY series_again ON s.plan = p.id
-WHERE p.feed = :feed AND s.again = 1 LIMIT :limit);
+-- Keys of a feed that are to be read again, from behind one on.
+SELECT json_group_array(json_array(v.plan, v.id, v.key)) FROM (
+    SELECT s.plan, s.id, s.key FROM plan p CROSS JOIN series s INDEXED BY series_again ON s.plan = p.id
+    WHERE p.feed = :feed AND s.again = 1 AND (p.id > :plan OR (p.id = :plan AND s.id > :series))
+    ORDER BY p.id, s.id LIMIT :limit) v;
 
 -- tally.add --
 INSERT INTO tally (scope, name, n) SELECT value->>0, value->>1, value->>2 FROM json_each(:changes) WHERE true
@@ -514,11 +516,112 @@ FROM quarantine q JOIN series s ON s.id = q.series JOIN plan p ON p.id = q.plan 
 -- quarantine.body --
 SELECT body FROM quarantine WHERE id = :id;
 
--- quarantine.release --
-UPDATE quarantine SET state = 'released', closed_at = :now, closed_by = :who, reason = NULL WHERE id = :id AND state = 'open';
+-- cause.list --
+-- What waits for a person by cause, the most frequent first; with the oldest record of each as its example.
+SELECT c.id, c.feed, c.kind, c.rule, c.field, c.source_column, c.value, c.n, c.released, q.id, q.held_at, q.findings
+FROM cause c JOIN quarantine q ON q.id = (SELECT min(l.quarantine) FROM cause_case l WHERE l.cause = c.id)
+WHERE c.n > 0 AND (:feed IS NULL OR c.feed = :feed) AND (:rule IS NULL OR c.rule = :rule)
+AND (:field IS NULL OR c.field = :field) AND (:value IS NULL OR c.value = :value)
+ORDER BY c.n DESC, c.id;
 
--- quarantine.again --
-UPDATE series SET again = 1 WHERE id = (SELECT series FROM quarantine WHERE id = :id);
+-- cause.one --
+SELECT c.id, c.feed, c.kind, c.rule, c.field, c.source_column, c.value, c.n, c.released, q.id, q.held_at, q.findings
+FROM cause c JOIN quarantine q ON q.id = (SELECT min(l.quarantine) FROM cause_case l WHERE l.cause = c.id)
+WHERE c.id = :id AND c.n > 0;
+
+-- cause.records --
+-- How many records wait for at least one of these causes.
+SELECT count(DISTINCT quarantine) FROM cause_case WHERE cause IN (SELECT value FROM json_each(:causes));
+
+-- cause.cases --
+-- Held records of a cause, oldest first.
+SELECT q.id, s.set_id, p.feed, p.kind, p.institution, s.key, q.source_hash, p.digests, q.findings, q.held_at, q.state,
+       coalesce(q.reason, ''), q.log
+FROM cause_case l JOIN quarantine q ON q.id = l.quarantine JOIN series s ON s.id = q.series JOIN plan p ON p.id = q.plan
+WHERE l.cause = :cause AND l.quarantine > :after ORDER BY l.quarantine LIMIT :limit;
+
+-- cause.stuck --
+-- Documents that a destination did not take, by what it said; the oldest of each as its example.
+SELECT t.name, p.feed, p.kind, v.state, coalesce(v.reasons, '[]') AS said, count(*) AS n, min(v.document), min(coalesce(v.settled_at, 0))
+FROM delivery v INDEXED BY delivery_stuck CROSS JOIN destination t ON t.id = v.destination
+JOIN document d ON d.id = v.document JOIN plan p ON p.id = d.plan
+WHERE v.state IN ('refused', 'blocked', 'damaged') AND (:feed IS NULL OR p.feed = :feed)
+GROUP BY v.destination, p.feed, p.kind, v.state, said ORDER BY n DESC LIMIT 1000;
+
+-- cause.stuck cases --
+SELECT json_group_array(document) FROM (
+    SELECT v.document FROM destination t CROSS JOIN delivery v INDEXED BY delivery_stuck ON v.destination = t.id
+    JOIN document d ON d.id = v.document JOIN plan p ON p.id = d.plan
+    WHERE t.name = :destination AND v.state IN ('refused', 'blocked', 'damaged') AND v.state = :state AND p.feed = :feed
+    AND p.kind = :kind AND coalesce(v.reasons, '[]') = :said ORDER BY v.document);
+
+-- release.add --
+INSERT INTO release (at, who, asked) VALUES (:now, :who, :asked) RETURNING id;
+
+-- release.count --
+UPDATE release SET cases = cases + :n WHERE id = :release;
+
+-- release.page --
+-- The next held records of a cause that this release does not have yet.
+SELECT json_group_array(id) FROM (
+    SELECT q.id FROM cause_case l JOIN quarantine q ON q.id = l.quarantine
+    WHERE l.cause = :cause AND l.quarantine > :after AND q.release IS NOT :release ORDER BY l.quarantine LIMIT :limit);
+
+-- release.named --
+-- Those of these cases that wait.
+SELECT json_group_array(id) FROM quarantine WHERE id IN (SELECT value FROM json_each(:cases))
+AND state IN ('open', 'released') AND release IS NOT :release;
+
+-- release.cases --
+UPDATE quarantine SET state = 'released', closed_at = :now, closed_by = :who, reason = NULL, release = :release
+WHERE id IN (SELECT value FROM json_each(:cases));
+
+-- release.again --
+-- They are to be read again. (The keys are looked at only where few are asked for.)
+UPDATE series SET again = 1 WHERE id IN (SELECT series FROM quarantine WHERE id IN (SELECT value FROM json_each(:cases)));
+
+-- release.keys --
+SELECT p.feed, s.key FROM json_each(:cases) j JOIN quarantine q ON q.id = j.value JOIN series s ON s.id = q.series
+JOIN plan p ON p.id = q.plan;
+
+-- release.feeds --
+-- The feeds that have something to read again for this release.
+SELECT DISTINCT p.feed FROM quarantine q INDEXED BY quarantine_release JOIN series s ON s.id = q.series
+JOIN plan p ON p.id = s.plan WHERE q.release = :release AND q.state = 'released';
+
+-- release.waiting --
+SELECT count(*) FROM quarantine INDEXED BY quarantine_release WHERE release = :release AND state = 'released';
+
+-- release.one --
+SELECT id, at, who, asked, cases FROM release WHERE id = :release;
+
+-- release.list --
+SELECT id, at, who, asked, cases FROM release ORDER BY id DESC LIMIT :limit;
+
+-- release.became --
+-- What became of its records: still to be read, put back before a person, discarded, held again, a document (and where that
+-- stands), or nothing new.
+SELECT became, why, count(*) FROM (
+    SELECT CASE WHEN q.state = 'released' THEN 'waiting' WHEN q.state = 'open' THEN 'returned'
+                WHEN q.state = 'discarded' THEN 'discarded' WHEN s.held_hash IS NOT NULL THEN 'held'
+                WHEN d.made_at >= :at THEN 'document' ELSE 'unchanged' END AS became,
+           CASE WHEN q.state = 'open' THEN coalesce(q.reason, '')
+                WHEN q.state = 'superseded' AND s.held_hash IS NULL AND d.made_at >= :at THEN (
+                    SELECT CASE WHEN sum(v.state IN ('refused', 'blocked', 'damaged')) THEN 'stuck'
+                                WHEN sum(v.state NOT IN ('delivered', 'discarded')) THEN 'to send' ELSE 'delivered' END
+                    FROM delivery v WHERE v.document = d.id)
+                ELSE '' END AS why
+    FROM quarantine q INDEXED BY quarantine_release JOIN series s ON s.id = q.series
+    LEFT JOIN document d ON d.series = s.id AND d.version = s.version
+    WHERE q.release = :release)
+GROUP BY became, why;
+
+-- release.held again --
+-- Why records of this release are held again: their causes now.
+SELECT c.id, count(*) FROM quarantine q INDEXED BY quarantine_release
+JOIN quarantine n ON n.series = q.series AND n.state IN ('open', 'released')
+JOIN cause_case l ON l.quarantine = n.id JOIN cause c ON c.id = l.cause
+WHERE q.release = :release AND q.state = 'superseded' GROUP BY c.id ORDER BY count(*) DESC;
 
 -- quarantine.discard --
 UPDATE quarantine SET state = 'discarded', closed_at = :now, closed_by = :who, reason = :reason, body = NULL

@@ -205,3 +205,75 @@ CREATE INDEX waiting_due ON waiting (feed, due_at);
 CREATE TABLE checkpoint (
     seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, evidence BLOB NOT NULL, dropped_at INTEGER NOT NULL, log INTEGER NOT NULL
 );
+
+-- migration 7 --
+-- What waits for a person, grouped by cause. The groups are kept by triggers, in the commit that holds or frees a record and
+-- whoever writes it: a list of a million held records costs one row per cause, and no way of closing a case can forget them.
+
+-- A cause: one rule that holds records of one feed for one field; of a finding about a code also that local code, as the
+-- finding shows it. `n` records wait for it, `released` of them are being read again. Rows stay, so a number is one cause for ever.
+CREATE TABLE cause (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, feed TEXT NOT NULL, kind TEXT NOT NULL, rule TEXT NOT NULL, field TEXT NOT NULL,
+    source_column TEXT NOT NULL, value TEXT NOT NULL, n INTEGER NOT NULL DEFAULT 0, released INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (feed, kind, rule, field, source_column, value)
+);
+CREATE INDEX cause_waiting ON cause (n) WHERE n > 0;
+CREATE TABLE cause_case (cause INTEGER NOT NULL, quarantine INTEGER NOT NULL, PRIMARY KEY (cause, quarantine)) WITHOUT ROWID;
+CREATE INDEX cause_case_quarantine ON cause_case (quarantine);
+
+-- A person let held records be read again: who, when, which, and how many. What became of them is told by `quarantine`.
+CREATE TABLE release (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, asked TEXT NOT NULL, cases INTEGER NOT NULL DEFAULT 0
+);
+ALTER TABLE quarantine ADD COLUMN release INTEGER;
+CREATE INDEX quarantine_release ON quarantine (release, state) WHERE release IS NOT NULL;
+
+-- The causes of each held record: its findings that hold (all of them, should none hold), `items[3].unit` as `items.unit`.
+CREATE VIEW case_cause AS
+SELECT q.id AS quarantine, p.feed, p.kind, coalesce(f.value->>'rule', '') AS rule,
+       iif(instr(coalesce(f.value->>'field', ''), ']') = 0, coalesce(f.value->>'field', ''),
+           substr(f.value->>'field', 1, instr(f.value->>'field', '[') - 1)
+           || substr(f.value->>'field', instr(f.value->>'field', ']') + 1)) AS field,
+       coalesce(f.value->>'column', '') AS source_column,
+       iif(f.value->>'rule' IN ('MAP001', 'DE-CODE'), coalesce(f.value->>'value', ''), '') AS value
+FROM quarantine q JOIN plan p ON p.id = q.plan LEFT JOIN json_each(q.findings) f
+WHERE coalesce(f.value->>'severity', 'hold') = 'hold'
+   OR NOT EXISTS (SELECT 1 FROM json_each(q.findings) h WHERE h.value->>'severity' = 'hold');
+
+CREATE TRIGGER case_held AFTER INSERT ON quarantine WHEN NEW.state IN ('open', 'released') BEGIN
+    INSERT INTO cause (feed, kind, rule, field, source_column, value)
+    SELECT DISTINCT feed, kind, rule, field, source_column, value FROM case_cause WHERE quarantine = NEW.id
+    ON CONFLICT DO NOTHING;
+    INSERT INTO cause_case (cause, quarantine)
+    SELECT DISTINCT c.id, NEW.id FROM case_cause h JOIN cause c ON c.feed = h.feed AND c.kind = h.kind AND c.rule = h.rule
+        AND c.field = h.field AND c.source_column = h.source_column AND c.value = h.value
+    WHERE h.quarantine = NEW.id;
+    UPDATE cause SET n = n + 1, released = released + (NEW.state = 'released')
+    WHERE id IN (SELECT cause FROM cause_case WHERE quarantine = NEW.id);
+END;
+
+CREATE TRIGGER case_closed AFTER UPDATE OF state ON quarantine
+WHEN OLD.state IN ('open', 'released') AND NEW.state NOT IN ('open', 'released') BEGIN
+    UPDATE cause SET n = n - 1, released = released - (OLD.state = 'released')
+    WHERE id IN (SELECT cause FROM cause_case WHERE quarantine = NEW.id);
+    DELETE FROM cause_case WHERE quarantine = NEW.id;
+END;
+
+CREATE TRIGGER case_released AFTER UPDATE OF state ON quarantine
+WHEN OLD.state <> NEW.state AND OLD.state IN ('open', 'released') AND NEW.state IN ('open', 'released') BEGIN
+    UPDATE cause SET released = released + iif(NEW.state = 'released', 1, -1)
+    WHERE id IN (SELECT cause FROM cause_case WHERE quarantine = NEW.id);
+END;
+
+-- Those that wait already.
+INSERT INTO cause (feed, kind, rule, field, source_column, value)
+SELECT DISTINCT h.feed, h.kind, h.rule, h.field, h.source_column, h.value
+FROM case_cause h JOIN quarantine q ON q.id = h.quarantine WHERE q.state IN ('open', 'released');
+INSERT INTO cause_case (cause, quarantine)
+SELECT DISTINCT c.id, h.quarantine FROM case_cause h JOIN quarantine q ON q.id = h.quarantine
+JOIN cause c ON c.feed = h.feed AND c.kind = h.kind AND c.rule = h.rule AND c.field = h.field
+    AND c.source_column = h.source_column AND c.value = h.value
+WHERE q.state IN ('open', 'released');
+UPDATE cause SET n = (SELECT count(*) FROM cause_case l WHERE l.cause = cause.id),
+    released = (SELECT count(*) FROM cause_case l JOIN quarantine q ON q.id = l.quarantine
+                WHERE l.cause = cause.id AND q.state = 'released');

@@ -23,7 +23,7 @@ from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.identity import parts
 from frontend_agent.measuring import without_index
 from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
-from frontend_agent.spool import cases, retention, traces, waiting, withheld
+from frontend_agent.spool import cases, groups, releases, retention, traces, waiting, withheld
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
@@ -32,13 +32,16 @@ from frontend_agent.spool.terms import Terms
 from frontend_agent.spool.times import millis, millis_of_text, moment, moment_or_none, text
 from frontend_agent.spool.words import (
     Awaiting,
+    Became,
     Beside,
     Case,
     Counts,
     Delivery,
+    Group,
     KeptBack,
     KeptReceipt,
     Pause,
+    Release,
     Run,
     Taken,
     Trace,
@@ -212,8 +215,9 @@ class Spool:
             if taken.looked:
                 self._database.run("series.looked", set_ids=as_json(list(taken.looked)))
             if taken.not_found:
-                self._database.run("take.not found", set_ids=as_json(list(taken.not_found)))
-                self._database.run("take.not found reopened", set_ids=as_json(list(taken.not_found)))
+                self._reopen(taken.not_found, "not found at the source")
+            if taken.not_final:
+                self._reopen(taken.not_final, "not final at the source")
             changes["waiting", taken.feed] += waiting.take(self._database, taken)
             self._count_rules(taken, now)
             if taken.unmapped:
@@ -345,6 +349,11 @@ class Spool:
             self.meta.generation,
         )
 
+    def _reopen(self, set_ids: Sequence[str], reason: str) -> None:
+        """They were to be read again, and cannot be: they wait for a person, with the reason."""
+        self._database.run("take.not again", set_ids=as_json(list(set_ids)))
+        self._database.run("take.reopened", set_ids=as_json(list(set_ids)), reason=reason)
+
     def _take_learned(self, taken: Taken) -> None:
         plan = self._plan(taken.feed, taken.kind, taken.institution, "", "")
         rows = [(h.set_id, key, h.version, h.source_hash, int(h.void)) for key, h in taken.learned]
@@ -374,7 +383,12 @@ class Spool:
 
     def again(self, feed: str, limit: int = 500) -> list[str]:
         """Keys that are to be read again under the current rules: released by a person."""
-        return self._database.batch("series.again", feed=feed, limit=limit)
+        return [key for key, _ in self.again_from(feed, limit)]
+
+    def again_from(self, feed: str, limit: int, place: tuple[int, int] = (0, 0)) -> list[tuple[str, tuple[int, int]]]:
+        """The same from behind a place on, each key with its place: what is read meanwhile does not come twice."""
+        rows = self._database.batch("series.again", feed=feed, limit=limit, plan=place[0], series=place[1])
+        return [(key, (plan, series)) for plan, series, key in rows]
 
     def waiting(self, set_ids: Iterable[str]) -> dict[str, Awaiting]:
         """Those of these sets that wait for a partner's row."""
@@ -821,6 +835,7 @@ class Spool:
             "not_found": list(taken.not_found),
             "waiting": [(one.set_id, one.key, one.partners) for one in taken.waiting if one.attempts == 1],
             "arrived": list(taken.arrived),
+            "not_final": list(taken.not_final),
         }
         body = {name: value for name, value in body.items() if value}
         if not body:
@@ -915,6 +930,66 @@ class Spool:
     def withheld_acknowledge(self, ids: Sequence[str], who: str, note: str, now: datetime) -> int:
         """A person has told the region what it should no longer keep. How many."""
         return withheld.acknowledge(self._ledger, ids, who, note, now)
+
+    # --- by cause -------------------------------------------------------------------------------------------------------
+
+    def groups(
+        self, feed: str | None = None, rule: str | None = None, field: str | None = None, value: str | None = None
+    ) -> list[Group]:
+        """Causes that held records wait for, the most frequent first. `value`: a local code, as its finding shows it."""
+        return list(groups.listed(self._database, feed, rule, field, value))
+
+    def stuck_groups(self, feed: str | None = None) -> list[Group]:
+        """Documents that a destination did not take, by what it said."""
+        return list(groups.stuck(self._database, feed))
+
+    def group(self, group: str) -> Group | None:
+        """One of either, by its number, while anything waits for it."""
+        return groups.one(self._database, group)
+
+    def group_cases(self, group: str, limit: int = 1000, after: int = 0) -> list[Case]:
+        """The held records of a cause, oldest first, from row `after` on."""
+        return cases.of_cause(self._database, groups.number(group), limit, after)
+
+    def group_records(self, chosen: Iterable[str]) -> int:
+        """How many records wait for at least one of these causes: each is one record, however many causes it has."""
+        return groups.records(self._database, chosen)
+
+    def stuck_cases(self, group: Group) -> list[str]:
+        """The cases of a group of documents that a destination did not take."""
+        return groups.stuck_cases(self._database, group)
+
+    def begin_release(self, asked: Sequence[str], who: str, now: datetime) -> int:
+        """Held records will be let go: who says so, and which were asked for. Its number."""
+        return releases.begin(self._ledger, asked, who, now)
+
+    def release_groups(
+        self, release: int, chosen: Sequence[str], who: str, now: datetime, chunk: int = releases.CHUNK
+    ) -> Iterator[int]:
+        """Mark all that waits for these causes to be read again, a chunk per transaction. How many with each."""
+        return releases.take_groups(self._ledger, release, chosen, who, now, chunk)
+
+    def release_cases(self, release: int, ids: Sequence[str], who: str, now: datetime) -> list[tuple[str, str]]:
+        """Mark these held records. Returns (feed, key) of what is to be read."""
+        return releases.take_cases(self._ledger, release, cases.numbers(ids), who, now)
+
+    def release_feeds(self, release: int) -> list[str]:
+        """The feeds that have something to read again for it."""
+        return releases.feeds(self._database, release)
+
+    def release_waiting(self, release: int) -> int:
+        """How many of its records are still to be read again."""
+        return releases.waiting(self._database, release)
+
+    def released(self, release: int) -> Became | None:
+        """What became of its records, up to now."""
+        return releases.became(self._database, release)
+
+    def releases(self, limit: int = 20) -> list[Release]:
+        """The newest first."""
+        return releases.listed(self._database, limit)
+
+    # --- what can be looked up ------------------------------------------------------------------------------------------
 
     def trace(self, document_id: str) -> Trace | None:
         """Follow one document from its source row to its receipts."""

@@ -70,6 +70,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     learned: Sequence[tuple[str, SeriesHead]] = ()  # (key, head) as the platform knows it
     looked: Sequence[str] = ()  # sets that were to be looked at again, and have not changed
     not_found: Sequence[str] = ()  # sets that were to be read again and are not at the source
+    not_final: Sequence[str] = ()  # sets that were to be read again and are not final there (any more)
     skipped: Skipped = Skipped()
     waiting: Sequence[Awaiting] = ()  # records without their partner's row
     arrived: Sequence[str] = ()  # sets that wait no longer: their partner came, or their time is over
@@ -156,6 +157,51 @@ class KeptBack(msgspec.Struct, frozen=True):
     def is_alarm(self) -> bool:
         """Whether a person has to tell the region."""
         return self.reached > 0 and not self.acknowledged_by
+
+
+class Group(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that waits for a person for one cause: records held by a rule (`G…`), or documents refused alike (`S…`)."""
+
+    id: str
+    feed: str
+    kind: str
+    count: int
+    example: str  # its oldest case
+    since: datetime
+    rule: str = ""
+    field: str = ""
+    column: str = ""
+    value: str = ""  # of a finding about a code: the local code, masked
+    released: int = 0  # of them, being read again
+    finding: Finding | None = None  # the example's
+    destination: str = ""
+    state: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+class Release(msgspec.Struct, frozen=True):
+    """A person let held records be read again. `asked`: the groups or cases that were named."""
+
+    id: int
+    at: datetime
+    who: str
+    asked: tuple[str, ...]
+    cases: int
+
+
+class Became(msgspec.Struct, frozen=True):
+    """What became of a release's records: each is counted once."""
+
+    release: Release
+    waiting: int  # still to be read again
+    documents: int
+    delivered: int  # of the documents
+    stuck: int  # of the documents: a destination did not take them
+    held: int  # held again
+    unchanged: int  # back to what was delivered before, or withdrawn at the source
+    discarded: int
+    returned: Mapping[str, int]  # put back before a person, by reason: not at the source any more, not final
+    held_by: Mapping[str, int]  # group -> how many of the held again wait for it; one record may wait for several
 
 
 class TracedDelivery(msgspec.Struct, frozen=True):

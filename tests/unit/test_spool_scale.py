@@ -118,6 +118,8 @@ WHOLE_TABLES_ON_PURPOSE = {
     "quarantine.list": "a page, in its own order",
     "withheld.list": "a page, in its own order",
     "series.look at unsent": "what is still to go, once when a rule of withholding is added",
+    "cause.stuck": "what is stuck, and nothing else: a partial index",
+    "release.list": "its end",
     "log.page": "a page, in its own order",
     "log.newest": "a page, in its own order",
     "log.last": "its end",
