@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum, auto
 from functools import partial
 from hashlib import sha256
-from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -219,7 +218,7 @@ class Known(NamedTuple):
 
     heads: dict[str, SeriesHead]
     learned: list[tuple[str, SeriesHead]]
-    waiting: Mapping[str, Awaiting] = MappingProxyType({})  # those that wait for a partner, since when
+    waiting: dict[str, Awaiting] = {}  # noqa: RUF012  never changed, and it travels to workers: those that wait for a partner, since when
 
 
 def what_is_known(spool: Spool | Spooling, heads: Heads | None, feed: FeedPlan, keys: Iterable[str]) -> Known:

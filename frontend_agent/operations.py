@@ -246,8 +246,8 @@ class Operations(TermOperations):
 
     def quarantine_release(
         self,
+        ids: list[str],
         who: str,
-        ids: list[str] | None = None,
         groups: list[str] | None = None,
         everything: bool = False,
         feed: str | None = None,
@@ -261,8 +261,8 @@ class Operations(TermOperations):
         """
         if feed is not None:
             self._feed_config(feed)
-        causes, found, cases = chosen(self._app, ids or (), groups or (), everything, feed, rule)
-        asked = [*(ids or ()), *(group.id for group in found)]
+        causes, found, cases = chosen(self._app, ids, groups or (), everything, feed, rule)
+        asked = [*ids, *(group.id for group in found)]
         return release(self._app, self._daemon, causes, cases, asked, who, wait)
 
     def quarantine_releases(self, limit: int = 20) -> list[dict[str, Any]]:

@@ -113,7 +113,7 @@ def _what(t: Texts, group: dict[str, Any]) -> str:
     if group.get("destination"):
         return f"{group['destination']}: {'; '.join(group.get('reasons', ())) or group['state']}"
     value = f" “{group['value']}”" if group.get("value") else ""
-    again = f" ({t('said.being_read', n=group['released'])})" if group.get("released") else ""
+    again = t("said.being_read", n=group["released"]) if group.get("released") else ""
     return f"{group['rule']} {group['title'][t.language]}{value}{again}\n→ {group['mend'][t.language]}"
 
 

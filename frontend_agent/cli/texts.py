@@ -394,7 +394,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "已释放；其余将在下次运行时继续，因为目前：{problem}",
     ),
     "said.held_again": ("Held again, because:", "再次隔离的原因："),
-    "said.being_read": ("{n} being read again", "{n} 条重新读取中"),
+    "said.being_read": (" ({n} being read again)", "（{n} 条重新读取中）"),
     "said.waiting": (
         "{records} held records for {groups} causes; {documents} documents that a destination did not take",
         "被扣留记录 {records} 条，原因 {groups} 个；目的地未接收的文档 {documents} 份",

@@ -184,15 +184,21 @@ def test_the_daemon_delivers_answers_and_stops_when_it_is_told(site: Site) -> No
             "outpatient_visit", "prescription", "lab_report",
         }  # fmt: skip
         assert site.command("qc", "verify", "--json").json["ok"]
-        cases = site.command("quarantine", "list", "--json").json
-        assert cases
+        groups = site.command("quarantine", "list", "--json").json
+        assert groups["records"] <= sum(group["count"] for group in groups["groups"])
+        cases = site.command("quarantine", "list", "--all", "--json").json
+        assert len(cases) == groups["records"]
         shown = site.command("quarantine", "show", cases[0]["id"], "--json").json
         assert shown["record"]
         assert re.search(r"[\u4e00-\u9fff]", shown["findings"][0]["text"]["zh"])
         released = site.command("quarantine", "release", cases[0]["id"], "--who", "tester")
         assert released.code == 0
-        assert "being read again" in released.out
-        eventually(lambda: cases[0]["key"] in str(site.command("quarantine", "list", "--json").json))
+        assert "held again" in released.out  # nothing was mended
+        assert cases[0]["key"] in str(site.command("quarantine", "list", "--all", "--json").json)
+        again = site.command("quarantine", "release", "--group", groups["groups"][0]["id"], "--json").json
+        assert (again["cases"], again["waiting"]) == (groups["groups"][0]["count"], 0)
+        assert again["held"] == again["cases"]
+        assert again["held_by"][0]["again"] == again["cases"]
         assert site.command("once", "--json").json["feeds"]
         receipts = site.command("receipts", "--json", "-n", "5").json
         assert len(receipts) == 5

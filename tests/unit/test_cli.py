@@ -16,7 +16,7 @@ COMMANDS = (
     ["demo", "init", "check", "run", "once", "preview", "status", "quarantine", "qc", "trace", "receipts", "kinds", "rules", "platform", "terms", "adopt"]
 )  # fmt: skip
 SUBCOMMANDS = (
-    "quarantine list", "quarantine show", "quarantine release", "quarantine discard", "qc log", "qc export", "qc verify",
+    "quarantine list", "quarantine who", "quarantine show", "quarantine release", "quarantine releases", "quarantine discard", "qc log", "qc export", "qc verify",
     "kinds list", "kinds show", "platform serve", "platform documents", "platform show",
 )  # fmt: skip
 

@@ -378,7 +378,7 @@ def test_in_the_end_it_is_held_with_its_own_finding_and_nothing_else(site: Site)
 
     site.person("2", "乙")
     with site.app() as app:
-        Operations(app).quarantine_release([case.id], "tester")
+        list(Operations(app).quarantine_release([case.id], "tester"))
         assert app.spool.counts().documents == 1
         assert list(app.spool.cases()) == []
 
