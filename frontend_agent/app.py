@@ -376,7 +376,9 @@ class Preparing:
         if feed.plan.terms != order.approvals.revision:
             feed = under_approvals(self._config, feed, order.approvals)
         if feed.plan.digests != order.digests:
-            feed = under_approvals(self._config, self._compiled(order.feed), order.approvals)
+            feed = self._compiled(order.feed)
+            if order.approvals.revision:
+                feed = under_approvals(self._config, feed, order.approvals)
         self._feeds[order.feed] = feed
         return feed
 
