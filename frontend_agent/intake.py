@@ -218,7 +218,7 @@ class Known(NamedTuple):
 
     heads: dict[str, SeriesHead]
     learned: list[tuple[str, SeriesHead]]
-    waiting: dict[str, Awaiting] = {}  # noqa: RUF012  never changed, and it travels to workers: those that wait for a partner, since when
+    waiting: dict[str, Awaiting] = {}  # noqa: RUF012  those that wait for a partner; never changed, and workers get it
 
 
 def what_is_known(spool: Spool | Spooling, heads: Heads | None, feed: FeedPlan, keys: Iterable[str]) -> Known:
@@ -234,7 +234,7 @@ def what_is_known(spool: Spool | Spooling, heads: Heads | None, feed: FeedPlan, 
         more = _known(spool, ask, {edition.set_of(key): key for key in keys})
         found.heads.update(more.heads)
         found.learned.extend(more.learned)
-    return found._replace(waiting=spool.waiting(key_of)) if feed.joins else found
+    return found._replace(waiting=dict(spool.waiting(key_of))) if feed.joins else found
 
 
 def _known(spool: Spool | Spooling, heads: Heads | None, key_of: Mapping[str, str]) -> Known:
