@@ -27,7 +27,7 @@ def fields_of(rule: Rule, kind: Any) -> list[str] | None:
         return None
     plain = [name for name in (*rule.needs, *rule.also) if not name.startswith(THIS)]
     rows = [
-        f"{group}.{name.removeprefix(THIS)}"
+        within(group, name.removeprefix(THIS))
         for group in fields.groups_of(rule)
         for name in (*rule.needs, *rule.also)
         if name.startswith(THIS)
@@ -60,6 +60,8 @@ class _Fields:
         named = [name for name in (*rule.needs, *rule.also) if not name.startswith((THIS, _FACT))]
         if not self.names.issuperset(named):
             return False
+        if rule.among and self.names.isdisjoint(rule.among):
+            return False
         return bool(self.each_of(rule)) if rule.each else bool(self.groups_of(rule)) if rule.rows else True
 
     def each_of(self, rule: Rule) -> list[Any]:
@@ -67,7 +69,11 @@ class _Fields:
 
     def groups_of(self, rule: Rule) -> list[str]:
         keys = [name.removeprefix(THIS) for name in (*rule.needs, *rule.also) if name.startswith(THIS)]
-        return [g for g in rule.rows if g in self.groups and all(f"{g}.{key}" in self.names for key in keys)]
+        return [
+            group
+            for group in rule.rows
+            if (group in self.groups or rule.values) and all(within(group, key) in self.names for key in keys)
+        ]
 
 
 class _Writer:
@@ -86,7 +92,9 @@ class _Writer:
         self.names[f"rule_{number}"] = rule
         memo = rule.each is not None and not rule.second
         self.names[f"check_{number}"] = Memo(rule.check) if memo and rule.check else rule.check
-        if rule.each:
+        if rule.values:
+            self._relation(rule, number)
+        elif rule.each:
             self._each(rule, number)
         elif rule.rows:
             self._rows(rule, number)
@@ -115,6 +123,27 @@ class _Writer:
         looks = _looks(call, said, rule.yields)
         self.plain += [f"if {' and '.join(needs)}:", *_indented(looks)] if needs else looks
 
+    def _relation(self, rule: Rule, number: int) -> None:
+        """The values, one after the other; a group that this kind writes once only is a name before its fields."""
+        for group in self.fields.groups_of(rule) if rule.rows else [""]:
+            repeated = group in self.fields.groups
+            names = [*rule.needs, *rule.also]
+            if not repeated:
+                names = [within(group, n.removeprefix(THIS)) if n.startswith(THIS) else n for n in names]
+            lines: list[str] = []
+            for at, name in enumerate(names):
+                lookup = f"cell({name.removeprefix(THIS)!r}" if name.startswith(THIS) else f"get({name!r}"
+                needed = at < len(rule.needs)
+                said = [f"v{at} = {lookup})", f"if v{at} is not None:"] if needed else [f"v{at} = {lookup}, '')"]
+                lines += _indented(said, 4 * min(at, len(rule.needs)))
+            last = names[-1].removeprefix(THIS)
+            path = f"f'{group}[{{n}}].{last}'" if names[-1].startswith(THIS) else repr(last)
+            values = ", ".join(f"v{at}" for at in range(len(names)))
+            shown = "''" if last in self.fields.groups else f"v{len(names) - 1}"
+            said_by = f"object_to(rule_{number}, {path}, {shown}, p)"
+            lines += _indented(_looks(f"check_{number}({values})", said_by, False), 4 * len(rule.needs))
+            (self.rows.setdefault(group, []) if repeated else self.plain).extend(lines)
+
     def _each(self, rule: Rule, number: int) -> None:
         needs = " and ".join(dict.fromkeys(self._there(name) for name in rule.needs))
         call = f"check_{number}(v, record)" if rule.second else f"check_{number}[v]"
@@ -137,6 +166,11 @@ class _Writer:
     def _there(self, name: str) -> str:
         group = name.partition(".")[0]
         return f"{(group if group in self.fields.groups else name)!r} in record"
+
+
+def within(group: str, key: str) -> str:
+    """The name of a group's field; of the record's own where the group has no name."""
+    return f"{group}.{key}" if group else key
 
 
 def _looks(call: str, said: str, many: bool) -> list[str]:

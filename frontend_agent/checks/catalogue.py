@@ -264,7 +264,8 @@ def _line(rule: Rule, lang: Language) -> RuleText:
 def _fields_said(rule: Rule) -> tuple[str, ...]:
     """The fields as the rule names them; `operations.date` for `this.date` of the rows of operations."""
     named = [
-        f"{'|'.join(rule.rows)}.{n.removeprefix(THIS)}" if n.startswith(THIS) else n for n in (*rule.needs, *rule.also)
+        f"{'|'.join(rule.rows)}.{n.removeprefix(THIS)}" if n.startswith(THIS) else n
+        for n in (*rule.needs, *rule.also, *rule.among)
     ]
     return (rule.each.said, *named) if rule.each else tuple(named)
 

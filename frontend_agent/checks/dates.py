@@ -7,14 +7,10 @@ from collections.abc import Iterator
 
 from frontend_agent.checks.derived import is_known_day
 from frontend_agent.checks.registry import AGREES, FROM_MEMORY, HOLD, LIKELY, ORDER, SINGLE_SOURCE, WARN, Problem, rule
+from frontend_agent.checks.values import before, full_years
 from frontend_agent.model import Record
 
-_EVENTS = ("visit.time", "encounter.time", "prescribed_on", "author.time")
-
-
-def before(earlier: str, later: str) -> bool:
-    """Whether `earlier` really lies before `later`, as far as both are known."""
-    return earlier < later and not later.startswith(earlier)
+_EVENTS = ("visit.time", "encounter.time", "encounter.admitted_at", "prescribed_on", "author.time")
 
 
 def born(record: Record) -> tuple[str, str]:
@@ -24,6 +20,15 @@ def born(record: Record) -> tuple[str, str]:
         if date and is_known_day(date):
             return field, date
     return "", ""
+
+
+def moment_of(record: Record) -> str:
+    """When the patient was seen, or the record written: the day an age is meant for."""
+    for event in _EVENTS:
+        moment: str | None = record.get(event)
+        if moment:
+            return moment
+    return ""
 
 
 @rule("DATE-BIRTH-VISIT", HOLD, about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE)
@@ -58,23 +63,13 @@ def the_record_follows_the_visit(record: Record) -> Iterator[Problem]:
 @rule("AGE-BIRTH-DATE", WARN, about=AGREES, clause="R-CN-3", mark=SINGLE_SOURCE, needs=("patient.age",))
 def age_agrees_with_birth_date(record: Record) -> Problem | None:
     """Full years at the visit. One year more is let pass: many systems count the calendar year."""
-    age, (_, birth) = record["patient.age"], born(record)
-    moment = ""
-    for event in _EVENTS:
-        moment = record.get(event, "")
-        if moment:
-            break
+    age, (_, birth), moment = record["patient.age"], born(record), moment_of(record)
     if not birth or not moment[:8].isdecimal() or not age.isdecimal() or len(age) > 3:
         return None
     years = full_years(birth, moment)
     if years >= 0 and not years <= int(age) <= years + 1:
         return "patient.age", age, str(years)
     return None
-
-
-def full_years(birth: str, moment: str) -> int:
-    """The years of age on a day."""
-    return int(moment[:4]) - int(birth[:4]) - (moment[4:8] < birth[4:8])
 
 
 @rule("AGE-RANGE", WARN, about=LIKELY, clause="R-VA-7", mark=FROM_MEMORY, needs=("patient.age",))

@@ -24,6 +24,11 @@ def _has_shape(number: str) -> bool:
     return len(number) == 18 and number.isascii() and number[:17].isdigit() and number[17] in "0123456789X"
 
 
+def is_resident_number(number: str) -> bool:
+    """Whether a text has the shape of a resident's number of 18 characters."""
+    return _has_shape(number)
+
+
 def _is_old(number: str) -> bool:
     return len(number) == 15 and number.isascii() and number.isdigit()
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from frontend_agent.checks.dates import before
 from frontend_agent.checks.registry import (
     AGREES,
     FORM,
@@ -18,6 +17,7 @@ from frontend_agent.checks.registry import (
     Problem,
     rule,
 )
+from frontend_agent.checks.values import before
 from frontend_agent.model import Record
 
 _RANGE = re.compile(r"[(\[]?\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|—|~|～|--|至)\s*(-?\d+(?:\.\d+)?)\s*[)\]]?")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from frontend_agent.checks.dates import before
 from frontend_agent.checks.registry import (
     AGREES,
     FROM_MEMORY,
@@ -17,6 +16,7 @@ from frontend_agent.checks.registry import (
     Problem,
     rule,
 )
+from frontend_agent.checks.values import before
 from frontend_agent.model import Record
 
 _PHARMACISTS = ("review_pharmacist", "dispensing_pharmacist", "checking_pharmacist", "issuing_pharmacist")

@@ -77,6 +77,8 @@ class Rule(msgspec.Struct, frozen=True):
     also: tuple[str, ...] = ()
     each: Selector | None = None
     rows: tuple[str, ...] = ()
+    among: tuple[str, ...] = ()  # at least one of these fields or groups
+    values: bool = False  # a relation
     blame: Blame = Blame.SOURCE
     check: Check | None = None
     second: bool = False  # it takes a second argument: today, or the record around the value or row
@@ -89,7 +91,7 @@ class Rule(msgspec.Struct, frozen=True):
     @property
     def related(self) -> int:
         """How many values it sets in relation to each other, as far as it names them."""
-        return len({*self.needs, *self.also}) + (self.each is not None)
+        return len({*self.needs, *self.also}) + (self.each is not None) + min(len(self.among), 2)
 
 
 _rules: dict[str, Rule] = {}
@@ -106,6 +108,7 @@ def rule(
     also: tuple[str, ...] = (),
     each: Selector | None = None,
     rows: tuple[str, ...] = (),
+    among: tuple[str, ...] = (),
     blame: Blame = Blame.SOURCE,
 ) -> Callable[[Check], Check]:
     """Register a rule; its form follows from `each` and `rows`."""
@@ -113,7 +116,32 @@ def rule(
     def register(check: Check) -> Check:
         second = len(inspect.signature(check).parameters) == 2
         yields = inspect.isgeneratorfunction(check)
-        _add(Rule(id, severity, about, clause, mark, kinds, needs, also, each, rows, blame, check, second, yields))
+        _add(
+            Rule(
+                id, severity, about, clause, mark, kinds, needs, also, each, rows, among,
+                blame=blame, check=check, second=second, yields=yields,
+            )
+        )  # fmt: skip
+        return check
+
+    return register
+
+
+def relation(
+    id: str,
+    severity: Severity,
+    *kinds: str,
+    about: About,
+    clause: str,
+    mark: Mark,
+    of: tuple[str, ...],
+    also: tuple[str, ...] = (),
+    rows: tuple[str, ...] = (),
+) -> Callable[[Check], Check]:
+    """Register a rule about values that stand beside each other in a record, or in each row of these groups."""
+
+    def register(check: Check) -> Check:
+        _add(Rule(id, severity, about, clause, mark, kinds, of, also, rows=rows, values=True, check=check))
         return check
 
     return register

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from frontend_agent.checks.dates import before
 from frontend_agent.checks.registry import (
     AGREES,
     FORM,
@@ -16,6 +15,7 @@ from frontend_agent.checks.registry import (
     Problem,
     rule,
 )
+from frontend_agent.checks.values import before
 from frontend_agent.model import Record
 
 _DENIALS = ("无", "否认", "未发现", "没有", "不详", "none", "no ")

@@ -1,0 +1,82 @@
+"""Rules that say the same of different things: one moment against another, a number in its range, one thing that follows
+from another. Each is one line of a table, with an id of its own."""
+
+from frontend_agent.checks.registry import (
+    IN_TIME,
+    LIKELY,
+    ORDER,
+    PRESENT,
+    About,
+    Mark,
+    Said,
+    relation,
+    rule,
+)
+from frontend_agent.checks.selectors import Selector
+from frontend_agent.checks.values import before, hours, number
+from frontend_agent.model import Severity
+
+
+def in_order(
+    id: str,
+    severity: Severity,
+    earlier: str,
+    later: str,
+    *kinds: str,
+    clause: str = "R-CN-1",
+    mark: Mark = "1",
+    rows: tuple[str, ...] = (),
+) -> None:
+    """`later` does not lie before `earlier`. The text is told both, the later one first."""
+
+    @relation(id, severity, *kinds, about=ORDER, clause=clause, mark=mark, of=(earlier, later), rows=rows)
+    def follows(first: str, second: str) -> Said | None:
+        return (second, first) if before(second, first) else None
+
+
+def written_within(
+    id: str,
+    severity: Severity,
+    limit: float,
+    event: str,
+    written: str,
+    *kinds: str,
+    clause: str = "rules.md 6",
+    mark: Mark = "V",
+) -> None:
+    """What is written within `limit` hours after its event. The text is told when, the event, and the limit."""
+
+    @relation(id, severity, *kinds, about=IN_TIME, clause=clause, mark=mark, of=(event, written))
+    def is_in_time(happened: str, wrote: str) -> Said | None:
+        return (wrote, happened, f"{limit:g}") if hours(happened, wrote) > limit else None
+
+
+def in_range(
+    id: str, severity: Severity, low: float, high: float, each: Selector, clause: str = "R-VA-7", mark: Mark = "M"
+) -> None:
+    """A number between two others, wherever it stands. The text is told both."""
+    said = (f"{low:g}", f"{high:g}")
+
+    @rule(id, severity, about=LIKELY, clause=clause, mark=mark, each=each)
+    def is_likely(value: str) -> Said | None:
+        found = number(value)
+        return said if found < low or found > high else None
+
+
+def wanted_with(
+    id: str,
+    severity: Severity,
+    given: str,
+    wanted: str,
+    *kinds: str,
+    values: frozenset[str] = frozenset(),
+    clause: str,
+    mark: Mark,
+    rows: tuple[str, ...] = (),
+    about: About = PRESENT,
+) -> None:
+    """`wanted` is there where `given` is there, or says one of `values`."""
+
+    @relation(id, severity, *kinds, about=about, clause=clause, mark=mark, of=(given,), also=(wanted,), rows=rows)
+    def is_there(said: str, other: str) -> Said | None:
+        return (said,) if not other and (not values or said in values) else None
