@@ -148,11 +148,12 @@ class _Writer:
         needs = " and ".join(dict.fromkeys(self._there(name) for name in rule.needs))
         call = f"check_{number}(v, record)" if rule.second else f"check_{number}[v]"
         for field in self.fields.each_of(rule):
-            path = f"f'{field.group}[{{n}}].{field.key}'" if field.group else repr(field.name)
+            key = field.name.removeprefix(f"{field.group}.") if field.group else field.name
+            path = f"f'{field.group}[{{n}}].{key}'" if field.group else repr(field.name)
             looks = _looks(call, f"object_to(rule_{number}, {path}, v, p)", False)
             looks = [f"if {needs}:", *_indented(looks)] if needs else looks
             where = self.cells.setdefault(field.group, {}) if field.group else self.values
-            where.setdefault(field.key if field.group else field.name, []).extend(looks)
+            where.setdefault(key, []).extend(looks)
 
     def _rows(self, rule: Rule, number: int) -> None:
         keys = [f"{n.removeprefix(THIS)!r} in row" for n in rule.needs if n.startswith(THIS)]

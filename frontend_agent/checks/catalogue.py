@@ -81,16 +81,18 @@ class Example(msgspec.Struct, frozen=True):
 
 
 @cache
-def _texts() -> Mapping[str, Any]:
+def texts() -> Mapping[str, Any]:
     """Every rule's texts, those of its family filled in."""
     table = tomllib.loads(read_shipped("frontend_agent.checks")("texts.toml"))
     return {
-        rule_id: {**entry, **{lang: {**table[entry["like"]][lang], **entry[lang]} for lang in ("zh", "en")}}
-        if "like" in entry
-        else entry
+        rule_id: _like(table[entry["like"]], entry) if "like" in entry else entry
         for rule_id, entry in table.items()
         if not rule_id.startswith("@")
     }
+
+
+def _like(family: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {**family, **entry, **{lang: {**family[lang], **entry[lang]} for lang in ("zh", "en")}}
 
 
 @cache
@@ -111,7 +113,7 @@ def example_of(rule_id: str) -> Example | None:
 
 
 @cache
-def _said_of_example(rule_id: str) -> Finding:
+def _said_of_example(rule_id: str) -> Finding | None:
     """What a rule says of its faulty example, so that its sentence can be shown with something in it."""
     example, rule = example_of(rule_id), all_rules()[rule_id]
     said: list[Finding] = []
@@ -125,7 +127,7 @@ def _said_of_example(rule_id: str) -> Finding:
             said.append(Finding(rule_id, rule.severity, field=path, value=shown, arguments=arguments))
 
         compile_rules(kind, [rule])(example.failing, keep, example.today)
-    return said[0] if said else Finding(rule_id, rule.severity, value="…", arguments=("…",) * 4)
+    return said[0] if said else None
 
 
 def rule_ids_with_examples() -> list[str]:
@@ -135,13 +137,13 @@ def rule_ids_with_examples() -> list[str]:
 
 def title_of(rule_id: str, lang: Language = "zh") -> str:
     """A few words for a rule; its id where it is not known (a finding of a newer version)."""
-    entry = _texts().get(rule_id)
+    entry = texts().get(rule_id)
     return str(entry[lang]["title"]) if entry else rule_id
 
 
 def describe(finding: Finding, lang: Language = "zh") -> str:
     """What a finding says, where, and how to mend it: one paragraph for the operator. Values stay masked."""
-    entry = _texts().get(finding.rule)
+    entry = texts().get(finding.rule)
     place = _place(finding, lang)
     if entry is None:
         return f"{place}{finding.rule} {finding.value} {' '.join(finding.arguments)}".strip()
@@ -154,7 +156,7 @@ def describe(finding: Finding, lang: Language = "zh") -> str:
 
 def who_must_act(finding: Finding, lang: Language = "zh") -> str:
     """Who can mend what a finding speaks of."""
-    entry = _texts().get(finding.rule)
+    entry = texts().get(finding.rule)
     return _WHO[entry["who"]][lang] if entry else ""
 
 
@@ -232,15 +234,15 @@ def rules_catalogue(lang: Language = "zh") -> list[RuleText]:
 
 
 def rule_text(rule_id: str, lang: Language = "zh") -> RuleText:
-    """One rule's line; ConfigurationError where there is no such rule."""
+    """One rule's line, its sentence as its example has it; ConfigurationError where there is no such rule."""
     rules = all_rules()
     if rule_id not in rules:
         raise ConfigurationError(f"no rule '{rule_id}'{did_you_mean(rule_id, rules)}")
-    return _line(rules[rule_id], lang)
+    return _line(rules[rule_id], lang, _said_of_example(rule_id))
 
 
-def _line(rule: Rule, lang: Language) -> RuleText:
-    entry = _texts()[rule.id]
+def _line(rule: Rule, lang: Language, said: Finding | None = None) -> RuleText:
+    entry = texts()[rule.id]
     text = entry[lang]
     return RuleText(
         id=rule.id,
@@ -249,7 +251,7 @@ def _line(rule: Rule, lang: Language) -> RuleText:
         dimension=rule.about.dimension,
         dimension_name=_DIMENSIONS[rule.about.dimension][lang],
         title=text["title"],
-        says=_filled(text["says"], _said_of_example(rule.id)),
+        says=_filled(text["says"], said or Finding(rule.id, rule.severity, value="…", arguments=("…",) * 4)),
         mend=text["mend"],
         who=_WHO[entry["who"]][lang],
         clause=rule.clause,

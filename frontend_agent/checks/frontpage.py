@@ -462,6 +462,8 @@ def who_was_operated_on_had_a_disease(main: str, paid: str) -> Said | None:
 @relation(
     "FP-ALLERGY",
     WARN,
+    WESTERN,
+    TCM,
     about=PRESENT,
     clause="R-FP-12",
     mark=SINGLE_SOURCE,
@@ -475,6 +477,8 @@ def a_drug_allergy_is_named(allergic: str, substance: str) -> Said | None:
 @relation(
     "FP-ALLERGY-DENIED",
     WARN,
+    WESTERN,
+    TCM,
     about=AGREES,
     clause="R-FP-12",
     mark=SINGLE_SOURCE,

@@ -10,7 +10,6 @@ from frontend_agent.checks.registry import (
     NOTE,
     ONCE,
     ORDER,
-    PRESENT,
     SINGLE_SOURCE,
     WARN,
     Problem,
@@ -78,23 +77,6 @@ def the_examination_is_of_this_patient(sex: str, found: str) -> Said | None:
 
 _ALLERGIC = re.compile("过敏")
 _DENIED = re.compile("无|否认|未|不详|没有")
-
-
-@relation(
-    "HX-ALLERGY", WARN, "C0003", "C0008", "C0018", "C0019", "C0046", about=PRESENT, clause="R-FP-12", mark=SINGLE_SOURCE,
-    of=("allergy.flag",), also=("allergy.text",),
-)  # fmt: skip
-def an_allergy_is_told(allergic: str, text: str) -> Said | None:
-    """The flag says yes; what to is not said, or denied."""
-    return () if allergic == "true" and (not text or text.startswith(("无", "否认"))) else None
-
-
-@relation(
-    "HX-ALLERGY-DENIED", WARN, "C0003", "C0008", "C0018", "C0019", "C0046", about=AGREES, clause="R-FP-12", mark=FROM_MEMORY,
-    of=("allergy.flag", "allergy.text"),
-)  # fmt: skip
-def a_denied_allergy_is_not_told(allergic: str, text: str) -> Said | None:
-    return () if allergic == "false" and _ALLERGIC.search(text) and not _DENIED.search(text) else None
 
 
 @relation(

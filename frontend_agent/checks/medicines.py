@@ -17,8 +17,6 @@ from frontend_agent.checks.tables import in_order
 from frontend_agent.checks.values import number
 
 DRUGS = ("drugs",)
-# CV06.00.228: times a day; what is less than daily has none here.
-PER_DAY = {"01": 2, "03": 1, "04": 2, "05": 24, "06": 8, "07": 4, "08": 3, "09": 1, "10": 4, "13": 1}
 _BY_MOUTH = ("1", "01")  # CV06.00.102 口服
 _INJECTED = ("4", "401", "402", "403", "404")  # 注射
 _BOTTLES = ("注射", "针剂", "粉针", "输液")
@@ -27,8 +25,8 @@ _BOTTLES = ("注射", "针剂", "粉针", "输液")
 @relation(
     "RX-UNIT",
     WARN,
-    "C0004",
     "C0008",
+    "C0011",
     about=PRESENT,
     clause="DE08.50.024.00",
     mark=SINGLE_SOURCE,
@@ -61,7 +59,7 @@ def the_whole_does_not_last_for_months(
     valid: str, unit: str, of_total: str, frequency: str, dose: str, total: str
 ) -> Said | None:
     """Dose × times a day, in one unit, against what is given out: more than a hundred days is a mistake of units."""
-    daily = number(dose) * PER_DAY.get(frequency, 0)
+    daily = number(dose) * number(frequency)
     lasts = number(total) / daily if unit == of_total and daily > 0 else 0.0
     return (f"{lasts:.0f}", valid) if lasts > 100 else None
 
@@ -81,8 +79,12 @@ def an_emergency_prescription_is_short(kind: str, valid: str) -> Said | None:
     return (valid,) if kind == "emergency" and number(valid) > 7 else None
 
 
-_WORDS = {"09": ("每日一次", "每天一次", "qd", "1日1次"), "01": ("每日两次", "每日二次", "每天两次", "bid", "1日2次"),
-          "08": ("每八小时", "q8h"), "10": ("每日四次", "qid", "1日4次")}  # fmt: skip
+# What the words of a frequency mean, in times a day (the slot is a number: rateQuantity).
+_WORDS = {
+    "qd": 1, "每日一次": 1, "每天一次": 1, "1日1次": 1, "一日一次": 1, "bid": 2, "每日两次": 2, "每日二次": 2, "每天两次": 2,
+    "1日2次": 2, "一日两次": 2, "一日二次": 2, "tid": 3, "每日三次": 3, "每天三次": 3, "1日3次": 3, "一日三次": 3, "qid": 4,
+    "每日四次": 4, "每天四次": 4, "1日4次": 4, "一日四次": 4,
+}  # fmt: skip
 
 
 @relation(
@@ -90,16 +92,15 @@ _WORDS = {"09": ("每日一次", "每天一次", "qd", "1日1次"), "01": ("每�
     WARN,
     "C0004",
     about=AGREES,
-    clause="R-VA-1, CV06.00.228",
+    clause="R-VA-1, sections/README.md: rateQuantity",
     mark=SINGLE_SOURCE,
     rows=DRUGS,
     of=("this.frequency", "this.frequency_text"),
 )
-def code_and_words_say_one_frequency(code: str, words: str) -> Said | None:
-    """The name sent with a code matches the code."""
-    said = words.strip().lower()
-    meant = next((known for known, names in _WORDS.items() if said in names), "")
-    return (code, meant) if meant and meant != code else None
+def number_and_words_say_one_frequency(times: str, words: str) -> Said | None:
+    """The words sent with a number say the same."""
+    meant = _WORDS.get(words.strip().lower())
+    return (times, str(meant)) if meant is not None and number(times) != meant and number(times) >= 0 else None
 
 
 @relation(

@@ -68,8 +68,10 @@ def who_is_unknown_has_no_number(unknown: str, number_: str) -> Said | None:
     return () if unknown == "true" and number_ else None
 
 
-@relation("FOREIGNER-ID", WARN, about=AGREES, clause="R-ID-1", mark=FROM_MEMORY, of=("fact.foreigner", "fact.id_type"))
-def foreigners_have_other_papers(foreigner: str, kind: str) -> Said | None:
+@relation(
+    "FOREIGNER-ID", WARN, about=AGREES, clause="R-ID-1", mark=FROM_MEMORY, of=(NUMBER, "fact.foreigner", "fact.id_type")
+)
+def foreigners_have_other_papers(_: str, foreigner: str, kind: str) -> Said | None:
     return () if foreigner == "true" and kind == "01" else None
 
 

@@ -1,4 +1,4 @@
-"""C0002 门(急)诊病历: allergies, orders, and the patient's name."""
+"""C0002 门(急)诊病历: orders, and the patient's name; allergies wherever there is a flag beside the words."""
 
 from collections.abc import Iterator
 
@@ -18,10 +18,20 @@ from frontend_agent.checks.registry import (
 from frontend_agent.checks.values import before
 from frontend_agent.model import Record
 
+# The front pages leave an empty box as `-`, and have rules of their own.
+_WITH_ALLERGIES = ("C0002", "C0003", "C0008", "C0018", "C0019", "C0046")
 _DENIALS = ("无", "否认", "未发现", "没有", "不详", "none", "no ")
 
 
-@rule("ALLERGY-NAMED", WARN, "C0002", about=PRESENT, clause="R-FP-12", mark=SINGLE_SOURCE, needs=("allergy.flag",))
+@rule(
+    "ALLERGY-NAMED",
+    WARN,
+    *_WITH_ALLERGIES,
+    about=PRESENT,
+    clause="R-FP-12",
+    mark=SINGLE_SOURCE,
+    needs=("allergy.flag",),
+)
 def an_allergy_is_named(record: Record) -> Problem | None:
     """过敏史标志 true, and nothing or a denial beside it."""
     if record["allergy.flag"] == "true":
@@ -34,7 +44,7 @@ def an_allergy_is_named(record: Record) -> Problem | None:
 @rule(
     "ALLERGY-DENIED",
     WARN,
-    "C0002",
+    *_WITH_ALLERGIES,
     about=AGREES,
     clause="R-FP-12",
     mark=FROM_MEMORY,

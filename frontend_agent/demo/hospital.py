@@ -216,9 +216,10 @@ class Writer:
         """One report for a ward."""
         rng = self.rng
         ages = (0, 0) if rng.random() < 0.04 else (18, 92)
-        who = person(rng, f"ZYBR{number}", self.calendar.day(asked), ages, "", emergency=False)
+        today = self.calendar.day(asked)
+        who = person(rng, f"ZYBR{number}", today, ages, "", emergency=False)
         self._plant_in_person(who)
-        request = inpatient_request(who, f"ZY{number[2:]}", asked, self.staff, rng)
+        request = inpatient_request(who, f"ZY{number[2:]}", asked, today, self.staff, rng)
         self.plan.reports += 1
         panel = rng.choice(INPATIENT_PANELS)
         self._add_report(build_report(self.plan.reports, request, panel, self.calendar, self.staff, rng), who)
