@@ -162,7 +162,7 @@ def who_must_act(finding: Finding, lang: Language = "zh") -> str:
 
 def actor_of(rule_id: str) -> str:
     """Who can mend what a rule speaks of, as one word: hospital, mapping, vendor, makers, nobody; "" for an unknown rule."""
-    entry = _texts().get(rule_id)
+    entry = texts().get(rule_id)
     return str(entry["who"]) if entry else ""
 
 
@@ -173,7 +173,7 @@ def actor_name(actor: str, lang: Language = "zh") -> str:
 
 def mend_of(rule_id: str, lang: Language = "zh") -> str:
     """What to do about a rule's findings."""
-    entry = _texts().get(rule_id)
+    entry = texts().get(rule_id)
     return str(entry[lang]["mend"]) if entry else ""
 
 
