@@ -129,6 +129,7 @@ class PlatformDestination:
         self._log_head = log_head
         self._dictionary = dictionary
         self._packs = dict(packs or {})
+        self._their_packs: dict[str, str] = {}
         self._session = requests.Session()
         self._session.trust_env = False  # neither a proxy nor a CA bundle may be slipped in through the environment
         self._session.headers["Accept-Encoding"] = "identity"  # so that an answer cannot be a bomb
@@ -206,12 +207,19 @@ class PlatformDestination:
         if key is None:
             raise ReplyNotProven("no key is pinned")
         reply = read_reply(body, key)
+        self._judges_by(reply.statement.packs)
         head = reply.statement.log_head
         if head and reply.statement.instance == self._instance:
             self._answers.append(SignedAnswer(reply.id, body, head.seq, head.hash, reply.countersignature))
         else:
             self._answers.append(SignedAnswer(reply.id, body))
         return reply
+
+    def _judges_by(self, packs: Mapping[str, str]) -> None:
+        """What the platform judges by, as it last said: the agent compares it with its own."""
+        if packs and packs != self._their_packs:
+            self._their_packs = dict(packs)
+            self._memory.put(f"packs:{self.name}", msgspec.json.encode(self._their_packs, order="sorted").decode())
 
     def _send_dictionaries(self, ids: Iterable[str]) -> None:
         for name in ids:
@@ -233,6 +241,7 @@ class PlatformDestination:
                 instance=self._instance,
                 lease=self._memory.get(self._lease_name(institution)) or "",
                 machine=self._memory.get("machine") or "",
+                packs=self._packs,
             )
             answer = self._question("POST", "/v1/hello", msgspec.json.encode(hello), JSON)
             pinned = self._pinned()
@@ -247,6 +256,7 @@ class PlatformDestination:
             if pinned is None:
                 self._memory.put(f"key:{self.name}", welcome.public_key)
             self._memory.put(self._lease_name(institution), welcome.lease)
+            self._judges_by(welcome.packs)
             self._greeted.add(institution)
 
     def heads(self, set_ids: Sequence[str], institution: str = "") -> dict[str, SeriesHead]:

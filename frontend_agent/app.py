@@ -27,14 +27,14 @@ import msgspec
 
 from connectors import Source, SourceOptions, open_source
 from connectors.platform import PlatformDestination, PlatformOptions
-from frontend_agent import shipped
-from frontend_agent.checks import compile_checks, rules_digest
+from frontend_agent import __version__, shipped
+from frontend_agent.checks import all_rules, compile_checks, rules_digest
 from frontend_agent.codes import Approvals, must_differ, overlay_digest, with_approved
 from frontend_agent.config import Config, DestinationConfig, FeedConfig, WithholdConfig
 from frontend_agent.deidentifying import Pseudonyms, deidentifying, removed_fields
 from frontend_agent.delivery import back_off
 from frontend_agent.errors import ConfigurationError, DestinationError, FrontendAgentError, NotAllowed, StateError
-from frontend_agent.formats import Kind, gaps, kind_codes, load_kind
+from frontend_agent.formats import Kind, gaps, kind_codes
 from frontend_agent.formats.render import Renderer
 from frontend_agent.identity import set_id
 from frontend_agent.intake import (
@@ -53,6 +53,9 @@ from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.mapping import Queries, compile_mapping, load_mapping
 from frontend_agent.measuring import Measures
 from frontend_agent.model import AS_IS, Blame, Finding, Record, SeriesHead, SourceRecord, SourceRows, Watermark
+from frontend_agent.packs import NATIONAL, Pack, PackRefused, Packs, Skew, compared, names, open_pack
+from frontend_agent.packs.content import Content, content_of, name_of, silenced
+from frontend_agent.packs.shadow import judging
 from frontend_agent.passing import as_is, compile_passing, was_read
 from frontend_agent.policy import (
     Classes,
@@ -66,12 +69,13 @@ from frontend_agent.policy import (
     national_classes,
 )
 from frontend_agent.prefetch import Prefetch
-from frontend_agent.profiles import Profile, load_profile
+from frontend_agent.profiles import Profile
 from frontend_agent.proving import genuine_by
 from frontend_agent.secrets import Secrets, private_text
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE, send_out
 from frontend_agent.spool import Run, Spool, Taken, this_machine
 from frontend_agent.spool.database import FILE
+from frontend_agent.spool.packs import PackFolder
 from frontend_agent.times import Step, StepTimes
 from frontend_agent.wire.frames import compressor
 from frontend_agent.withholding import WithholdRule, compile_withholding, patients_in, unresolved
@@ -80,6 +84,8 @@ from frontend_agent.workers import Workers
 LINKS_AT_ONCE = 500  # partner rows that changed, whose records are looked for together
 RELEASED_AT_ONCE = 50_000  # keys held in memory
 BYTES_AT_ONCE = 4 << 20
+OWN_PACKS = "packs"  # what this agent judges by, for who looks at the state alone
+NO_PACKS = Packs()  # the national pack alone
 
 CODES_DIGEST = re.compile(r"\bcodes=\w+")  # the part of a plan's digests that an approval changes
 
@@ -117,10 +123,44 @@ class Feed(NamedTuple):
     kind: Kind
     profile: Profile
     plan: FeedPlan
+    content: Content  # of the pack in force
 
 
-def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) -> Feed:
+def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date], packs: Packs = NO_PACKS) -> Feed:
     """Mistakes of mapping, code tables and profile are told here, before anything is read."""
+    content = content_of(packs.active)
+    with content.compiling():
+        compiled = _compiled(config, feed, today, content)
+    if packs.shadow is None:
+        return compiled
+    shadow = content_of(packs.shadow)
+    with shadow.compiling():
+        judge = _judging(compiled, shadow, today)
+    plan = replace(compiled.plan, shadow=judge, shadow_pack=pack_names(packs.shadow), shadow_one_of=config.packs.one_of)
+    return compiled._replace(plan=plan)
+
+
+def _judging(feed: Feed, content: Content, today: Callable[[], date]) -> Callable[[SourceRecord], list[Finding]]:
+    """How another pack would judge the records of a feed."""
+    kind, profile = content.kind(feed.kind.code), content.profile(feed.config.profile)
+    checks = silenced(content.off, compile_checks(kind, profile, today))
+    finished = bool(feed.mapping.document)
+    return judging(
+        profile.severity_of,
+        content.off,
+        _once_read(checks) if finished else checks,
+        (lambda record: (record, ())) if finished else lambda record: profile.complete(kind, record),
+        as_is if finished else _renderer(kind, profile, frozenset()),
+        all_rules(),
+    )
+
+
+def pack_names(pack: Pack | None) -> str:
+    """`gd-2026.2 1f0c…`: as the log and both sides of an exchange name it; empty for none."""
+    return " ".join((pack.id, pack.digest[:16])) if pack else ""
+
+
+def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], content: Content) -> Feed:
     hospital = config.institution
     mapping = load_mapping(feed.mapping, hospital.id)
     if mapping.kind in gaps():
@@ -129,8 +169,8 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
         raise ConfigurationError(
             f"{mapping.path}: kind {mapping.kind!r} is not one we make (known: {', '.join(kind_codes())})"
         )
-    kind = load_kind(mapping.kind)
-    profile = load_profile(feed.profile)
+    kind = content.kind(mapping.kind)
+    profile = content.profile(feed.profile)
     elsewhere = {f"[queries.details] {group}": detail.source for group, detail in mapping.queries.details.items()}
     elsewhere |= {f"[queries.partners] {name}": partner.source for name, partner in mapping.queries.partners.items()}
     for query, source in elsewhere.items():
@@ -145,11 +185,11 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
             ' folder; add files = "/mnt/scans"'
         )
     normalise = _compile_mapping(config, mapping, kind, profile)
-    checks = compile_checks(kind, profile, today)
+    checks = silenced(content.off, compile_checks(kind, profile, today))
     rules = withhold_rules(config)
-    shares = editions(feed.name, kind.code, shares_of(config, feed, kind, finished=bool(mapping.document)))
+    shares = editions(feed.name, kind.code, shares_of(config, feed, kind, content, finished=bool(mapping.document)))
     own = shares.get("", ())
-    without = own[0].left_out if own else frozenset()
+    unsent = own[0].left_out if own else frozenset()
     plan = FeedPlan(
         name=feed.name,
         institution=hospital.id,
@@ -160,18 +200,18 @@ def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date]) ->
         normalise=normalise,
         check=_once_read(checks) if mapping.document else checks,
         complete=(lambda record: (record, ())) if mapping.document else lambda record: profile.complete(kind, record),
-        render=as_is if mapping.document else _renderer(kind, profile, without),
+        render=as_is if mapping.document else _renderer(kind, profile, unsent),
         compress=compressor(kind.dictionary).compress,
         dictionary=kind.dictionary_sha256,
-        digests=digests_of(mapping, kind, profile, withheld_by(rules, feed.name, kind.code)),
+        digests=digests_of(mapping, kind, profile, withheld_by(rules, feed.name, kind.code), content.pack),
         destinations=tuple(share.destination for share in own),
         measures=Measures([field.name for field in kind.fields], profile.for_kind(kind).elements, kind.groups),
         withhold=compile_withholding(rules, feed.name, kind),
-        leave_out=leaving_out(kind, without) if without else None,
+        leave_out=leaving_out(kind, unsent) if unsent else None,
         editions=tuple(_edition(config, kind, profile, name, given) for name, given in shares.items() if name),
         joins=bool(mapping.queries.partners),
     )
-    return Feed(feed, mapping, kind, profile, plan)
+    return Feed(feed, mapping, kind, profile, plan, content)
 
 
 def _compile_mapping(config: Config, mapping: FieldMapping, kind: Kind, profile: Profile) -> Normalise:
@@ -186,9 +226,11 @@ def under_approvals(config: Config, feed: Feed, approvals: Approvals) -> Feed:
     mapping = feed.mapping
     codes = with_approved(mapping.codes, approvals.overlay())
     laid = msgspec.structs.replace(mapping, codes=codes, codes_digest=overlay_digest(mapping.codes_digest, codes))
+    with feed.content.compiling():
+        normalise = _compile_mapping(config, laid, feed.kind, feed.profile)
     plan = replace(
         feed.plan,
-        normalise=_compile_mapping(config, laid, feed.kind, feed.profile),
+        normalise=normalise,
         digests=CODES_DIGEST.sub(f"codes={laid.codes_digest[:16]}", feed.plan.digests),
         terms=approvals.revision,
     )
@@ -241,7 +283,7 @@ def _both(first: Complete, second: Complete) -> Complete:
     return both
 
 
-def shares_of(config: Config, feed: FeedConfig, kind: Kind, finished: bool = False) -> list[Share]:
+def shares_of(config: Config, feed: FeedConfig, kind: Kind, content: Content, finished: bool = False) -> list[Share]:
     """What each destination of a feed gets of its kind; those that may not have it at all are not here.
 
     Of a finished document nothing can be left out: it leaves whole, as it is, or not at all.
@@ -252,7 +294,8 @@ def shares_of(config: Config, feed: FeedConfig, kind: Kind, finished: bool = Fal
         if policy.classes
         else []
     )
-    classes = Classes(site, national_classes())
+    packed = content.classes()
+    classes = Classes(site, classes_in(packed, "data_classes.csv of the pack") if packed else [], national_classes())
     lines = [
         MayLeave(frozenset(line.sharing), frozenset(line.domains), frozenset(line.destinations))
         for line in policy.may_leave
@@ -307,7 +350,9 @@ def _secrets(config: Config) -> Secrets:
     return Secrets(Path(config.secrets.folder) if config.secrets.folder else None)
 
 
-def digests_of(mapping: FieldMapping, kind: Kind, profile: Profile, withhold: str = "") -> str:
+def digests_of(
+    mapping: FieldMapping, kind: Kind, profile: Profile, withhold: str = "", pack: Pack | None = None
+) -> str:
     """What a document was made with, so that an auditor can ask for exactly that (law 13)."""
     parts = {
         "mapping": mapping.digest,
@@ -316,6 +361,7 @@ def digests_of(mapping: FieldMapping, kind: Kind, profile: Profile, withhold: st
         "profile": profile.digest,
         "rules": rules_digest(),
         **({"withhold": withhold} if withhold else {}),
+        **({"pack": pack.digest} if pack else {}),
     }
     made = " ".join(f"{name}={digest[:16]}" for name, digest in parts.items())
     return f"{AS_IS} {made}" if mapping.document else made
@@ -403,12 +449,13 @@ class Worker:
     A fork has the feeds already; a fresh interpreter is only told the configuration.
     """
 
-    def __init__(self, config: Config, feeds: Mapping[str, Feed] | None = None) -> None:
+    def __init__(self, config: Config, packs: Packs, feeds: Mapping[str, Feed] | None = None) -> None:
         self._config = config
+        self._packs = packs
         self._feeds = feeds
 
-    def __reduce__(self) -> tuple[type["Worker"], tuple[Config]]:
-        return Worker, (self._config,)
+    def __reduce__(self) -> tuple[type["Worker"], tuple[Config, Packs]]:
+        return Worker, (self._config, self._packs)
 
     def __call__(self) -> Preparing:
         config = self._config
@@ -418,7 +465,7 @@ class Worker:
             return utc_now().astimezone(zone).date()
 
         def compiled(name: str) -> Feed:
-            return compile_feed(config, config.feed(name), today)
+            return compile_feed(config, config.feed(name), today, self._packs)
 
         feeds = self._feeds or {feed.name: compiled(feed.name) for feed in config.feeds}
         return Preparing(config, feeds, open_sources(config), compiled)
@@ -451,18 +498,22 @@ class App:
         self.destinations: dict[str, PlatformDestination] = {}
         self.feeds: dict[str, Feed] = {}
         self.approvals = Approvals()
+        self.packs_used = NO_PACKS
         self._dictionaries: dict[str, bytes] = {}
         self._workers: Workers[Order, Prepared] | None = None
 
     def open(self) -> "App":
         """Compile what is configured, open the state, connect to nothing."""
-        self.feeds = {feed.name: compile_feed(self.config, feed, self._today) for feed in self.config.feeds}
+        self.packs_used = packs_in(self.state, self.config)
+        self.feeds = {
+            feed.name: compile_feed(self.config, feed, self._today, self.packs_used) for feed in self.config.feeds
+        }
         for problem in meaningless(self.config, self.feeds):
             raise problem
         must_differ(table for feed in self.feeds.values() for table in feed.mapping.codes.values())
         self._dictionaries = {feed.kind.dictionary_sha256: feed.kind.dictionary for feed in self.feeds.values()}
         if self.config.workers and not self._alone:  # before the state is open: what a fork inherits it may not touch
-            self._workers = Workers(self.config.workers, Worker(self.config, self.feeds))
+            self._workers = Workers(self.config.workers, Worker(self.config, self.packs_used, self.feeds))
         try:
             self.open_state()
         except BaseException:
@@ -470,6 +521,7 @@ class App:
             raise
         try:
             self.learn_approvals()
+            self._say_which_packs()
             self.sources = open_sources(self.config)
             self.destinations = {
                 name: self._platform(name, options) for name, options in self.config.destinations.items()
@@ -525,9 +577,31 @@ class App:
 
     def packs(self) -> dict[str, str]:
         """What this agent judges and renders with, so that skew between both sides is visible (architecture §8)."""
-        profiles = {f"profile:{feed.profile.name}": feed.profile.digest for feed in self.feeds.values()}
-        kinds = {f"kind:{feed.kind.code}": feed.kind.digest for feed in self.feeds.values()}
-        return {name: digest[:16] for name, digest in ({"rules": rules_digest()} | profiles | kinds).items()}
+        profiles = {feed.profile.name: feed.profile.digest for feed in self.feeds.values()}
+        kinds = {feed.kind.code: feed.kind.digest for feed in self.feeds.values()}
+        return names(*name_of(self.packs_used.active), rules_digest(), profiles, kinds)
+
+    def which_packs(self) -> dict[str, str]:
+        """What judges, and what judges beside it: as it stands since the last start."""
+        return {
+            "active": self.spool.meta.get("pack:active") or " ".join(map(_short, name_of(None))),
+            "shadow": self.spool.meta.get("pack:shadow") or "",
+        }
+
+    def skew(self, destination: str) -> list[Skew]:
+        """Where a platform judges by other versions than we do, as far as it has told us."""
+        ours, theirs = (self.spool.meta.get(name) or "{}" for name in (OWN_PACKS, f"packs:{destination}"))
+        return compared(*(msgspec.json.decode(told, type=dict[str, str]) for told in (ours, theirs)))
+
+    def _say_which_packs(self) -> None:
+        """In the log, when others judge than before; and where one has expired in the meantime."""
+        used, chosen = self.packs_used, PackFolder(self.state).chosen()
+        active, shadow = pack_names(used.active), pack_names(used.shadow)
+        if self.spool.in_force(active, shadow, chosen.who or "agent.toml", self.clock()):
+            log.info(event("packs.in_force", active=active or "national", shadow=shadow))
+        self.spool.meta.put(OWN_PACKS, msgspec.json.encode(self.packs(), order="sorted").decode())
+        if used.active and used.active.expired(self._today()):
+            log.warning(event("packs.expired", active=active))
 
     # --- extract … spool ----------------------------------------------------------------------------------------------
 
@@ -778,9 +852,15 @@ class App:
             wait = back_off(pause.failures + 1, random(), FIRST_PAUSE, LONGEST_PAUSE)  # noqa: S311 - spreads retries
             self.spool.failed(name, now + wait, str(error), Blame.NETWORK, now=now)
         else:
+            self._say_skew(name)
             return True
         log.warning(event("destination.failed", destination=name, problem=self.spool.pause(name).problem))
         return False
+
+    def _say_skew(self, name: str) -> None:
+        differing = self.skew(name)
+        if differing:
+            log.warning(event("packs.skew", destination=name, differ=",".join(one.what for one in differing)))
 
     def send(self, name: str) -> int:
         """One exchange with a destination, if anything is due. Returns how many documents were settled."""
@@ -849,6 +929,10 @@ class App:
         return self.sources[feed.config.source].rows(feed.mapping.queries, keys, self.sources)
 
 
+def _short(name: str) -> str:
+    return name[:16] if len(name) == 64 else name
+
+
 def _in_our_words(lap: Callable[..., None]) -> Callable[[str], None]:
     return lambda step: lap("spool" if step == "commit" else step)
 
@@ -893,17 +977,51 @@ def open_sources(config: Config, names: Iterable[str] | None = None) -> dict[str
     return opened
 
 
+# -- Packs ------------------------------------------------------------------------------------------------------------
+
+
+def trusted_keys(config: Config) -> dict[str, bytes]:
+    """Who may sign packs for this agent."""
+    return {trust.name: base64.b64decode(trust.key) for trust in config.packs.trust}
+
+
+def packs_in(state: Path, config: Config) -> Packs:
+    """The packs that judge: those that agent.toml names, or a person chose. Proven again at every start.
+
+    One that has expired since goes on judging: a hospital must not fall silent on a day in the calendar.
+    """
+    folder = PackFolder(state)
+    chosen = folder.chosen()
+
+    def found(pinned: str, choice: str) -> Pack | None:
+        wanted = pinned or choice
+        if wanted in ("", NATIONAL):
+            return None
+        try:
+            return open_pack(folder.read(wanted), trusted_keys(config), None, __version__)
+        except PackRefused as error:
+            raise ConfigurationError(f"pack {wanted}: {error}") from None
+
+    return Packs(found(config.packs.active, chosen.active), found(config.packs.shadow, chosen.shadow))
+
+
 # -- Beside a running app ---------------------------------------------------------------------------------------------
 
 
-def checked(config: Config) -> Iterator[tuple[str, FrontendAgentError | None]]:
-    """Try everything that is configured, without the state: (what, what is wrong with it or None), to the end."""
+def checked(config: Config, state: Path | None = None) -> Iterator[tuple[str, FrontendAgentError | None]]:
+    """Try everything that is configured, without the spool: (what, what is wrong with it or None), to the end."""
+    packs = NO_PACKS
+    if state is not None:
+        try:
+            packs = packs_in(state, config)
+        except FrontendAgentError as error:
+            yield "packs", error
     feeds: dict[str, FieldMapping] = {}
     compiled: dict[str, Feed] = {}
     for feed in config.feeds:
         what = f"feed {feed.name}: {feed.mapping}, {feed.profile}"
         try:
-            compiled[feed.name] = compile_feed(config, feed, date.today)
+            compiled[feed.name] = compile_feed(config, feed, date.today, packs)
             feeds[feed.name] = compiled[feed.name].mapping
         except FrontendAgentError as error:
             yield what, error

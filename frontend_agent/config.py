@@ -9,6 +9,7 @@ The loader walks the dataclasses themselves: a new setting is one line in a clas
 All problems of a file are found in one reading.
 """
 
+import base64
 import difflib
 import ipaddress
 import os
@@ -191,6 +192,24 @@ class WithholdConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrustConfig:
+    """Who may sign packs: the public key, 32 bytes in base64 (`rules pack key` shows it)."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PacksConfig:
+    """Packs of rules. `active` and `shadow` pin what `rules pack activate` and `rules pack shadow` otherwise choose."""
+
+    active: str = ""
+    shadow: str = ""
+    one_of: int = 1  # every so-manieth record is also judged by the pack in shadow
+    trust: tuple[TrustConfig, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole file."""
 
@@ -208,6 +227,7 @@ class Config:
     hl7: Hl7Config = field(default_factory=Hl7Config)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     withhold: tuple[WithholdConfig, ...] = ()
+    packs: PacksConfig = field(default_factory=PacksConfig)
 
     def feed(self, name: str) -> FeedConfig:
         """The feed of that name; an unknown one is answered with those there are."""
@@ -550,6 +570,15 @@ def _withhold(rule: WithholdConfig) -> Iterable[str]:
         yield "patients_key does nothing without patients"
 
 
+def _trust(trust: TrustConfig) -> Iterable[str]:
+    try:
+        raw = base64.b64decode(trust.key, validate=True)
+    except ValueError:
+        raw = b""
+    if len(raw) != 32:
+        yield "key is not a public key: 32 bytes in base64 (frontend-agent rules pack key FILE shows it)"
+
+
 def _feed(feed: FeedConfig) -> Iterable[str]:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", feed.name):
         yield f"name {feed.name!r} may hold letters, digits, '-' and '_' only, 40 at most"
@@ -589,6 +618,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     FeedConfig: _feed,
     MayLeaveConfig: _may_leave,
     WithholdConfig: _withhold,
+    TrustConfig: _trust,
 }
 
 

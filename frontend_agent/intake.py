@@ -13,6 +13,7 @@ from enum import Enum, auto
 from functools import partial
 from hashlib import sha256
 from typing import NamedTuple, Protocol
+from zlib import crc32
 
 import msgspec
 import zstandard
@@ -35,7 +36,8 @@ from frontend_agent.model import (
     Watermark,
     Withheld,
 )
-from frontend_agent.spool import Awaiting, Beside, Met, Skipped, Spool, Taken
+from frontend_agent.packs.shadow import compared
+from frontend_agent.spool import Awaiting, Beside, Met, Shadowed, Skipped, Spool, Taken
 from frontend_agent.withholding import Decision, Withhold
 
 # Findings of the machine itself. Texts for operators are in the catalogue of the checks.
@@ -93,6 +95,9 @@ class FeedPlan:
     urgency: int = 0  # 1: backfill
     terms: int = 0  # the newest decision about local codes that it was compiled with
     measures: Measures = field(default_factory=Measures)  # what can be counted of the kind
+    shadow: Callable[[SourceRecord], Sequence[Finding]] | None = None  # what would hold it under another pack
+    shadow_pack: str = ""
+    shadow_one_of: int = 1  # so many records are judged once that way
     withhold: Withhold | None = None  # which records are kept back by rule
     leave_out: Complete | None = None  # what may not leave for the destinations
     editions: tuple[EditionPlan, ...] = ()  # for destinations that get something else
@@ -158,6 +163,9 @@ def prepare(
     lap("compare")
     batch.check()
     lap("check")
+    if feed.shadow:
+        batch.judge_in_shadow()
+        lap("shadow")
     for few in batch.in_parts():
         made = batch.render(few)
         lap("render")
@@ -366,6 +374,8 @@ class _Batch:
         self._not_final: list[str] = []  # held, and not final (any more)
         self._steps = dict.fromkeys(Step, 0)
         self._unmapped: dict[tuple[str, str, str], tuple[Unmapped, list[str]]] = {}
+        self._judged: list[tuple[SourceRecord, list[Finding]]] = []  # and what holds it
+        self._shadow: dict[tuple[str, str, str], tuple[int, str]] = {}
         self._tally = Tally(feed.measures, now, feed.timezone)
 
     def decide(self, source: SourceRecord, named: str, asked: bool = False) -> None:
@@ -476,8 +486,10 @@ class _Batch:
                 parts = self._parts(making)
             except Exception as error:  # noqa: BLE001  one record's fault is its own
                 making.findings = [*source.findings, _failed(error)]
+                self._judged.append((source, making.findings))
                 self._hold(making)
                 continue
+            self._judged.append((source, making.findings))
             # A void version tells the region that something it has is not so. That must not wait for a better record:
             # what can be rendered is sent, its findings with it.
             if not source.void and any(finding.severity is Severity.HOLD for finding in making.findings):
@@ -485,6 +497,17 @@ class _Batch:
             else:
                 going_on += parts
         self._making = going_on
+
+    def judge_in_shadow(self) -> None:
+        """How the records of this batch would have fared under another pack. Nothing is decided by it."""
+        shadow = self._feed.shadow
+        assert shadow is not None
+        for source, findings in self._judged:
+            if source.void or crc32(source.key.encode()) % self._feed.shadow_one_of:
+                continue
+            for verdict, rule, place in compared(findings, shadow(source)):
+                n, example = self._shadow.get((verdict, rule, place), (0, source.key))
+                self._shadow[verdict, rule, place] = n + 1, example
 
     def _parts(self, making: _Making) -> list[_Making]:
         """One for each document that is wanted of the record, each without what may not leave for its destinations."""
@@ -596,6 +619,11 @@ class _Batch:
             findings=self._findings,
             held=self._held,
             withheld=self._withheld,
+            shadow=[
+                Shadowed(verdict, rule, place, n, example)
+                for (verdict, rule, place), (n, example) in self._shadow.items()
+            ],
+            shadow_pack=self._feed.shadow_pack,
             looked=self._looked,
             closed=self._closed,
             unheld=self._unheld,

@@ -5,8 +5,10 @@ iterator of rows. Nothing here prints, and nothing here knows who asks.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -21,6 +23,7 @@ from frontend_agent.intake import judged, may_wait, next_step
 from frontend_agent.mending.groups import by_actor, what_waits
 from frontend_agent.mending.releasing import chosen, release, told_release
 from frontend_agent.model import Envelope, Record, Severity, SourceRecord
+from frontend_agent.packs.shadow import NEWLY_HELD, NEWLY_PASSED, compared
 from frontend_agent.proving import genuine_by
 from frontend_agent.spool import Case, Group, KeptBack, Trace
 from frontend_agent.telling import plain, told, told_case
@@ -88,11 +91,13 @@ class Operations(TermOperations):
                     "url": options.url,
                     "waiting": spool.pending(name),
                     "states": dict(counts.deliveries.get(name, {})),
+                    "skew": plain(app.skew(name)),
                     **({k: v for k, v in plain(pauses[name]).items() if k != "name"} if name in pauses else {}),
                 }
                 for name, options in app.config.destinations.items()
             ],
             "quarantine": {"open": counts.held},
+            "packs": app.which_packs(),
             "withheld": {"open": counts.withheld, "alarms": counts.alarms},
             "spool": {"documents": counts.documents, "bytes": counts.bytes_used, "quota": int(app.config.spool.quota)},
             "steps": plain(app.times.snapshot()),
@@ -297,6 +302,47 @@ class Operations(TermOperations):
         """A person has told the region that it keeps what is withheld now."""
         return {"acknowledged": self._spool.withheld_acknowledge(ids, who, reason, self._app.clock())}
 
+    # --- a pack in shadow -----------------------------------------------------------------------------------------------
+
+    def shadow_report(self, over: str = "taken", limit: int = PAGE) -> dict[str, Any]:
+        """What the pack in shadow would do otherwise: to what was taken in, to what is held, to the newest documents."""
+        packs = self._app.which_packs()
+        if not packs["shadow"]:
+            raise NotFound("no pack is in shadow (frontend-agent rules pack shadow NAME, then start again)")
+        if over == "taken":
+            rows = self._spool.shadowed(packs["shadow"])
+        else:
+            found: dict[tuple[str, str, str, str, str], list[Any]] = {}
+            for feed, key, verdicts in self._shadow_of_held(limit) if over == "held" else self._shadow_of_recent(limit):
+                for verdict, rule, field in verdicts:
+                    known = found.setdefault((feed.config.name, feed.kind.code, verdict, rule, field), [0, key])
+                    known[0] += 1
+            rows = [(*place, n, example) for place, (n, example) in found.items()]
+        return told_shadow(packs, over, rows)
+
+    def _shadow_of_held(self, limit: int) -> Iterator[tuple[Feed, str, list[tuple[str, str, str]]]]:
+        for case in islice((one for one in self._cases(None) if one.id.startswith("Q")), limit):
+            feed, shown = self._app.feeds.get(case.feed), self._spool.quarantine_show(case.id)
+            if feed is None or feed.plan.shadow is None or shown is None:
+                continue
+            said = [one for one in case.findings if one.rule.startswith(("MAP", "CDA-"))]  # what no check says again
+            source = SourceRecord(case.key, shown[1], case.source_hash, findings=said)
+            yield feed, case.key, list(compared(case.findings, feed.plan.shadow(source)))
+
+    def _shadow_of_recent(self, limit: int) -> Iterator[tuple[Feed, str, list[tuple[str, str, str]]]]:
+        """Read back from their own bytes, and judged by both: what is not in a document (facts) neither of them knows."""
+        for document, name, key, size, dictionary in self._spool.recent(limit):
+            feed, frame = self._app.feeds.get(name), self._spool.frame(document)
+            if feed is None or feed.plan.shadow is None or frame is None:
+                continue
+            content = open_frame(frame, size, decompressor(self._app.dictionary(dictionary)))
+            try:
+                record = feed.kind.reader(content)
+            except FormatError:
+                continue  # of an older template, or another edition
+            findings = feed.plan.check(record, {}, ())
+            yield feed, key, list(compared(findings, feed.plan.shadow(SourceRecord(key, record, ""))))
+
     # --- proofs -------------------------------------------------------------------------------------------------------
 
     def qc_log(self, limit: int = 20) -> Iterator[dict[str, Any]]:
@@ -433,6 +479,36 @@ def operations(app: App, daemon: Running | None = None) -> dict[str, Any]:
 
 
 # -- In plain values --------------------------------------------------------------------------------------------------
+
+
+def told_shadow(packs: Mapping[str, str], over: str, rows: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """The report: totals, and the reasons of what changes, the commonest first."""
+    totals: Counter[str] = Counter()
+    reasons = []
+    for feed, kind, verdict, rule, field, n, example, *_ in rows:
+        if rule:
+            reasons.append(
+                {
+                    "feed": feed,
+                    "kind": kind,
+                    "verdict": verdict,
+                    "rule": rule,
+                    "field": field,
+                    "n": n,
+                    "example": example,
+                }
+            )
+        else:
+            totals[verdict] += n
+    return {
+        "active": packs["active"],
+        "pack": packs["shadow"],
+        "over": over,
+        "judged": sum(totals.values()),
+        "newly_held": totals[NEWLY_HELD],
+        "newly_passed": totals[NEWLY_PASSED],
+        "reasons": sorted(reasons, key=lambda one: -one["n"]),
+    }
 
 
 def told_kept_back(kept: KeptBack) -> dict[str, Any]:

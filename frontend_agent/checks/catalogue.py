@@ -279,6 +279,12 @@ def kinds_of(rule_id: str) -> dict[str, list[str]]:
 
 
 @cache
+def rules_version() -> str:
+    """The version of the national pack that brought the newest rule."""
+    return str(max(int(entry["since"]) for entry in texts().values()))
+
+
+@cache
 def rules_digest() -> str:
     """SHA-256 over what decides a check: the code of the checks and of the conversions, not the texts."""
     sources = {**shipped_texts("frontend_agent.checks", ".py"), **shipped_texts("frontend_agent", "conversion.py")}

@@ -13,9 +13,10 @@ from frontend_agent import logs
 from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
-from frontend_agent.errors import FrontendAgentError
+from frontend_agent.errors import ConfigurationError, FrontendAgentError
 
 if TYPE_CHECKING:
+    from frontend_agent.packs import Pack
     from frontend_agent.platform.catalogue import Catalogue
 
 DEFAULT_STATE = Path("platform-state")
@@ -28,6 +29,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     cli.add_typer(group, name="platform")
     _add_serve(group, t)
     _add_reading(group, t)
+    _add_hospitals(group, t)
     _add_foreign(group, t)
 
 
@@ -38,11 +40,72 @@ def _add_serve(group: typer.Typer, t: Texts) -> None:
         host: Annotated[str, typer.Option(help=t("platform.host"))] = "127.0.0.1",
         port: Annotated[int, typer.Option(help=t("platform.port"), min=0, max=65535)] = DEFAULT_PORT,
         schema: Annotated[Path | None, typer.Option(help=t("platform.schema"))] = None,
+        pack: Annotated[Path | None, typer.Option(help=t("platform.pack"))] = None,
+        trust: Annotated[Path | None, typer.Option(help=t("platform.trust"))] = None,
     ) -> None:
         from frontend_agent.platform.server import serve
 
         logs.to_stderr()
-        serve(_folder(context), host, port, schema=schema)
+        serve(_folder(context), host, port, schema=schema, pack=_pack(pack, trust))
+
+
+def _pack(file: Path | None, trust: Path | None) -> "Pack | None":
+    """The pack that the hospitals should judge by, proven."""
+    from datetime import date
+
+    from frontend_agent import __version__
+    from frontend_agent.packs import open_pack
+    from frontend_agent.wire.receipts import public_key_of
+
+    if file is None:
+        return None
+    key = public_key_of(_content(trust)) if trust else b""
+    if not key:
+        raise ConfigurationError("--pack needs --trust: the public key (PEM, Ed25519) that signed it")
+    return open_pack(_content(file), {"--trust": key}, date.today(), __version__)
+
+
+def _add_hospitals(group: typer.Typer, t: Texts) -> None:
+    @group.command("hospitals", help=t("platform.hospitals"))
+    def hospitals(
+        context: typer.Context,
+        pack: Annotated[Path | None, typer.Option(help=t("platform.pack"))] = None,
+        trust: Annotated[Path | None, typer.Option(help=t("platform.trust"))] = None,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        from frontend_agent.packs import compared
+        from frontend_agent.packs.content import everything
+
+        ours = everything(_pack(pack, trust))
+        with _reading(context) as catalogue:
+            names, packs = catalogue.institutions(), catalogue.agents_packs()
+            agents = {agent.institution: agent for agent in catalogue.agents() if not agent.superseded_by}
+            documents: dict[str, int] = {}
+            for tally in catalogue.tallies():
+                documents[tally.institution] = documents.get(tally.institution, 0) + tally.documents
+        told: list[dict[str, Any]] = [
+            {
+                "institution": institution,
+                "name": names.get(institution, ""),
+                "documents": documents.get(institution, 0),
+                "last_seen": agents[institution].last_seen if institution in agents else "",
+                "packs": packs.get(institution, {}),
+                "skew": [msgspec.to_builtins(one) for one in compared(ours, packs.get(institution, {}))],
+            }
+            for institution in sorted({*names, *agents})
+        ]
+        if json:
+            output.as_json(told)
+            return
+        output.table(
+            t,
+            ("institution", "name", "documents", "last_seen", "pack", "skew"),
+            [
+                (one["institution"], one["name"], one["documents"], one["last_seen"], one["packs"].get("pack", ""),
+                 ", ".join(skew["what"] for skew in one["skew"]))
+                for one in told
+            ],
+        )  # fmt: skip
 
 
 def _add_reading(group: typer.Typer, t: Texts) -> None:

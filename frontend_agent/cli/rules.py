@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from frontend_agent.cli import output
+from frontend_agent.cli import output, packs
 from frontend_agent.cli.texts import Texts
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     cli.add_typer(group, name="rules")
     _add_list(group, t)
     _add_show(group, t)
+    packs.add_to(group, t)
 
     @group.command(help=t("rules.reference"))
     def reference() -> None:

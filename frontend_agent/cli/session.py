@@ -21,7 +21,7 @@ Ask = Callable[..., Any]
 NEED_FEEDS = frozenset(
     {
         "preview", "quarantine_release", "trace_key", "document", "terms_unmapped", "terms_list", "terms_show",
-        "terms_targets", "terms_decide", "terms_problems", "terms_undo",
+        "terms_targets", "terms_decide", "terms_problems", "terms_undo", "shadow_report",
     }
 )  # fmt: skip
 

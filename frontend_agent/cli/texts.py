@@ -249,6 +249,86 @@ TEXTS: dict[str, tuple[str, str]] = {
     "rules.kinds": ("asked of", "适用种类"),
     "rules.passing": ("Passes", "通过"),
     "rules.failing": ("Objected to", "不通过"),
+    "rules.shadow": (
+        "What the pack in shadow would newly hold and newly pass: of which kinds, for which reasons.\n\n"
+        "Examples: frontend-agent rules shadow · frontend-agent rules shadow --over held",
+        "影子规则包会新增扣留、会新放行哪些记录：种类与原因。\n\n"
+        "示例：frontend-agent rules shadow · frontend-agent rules shadow --over held",
+    ),
+    "shadow.over": (
+        "taken: what was taken in since it is in shadow. held: what waits in quarantine now. recent: the newest documents.",
+        "taken：影子包启用以来读取的记录；held：当前隔离区的记录；recent：最近的文档。",
+    ),
+    "shadow.limit": ("How many held records or recent documents.", "隔离记录或最近文档的条数。"),
+    "said.shadow": (
+        "{pack} would newly hold {held} and newly pass {passed} of {judged} records, against {against}.",
+        "与 {against} 相比，{pack} 在 {judged} 条记录中会新扣留 {held} 条，新放行 {passed} 条。",
+    ),
+    "verdict.newly_held": ("would newly hold", "新扣留"),
+    "verdict.newly_passed": ("would newly pass", "新放行"),
+    "head.verdict": ("verdict", "结果"),
+    "head.times": ("times", "次数"),
+    "head.example": ("example", "示例"),
+    "head.pack": ("pack", "规则包"),
+    "pack": (
+        "Packs: rules, value sets, profiles and templates of a region, versioned together, signed, dated.",
+        "规则包：区域的规则、值域、配置与模板，统一版本、签名并注明日期。",
+    ),
+    "pack.build": (
+        "Make a pack of a folder with a pack.toml, and sign it.\n\n"
+        "Example: frontend-agent rules pack build gd/ --key gd.pem -o gd-2026.2.pack",
+        "由含 pack.toml 的目录生成并签名规则包。\n\n"
+        "示例：frontend-agent rules pack build gd/ --key gd.pem -o gd-2026.2.pack",
+    ),
+    "pack.folder": ("The folder with pack.toml.", "含 pack.toml 的目录。"),
+    "pack.private": ("The signer's private key (PEM, Ed25519).", "签名者私钥（PEM，Ed25519）。"),
+    "pack.key": (
+        "The public key of a key file, as [[packs.trust]] wants it.",
+        "显示密钥文件的公钥，供 [[packs.trust]] 填写。",
+    ),
+    "pack.keyfile": ("A private or public key (PEM, Ed25519).", "私钥或公钥（PEM，Ed25519）。"),
+    "pack.verify": (
+        "Is it signed by a trusted key, whole, of this time, and of use to this program? All reasons if not.",
+        "检查签名、完整性、有效期以及本程序能否使用；不通过时列出全部原因。",
+    ),
+    "pack.file": ("A pack's file.", "规则包文件。"),
+    "pack.show": ("What is in a pack.", "查看规则包内容。"),
+    "pack.which": (
+        "Name and version, for example gd-2026.2; or national.",
+        "名称与版本，例如 gd-2026.2；或 national。",
+    ),
+    "pack.list": ("The packs that are installed, and which judge.", "已安装的规则包及当前生效者。"),
+    "pack.active": ("in force", "生效"),
+    "pack.beside": ("in shadow", "影子"),
+    "pack.install": (
+        "Prove a pack and keep it. It does nothing before it is put in shadow or in force.",
+        "校验并保存规则包；设为影子或生效之前不起作用。",
+    ),
+    "pack.shadow": (
+        "Let a pack judge beside the one in force, without deciding anything; `none` ends it. From the next start on.",
+        "让规则包与现行规则包并行判断但不作决定；none 取消。下次启动生效。",
+    ),
+    "pack.activate": (
+        "Put a pack in force; `national` goes back to the one that ships with us. From the next start on.",
+        "使规则包生效；national 恢复随附规则包。下次启动生效。",
+    ),
+    "said.pack_chosen": (
+        "From the next start on (systemctl restart frontend-agent): in force {active}, in shadow {shadow}.",
+        "下次启动后（systemctl restart frontend-agent）：生效 {active}，影子 {shadow}。",
+    ),
+    "said.skew": (
+        "{destination} judges by other versions than we do: {differ}",
+        "{destination} 使用的规则版本与本机不同：{differ}",
+    ),
+    "said.packs": ("rules: {active}; in shadow: {shadow}", "规则包：{active}；影子：{shadow}"),
+    "platform.hospitals": (
+        "Every hospital's agent, what it judges by, and where that differs from this platform (--state: its folder).",
+        "各医院前置机及其规则版本，与本平台的差异（--state：其目录）。",
+    ),
+    "platform.pack": ("A pack that this platform expects of its hospitals.", "本平台要求各医院使用的规则包。"),
+    "platform.trust": ("The public key (PEM) that signed it.", "其签名公钥（PEM）。"),
+    "head.skew": ("differs", "差异"),
+    "head.last_seen": ("last seen", "最近通信"),
     "platform": ("The receiving side.", "接收端平台。"),
     "platform.serve": ("Run a platform on this machine (--state: its folder).", "在本机运行平台（--state：其目录）。"),
     "platform.host": ("Address to listen on.", "监听地址。"),
@@ -486,7 +566,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.who": ("who must act", "处理人"),
     "head.word": ("--who", "--who"),
     "head.most": ("most frequent", "最多的原因"),
-    "head.example": ("example", "示例"),
     "head.release_documents": ("documents made", "生成文档"),
     "head.release_delivered": ("of them delivered", "其中已送达"),
     "head.release_to_send": ("of them to be sent", "其中待送"),

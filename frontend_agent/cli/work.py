@@ -100,7 +100,7 @@ def _checks(settings: Settings) -> Iterator[tuple[str, FrontendAgentError | None
 
     config = settings.config()
     yield str(settings.config_path), None
-    yield from checked(config)
+    yield from checked(config, settings.state(config))
 
 
 def _add_working(cli: typer.Typer, t: Texts) -> None:
@@ -298,6 +298,12 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         ],
     )
     output.say(f"{t('head.quarantine')}: {told['quarantine']['open']:,}")
+    packs = told["packs"]
+    output.say(t("said.packs", active=packs["active"], shadow=packs["shadow"] or "–"))
+    for one in told["destinations"]:
+        if one["skew"]:
+            differ = ", ".join(f"{skew['what']} ({skew['ours']} / {skew['theirs']})" for skew in one["skew"])
+            output.say(t("said.skew", destination=one["name"], differ=differ))
     withheld = told["withheld"]
     if withheld["open"]:
         output.say(f"{t('head.withheld')}: {withheld['open']:,}")

@@ -191,13 +191,14 @@ def build_kind(code: str, template: str, rows: Sequence[Mapping[str, str]], docu
         fields=fields,
         groups={name: _group(declared[name], fields, sections) for name in groups},
         sections=sections,
-        digest=_digest(template, rows, document),
+        digest=digest_of(template, rows, document),
         root=root,
         declared={name: row["required"] for name, row in declared.items()},
     )
 
 
-def _digest(template: str, rows: Sequence[Mapping[str, str]], document: Mapping[str, str]) -> str:
+def digest_of(template: str, rows: Sequence[Mapping[str, str]], document: Mapping[str, str]) -> str:
+    """What a kind's declaration says, as one SHA-256."""
     lines = ["\x1f".join(row.values()) for row in [*rows, document]]
     return hashlib.sha256("\x1e".join([template, *lines]).encode()).hexdigest()
 

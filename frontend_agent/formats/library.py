@@ -1,10 +1,13 @@
 """The kinds that ship with us, each compiled once."""
 
+import csv
+import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from frontend_agent.errors import ConfigurationError
-from frontend_agent.formats.kind import Kind, build_kind
+from frontend_agent.formats.kind import Kind, build_kind, digest_of
 from frontend_agent.formats.tables import exists, names, table, text
 
 
@@ -32,6 +35,26 @@ def load_kind(code: str) -> Kind:
         raise ConfigurationError(f"no kind of document '{code}' (known: {', '.join(kind_codes())})")
     document = next(row for row in table("documents.csv") if row["code"] == code)
     return build_kind(code, text(f"{code}.xml"), table(f"{code}.fields.csv"), document)
+
+
+@cache
+def kind_digest(code: str) -> str:
+    """The digest of a kind that ships with us, without compiling it."""
+    document = next(row for row in table("documents.csv") if row["code"] == code)
+    return digest_of(text(f"{code}.xml"), table(f"{code}.fields.csv"), document)
+
+
+def kind_with(code: str, texts: Mapping[str, str]) -> Kind:
+    """The kind, with these files (`C0007.xml`, `C0007.fields.csv`, `documents.csv`) in the place of the ones that ship with us."""
+    template = texts.get(f"{code}.xml") or text(f"{code}.xml")
+    fields = _rows(texts, f"{code}.fields.csv")
+    documents = _rows(texts, "documents.csv")
+    document = next((row for row in documents if row["code"] == code), None)
+    return build_kind(code, template, fields, document or next(r for r in table("documents.csv") if r["code"] == code))
+
+
+def _rows(texts: Mapping[str, str], name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(texts[name]))) if name in texts else table(name)
 
 
 def load_kinds() -> dict[str, Kind]:

@@ -8,6 +8,8 @@ for open) and a successor (`replaced_by`). What a document is held against is th
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -101,7 +103,20 @@ def value_set(oid_or_id: str, on: str = "") -> ValueSet:
 
 def versions(oid_or_id: str) -> tuple[ValueSet, ...]:
     """Every version that we carry, the oldest first."""
-    return _index().get(oid_or_id, ())
+    return _PACKED.get().get(oid_or_id) or _index().get(oid_or_id, ())
+
+
+_PACKED: ContextVar[Mapping[str, tuple[ValueSet, ...]]] = ContextVar("value sets of a pack", default={})  # noqa: B039 - never changed
+
+
+@contextmanager
+def packed(tables: Mapping[str, tuple[ValueSet, ...]]) -> Iterator[None]:
+    """While this lasts, these tables (by OID and id, as `indexed` gives them) stand in the place of the national ones."""
+    before = _PACKED.set(tables)
+    try:
+        yield
+    finally:
+        _PACKED.reset(before)
 
 
 def value_sets() -> list[ValueSet]:

@@ -205,6 +205,12 @@ class Catalogue:
             rows = db.execute(f"SELECT {', '.join(AGENT_FIELDS)} FROM agent ORDER BY institution, first_seen")  # noqa: S608
             return [Agent(*row) for row in rows]
 
+    def agents_packs(self) -> dict[str, dict[str, str]]:
+        """Institution -> what its present agent judges by, as it last said."""
+        with self._reading() as db:
+            rows = db.execute("SELECT institution, packs FROM agent WHERE superseded_by = ''")
+            return {institution: json.loads(packs) for institution, packs in rows}
+
     def disputed_logs(self) -> dict[str, str]:
         """Institution -> when two different logs last claimed the same place: somebody rewrote one."""
         with self._reading() as db:

@@ -80,3 +80,7 @@ ALTER TABLE document ADD COLUMN own_id TEXT NOT NULL DEFAULT '';        -- its o
 ALTER TABLE document ADD COLUMN local_number TEXT NOT NULL DEFAULT '';  -- the sender's number of the patient
 ALTER TABLE document ADD COLUMN title TEXT NOT NULL DEFAULT '';
 CREATE INDEX document_local ON document (local_number) WHERE local_number <> '';
+
+-- migration 3 --
+-- What each agent judges by, as it last said.
+ALTER TABLE agent ADD COLUMN packs TEXT NOT NULL DEFAULT '{}';

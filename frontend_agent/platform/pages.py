@@ -25,6 +25,7 @@ from frontend_agent.formats.library import kind_codes, load_kind
 from frontend_agent.formats.narrative import show_time
 from frontend_agent.formats.view import view
 from frontend_agent.formats.xml import parse
+from frontend_agent.packs.skew import Skew, compared
 from frontend_agent.platform.catalogue import COUNT_TO, PAGE, Listed, Search
 from frontend_agent.platform.layout import Sheet, lay_out
 from frontend_agent.platform.openapi import Operation
@@ -152,6 +153,7 @@ class Pages:
         return self._page(
             request, lang, "hospitals.html",
             names=names, tallies=tallies, agents=agents, disputes=self._store.disputed_logs(),
+            packs=self._store.agents_packs(), skews=skews(self._store.agents_packs(), self._store.packs),
         )  # fmt: skip
 
     def missing(self, request: Request, lang: str) -> Response:
@@ -281,6 +283,11 @@ def _here(request: Request, **changes: str) -> str:
     """This page with some of its question changed."""
     asked = {name: value for name, value in {**request.query_params, **changes}.items() if value}
     return f"{quote(request.url.path)}?{urlencode(asked)}"
+
+
+def skews(agents: Mapping[str, Mapping[str, str]], ours: Mapping[str, str]) -> dict[str, list[Skew]]:
+    """Institution -> where its agent judges by other versions than this platform."""
+    return {institution: found for institution, packs in agents.items() if (found := compared(ours, packs))}
 
 
 def _attachment(name: str) -> dict[str, str]:

@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frontend_agent.errors import ConfigurationError, StateError
 from frontend_agent.formats.foreign import examine
+from frontend_agent.packs import Pack
+from frontend_agent.packs.content import everything
 from frontend_agent.platform.api import Api, problem
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation
@@ -120,9 +122,10 @@ def serve(
     plain_http_anywhere: bool = False,
     ready: Callable[[str], None] = lambda url: print(f"platform ready {url}", flush=True),
     schema: Path | None = None,
+    pack: Pack | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; requests in flight are finished. Port 0 takes a free one; `ready` is told the
-    address; `schema` is asked about documents that are not national ones."""
+    address; `schema` is asked about documents that are not national ones; `pack` is what the hospitals should judge by."""
     if not is_loopback(host) and not plain_http_anywhere:
         raise ConfigurationError(
             f"{host}: plain HTTP is served to this machine only (127.0.0.1). Patients' documents would cross the network "
@@ -130,7 +133,7 @@ def serve(
             "test: --plain-http-anywhere"
         )
     listening = _listen(host, port)
-    store = Store(Path(state_dir), foreign=with_schema(schema) if schema else examine).open()
+    store = Store(Path(state_dir), packs=everything(pack), foreign=with_schema(schema) if schema else examine).open()
     try:
         if store.adopted or store.damaged:
             _log.warning("store.recovered adopted=%d damaged=%d", store.adopted, len(store.damaged))

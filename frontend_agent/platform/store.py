@@ -20,7 +20,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import resources
@@ -176,6 +176,11 @@ class Store(Catalogue):
         return loaded
 
     @property
+    def packs(self) -> dict[str, str]:
+        """What this platform judges by, as it says in every answer."""
+        return self._packs
+
+    @property
     def public_key(self) -> bytes:
         return public_bytes(self.key)
 
@@ -279,6 +284,7 @@ class Store(Catalogue):
                     upload.place(self._new_path(number))
                     self._insert(number, len(body), parcel, judged, fresh, now)
                 countersigned = self._note_agent(agent, index.log_head, now)
+                self._note_packs(agent, index.packs)
         leaves = [_leaf(index.institution, one, outcome) for one, outcome in zip(judged, outcomes, strict=True)]
         duplicates = [i for i, outcome in enumerate(outcomes) if outcome == Outcome.DUPLICATE]
         reply = seal(
@@ -548,6 +554,8 @@ class Store(Catalogue):
                     (hello.instance, now, hello.institution),
                 )
             self._keep_agent(agent)
+            if hello.packs:
+                self._note_packs(agent, hello.packs)
         return seal_welcome(self.key, hello, lease, now, self._packs)
 
     def admit(self, institution: str) -> bool:
@@ -577,6 +585,14 @@ class Store(Catalogue):
 
     def _speaking(self, institution: str, instance: str, lease: str) -> Agent:
         return leases.speaks(self._agent(institution, instance), _hashed(lease))
+
+    def _note_packs(self, agent: Agent, packs: Mapping[str, str]) -> None:
+        """What it judges by; mostly the same as last time."""
+        said = json.dumps(dict(packs), sort_keys=True)
+        self._db.execute(
+            "UPDATE agent SET packs = ? WHERE institution = ? AND instance = ? AND packs <> ?",
+            (said, agent.institution, agent.instance, said),
+        )
 
     def _note_agent(self, agent: Agent, head: LogHead | None, now: str) -> LogHead | None:
         """Remember that it spoke, and its log's head. Returns the head if it can be countersigned.

@@ -272,6 +272,28 @@ ON CONFLICT DO NOTHING;
 -- scope.find --
 SELECT id FROM scope WHERE feed = :feed AND kind = :kind AND institution = :institution AND department = :department;
 
+-- take.shadow --
+-- How the records of this batch would have fared under another pack.
+INSERT INTO shadow (pack, feed, kind, verdict, rule, field, n, example, first_at, last_at)
+SELECT :pack, :feed, :kind, value->>0, value->>1, value->>2, value->>3, value->>4, :now, :now
+FROM json_each(:shadow) WHERE true
+ON CONFLICT (pack, feed, kind, verdict, rule, field) DO UPDATE SET n = n + excluded.n, example = excluded.example,
+    last_at = excluded.last_at;
+
+-- shadow.all --
+SELECT feed, kind, verdict, rule, field, n, example, first_at, last_at FROM shadow WHERE pack = :pack
+ORDER BY feed, kind, verdict, rule <> '', n DESC;
+
+-- shadow.drop --
+-- Another pack is in shadow now, or none.
+DELETE FROM shadow WHERE pack <> :pack;
+
+-- recent.documents --
+-- The newest documents whose bytes are still here.
+SELECT d.id, s.set_id, d.version, p.feed, s.key, d.size, p.dictionary
+FROM frame f JOIN document d ON d.id = f.document JOIN series s ON s.id = d.series JOIN plan p ON p.id = d.plan
+WHERE d.void = 0 AND f.document < :before ORDER BY f.document DESC LIMIT :limit;
+
 -- take.watermark --
 -- How far the feed has been read.
 INSERT INTO feed (name, cursor, key, moved_at) VALUES (:feed, :cursor, :key, :now)

@@ -277,3 +277,11 @@ WHERE q.state IN ('open', 'released');
 UPDATE cause SET n = (SELECT count(*) FROM cause_case l WHERE l.cause = cause.id),
     released = (SELECT count(*) FROM cause_case l JOIN quarantine q ON q.id = l.quarantine
                 WHERE l.cause = cause.id AND q.state = 'released');
+
+-- migration 8 --
+-- How records would have fared under a pack in shadow. Without a rule: how many; with one: for this reason.
+CREATE TABLE shadow (
+    pack TEXT NOT NULL, feed TEXT NOT NULL, kind TEXT NOT NULL, verdict TEXT NOT NULL, rule TEXT NOT NULL,
+    field TEXT NOT NULL, n INTEGER NOT NULL, example TEXT NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+    PRIMARY KEY (pack, feed, kind, verdict, rule, field)
+) WITHOUT ROWID;

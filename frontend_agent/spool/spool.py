@@ -55,6 +55,7 @@ DEFAULT_LEASE = timedelta(minutes=10)
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=2), timedelta(minutes=5)
 SUSPECT = 9  # the urgency of suspects: after everything else
 SUSPECTS_AT_ONCE = 4  # so many may travel along, when others wait
+_RECENT_PAGE = 200
 FULL_AGAIN = 0.95  # of the quota: below it, a spool that was full has room again
 
 _PROOFS = (Outcome.STORED, Outcome.DUPLICATE)
@@ -220,6 +221,11 @@ class Spool:
                 self._reopen(taken.not_final, "not final at the source")
             changes["waiting", taken.feed] += waiting.take(self._database, taken)
             self._count_rules(taken, now)
+            if taken.shadow:
+                self._database.run(
+                    "take.shadow", pack=taken.shadow_pack, feed=taken.feed, kind=taken.kind, now=now,
+                    shadow=as_json([msgspec.structs.astuple(one) for one in taken.shadow]),
+                )  # fmt: skip
             if taken.unmapped:
                 self.terms.count(taken)
             self.statistics.take(taken)
@@ -401,6 +407,33 @@ class Spool:
     def waiting_list(self, feed: str) -> list[Awaiting]:
         """Everything of a feed that waits for a partner, the longest first."""
         return waiting.listed(self._database, feed)
+
+    def in_force(self, active: str, shadow: str, who: str, now: datetime) -> bool:
+        """Remember which packs judge from now on; said in the log when it is another one. Whether it is."""
+        known = {"active": self.meta.get("pack:active") or "", "shadow": self.meta.get("pack:shadow") or ""}
+        wanted = {"active": active, "shadow": shadow}
+        if known == wanted:
+            return False
+        with self._database.write():
+            self.meta.put_all({f"pack:{role}": name for role, name in wanted.items()})
+            self._database.run("shadow.drop", pack=shadow)
+            self._ledger.log({"event": "packs", **wanted, "before": known, "who": who}, now)
+        return True
+
+    def shadowed(self, pack: str) -> list[tuple[Any, ...]]:
+        """What was counted of the pack in shadow: feed, kind, verdict, rule, field, times, example, first, last."""
+        return [(*row[:7], moment(row[7]), moment(row[8])) for row in self._database.rows("shadow.all", pack=pack)]
+
+    def recent(self, limit: int) -> Iterator[tuple[str, str, str, int, str]]:
+        """The newest documents whose bytes are here: document id, feed, key, size, dictionary."""
+        before = FAR_AWAY
+        while limit > 0 and (
+            rows := self._database.rows("recent.documents", before=before, limit=min(limit, _RECENT_PAGE))
+        ):
+            for number, set_id, version, feed, key, size, dictionary in rows:
+                yield make_document_id(set_id, version), feed, key, size, dictionary
+                before = number
+            limit -= len(rows)
 
     def record_run(self, run: Run) -> None:
         """Remember how a run of a feed went."""

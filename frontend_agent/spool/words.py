@@ -44,6 +44,16 @@ class Met(msgspec.Struct, frozen=True):
     keys: tuple[str, ...]
 
 
+class Shadowed(msgspec.Struct, frozen=True):
+    """How many records of a batch would fare so under the pack in shadow; with a rule and field: for this reason."""
+
+    verdict: str
+    rule: str
+    field: str
+    n: int
+    example: str  # a business key
+
+
 class Beside(msgspec.Struct, frozen=True):
     """Documents of another edition of the same records, for destinations of their own."""
 
@@ -68,6 +78,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     closed: Sequence[str] = ()  # sets whose held record is overtaken
     unheld: Sequence[str] = ()  # those of them whose newest document is the newest content again
     learned: Sequence[tuple[str, SeriesHead]] = ()  # (key, head) as the platform knows it
+    shadow: Sequence[Shadowed] = ()
+    shadow_pack: str = ""
     looked: Sequence[str] = ()  # sets that were to be looked at again, and have not changed
     not_found: Sequence[str] = ()  # sets that were to be read again and are not at the source
     not_final: Sequence[str] = ()  # sets that were to be read again and are not final there (any more)

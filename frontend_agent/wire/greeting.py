@@ -25,12 +25,16 @@ Short = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who speaks. `lease` is the last one received, empty for a new instance; `machine` binds the state to its computer."""
+    """Who speaks. `lease` is the last one received, empty for a new instance; `machine` binds the state to its computer.
+
+    `packs` is what it judges by, so that skew is seen before anything is sent.
+    """
 
     institution: Named
     instance: Named
     lease: Short = ""
     machine: Short = ""
+    packs: dict[Short, Short] = {}
 
 
 class Welcome(msgspec.Struct, frozen=True):

@@ -167,6 +167,7 @@ PURE = (
     "frontend_agent.terms.sheets", "frontend_agent.terms.said", "frontend_agent.checks", "frontend_agent.profiles", "frontend_agent.formats",
     "frontend_agent.delivery", "frontend_agent.identity", "frontend_agent.qclog", "frontend_agent.wire",
     "frontend_agent.measuring", "frontend_agent.reports",
+    "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",
 )  # fmt: skip
 # No clock, no socket, no file, no logger, no chance.
 IMPURE_MODULES = (
@@ -221,7 +222,8 @@ OUTERMOST = (
 SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.formats", "frontend_agent.checks", "frontend_agent.wire",
     "frontend_agent.platform", "frontend_agent.__version__",
-    "frontend_agent.profiles",  # how severe a rule is: documents that other senders post are answered with findings
+    "frontend_agent.profiles",  # how severe a rule is: documents that other senders post are answered with findings,
+    "frontend_agent.packs",
 )  # fmt: skip
 SHARED_WITH_CONNECTORS = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.__version__",

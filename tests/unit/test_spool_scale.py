@@ -116,6 +116,7 @@ WHOLE_TABLES_ON_PURPOSE = {
     "retire.page": "a page of the frames, in their own order",
     "take.behind": "the deliveries of this very commit",
     "quarantine.list": "a page, in its own order",
+    "shadow.drop": "what was counted of another pack, when one is put in shadow",
     "withheld.list": "a page, in its own order",
     "series.look at unsent": "what is still to go, once when a rule of withholding is added",
     "cause.stuck": "what is stuck, and nothing else: a partial index",
