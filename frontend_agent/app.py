@@ -904,7 +904,7 @@ class App:
 
         A run that is under way ends with what it began with. A mistake in a file is raised, and changes nothing.
         """
-        feed = compile_feed(self.config, self.config.feed(name), self._today)
+        feed = compile_feed(self.config, self.config.feed(name), self._today, self.packs_used)
         if self.approvals.revision:
             feed = under_approvals(self.config, feed, self.approvals)
         if feed.plan.digests == self.feeds[name].plan.digests:

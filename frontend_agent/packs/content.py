@@ -80,11 +80,13 @@ class Content:
 
     def kind(self, code: str) -> Kind:
         """A kind as the pack has it. One that the pack does not touch is the national one itself."""
+        if not self._touches(code):
+            return load_kind(code)
         if code not in self._kinds:
             own = {
                 path.removeprefix(_TEMPLATES): self._text(path) for path in self._files if path.startswith(_TEMPLATES)
             }
-            self._kinds[code] = kind_with(code, own) if self._touches(code) else load_kind(code)
+            self._kinds[code] = kind_with(code, own)
         return self._kinds[code]
 
     def digest(self, code: str) -> str:
