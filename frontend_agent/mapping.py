@@ -76,7 +76,17 @@ from frontend_agent.reading import (
 from frontend_agent.shipped import did_you_mean
 from frontend_agent.terms.traps import doubts
 
-__all__ = ["FACTS", "Detail", "Mapping", "Queries", "compile_mapping", "load_mapping", "plain_columns", "sql_aliases"]
+__all__ = [
+    "FACTS",
+    "Detail",
+    "Mapping",
+    "Queries",
+    "compile_mapping",
+    "field_columns",
+    "load_mapping",
+    "plain_columns",
+    "sql_aliases",
+]
 
 LINE, FINAL, VOID = "line", "final", "void"
 FEED_FIELDS = ("institution.id", "institution.name")  # said by the feed, never by a query
@@ -233,6 +243,13 @@ def compile_mapping(
         return assemble.records(read("parent", parent.rows), details, institution, unread, partners)
 
     return records_of
+
+
+def field_columns(mapping: Mapping, kind: KindLike) -> dict[str, str]:
+    """field -> the source column that a mapping takes it from, as far as that can be read from the SQL."""
+    planner = _Planner(mapping, kind, "Asia/Shanghai")
+    planner.check_aliases()
+    return planner.columns()
 
 
 class _Planner:

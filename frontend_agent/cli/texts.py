@@ -200,14 +200,31 @@ TEXTS: dict[str, tuple[str, str]] = {
     "receipts.destination": ("Only of this destination.", "仅此目的地。"),
     "receipts.after": ("Go on after this row.", "从此行之后继续。"),
     "kinds": ("Kinds of document.", "文档种类。"),
-    "kinds.list": ("Every kind that can be made.", "可生成的全部种类。"),
+    "kinds.list": (
+        "Every kind: those that can be made, and those whose body nobody has published.\n\nExample: frontend-agent kinds list --json",
+        "全部种类：可生成的，以及正文尚无公开来源的。\n\n示例：frontend-agent kinds list --json",
+    ),
     "kinds.show": (
-        "The fields of a kind.\n\nExample: frontend-agent kinds show C0007 --reference > c0007.html",
-        "一个种类的字段。\n\n示例：frontend-agent kinds show C0007 --reference > c0007.html",
+        "The sections and elements of a kind.\n\nExample: frontend-agent kinds show C0007 · frontend-agent kinds show HSDC00.05 --json",
+        "一个种类的章节与数据元。\n\n示例：frontend-agent kinds show C0007 · frontend-agent kinds show HSDC00.05 --json",
     ),
     "kinds.kind": ("Its code, for example C0007.", "代码，例如 C0007。"),
-    "kinds.reference": ("The reference page, HTML.", "参考页（HTML）。"),
-    "kinds.skeleton": ("A mapping to fill in, TOML and SQL.", "待填写的映射（TOML 与 SQL）。"),
+    "kinds.page": ("Print one page of the reference, HTML.", "输出单页参考（HTML）。"),
+    "kinds.printed": ("Print a mapping to fill in, TOML and SQL.", "输出待填写的映射（TOML 与 SQL）。"),
+    "kinds.gap": ("body not known", "正文未知"),
+    "kinds.skeleton": (
+        "Write a mapping to fill in: TOML and SQL.\n\nExample: frontend-agent kinds skeleton C0034 --out mappings",
+        "写出待填写的映射（TOML 与 SQL）。\n\n示例：frontend-agent kinds skeleton C0034 --out mappings",
+    ),
+    "kinds.skeleton.out": ("The folder to write to; no file there is replaced.", "写入的目录；已有文件不会被覆盖。"),
+    "kinds.reference": (
+        "Write the reference manual of all kinds: HTML with a search, no network needed. Where agent.toml is there, each"
+        " element says which feed fills it from which column.\n\nExample: frontend-agent kinds reference --out manual",
+        "写出全部种类的参考手册：可检索的 HTML，无需网络。有 agent.toml 时，每个数据元注明由哪个数据流的哪一列填写。\n\n"
+        "示例：frontend-agent kinds reference --out manual",
+    ),
+    "kinds.reference.out": ("The folder to write to.", "写入的目录。"),
+    "kinds.written": ("{files} files written to {folder}.", "已写入 {files} 个文件：{folder}。"),
     "rules": ("The quality rules.", "质控规则。"),
     "rules.list": (
         "Every rule and what it does under a profile.\n\n"
@@ -586,6 +603,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.rule": ("rule", "规则"),
     "head.text": ("what is wrong and how to mend it", "问题与改正办法"),
     "head.field": ("field", "字段"),
+    "head.standard": ("standard", "标准"),
+    "head.section": ("section", "章节"),
+    "head.type": ("type", "类型"),
     "head.element": ("data element", "数据元"),
     "head.file": ("file", "文件"),
     "head.message": ("message", "消息"),

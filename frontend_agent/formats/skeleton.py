@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from frontend_agent.formats.enclosed import DATA, MEDIA_TYPE, SHA256
+from frontend_agent.formats.enclosed import KIND as ENCLOSED
 from frontend_agent.formats.kind import Field, Kind
 from frontend_agent.formats.value_sets import value_set
 
@@ -15,6 +17,7 @@ FACTS = (
     ("fact.tcm", "true | false: 中医"),
 )
 _COLUMN = "/* column */"
+FEED_FIELDS = ("institution.id", "institution.name")  # said by the feed, never by a query
 _CHANGED = """\
 -- What changed, and when: the newest of the parent and of its details.
 SELECT /* column */ AS "cursor", /* column */ AS "key" FROM parent_table
@@ -23,16 +26,26 @@ SELECT /* column */, /* column */ FROM detail_table
 """
 
 
+# What is read out of the column that holds a scan; nobody selects it.
+_OUT_OF_THE_SCAN = {DATA: "data", MEDIA_TYPE: "media_type", SHA256: "sha256"}
+_SCAN = "scan"
+
+
 def skeleton(kind: Kind) -> str:
     """TOML and SQL of a mapping for a kind, each file under a line with its name."""
+    return "\n".join(f"# ==== {file}\n{text}" for file, text in skeleton_files(kind).items())
+
+
+def skeleton_files(kind: Kind) -> dict[str, str]:
+    """The files of a mapping for a kind, by name. They can be loaded as they are; what they lack is tables and columns."""
     name = kind.short_name
-    files = [
-        (f"{name}.toml", _toml(kind, name)),
-        (f"{name}.changed.sql", _CHANGED),
-        (f"{name}.sql", _query(kind, [f for f in kind.fields if not f.group], parent=True)),
-    ]
-    files += [(f"{name}.{g.name}.sql", _query(kind, list(g.fields), parent=False)) for g in kind.groups.values()]
-    return "\n".join(f"# ==== {file}\n{text}" for file, text in files)
+    files = {
+        f"{name}.toml": _toml(kind, name),
+        f"{name}.changed.sql": _CHANGED,
+        f"{name}.sql": _query(kind, [f for f in kind.fields if not f.group], parent=True),
+    }
+    files |= {f"{name}.{g.name}.sql": _query(kind, list(g.fields), parent=False) for g in kind.groups.values()}
+    return files
 
 
 def _toml(kind: Kind, name: str) -> str:
@@ -49,9 +62,17 @@ def _toml(kind: Kind, name: str) -> str:
         "[queries.details]",
         *(f'{group} = "{name}.{group}.sql"' for group in kind.groups),
         "",
-        "[codes]    # field = the code table beside the mapping, codes/<table>.toml: local code = standard code",
-        *(f'"{f.name}" = "{f.key.rpartition(".")[2]}"    # {_domain(f)}' for f in coded),
+        "[codes]    # field = the code table beside the mapping, codes/<table>.toml: local code = standard code;",
+        "           # take the # away where your codes differ from the standard's and the table exists",
+        *(f'# "{f.name}" = "{f.key.rpartition(".")[2]}"    # {_domain(f)}' for f in coded),
     ]
+    if kind.code == ENCLOSED:
+        paths = ", ".join(f'"{field}" = "{path}"' for field, path in _OUT_OF_THE_SCAN.items())
+        lines += [
+            "",
+            "[read]    # the column with the bytes; where it holds a path: file | enclosed, and files = … at the source",
+            f'"{_SCAN}" = {{ reader = "enclosed", fields = {{ {paths} }} }}',
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -61,8 +82,12 @@ def _query(kind: Kind, fields: Sequence[Field], parent: bool) -> str:
     if not parent:
         rows.append(("line", "a stable order of the rows; leave it out if there is none", False))
     rows += [
-        (f.key, _about(f), _needed(f)) for f in fields if f.name != kind.key and not f.name.startswith("institution.")
+        (f.key, _about(f), _needed(f))
+        for f in fields
+        if f.name not in (kind.key, *FEED_FIELDS) and not (kind.code == ENCLOSED and f.name in _OUT_OF_THE_SCAN)
     ]
+    if kind.code == ENCLOSED:
+        rows.append((_SCAN, "the bytes of the scan or report (see [read] in the TOML)", True))
     if parent:
         rows += [(name, about, False) for name, about in FACTS]
         rows += [

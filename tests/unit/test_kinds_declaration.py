@@ -21,9 +21,11 @@ from frontend_agent.formats import (
     view,
 )
 from frontend_agent.formats.kind import build_kind
+from frontend_agent.formats.skeleton import skeleton_files
 from frontend_agent.formats.tables import table, text
 from frontend_agent.formats.template import read_template
 from frontend_agent.formats.xml import LARGEST, parse
+from frontend_agent.mapping import compile_mapping, field_columns, load_mapping
 from tests.unit.test_kinds_roundtrip import ENVELOPE, full_record
 
 
@@ -119,9 +121,24 @@ def test_the_skeleton_names_every_field_a_mapping_can_give(code):
     assert mapping["kind"] == code
     assert mapping["key"] == kind.key
     assert set(mapping["queries"]["details"]) == set(kind.groups)
+    read = {field for column in mapping.get("read", {}).values() for field in column["fields"]}
     for field in kind.fields:
         sql = files[f"{kind.short_name}.{field.group}.sql" if field.group else f"{kind.short_name}.sql"]
-        assert f'"{field.key}"' in sql or field.name.startswith("institution.")
+        assert f'"{field.key}"' in sql or field.name in ("institution.id", "institution.name") or field.name in read
+
+
+@pytest.mark.parametrize("code", kind_codes())
+def test_the_skeleton_can_be_loaded_as_it_is(code, tmp_path):
+    kind = load_kind(code)
+    for name, written in skeleton_files(kind).items():
+        (tmp_path / name).write_text(written, encoding="utf-8")
+
+    mapping = load_mapping(str(tmp_path / f"{kind.short_name}.toml"))
+
+    assert compile_mapping(mapping, kind, "H1", "演示医院")
+    assert set(field_columns(mapping, kind)) >= {f.name for f in kind.fields if f.required == "always"} - {
+        kind.key, "institution.id", "institution.name", *(f.name for f in kind.fields if f.group and f.key == kind.key)
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
