@@ -76,6 +76,9 @@ from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE
 from frontend_agent.spool import Run, Spool, Taken, this_machine
 from frontend_agent.spool.database import FILE
 from frontend_agent.spool.packs import PackFolder
+from frontend_agent.terms.catalogues import digest_with, must_be_in
+from frontend_agent.terms.checking import doubtful
+from frontend_agent.terms.loading import load_catalogues
 from frontend_agent.times import Step, StepTimes
 from frontend_agent.wire.frames import compressor
 from frontend_agent.withholding import WithholdRule, compile_withholding, patients_in, unresolved
@@ -170,6 +173,9 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
             f"{mapping.path}: kind {mapping.kind!r} is not one we make (known: {', '.join(kind_codes())})"
         )
     kind = content.kind(mapping.kind)
+    shelves = load_catalogues(config.catalogues).in_kind(kind)
+    must_be_in(shelves, mapping.codes)
+    mapping = msgspec.structs.replace(mapping, codes_digest=digest_with(mapping.codes_digest, shelves))
     profile = content.profile(feed.profile)
     elsewhere = {f"[queries.details] {group}": detail.source for group, detail in mapping.queries.details.items()}
     elsewhere |= {f"[queries.partners] {name}": partner.source for name, partner in mapping.queries.partners.items()}
@@ -185,7 +191,7 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
             ' folder; add files = "/mnt/scans"'
         )
     normalise = _compile_mapping(config, mapping, kind, profile)
-    checks = silenced(content.off, compile_checks(kind, profile, today))
+    checks = silenced(content.off, compile_checks(kind, profile, today, shelves))
     rules = withhold_rules(config)
     shares = editions(feed.name, kind.code, shares_of(config, feed, kind, content, finished=bool(mapping.document)))
     own = shares.get("", ())
@@ -522,6 +528,8 @@ class App:
         try:
             self.learn_approvals()
             self._say_which_packs()
+            if not self._alone:
+                self._tell_doubts()
             self.sources = open_sources(self.config)
             self.destinations = {
                 name: self._platform(name, options) for name, options in self.config.destinations.items()
@@ -530,6 +538,12 @@ class App:
             self.close()
             raise
         return self
+
+    def _tell_doubts(self) -> None:
+        """What only a person can settle about the code maps is said once, at the start; what is wrong has stopped us by now."""
+        pairs = [(feed.mapping, feed.kind) for feed in self.feeds.values()]
+        for table, one in doubtful(pairs, load_catalogues(self.config.catalogues), f"{self._today():%Y%m%d}"):
+            log.warning(event("terms.doubt", table=table.id, rule=one.rule, code=one.value))
 
     def learn_approvals(self) -> None:
         """Take up what people decided about local codes: from the next page on it is at work, in every process."""

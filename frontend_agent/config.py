@@ -102,6 +102,24 @@ class FeedConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CatalogueConfig:
+    """A code table of the hospital's or the region's own (ICD-10, drugs …), in a file. Membership in it then decides.
+
+    It is meant by value sets (OIDs), by fields (`drugs.code`), or both. Days are written 2022-01-01, both included.
+    """
+
+    path: str
+    value_sets: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    code: str = "code"
+    name: str = "name"
+    sheet: str = ""  # of an .xlsx, when it is not the first
+    version: str = ""
+    valid_from: str = ""
+    valid_to: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpoolConfig:
     """Our own disk: extraction stops at the quota, says so, and goes on alone once there is room."""
 
@@ -219,6 +237,7 @@ class Config:
     feeds: tuple[FeedConfig, ...]
     state: str = ""
     workers: Count = TWO  # processes that read, check and render beside the one that keeps the spool; 0: none
+    catalogues: dict[str, CatalogueConfig] = field(default_factory=dict)
     spool: SpoolConfig = field(default_factory=SpoolConfig)
     log: LogConfig = field(default_factory=LogConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
@@ -474,12 +493,13 @@ def _sentence(error: Exception) -> str:
 
 # What may be a path, and is then meant from the file's folder, wherever the program was started.
 PATHS: dict[type[Any], tuple[str, ...]] = {
+    CatalogueConfig: ("path",),
     SourceConfig: ("url",),
     FeedConfig: ("mapping", "profile"),
     PolicyConfig: ("classes",),
     WithholdConfig: ("patients",),
 }
-ALWAYS_PATHS = ("classes", "patients")
+ALWAYS_PATHS = ("classes", "patients", "path")
 SQLITE = "sqlite:///"
 
 
@@ -607,7 +627,24 @@ def _secrets(secrets: SecretsConfig) -> Iterable[str]:
         yield "folder must be an absolute path (for example /etc/frontend-agent/secrets)"
 
 
+def _catalogue(catalogue: CatalogueConfig) -> Iterable[str]:
+    if not catalogue.path.lower().endswith((".csv", ".xlsx")):
+        yield "path must be a .csv or an .xlsx file"
+    if not catalogue.value_sets and not catalogue.fields:
+        yield 'says for what it is neither by value_sets = ["2.16…"] nor by fields = ["drugs.code"]'
+    for key in ("valid_from", "valid_to"):
+        day = getattr(catalogue, key)
+        try:
+            if day and (len(day) != 10 or not date.fromisoformat(day)):
+                raise ValueError
+        except ValueError:
+            yield f"{key} must be a day like 2022-01-01, not {day!r}"
+    if catalogue.valid_from and catalogue.valid_to and catalogue.valid_to < catalogue.valid_from:
+        yield "valid_to is before valid_from"
+
+
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
+    CatalogueConfig: _catalogue,
     Config: _whole,
     InstitutionConfig: _institution,
     SourceConfig: _source,

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from frontend_agent.checks.asking import compile_rules, field_of
+from frontend_agent.checks.catalogued import CatalogueChecks
 from frontend_agent.checks.derived import Dates, compile_derived
 from frontend_agent.checks.hygiene import is_mojibake, looks_clean, problems_of
 from frontend_agent.checks.masking import How, how_to_mask, mask
@@ -24,6 +26,7 @@ from frontend_agent.records import texts_of
 
 if TYPE_CHECKING:
     from frontend_agent.profiles.profile import Profile
+    from frontend_agent.terms.catalogues import Shelf
 
 Today = date | Callable[[], date]
 
@@ -36,12 +39,18 @@ class Checks(Protocol):
     ) -> list[Finding]: ...
 
 
-def compile_checks(kind: Any, profile: "Profile", today: Today) -> Checks:
-    """All checks of a kind under a profile. `today` is a day, or the clock's day for a process that runs for weeks."""
+def compile_checks(
+    kind: Any, profile: "Profile", today: Today, shelves: Mapping[str, "Shelf"] = MappingProxyType({})
+) -> Checks:
+    """All checks of a kind under a profile. `today` is a day, or the clock's day for a process that runs for weeks.
+
+    `shelves`: the fields that a catalogue of the hospital or the region decides about, instead of the national table.
+    """
     elements = profile.for_kind(kind).elements
     dates = Dates()
-    derived = compile_derived(kind, profile, dates)
-    speaker = _Speaker(kind, profile)
+    derived = compile_derived(kind, profile, dates, frozenset(shelves))
+    catalogued = CatalogueChecks(kind, shelves)
+    speaker = _Speaker(kind, profile, frozenset(shelves))
     ask = compile_rules(kind, all_rules().values())
     what_day = today if callable(today) else (lambda: today)
     days: dict[date, tuple[str, str]] = {}
@@ -66,11 +75,13 @@ def compile_checks(kind: Any, profile: "Profile", today: Today) -> Checks:
         derived(record, found, columns)
         if not looks_clean("\n".join(texts)) or is_mojibake(record.get("patient.name", "")):
             _hygiene(record, found, columns, speaker)
-        ask(
-            record,
-            lambda rule, path, value, said: found.append(speaker.finding(rule, path, value, columns, said)),
-            now,
-        )
+
+        def say(rule: Rule, path: str, value: str, said: tuple[str, ...]) -> None:
+            found.append(speaker.finding(rule, path, value, columns, said))
+
+        if catalogued:
+            catalogued(record, say)
+        ask(record, say, now)
         if left_out:
             _placeholders(found, left_out, columns, speaker)
         if earlier:
@@ -87,10 +98,12 @@ _NOTHING: Mapping[str, str] = {}
 class _Speaker:
     """Makes findings: knows each field's data element, how its values may be shown, and what each rule does."""
 
-    def __init__(self, kind: Any, profile: "Profile") -> None:
+    def __init__(self, kind: Any, profile: "Profile", catalogued: frozenset[str] = frozenset()) -> None:
         self.kind = kind.code
         self.elements: dict[str, str] = {field.name: field.de for field in kind.fields}
-        self.how: dict[str, How] = {f.name: how_to_mask(f.name, f.format, bool(f.value_set)) for f in kind.fields}
+        self.how: dict[str, How] = {
+            f.name: how_to_mask(f.name, f.format, bool(f.value_set) or f.name in catalogued) for f in kind.fields
+        }
         self.severity: dict[str, Severity] = {rule_id: profile.severity_of(rule_id) for rule_id in all_rules()}
 
     def finding(

@@ -57,9 +57,12 @@ class Place(NamedTuple):
 Check = Callable[[Record, list[Finding], Mapping[str, str]], None]
 
 
-def compile_derived(kind: Any, profile: "Profile", dates: "Dates") -> Check:
-    """The derived checks of a kind under a profile, as one function that appends to a list of findings."""
-    writer = _Writer(kind, profile.for_kind(kind), profile, dates)
+def compile_derived(kind: Any, profile: "Profile", dates: "Dates", catalogued: frozenset[str] = frozenset()) -> Check:
+    """The derived checks of a kind under a profile, as one function that appends to a list of findings.
+
+    Of the codes in `catalogued` fields nothing is said here: a catalogue decides.
+    """
+    writer = _Writer(kind, profile.for_kind(kind), profile, dates, catalogued)
     source = writer.function()
     namespace = writer.names
     exec(compile(source, f"<checks {kind.code}>", "exec"), namespace)  # noqa: S102  from our own declaration, at start
@@ -132,8 +135,11 @@ class Dates:
 class _Writer:
     """Emits the source of one check. Variables: `v` the value looked at, `n` the row's number (-1 outside of groups)."""
 
-    def __init__(self, kind: Any, profile: "KindProfile", rules: "Profile", dates: Dates) -> None:
+    def __init__(
+        self, kind: Any, profile: "KindProfile", rules: "Profile", dates: Dates, catalogued: frozenset[str]
+    ) -> None:
         self.kind = kind
+        self.catalogued = catalogued
         self.profile = profile
         self.rules = rules
         self.groups = list(kind.groups)
@@ -227,6 +233,8 @@ class _Writer:
                 lines.append(f"elif len(v) > {field.max_length} and sum(map(str.isdigit, v)) > {field.max_length}:")
                 lines.append(f"    say({where}, DE_LENGTH, v, '{field.max_length}')")
             return lines
+        if field.name in self.catalogued:
+            return []
         if field.value_type in ("CD", "CE"):
             known = value_set(field.value_set) if field.value_set else None
             if known is not None and known.complete:

@@ -18,11 +18,14 @@ from frontend_agent.formats.value_sets import ValueSet, named, value_set
 from frontend_agent.mapping import FACT_VALUE_SETS
 from frontend_agent.model import Finding, Severity
 from frontend_agent.spool import Decision, Released, Standing, UnmappedCode
+from frontend_agent.terms.catalogues import judged_by
+from frontend_agent.terms.loading import load_catalogues
 from frontend_agent.terms.proposals import Candidates, Proposal, Usage, usage_of
 from frontend_agent.terms.said import Said, said
 from frontend_agent.terms.traps import doubts, local_name
 
 PROPOSALS = 3
+LONGEST_LIST = 5_000  # targets to choose from; a longer table is searched, not listed
 
 
 class NotDecided(FrontendAgentError):
@@ -102,9 +105,13 @@ class TermOperations:
         }
 
     def terms_targets(self, table: str) -> list[list[str]]:
-        """What a local code of that map may be mapped to: (code, name) pairs; none where the value set is not known whole."""
+        """What a local code of that map may be mapped to: (code, name) pairs; none where the value set is not known
+        whole, or too long to be looked through.
+        """
         known = self._map(table).known
-        return [[entry.code, entry.name] for entry in known if entry.in_force(self._today())] if known.complete else []
+        if not known.complete or len(known) > LONGEST_LIST:
+            return []
+        return [[entry.code, entry.name] for entry in known if entry.in_force(self._today())]
 
     def terms_history(self, table: str | None = None, code: str | None = None) -> Iterator[dict[str, Any]]:
         """Who decided what, and when; the newest first."""
@@ -180,11 +187,14 @@ class TermOperations:
         found: dict[str, CodeMap] = {}
         for feed in self._app.feeds.values():
             wanted = {field.name: field.value_set for field in feed.kind.fields}
+            shelves = load_catalogues(self._app.config.catalogues).in_kind(feed.kind)
             for field, table in with_approved(feed.mapping.codes, overlay).items():
                 before = found.get(table.id)
                 if before is None:
                     oid = wanted.get(field) or FACT_VALUE_SETS.get(field, "") or table.value_set
-                    found[table.id] = CodeMap(table, value_set(oid), (feed.config.name,), (field,))
+                    found[table.id] = CodeMap(
+                        table, judged_by(field, value_set(oid), shelves), (feed.config.name,), (field,)
+                    )
                 else:
                     found[table.id] = before._replace(
                         feeds=_with(before.feeds, feed.config.name), fields=_with(before.fields, field)

@@ -21,7 +21,6 @@ from frontend_agent.codes import bare_cell, safe_cell
 from frontend_agent.terms.said import Said, said
 
 SHEET, CODES = "对照 terms", "代码 codes"
-LONGEST_LIST = 5_000  # more targets than that are no drop-down; what is typed is checked when it comes back
 
 # Our word, the heading in both languages, the width in characters.
 COLUMNS: tuple[tuple[str, str, int], ...] = (
@@ -133,7 +132,7 @@ def to_xlsx(rows: Sequence[Sequence[str | int]], targets: Mapping[str, Sequence[
 def _offer(book: Any, sheet: Any, rows: Sequence[Sequence[str | int]], targets: Mapping[str, Any]) -> None:
     codes = book.create_sheet(CODES)
     for column, (table, pairs) in enumerate(targets.items(), 1):
-        if not pairs or len(pairs) > LONGEST_LIST:
+        if not pairs:  # a table too long to be looked through: what is typed is checked when it comes back
             continue
         letter = get_column_letter(column)
         codes.column_dimensions[letter].width = 30

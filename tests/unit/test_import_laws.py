@@ -164,7 +164,7 @@ def test_only_the_spool_and_the_platform_store_write_files() -> None:
 PURE = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.mapping", "frontend_agent.conversion",
     "frontend_agent.codes", "frontend_agent.terms.names", "frontend_agent.terms.traps", "frontend_agent.terms.proposals",
-    "frontend_agent.terms.sheets", "frontend_agent.terms.said", "frontend_agent.checks", "frontend_agent.profiles", "frontend_agent.formats",
+    "frontend_agent.terms.sheets", "frontend_agent.terms.catalogues", "frontend_agent.terms.said", "frontend_agent.checks", "frontend_agent.profiles", "frontend_agent.formats",
     "frontend_agent.delivery", "frontend_agent.identity", "frontend_agent.qclog", "frontend_agent.wire",
     "frontend_agent.measuring", "frontend_agent.reports",
     "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",

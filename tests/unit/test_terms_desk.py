@@ -266,6 +266,17 @@ def test_two_files_of_one_name_are_refused(site: Path) -> None:
         app(site).open()
 
 
+def test_what_only_a_person_can_settle_is_said_once_at_the_start(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(site / "mappings/ourlis/codes/id_type.toml", '"护照" = "03"', '"护照" = "03"\n"港澳台居住证" = "06"')
+    said: list[str] = []
+    monkeypatch.setattr("frontend_agent.app.log.warning", lambda message: said.append(str(message)))
+    with app(site):
+        pass
+    assert [line for line in said if "terms.doubt" in line] == [
+        "terms.doubt table=ourlis/id_type rule=TERM-ID-TYPE code=港澳台居住证"
+    ]
+
+
 # --- in the spool alone
 
 
