@@ -241,6 +241,20 @@ class Source(ABC):
                 return
             position = (*window[-1], True)
 
+    def since(self, queries: Queries, low: datetime, limit: int = 500) -> Iterator[tuple[str, ...]]:
+        """The keys whose cursor is no older than `low` (local time), in pages; all keys, where a cursor is no time."""
+        sample = self._sample(queries.changed, "cursor")
+        if sample is None:
+            return
+        recent = _Recent()
+        position = (_like(sample, low), None, False) if _moment(sample) is not None else None
+        while window := self._window(queries.changed, position):
+            for keys, _ in _pages(window, recent, _EVERYTHING, limit):
+                yield keys
+            if len(window) < WINDOW:
+                return
+            position = (*window[-1], True)
+
     def rows(self, queries: Queries, keys: Sequence[str], others: Mapping[str, Source] | None = None) -> SourceRows:
         """The parent, detail and partner rows of these keys. What this source holds of the first two is read as one moment."""
         own = {g: d for g, d in queries.details.items() if not d.source or d.source == self.name}

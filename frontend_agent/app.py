@@ -29,6 +29,7 @@ from connectors import Source, SourceOptions, open_source
 from connectors.platform import PlatformDestination, PlatformOptions
 from frontend_agent import __version__, shipped
 from frontend_agent.checks import all_rules, compile_checks, rules_digest
+from frontend_agent.checks.visits import Visit, judge
 from frontend_agent.codes import Approvals, must_differ, overlay_digest, with_approved
 from frontend_agent.config import Config, DestinationConfig, FeedConfig, WithholdConfig
 from frontend_agent.deidentifying import Pseudonyms, deidentifying, removed_fields
@@ -76,14 +77,18 @@ from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE
 from frontend_agent.spool import Run, Spool, Taken, this_machine
 from frontend_agent.spool.database import FILE
 from frontend_agent.spool.packs import PackFolder
+from frontend_agent.spool.visits import DueVisit
 from frontend_agent.terms.catalogues import digest_with, must_be_in
 from frontend_agent.terms.checking import doubtful
 from frontend_agent.terms.loading import load_catalogues
 from frontend_agent.times import Step, StepTimes
+from frontend_agent.visits import Observer
 from frontend_agent.wire.frames import compressor
 from frontend_agent.withholding import WithholdRule, compile_withholding, patients_in, unresolved
 from frontend_agent.workers import Workers
 
+VISITS_AT_ONCE = 200  # judged in one commit
+TOLD = "told"
 LINKS_AT_ONCE = 500  # partner rows that changed, whose records are looked for together
 RELEASED_AT_ONCE = 50_000  # keys held in memory
 BYTES_AT_ONCE = 4 << 20
@@ -216,6 +221,12 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
         leave_out=leaving_out(kind, unsent) if unsent else None,
         editions=tuple(_edition(config, kind, profile, name, given) for name, given in shares.items() if name),
         joins=bool(mapping.queries.partners),
+        observe=Observer(
+            kind.code,
+            ZoneInfo(hospital.timezone),
+            content.profile(config.visits.profile).visits,
+            {field.name for field in kind.fields},
+        ),
     )
     return Feed(feed, mapping, kind, profile, plan, content)
 
@@ -661,13 +672,16 @@ class App:
         heads = self._heads(feed)
         wanted = self._released(feed)
         if not released_only:
-            wanted = chain(wanted, self._awaited(feed), self._partners_changed(feed), self._changed(feed))
+            wanted = chain(wanted, self._awaited(feed), self._visits_again(feed))
+            wanted = chain(wanted, self._partners_changed(feed), self._changed(feed))
         with Prefetch(wanted, name=f"extract-{feed.config.source}") as pages:
             for taken in self._taken(feed, pages, heads):
                 counts.update(_counted(taken))
                 arrived()
                 if stopping.is_set():
                     return
+        if not released_only:
+            self.spool.meta.put(_visits_mark(feed.config.name), TOLD)
         if heads is not None and not released_only:
             self._heads_are_known(feed)
 
@@ -818,6 +832,49 @@ class App:
             self.spool.commit(prepared.taken)
         return prepared.taken
 
+    # --- visits --------------------------------------------------------------------------------------------------------
+
+    def _visits_again(self, feed: Feed) -> Iterator[Page]:
+        """The keys of the last while, where this state has read the feed and knows nothing of its visits."""
+        name = feed.config.name
+        if self.spool.meta.get(_visits_mark(name)) == TOLD or self.spool.watermark(name) is None:
+            return
+        log.info(event("visits.rebuild", feed=name))
+        zone = ZoneInfo(self.config.institution.timezone)
+        low = (self.clock() - self.config.visits.rebuild).astimezone(zone).replace(tzinfo=None)
+        for keys in self.sources[feed.config.source].since(feed.mapping.queries, low, feed.config.batch):
+            yield Page(keys, None, (), self._read(feed, keys))
+
+    def rebuild_visits(self, who: str) -> None:
+        """Forget what is known of visits; the next run of each feed tells it anew."""
+        self.spool.forget_visits(who, self.clock())
+        self.spool.meta.put_all({_visits_mark(name): "" for name in self.feeds})
+
+    def visits_are_told(self) -> bool:
+        """Whether every feed has been read at least once: before that a document may only seem to be missing."""
+        return all(self.spool.meta.get(_visits_mark(name)) == TOLD for name in self.feeds)
+
+    def judge_visits(self) -> int:
+        """Judge the visits that have closed; how many."""
+        if not self.visits_are_told():
+            return 0
+        content = content_of(self.packs_used.active)
+        profile = content.profile(self.config.visits.profile)
+        fed = frozenset(feed.kind.code for feed in self.feeds.values())
+
+        def judged(due: DueVisit) -> list[Finding]:
+            name, _, documents, same_patient, same_number = due
+            required = profile.visits.required[name.partition(":")[0]]
+            found = judge(Visit(name, documents, required, fed, same_patient, same_number), profile.severity_of)
+            return [finding for finding in found if finding.rule not in content.off]
+
+        total = 0
+        while count := self.spool.judge_visits(self.clock(), judged, VISITS_AT_ONCE):
+            total += count
+        if total:
+            log.info(event("visits.judged", visits=total))
+        return total
+
     # --- version heads after a lost state (law 14) ----------------------------------------------------------------------
 
     def _heads(self, feed: Feed) -> Heads | None:
@@ -945,6 +1002,10 @@ class App:
 
 def _short(name: str) -> str:
     return name[:16] if len(name) == 64 else name
+
+
+def _visits_mark(feed: str) -> str:
+    return f"visits:told:{feed}"
 
 
 def _in_our_words(lap: Callable[..., None]) -> Callable[[str], None]:

@@ -228,6 +228,14 @@ class PacksConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VisitsConfig:
+    """Rules over a visit: by which profile they are judged, and how far back they are told anew from the sources."""
+
+    profile: str = "regional"
+    rebuild: timedelta = timedelta(days=90)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole file."""
 
@@ -247,6 +255,7 @@ class Config:
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     withhold: tuple[WithholdConfig, ...] = ()
     packs: PacksConfig = field(default_factory=PacksConfig)
+    visits: VisitsConfig = field(default_factory=VisitsConfig)
 
     def feed(self, name: str) -> FeedConfig:
         """The feed of that name; an unknown one is answered with those there are."""
@@ -497,6 +506,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     SourceConfig: ("url",),
     FeedConfig: ("mapping", "profile"),
     PolicyConfig: ("classes",),
+    VisitsConfig: ("profile",),
     WithholdConfig: ("patients",),
 }
 ALWAYS_PATHS = ("classes", "patients", "path")

@@ -30,6 +30,7 @@ IDLE = 1.0  # seconds between looks for what is due again
 SLOW_EXCHANGE = 600.0  # a send thread silent for longer than this no longer makes progress
 RETIRE_EVERY = 3600.0
 REPORTS_EVERY = 60.0  # seconds between looks for reports that are due
+JUDGE_EVERY = timedelta(minutes=5)  # visits that have closed meanwhile
 FAILURES_ONCE = 3  # in a row, before `once` says that a destination cannot be reached
 PATIENCE_ONCE = timedelta(seconds=10)  # it does not wait longer than this for the next try
 
@@ -71,7 +72,8 @@ class Daemon:
     def run(self) -> None:
         """Go on until told to stop."""
         feeds = [(feed.name, feed.source, feed.every) for feed in self.app.config.feeds]
-        self._scheduler = Scheduler(feeds, self._run_feed, self._jumped)
+        besides = [("visits", JUDGE_EVERY, self._judge_visits)]
+        self._scheduler = Scheduler(feeds, self._run_feed, self._jumped, besides=besides)
         with self._working():
             self._scheduler.start()
             if self._reporting is not None:
@@ -99,6 +101,7 @@ class Daemon:
             while any(worker.is_alive() for worker in workers) and not self.stopping.is_set():
                 tick()
                 self.stopping.wait(0.1)
+            self._judge_visits()
             self.empty(tick)
             self._stop()
         return [self._last[feed.name] for feed in self.app.config.feeds if feed.name in self._last]
@@ -175,6 +178,13 @@ class Daemon:
             self._running.discard(name)
             self._last[name] = outcome
             self._runs.notify_all()
+
+    def _judge_visits(self) -> None:
+        try:
+            if not self.stopping.is_set():
+                self.app.judge_visits()
+        except Exception as error:  # noqa: BLE001 - the next turn tries again; reading and sending go on
+            failed("visits.failed", error)
 
     def _wake(self) -> None:
         for sender in self._senders.values():

@@ -38,6 +38,7 @@ from frontend_agent.model import (
 )
 from frontend_agent.packs.shadow import compared
 from frontend_agent.spool import Awaiting, Beside, Met, Shadowed, Skipped, Spool, Taken
+from frontend_agent.visits import HELD, MADE, VOID, WITHHELD, Observer, Seen
 from frontend_agent.withholding import Decision, Withhold
 
 # Findings of the machine itself. Texts for operators are in the catalogue of the checks.
@@ -101,6 +102,7 @@ class FeedPlan:
     withhold: Withhold | None = None  # which records are kept back by rule
     leave_out: Complete | None = None  # what may not leave for the destinations
     editions: tuple[EditionPlan, ...] = ()  # for destinations that get something else
+    observe: Observer | None = None  # what a record says of its visit
     joins: bool = False  # its records have partners that may be missing
 
 
@@ -357,6 +359,7 @@ class _Batch:
     ) -> None:
         self._feed = feed
         self._was_waiting = waiting
+        self._seen: dict[str, Seen] = {}
         self._waiting: list[Awaiting] = []
         self._now = now
         self._made_at = now.astimezone(UTC).isoformat(timespec="milliseconds")
@@ -389,6 +392,7 @@ class _Batch:
                 return
         event = self._tally.read(source.record)
         decision = self._withheld_by(source, step)
+        self._observe(source, named, head, step, bool(decision and not decision.undecided))
         if decision and not decision.undecided:
             self._withhold(source, named, head, decision, event)
             return
@@ -410,6 +414,18 @@ class _Batch:
         elif head and head.held and step in (Step.RETURNED, Step.WITHDRAWN):
             self._closed.append(named)
             self._unheld.append(named)
+
+    def _observe(self, source: SourceRecord, named: str, head: SeriesHead | None, step: Step, withheld: bool) -> None:
+        """What the record says of its visit. Unchanged ones, too: a lost state learns of its visits by reading again."""
+        if self._feed.observe is None or step is Step.NOT_FINAL:
+            return
+        held = step is Step.UNCHANGED and head is not None and head.held
+        state = VOID if source.void else WITHHELD if withheld else HELD if held else MADE
+        if self._feed.editions and not self._feed.destinations:
+            named = self._feed.editions[0].set_of(source.key)
+        seen = self._feed.observe(source.record, named, state, self._now)
+        if seen is not None:
+            self._seen[named] = seen
 
     def _editions_wanted(
         self, source: SourceRecord, head: SeriesHead | None, step: Step, event: Event
@@ -638,6 +654,7 @@ class _Batch:
                 waiting=self._steps[Step.WAITING],
             ),
             waiting=self._waiting,
+            visits=list(self._seen.values()),
             arrived=[named for named in self._was_waiting if named not in waiting],
             watermark=watermark,
             urgency=self._feed.urgency,
@@ -657,6 +674,8 @@ class _Batch:
         """One case for a record, whatever edition of it failed."""
         base = making.base or making
         source = base.source
+        if seen := self._seen.get(base.set_id):
+            self._seen[base.set_id] = msgspec.structs.replace(seen, state=HELD)
         if base.set_id not in self._held_sets:
             self._keep(base.set_id, source.key, source.source_hash, source.record, making.findings, base.event)
 

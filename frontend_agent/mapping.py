@@ -36,6 +36,7 @@ import msgspec
 
 from frontend_agent.checks.catalogue import describe
 from frontend_agent.checks.masking import mask_local_code, mask_unreadable
+from frontend_agent.checks.visits import FRONT_PAGES
 from frontend_agent.codes import CodeTable
 from frontend_agent.conversion import (
     NAMED,
@@ -89,6 +90,7 @@ __all__ = [
 ]
 
 LINE, FINAL, VOID = "line", "final", "void"
+ARCHIVED = "fact.archived"
 FEED_FIELDS = ("institution.id", "institution.name")  # said by the feed, never by a query
 
 # What a record may say besides its kind's fields; never rendered. The value is the WS 363 format it is held to.
@@ -106,6 +108,7 @@ FACTS = MappingProxyType(
         "fact.staff": "BL",  # the patient works here
         "fact.opt_out": "BL",  # the patient objected to sharing
         "fact.department": "AN..50",  # where the document has no slot for one
+        "fact.patient_id": "AN..50",  # the person's own number at the hospital, the same at every visit
     }
 )
 
@@ -300,6 +303,14 @@ class _Planner:
                         f'{self.mapping.files.get(query, self.mapping.path)}: AS "{alias}": {other} says it already;'
                         " one query has to"
                     )
+        if self.mapping.kind in FRONT_PAGES and not {FINAL, ARCHIVED} & {
+            *sql_aliases(self.sql["parent"]),
+            *self.aliases,
+        }:
+            raise ConfigurationError(
+                f"{self.mapping.files.get('parent', self.mapping.path)}: a front page leaves once it is archived: select"
+                f' AS "{ARCHIVED}" (or AS "{FINAL}")'
+            )
         for column in self.reads.get("parent", ()):
             for group in column.groups:
                 for path in group.fields:
@@ -649,6 +660,7 @@ class _Assembler:
         self.columns = MappingProxyType(planner.columns())
         self.elements = {name: str(getattr(field, "de", "") or "") for name, field in planner.fields.items()}
         self.severity = severity
+        self.archives = ARCHIVED in planner.aliases  # then what is not archived is not final
         self.tables = dict(mapping.codes)
         self.value_sets = {
             name: str(getattr(planner.fields.get(name), "value_set", "") or table.value_set)
@@ -733,10 +745,11 @@ class _Assembler:
             findings += side.findings
             unsaid |= side.unsaid
             unmapped += side.unmapped
+        final = parent.final and (not self.archives or record.get(ARCHIVED) == "true")
         if not parent.key:
             findings.append(Finding("MAP004", self.severity.get("MAP004", Severity.HOLD), Blame.MAPPING))
         return SourceRecord(
-            parent.key, record, source_hash, parent.final, parent.void, findings, self.columns, unmapped, unsaid=unsaid
+            parent.key, record, source_hash, final, parent.void, findings, self.columns, unmapped, unsaid=unsaid
         )
 
     # -- partners

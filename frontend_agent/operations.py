@@ -5,6 +5,7 @@ iterator of rows. Nothing here prints, and nothing here knows who asks.
 """
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -98,6 +99,7 @@ class Operations(TermOperations):
             ],
             "quarantine": {"open": counts.held},
             "packs": app.which_packs(),
+            "visits": {"with_findings": counts.visits_with_findings},
             "withheld": {"open": counts.withheld, "alarms": counts.alarms},
             "spool": {"documents": counts.documents, "bytes": counts.bytes_used, "quota": int(app.config.spool.quota)},
             "steps": plain(app.times.snapshot()),
@@ -342,6 +344,32 @@ class Operations(TermOperations):
                 continue  # of an older template, or another edition
             findings = feed.plan.check(record, {}, ())
             yield feed, key, list(compared(findings, feed.plan.shadow(SourceRecord(key, record, ""))))
+
+    # --- visits -------------------------------------------------------------------------------------------------------
+
+    def visits(self, only: str = "") -> Iterator[dict[str, Any]]:
+        """Visits with what the rules said of them: all, only the `open` ones, or those with `findings`."""
+        page = self._spool.visits(0, PAGE, only)
+        while page:
+            for _, visit in page:
+                yield {**plain(visit), "findings": [told(finding) for finding in visit.findings]}
+            page = self._spool.visits(page[-1][0], PAGE, only)
+
+    def visits_rebuild(self, who: str) -> dict[str, Any]:
+        """Forget the visits, and have them told anew by the sources."""
+        self._app.rebuild_visits(who)
+        feeds = list(self._app.feeds)
+        if self._daemon is not None:
+            self._daemon.wake(feeds)
+            return {"feeds": feeds, "read": False}
+        for name in feeds:
+            outcome = self._app.run_feed(name, threading.Event())
+            if outcome.error is not None:
+                raise FrontendAgentError(
+                    f"visits are told anew with the next run of {name}, because now: {outcome.error}"
+                )
+        self._app.judge_visits()
+        return {"feeds": feeds, "read": True}
 
     # --- proofs -------------------------------------------------------------------------------------------------------
 

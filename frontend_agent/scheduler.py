@@ -45,6 +45,7 @@ class Scheduler:
         jumped: Callable[[float], None] = lambda seconds: None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        besides: Iterable[tuple[str, timedelta, Callable[[], None]]] = (),  # name, every: what asks no source
     ) -> None:
         self._feeds = list(feeds)
         self._jumped = jumped
@@ -66,6 +67,10 @@ class Scheduler:
                 id=name,
                 executor=source,
                 next_run_time=datetime.now(UTC),
+            )
+        for name, every, work in besides:
+            self._scheduler.add_job(
+                work, IntervalTrigger(seconds=every.total_seconds(), timezone=UTC), id=f"besides:{name}"
             )
 
     def start(self) -> None:

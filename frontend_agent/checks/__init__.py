@@ -24,6 +24,7 @@ from frontend_agent.checks import (  # noqa: F401
     stays,
     transfusion,
     visit,
+    visits,
     vitals,
 )
 from frontend_agent.checks.catalogue import describe, rules_catalogue, rules_digest

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from frontend_agent.cli import output, reports, withheld
-from frontend_agent.cli.session import Settings
+from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 
@@ -20,6 +20,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     cli.add_typer(group, name="qc")
     reports.add_to(group, t)
     _add_log(group, t)
+    _add_visits(group, t)
     _add_verify(group, t)
     _add_tracing(cli, t)
 
@@ -49,6 +50,51 @@ def _add_log(group: typer.Typer, t: Texts) -> None:
                 sys.stdout.writelines(lines)
             else:
                 _write(to, lines)
+
+
+def _add_visits(group: typer.Typer, t: Texts) -> None:
+    @group.command("visits", help=t("qc.visits"))
+    def visits(
+        context: typer.Context,
+        only_open: Annotated[bool, typer.Option("--open", help=t("qc.visits.open"))] = False,
+        with_findings: Annotated[bool, typer.Option("--with-findings", help=t("qc.visits.findings"))] = False,
+        rebuild: Annotated[bool, typer.Option("--rebuild", help=t("qc.visits.rebuild"))] = False,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        if only_open and with_findings:
+            raise typer.BadParameter("--open | --with-findings")
+        if rebuild:
+            with _settings(context).asking("visits_rebuild") as ask:
+                told = ask("visits_rebuild", who=this_user())
+            feeds = ", ".join(told["feeds"])
+            if json:
+                output.as_json(told)
+            elif told["read"]:
+                output.say(t("said.visits.rebuilt", feeds=feeds))
+            else:
+                output.say(t("said.visits.rebuilding", feeds=feeds))
+            return
+        with _settings(context).asking("visits") as ask:
+            found = ask("visits", only="open" if only_open else "findings" if with_findings else "") or iter(())
+            if json:
+                output.as_json(iter(found))
+                return
+            output.table(
+                t,
+                ("visit", "documents", "due", "judged", "findings"),
+                [
+                    (
+                        one["name"],
+                        " ".join(
+                            kind if state == "made" else f"{kind}({state})" for kind, state, _ in one["documents"]
+                        ),
+                        one["due_at"],
+                        one["judged_at"],
+                        "\n".join(finding["text"][t.language] for finding in one["findings"]),
+                    )
+                    for one in found
+                ],
+            )
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

@@ -174,6 +174,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         ".xlsx, .html (one file, nothing fetched) or .csv; may be repeated.",
         ".xlsx、.html（单个文件，不访问网络）或 .csv；可重复。",
     ),
+    "qc.visits": (
+        "Visits, and what the rules over a visit found once they had closed.\n\n"
+        "Example: frontend-agent qc visits --with-findings",
+        "就诊及其结束后就诊规则发现的问题。\n\n示例：frontend-agent qc visits --with-findings",
+    ),
+    "qc.visits.open": ("Only visits that have not been judged yet.", "仅尚未判定的就诊。"),
+    "qc.visits.findings": ("Only visits with findings.", "仅有问题的就诊。"),
+    "qc.visits.rebuild": (
+        "Forget what is known of visits and read it anew from the sources.",
+        "清除就诊状态并从来源重新读取。",
+    ),
+    "said.visits.rebuilt": ("read anew: {feeds}", "已重新读取：{feeds}"),
+    "said.visits.rebuilding": ("will be read anew with the next run: {feeds}", "将在下次运行时重新读取：{feeds}"),
     "qc.log": ("The newest entries.", "最新的条目。"),
     "qc.limit": ("How many.", "条数。"),
     "qc.export": (
@@ -562,6 +575,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.documents": ("documents", "文档"),
     "head.held": ("held", "隔离"),
     "head.waiting_for_partner": ("waits for another system", "待另一系统"),
+    "head.visit": ("visit", "就诊"),
+    "head.judged": ("judged", "判定时间"),
+    "head.due": ("due", "待判定"),
     "head.unchanged": ("unchanged", "未变"),
     "head.not_final": ("not final", "未终结"),
     "head.last_run": ("last run", "上次运行"),

@@ -13,6 +13,8 @@
     [[C0007.one_of]]
     fields = ["items.value", "items.text_value"]
     missing = "hold"
+    [visits]                           # when a visit is judged, and which kinds it must have (one of each list)
+    inpatient = { after = "72h", required = ["C0034", ["C0032", "C0033"]] }
 
 Keys of an element:
     missing     hold | warn | note | "" (nothing is said)
@@ -27,6 +29,7 @@ Keys of an element:
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Protocol
@@ -37,17 +40,19 @@ from frontend_agent import shipped
 from frontend_agent.checks.applicability import WORDS
 from frontend_agent.checks.placeholders import without_placeholders
 from frontend_agent.checks.registry import ABSENT, FROM_MEMORY, all_rules
+from frontend_agent.config import duration
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats.stamps import KNOWN
 from frontend_agent.model import Blame, Finding, Record, Severity
 from frontend_agent.shipped import Read, did_you_mean, only_known_keys, toml_of
+from frontend_agent.visits import VisitTerms
 
 FLAVORS = frozenset({"NI", "NA", "UNK", "ASKU", "NAV", "NASK", "MSK", "OTH"})
 
 _SEVERITIES = {"hold": Severity.HOLD, "warn": Severity.WARN, "note": Severity.NOTE, "": None}
 _RANK = {Severity.NOTE: 0, Severity.WARN: 1, Severity.HOLD: 2}
 _ELEMENT_KEYS = ("missing", "applies", "not_for", "only_with", "absence", "answers", "too_long")
-_PROFILE_KEYS = ("title", "extends", "default", "from_memory", "severity", "formats", "common")
+_PROFILE_KEYS = ("title", "extends", "default", "from_memory", "severity", "formats", "visits", "common")
 _KIND_CODE = re.compile(r"[A-Z][0-9]{4}|HSD[A-Z][0-9]{2}\.[0-9]{2}")  # C0007, HSDC00.05
 
 
@@ -123,6 +128,7 @@ class Profile(msgspec.Struct, frozen=True):
     either: Mapping[str, tuple[OneOf, ...]]
     severity: Mapping[str, Severity]
     formats: Mapping[str, str]  # how dates and times are written: date, datetime
+    visits: VisitTerms  # when a visit closes, and what it must have
     digest: str
     _resolved: dict[Any, KindProfile]
 
@@ -245,6 +251,7 @@ def parse_profile(name: str, text: str, path: str) -> Profile:
         either=either,
         severity={**(base.severity if base else {}), **severity},
         formats={**(base.formats if base else {}), **_formats(table.get("formats", {}), f"{path}: [formats]")},
+        visits=_visits(table.get("visits", {}), base.visits if base else None, f"{path}: [visits]"),
         digest=hashlib.sha256(f"{base.digest if base else ''}\n{text}".replace("\r\n", "\n").encode()).hexdigest(),
         _resolved={},
     )
@@ -256,6 +263,57 @@ def _formats(table: dict[str, Any], where: str) -> dict[str, str]:
         if name not in KNOWN[key]:
             raise ConfigurationError(f"{where} {key} = {name!r}: not a form we write (known: {', '.join(KNOWN[key])})")
     return dict(table)
+
+
+_NOTHING_REQUIRED = VisitTerms(
+    after={"inpatient": timedelta(hours=72), "outpatient": timedelta(hours=12)},
+    after_archive=timedelta(hours=1),
+    required={"inpatient": (), "outpatient": ()},
+)
+
+
+def _visits(table: Any, base: VisitTerms | None, where: str) -> VisitTerms:
+    """`inpatient = { after = "72h", required = [["C0034", "C0035"], "C0032"] }`: what is not said is the base's."""
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{where} must be a table")
+    only_known_keys(table, ("inpatient", "outpatient", "after_archive"), where)
+    base = base or _NOTHING_REQUIRED
+    after, required = dict(base.after), dict(base.required)
+    for visit_class in ("inpatient", "outpatient"):
+        said = table.get(visit_class, {})
+        at = f"{where} {visit_class}"
+        if not isinstance(said, dict):
+            raise ConfigurationError(f'{at} must be {{ after = "72h", required = ["C0034"] }}')
+        only_known_keys(said, ("after", "required"), at)
+        after[visit_class] = _span(said, "after", after[visit_class], at)
+        if "required" in said:
+            required[visit_class] = _required(said["required"], at)
+    return VisitTerms(
+        after=after,
+        after_archive=_span(table, "after_archive", base.after_archive, where),
+        required=required,
+    )
+
+
+def _span(table: Mapping[str, Any], key: str, otherwise: timedelta, where: str) -> timedelta:
+    if key not in table:
+        return otherwise
+    try:
+        return duration(table[key])
+    except ValueError as error:
+        raise ConfigurationError(f"{where} {key}: must be {error}") from None
+
+
+def _required(wanted: Any, where: str) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(wanted, list):
+        raise ConfigurationError(f'{where} required: must be a list of kinds, like ["C0034", ["C0032", "C0033"]]')
+    found = []
+    for one in wanted:
+        kinds = [one] if isinstance(one, str) else one
+        if not (isinstance(kinds, list) and kinds and all(isinstance(kind, str) for kind in kinds)):
+            raise ConfigurationError(f"{where} required: {one!r} is no kind, and no list of kinds of which one will do")
+        found.append(tuple(kinds))
+    return tuple(found)
 
 
 def _severity(table: Mapping[str, Any], key: str, where: str, otherwise: Severity | None) -> Severity | None:

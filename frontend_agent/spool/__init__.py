@@ -2,7 +2,7 @@
 
 `database.py` is the file, `schema.sql` its tables and `queries.sql` its queries; `spool.py` takes in, claims and settles;
 `cases.py` is what waits for a person, `groups.py` the same by cause, `releases.py` how it is let go; `waiting.py` what waits
-for another system, `withheld.py` what is kept back by rule, `terms.py` what is decided about local codes, `traces.py` what can
+for another system, `visits.py` what rules over a visit need, `withheld.py` what is kept back by rule, `terms.py` what is decided about local codes, `traces.py` what can
 be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
 """
 
@@ -19,6 +19,7 @@ from frontend_agent.spool.words import (
     Decision,
     Delivery,
     Group,
+    JudgedVisit,
     KeptBack,
     KeptReceipt,
     Met,
@@ -45,6 +46,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "Group",
+    "JudgedVisit",
     "KeptBack",
     "KeptReceipt",
     "Met",

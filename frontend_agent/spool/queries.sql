@@ -324,6 +324,87 @@ SELECT json_group_array(key) FROM (SELECT key FROM waiting WHERE feed = :feed AN
 SELECT json_group_array(json_array(set_id, key, since, until, due_at, attempts, partners))
 FROM (SELECT * FROM waiting WHERE feed = :feed ORDER BY since, set_id);
 
+-- visits.new --
+-- The visits of some documents.
+INSERT INTO visit (institution, name, opened_at) SELECT :institution, value, :now FROM json_each(:names) WHERE true
+ON CONFLICT (institution, name) DO NOTHING;
+
+-- visits.documents --
+-- What their documents say. One that says the same as before changes nothing.
+INSERT INTO visit_document (series, visit, kind, state, facts, closes_at, again_at, archived)
+SELECT s.id, v.id, j.value->>2, j.value->>3, j.value->>4, j.value->>5, :again, j.value->>6
+FROM jsonb_each(:seen) j CROSS JOIN series s ON s.set_id = j.value->>0
+CROSS JOIN visit v ON v.institution = :institution AND v.name = j.value->>1
+WHERE true
+ON CONFLICT (series) DO UPDATE SET visit = excluded.visit, kind = excluded.kind, state = excluded.state,
+    facts = excluded.facts, closes_at = excluded.closes_at, again_at = excluded.again_at, archived = excluded.archived
+WHERE facts <> excluded.facts OR state <> excluded.state OR visit <> excluded.visit;
+
+-- visits.gone --
+-- Documents that were withdrawn.
+DELETE FROM visit_document WHERE series IN (SELECT s.id FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value);
+
+-- visits.due --
+-- Visits that can be judged, with what is known of them so far.
+SELECT json_group_array(json_array(id, institution, name, findings)) FROM
+(SELECT * FROM visit INDEXED BY visit_due WHERE due_at <= :now ORDER BY due_at LIMIT :limit);
+
+-- visits.of --
+-- The documents of some visits.
+SELECT json_group_array(json_array(d.visit, s.set_id, d.kind, d.state, d.facts))
+FROM json_each(:visits) j CROSS JOIN visit_document d ON d.visit = j.value JOIN series s ON s.id = d.series;
+
+-- visits.others --
+-- Other persons under the same patient id or identity number: at most three per visit. Only equal shapes are compared.
+SELECT json_group_array(json_array(j.value->>0, j.value->>1, (
+    SELECT json_group_array(name) FROM (
+        SELECT DISTINCT v.name FROM identity i JOIN visit v ON v.id = i.visit
+        WHERE i.what = j.value->>1 AND i.value = j.value->>2 AND i.visit <> j.value->>0
+        AND ((substr(i.person, 1, 3) = substr(j.value->>3, 1, 3) AND i.person <> j.value->>3)
+             OR (i.number <> '' AND j.value->>4 <> '' AND i.number <> j.value->>4))
+        LIMIT 3))))
+FROM json_each(:asked) j;
+
+-- visits.forget identity --
+DELETE FROM identity WHERE visit IN (SELECT value FROM json_each(:visits));
+
+-- visits.identity --
+-- Who these visits were of.
+INSERT INTO identity (what, value, person, number, visit)
+SELECT value->>1, value->>2, value->>3, value->>4, value->>0 FROM json_each(:asked) WHERE true
+ON CONFLICT (what, value, person, number) DO UPDATE SET visit = excluded.visit;
+
+-- visits.judged --
+-- What the rules said of them.
+UPDATE visit SET due_at = NULL, judged_at = :now, findings = j.value->>1
+FROM json_each(:judged) j WHERE visit.id = j.value->>0;
+
+-- visits.empty --
+-- Visits whose last document was withdrawn.
+DELETE FROM visit WHERE id IN (SELECT value FROM json_each(:visits));
+
+-- visits.list --
+SELECT json_group_array(json_array(id, institution, name, opened_at, due_at, judged_at, findings)) FROM
+(SELECT * FROM visit WHERE id > :after ORDER BY id LIMIT :limit);
+
+-- visits.list open --
+SELECT json_group_array(json_array(id, institution, name, opened_at, due_at, judged_at, findings)) FROM
+(SELECT * FROM visit INDEXED BY visit_open WHERE judged_at IS NULL AND id > :after ORDER BY id LIMIT :limit);
+
+-- visits.list findings --
+SELECT json_group_array(json_array(id, institution, name, opened_at, due_at, judged_at, findings)) FROM
+(SELECT * FROM visit INDEXED BY visit_findings WHERE findings IS NOT NULL AND id > :after ORDER BY id LIMIT :limit);
+
+-- visits.clear --
+-- All of it goes; it is told anew by the sources.
+DELETE FROM visit_document;
+
+-- visits.clear visits --
+DELETE FROM visit;
+
+-- visits.clear identity --
+DELETE FROM identity;
+
 -- watermark --
 SELECT cursor, key FROM feed WHERE name = :feed;
 

@@ -285,3 +285,51 @@ CREATE TABLE shadow (
     field TEXT NOT NULL, n INTEGER NOT NULL, example TEXT NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
     PRIMARY KEY (pack, feed, kind, verdict, rule, field)
 ) WITHOUT ROWID;
+
+-- migration 9 --
+-- Visits, as far as rules over a visit need them. Facts are salted hashes (visits.py of the spool): compared, never read.
+
+CREATE TABLE visit (
+    id INTEGER PRIMARY KEY, institution TEXT NOT NULL, name TEXT NOT NULL, opened_at INTEGER NOT NULL, due_at INTEGER,
+    archived INTEGER NOT NULL DEFAULT 0, judged_at INTEGER, findings TEXT, UNIQUE (institution, name)
+);
+CREATE INDEX visit_due ON visit (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX visit_open ON visit (id) WHERE judged_at IS NULL;
+CREATE INDEX visit_findings ON visit (id) WHERE findings IS NOT NULL;
+
+-- Their documents. `closes_at`: when the visit can be judged as far as this one knows; `again_at`: when a visit that was judged
+-- already can be judged anew.
+CREATE TABLE visit_document (
+    series INTEGER PRIMARY KEY, visit INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, facts TEXT NOT NULL,
+    closes_at INTEGER, again_at INTEGER NOT NULL, archived INTEGER NOT NULL
+);
+CREATE INDEX visit_documents ON visit_document (visit);
+
+-- Who was met under a patient id or an identity number, each different person once, with the visit that said so last.
+CREATE TABLE identity (
+    what TEXT NOT NULL, value TEXT NOT NULL, person TEXT NOT NULL, number TEXT NOT NULL, visit INTEGER NOT NULL,
+    PRIMARY KEY (what, value, person, number)
+) WITHOUT ROWID;
+CREATE INDEX identity_visit ON identity (visit);
+
+CREATE TRIGGER visit_document_new AFTER INSERT ON visit_document BEGIN
+    UPDATE visit SET archived = max(archived, NEW.archived), due_at = CASE
+        WHEN NEW.archived AND NOT archived THEN NEW.closes_at
+        WHEN archived THEN max(coalesce(due_at, 0), NEW.again_at)
+        WHEN judged_at IS NOT NULL THEN max(coalesce(due_at, 0), NEW.again_at, coalesce(NEW.closes_at, 0))
+        ELSE max(coalesce(due_at, 0), NEW.closes_at) END
+    WHERE id = NEW.visit AND (archived OR judged_at IS NOT NULL OR NEW.archived OR NEW.closes_at > coalesce(due_at, 0));
+END;
+CREATE TRIGGER visit_document_changed AFTER UPDATE ON visit_document BEGIN
+    UPDATE visit SET archived = max(archived, NEW.archived), due_at = CASE
+        WHEN NEW.archived AND NOT archived THEN NEW.closes_at
+        WHEN archived THEN max(coalesce(due_at, 0), NEW.again_at)
+        WHEN judged_at IS NOT NULL THEN max(coalesce(due_at, 0), NEW.again_at, coalesce(NEW.closes_at, 0))
+        ELSE max(coalesce(due_at, 0), NEW.closes_at) END
+    WHERE id = NEW.visit AND (archived OR judged_at IS NOT NULL OR NEW.archived OR NEW.closes_at > coalesce(due_at, 0));
+    UPDATE visit SET due_at = NEW.again_at WHERE id = OLD.visit AND OLD.visit <> NEW.visit;
+END;
+CREATE TRIGGER visit_document_gone AFTER DELETE ON visit_document BEGIN
+    UPDATE visit SET due_at = max(coalesce(due_at, 0), OLD.again_at)
+    WHERE id = OLD.visit AND (judged_at IS NOT NULL OR due_at IS NOT NULL);
+END;

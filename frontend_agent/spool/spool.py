@@ -30,6 +30,7 @@ from frontend_agent.spool.meta import Meta
 from frontend_agent.spool.statistics import Ended, Statistics
 from frontend_agent.spool.terms import Terms
 from frontend_agent.spool.times import millis, millis_of_text, moment, moment_or_none, text
+from frontend_agent.spool.visits import DueVisit, Visits
 from frontend_agent.spool.words import (
     Awaiting,
     Became,
@@ -38,6 +39,7 @@ from frontend_agent.spool.words import (
     Counts,
     Delivery,
     Group,
+    JudgedVisit,
     KeptBack,
     KeptReceipt,
     Pause,
@@ -88,6 +90,7 @@ class Spool:
         self.statistics = Statistics(self._database)
         self._bodies = Bodies(self.path / "bodies")
         self.meta = Meta(self._database)
+        self._visits = Visits(self._database, self._ledger, self.meta)
         self.terms = Terms(self._ledger)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
         self._drop_orphans()
@@ -219,6 +222,8 @@ class Spool:
                 self._reopen(taken.not_found, "not found at the source")
             if taken.not_final:
                 self._reopen(taken.not_final, "not final at the source")
+            if taken.visits:
+                self._visits.take(taken, now)
             changes["waiting", taken.feed] += waiting.take(self._database, taken)
             self._count_rules(taken, now)
             if taken.shadow:
@@ -434,6 +439,20 @@ class Spool:
                 yield make_document_id(set_id, version), feed, key, size, dictionary
                 before = number
             limit -= len(rows)
+
+    def judge_visits(self, now: datetime, judge: Callable[[DueVisit], list[Finding]], limit: int = 200) -> int:
+        """Judge visits that have closed: what was found is kept with them, in one commit. How many had their turn."""
+        return self._visits.judge(now, limit, judge)
+
+    def visits(self, after: int = 0, limit: int = 1000, only: str = "") -> list[tuple[int, JudgedVisit]]:
+        """A page of visits, each with its row to ask on from: all, only the `open` ones, or those with `findings`."""
+        return self._visits.listed(after, limit, only)
+
+    def forget_visits(self, who: str, now: datetime) -> None:
+        """Drop all that is known of visits, to have it told anew by the sources."""
+        with self._database.write():
+            self._visits.clear()
+            self._ledger.log({"event": "visits.forgotten", "who": who}, now)
 
     def record_run(self, run: Run) -> None:
         """Remember how a run of a feed went."""
@@ -843,6 +862,7 @@ class Spool:
             alarms=single.get(withheld.ALARM, 0),
             deliveries=deliveries,
             feeds=feeds,
+            visits_with_findings=single.get(("visits", "with_findings"), 0),
             waiting={name: n for (scope, name), n in single.items() if scope == "waiting" and n},
             bytes_used=self._database.used() + single.get(("bytes", "files"), 0),
         )

@@ -8,6 +8,7 @@ import msgspec
 from frontend_agent.delivery import State
 from frontend_agent.measuring import Figures
 from frontend_agent.model import Document, Finding, Held, SeriesHead, Watermark, Withheld
+from frontend_agent.visits import Seen
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -85,6 +86,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     not_final: Sequence[str] = ()  # sets that were to be read again and are not final there (any more)
     skipped: Skipped = Skipped()
     waiting: Sequence[Awaiting] = ()  # records without their partner's row
+    visits: Sequence[Seen] = ()  # what final records say of their visits
     arrived: Sequence[str] = ()  # sets that wait no longer: their partner came, or their time is over
     watermark: Watermark | None = None
     mark: str = ""  # whose watermark it is, where that is not the feed's own (a partner's)
@@ -293,6 +295,7 @@ class Counts(msgspec.Struct, frozen=True):
     alarms: int  # those of them of which a destination has a version, until a person says that it was told
     deliveries: Mapping[str, Mapping[str, int]]  # destination -> state -> number
     feeds: Mapping[str, Mapping[str, int]]  # feed -> records, documents, held, unchanged, …
+    visits_with_findings: int
     waiting: Mapping[str, int]  # feed -> records that wait for a partner now
     bytes_used: int
 
@@ -355,3 +358,15 @@ class Released(msgspec.Struct, frozen=True):
     revision: int
     cases: int
     feeds: tuple[str, ...]
+
+
+class JudgedVisit(msgspec.Struct, frozen=True):
+    """A visit as it stands: open until it has been judged. Documents are (kind, state, set)."""
+
+    institution: str
+    name: str
+    opened_at: datetime
+    due_at: datetime | None
+    judged_at: datetime | None
+    documents: tuple[tuple[str, str, str], ...]
+    findings: tuple[Finding, ...]

@@ -28,9 +28,24 @@ ROOT = Path(__file__).parents[2]
 RULES = all_rules()
 ASKED = [rule for rule in RULES.values() if rule.check]
 # These speak of no record's fragment: of rows (mapping and pipe), of a code map (test_terms_maps.py), of a finished document
-# (test_foreign_documents.py), of what may leave (test_withholding.py), of partners (test_partners.py), and of tables that
+# (test_foreign_documents.py), of what may leave (test_withholding.py), of partners (test_partners.py), of visits
+# (test_visits.py), and of tables that
 # have not changed yet (test_terms_value_sets.py), of a hospital's own catalogues (test_terms_catalogues.py).
-OF_OTHERS = ("MAP0", "AGT0", "ABSENT", "TERM-", "CDA-", "POL", "READ-COLUMN", "JOIN-PARTNER", "DE-CODE-DATE", "CAT-")
+OF_OTHERS = (
+    "MAP0",
+    "AGT0",
+    "ABSENT",
+    "TERM-",
+    "CDA-",
+    "POL",
+    "READ-COLUMN",
+    "JOIN-PARTNER",
+    "DE-CODE-DATE",
+    "CAT-",
+    "VISIT-",
+    "PATIENT-PERSON",
+    "IDENTITY-PERSON",
+)
 OF_ROWS = {rule_id for rule_id in RULES if rule_id.startswith(OF_OTHERS)}
 
 
