@@ -446,7 +446,7 @@ class _Batch:
         """The rule that keeps a record back. Asked of unchanged ones, too: a new rule may mean what was sent long ago."""
         if self._feed.withhold is None or step in (Step.NOT_FINAL, Step.WITHDRAWN):
             return None
-        return self._feed.withhold(source.record, source.findings, self._today)
+        return self._feed.withhold(source.record, source.findings, self._today, source.unsaid)
 
     def _withhold(
         self, source: SourceRecord, named: str, head: SeriesHead | None, decision: Decision, event: Event

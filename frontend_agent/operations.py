@@ -30,6 +30,7 @@ from frontend_agent.spool import Case, Group, KeptBack, Trace
 from frontend_agent.telling import plain, told, told_case
 from frontend_agent.terms.operations import TermOperations
 from frontend_agent.wire.frames import decompressor, open_frame
+from frontend_agent.withholding import Decision
 
 PAGE = 1000
 
@@ -148,6 +149,13 @@ class Operations(TermOperations):
             for one in made
         ]
 
+    def _withheld_by(self, feed: Feed, source: SourceRecord) -> Decision | None:
+        plan = feed.plan
+        if plan.withhold is None:
+            return None
+        today = self._app.clock().astimezone(plan.timezone).date()
+        return plan.withhold(source.record, source.findings, today, source.unsaid)
+
     def _previewed(self, feed: Feed, source: SourceRecord) -> dict[str, Any]:
         plan = feed.plan
         named = set_id(plan.institution, plan.epoch, plan.kind, source.key)
@@ -157,6 +165,10 @@ class Operations(TermOperations):
         source.findings += [one.finding for one in source.awaited]
         findings = judged(plan.check, source)
         record, notes = plan.complete(source.record)
+        if plan.leave_out:
+            record, left = plan.leave_out(record)
+            notes = [*notes, *left]
+        withheld = self._withheld_by(feed, source)
         version = head.version + 1 if head else 1
         envelope = Envelope(
             document_id=document_id(named, version),
@@ -170,7 +182,7 @@ class Operations(TermOperations):
             document = plan.render(record, envelope).decode()
         except (FormatError, UnboundField) as error:
             problem = str(error)
-        holds = any(finding.severity is Severity.HOLD for finding in findings)
+        holds = any(finding.severity is Severity.HOLD for finding in findings) or bool(withheld and withheld.undecided)
         return {
             "document_id": envelope.document_id,
             "kind": feed.kind.code,
@@ -179,9 +191,22 @@ class Operations(TermOperations):
             "void": source.void,
             "would": "waiting"
             if waits
+            else "withheld"
+            if withheld and not withheld.undecided
             else "held"
             if step.name == "MAKE" and (holds or problem)
             else _WOULD[step.name],
+            "withheld": {"rule": withheld.rule.name, "field": withheld.field, "decided_by": withheld.rule.decided_by}
+            if withheld
+            else None,
+            "editions": [
+                {
+                    "edition": edition.name,
+                    "destinations": edition.destinations,
+                    "document_id": f"{edition.set_of(source.key)}-…",
+                }
+                for edition in plan.editions
+            ],
             "problem": problem,
             "findings": [told(finding) for finding in [*findings, *notes]],
             "record": record,

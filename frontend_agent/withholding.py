@@ -8,10 +8,10 @@ lifted. A rule never fails open: where a value that it asks for could not be rea
 import fnmatch
 import hmac
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -63,7 +63,12 @@ class Decision(msgspec.Struct, frozen=True):
     undecided: bool = False
 
 
-Withhold = Callable[[Record, Sequence[Finding], date], Decision | None]
+class Withhold(Protocol):
+    """The rules of one feed. `unsaid`: fields that could not be asked for, because another system has no row yet."""
+
+    def __call__(
+        self, record: Record, findings: Sequence[Finding], today: date, unsaid: Collection[str] = ...
+    ) -> Decision | None: ...
 
 
 def identity_hash(number: str, key: bytes = b"") -> str:
@@ -95,10 +100,12 @@ def compile_withholding(rules: Iterable[WithholdRule], feed: str, kind: Any) -> 
     if not asked:
         return None
 
-    def decide(record: Record, findings: Sequence[Finding], today: date) -> Decision | None:
+    def decide(
+        record: Record, findings: Sequence[Finding], today: date, unsaid: Collection[str] = ()
+    ) -> Decision | None:
         undecided = None
         was_read = any(not name.startswith(FACT) for name in record)  # a finished document may be beyond reading
-        unread = {_without_index(finding.field) for finding in findings if finding.field}
+        unread = {_without_index(finding.field) for finding in findings if finding.field}.union(unsaid)
         for rule, conditions in asked:
             if today > rule.until:
                 continue

@@ -541,6 +541,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "said.reading": ("reading and sending", "读取与发送中"),
     "said.no_findings": ("No findings.", "没有问题。"),
     "said.would.document": ("would become document {id}", "将生成文档 {id}"),
+    "said.would.withheld": (
+        "would be kept back by rule: neither rendered nor sent",
+        "将按规则不予外发：不生成、不发送",
+    ),
     "said.would.held": ("would be held for a person", "将进入隔离区等待人工处理"),
     "said.would.unchanged": ("unchanged since its last document", "自上一份文档以来未变化"),
     "said.would.not_final": ("not final yet: nothing is made of it", "尚未终结：暂不生成文档"),

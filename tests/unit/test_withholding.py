@@ -111,6 +111,15 @@ def test_what_could_not_be_read_is_undecided_not_let_go() -> None:
     assert beyond_reading.undecided  # type: ignore[attr-defined]
 
 
+def test_a_fact_that_another_system_has_not_told_yet_is_undecided() -> None:
+    decide = compile_withholding([rule(when={"fact.opt_out": ("true",)})], FEED, VISIT)
+    assert decide
+    decision = decide({"patient.sex": "1"}, (), TODAY, frozenset({"fact.opt_out"}))
+    assert decision
+    assert decision.undecided
+    assert decide({"patient.sex": "1"}, (), TODAY) is None
+
+
 def test_a_rule_that_means_nothing_is_told() -> None:
     kinds = {"outpatient_visit": VISIT, "lab_report": LAB}
     assert list(unresolved([rule(when={"DE05.01.024.00": ("F",)})], kinds)) == []
