@@ -16,9 +16,11 @@ import msgspec
 
 from frontend_agent import __version__, qclog
 from frontend_agent.app import App, Feed, Outcome, hl7_profiles
+from frontend_agent.checks import mask
+from frontend_agent.checks.masking import how_to_mask
 from frontend_agent.config import unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
-from frontend_agent.formats import FormatError, UnboundField, view
+from frontend_agent.formats import FormatError, Kind, UnboundField, load_kind, view
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.intake import judged, may_wait, next_step
 from frontend_agent.mending.groups import by_actor, what_waits
@@ -506,6 +508,42 @@ class Operations(TermOperations):
         for page in self._spool.statistics.held(first, last):
             yield [(day, case, state, *rest) for day, case, _, state, *rest in page]
 
+    def report_documents(self, first: int, last: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The documents of some days, a page at a time: (day, document, kind, department, void)."""
+        for page in self._spool.statistics.documents(first, last):
+            yield [row[:5] for row in page]
+
+    def report_sample(self, document: str, whole: bool = False) -> dict[str, Any]:
+        """One document for an auditor: where it stands and what it says, its values masked unless they are to be whole."""
+        trace = self._spool.trace(document)
+        if trace is None:
+            raise NotFound(f"no document {document!r} was made here")
+        day, department = self._spool.statistics.where(document)
+        proven = [
+            f"{one.destination} {one.settled_at:%Y-%m-%d %H:%M:%S}Z" for one in trace.deliveries if one.settled_at
+        ]
+        told_sample: dict[str, Any] = {
+            "document_id": document,
+            "kind": trace.kind,
+            "department": department,
+            "day": day,
+            "sha256": trace.sha256,
+            "delivered": "; ".join(proven),
+            "problem": "",
+            "values": [],
+        }
+        try:
+            kind = load_kind(trace.kind)
+            told_sample["values"] = sampled(kind, kind.reader(self.document(document).encode()), whole)
+        except (FrontendAgentError, FormatError, KeyError) as error:
+            told_sample["problem"] = str(error) if isinstance(error, FrontendAgentError) else type(error).__name__
+        return told_sample
+
+    def report_consent(self, documents: list[str], who: str, consent: str) -> int:
+        """Somebody is about to see these documents whole: said in the quality log first. The entry's number."""
+        entry: int = self._spool.record_showing(documents, who, consent, self._app.clock())
+        return entry
+
     # --- names --------------------------------------------------------------------------------------------------------
 
     def _feed_config(self, name: str) -> None:
@@ -523,6 +561,21 @@ _WOULD = {
     "WITHDRAWN": "withdrawn",
     "RETURNED": "unchanged",
 }
+
+
+def sampled(kind: Kind, record: Record, whole: bool) -> list[tuple[str, str, str, str, str]]:
+    """What a document says, value by value: (section, label, field, data element, value)."""
+    found = []
+    for field in kind.fields:
+        rows = record.get(field.group, ()) if field.group else (record,)
+        for number, row in enumerate(rows):
+            value = row.get(field.key)
+            if isinstance(value, str):
+                how = how_to_mask(field.name, field.format, bool(field.value_set))
+                name = f"{field.group}[{number}].{field.key}" if field.group else field.name
+                shown_value = value if whole else mask(value, how)
+                found.append((field.section_code, field.name_zh, name, field.de, shown_value))
+    return found
 
 
 def operations(app: App, daemon: Running | None = None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     group = typer.Typer(help=t("qc"), no_args_is_help=True, rich_markup_mode=None)
     cli.add_typer(group, name="qc")
     reports.add_to(group, t)
+    reports.add_evidence(group, t)
     _add_log(group, t)
     _add_visits(group, t)
     _add_verify(group, t)

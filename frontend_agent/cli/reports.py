@@ -10,15 +10,19 @@ from zoneinfo import ZoneInfo
 import typer
 
 from frontend_agent.cli import output
-from frontend_agent.cli.session import Ask, Settings
+from frontend_agent.cli.session import Ask, Settings, this_user
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import FrontendAgentError
 
 if TYPE_CHECKING:
+    from frontend_agent.reports.evidence import Samples
     from frontend_agent.reports.figures import Figures, Period
+    from frontend_agent.reports.formula import Formula
     from frontend_agent.reports.report import Report
 
 FORMATS = (".xlsx", ".html", ".csv")
+FORMULAS = "frontend_agent.reports.formulas"
+MOST = 500  # samples of one report
 LONGEST = 3 * 366  # days of one report
 
 
@@ -53,6 +57,44 @@ def add_to(group: typer.Typer, t: Texts) -> None:
                 _show(asked.report(figures), t)
 
 
+def add_evidence(group: typer.Typer, t: Texts) -> None:
+    """Register `qc evidence`."""
+
+    @group.command("evidence", help=t("qc.evidence"))
+    def evidence(
+        context: typer.Context,
+        who: Annotated[str, typer.Option(help=t("qc.evidence.who"), default_factory=this_user)],
+        out: Annotated[list[Path], typer.Option("--out", "-o", metavar="FILE", help=t("qc.report.out"))],
+        first: Annotated[str | None, typer.Option("--from", metavar="DAY", help=t("qc.report.from"))] = None,
+        last: Annotated[str | None, typer.Option("--to", metavar="DAY", help=t("qc.report.to"))] = None,
+        month: Annotated[str | None, typer.Option("--month", metavar="MONTH", help=t("qc.report.month"))] = None,
+        kind: Annotated[list[str] | None, typer.Option("--kind", metavar="KIND", help=t("qc.report.kind"))] = None,
+        formula: Annotated[str | None, typer.Option(metavar="FILE", help=t("qc.evidence.formula"))] = None,
+        sample: Annotated[list[str] | None, typer.Option(metavar="ID", help=t("qc.evidence.sample"))] = None,
+        random: Annotated[int | None, typer.Option(metavar="N", min=1, max=MOST, help=t("qc.evidence.random"))] = None,
+        seed: Annotated[str, typer.Option(help=t("qc.evidence.seed"))] = "1",
+        show: Annotated[bool, typer.Option("--show", help=t("qc.evidence.show"))] = False,
+        consent: Annotated[str, typer.Option(metavar="TEXT", help=t("qc.evidence.consent"))] = "",
+    ) -> None:
+        files = formats_of(out, FORMATS)
+        if show != bool(consent.strip()) or (show and not (sample or random)):
+            raise typer.BadParameter(t("said.consent"))
+        if len(sample or ()) > MOST:
+            raise typer.BadParameter(f"--sample: {len(sample or ())} > {MOST}")
+        settings: Settings = context.obj[0]
+        questions = ("report_figures", "report_sample") if sample or random else ("report_figures",)
+        with settings.asking(*questions) as ask:
+            asked = Asked(ask, t)
+            read = asked.formula(formula) if formula else None
+            figures = asked.figures(asked.period(first, last, month), known_kinds(kind or []))
+            samples = None
+            if sample or random:
+                samples = asked.samples(figures, sample or [], random or 0, seed, who, consent.strip())
+            for file in files:
+                write(asked.evidence(figures, read, samples), file)
+                output.say(t("said.written_report", path=file))
+
+
 def formats_of(files: Iterable[Path], formats: Sequence[str]) -> list[Path]:
     """The files, each of a form that we write."""
     for file in files:
@@ -63,13 +105,18 @@ def formats_of(files: Iterable[Path], formats: Sequence[str]) -> list[Path]:
 
 def known_kinds(kinds: Iterable[str]) -> list[str]:
     from frontend_agent.config import unknown
-    from frontend_agent.formats.tables import table
 
-    known = [row["code"] for row in table("documents.csv")]
+    known = known_codes()
     for kind in kinds:
         if kind not in known:
             raise typer.BadParameter(unknown("kind", kind, known))
     return list(kinds)
+
+
+def known_codes() -> list[str]:
+    from frontend_agent.formats.tables import table
+
+    return [row["code"] for row in table("documents.csv")]
 
 
 class Asked:
@@ -140,6 +187,61 @@ class Asked:
             title=title,
         )
 
+    # --- evidence -----------------------------------------------------------------------------------------------------
+
+    def formula(self, name: str) -> "Formula":
+        """A file of the region's, or one that ships with us."""
+        from frontend_agent.config import unknown
+        from frontend_agent.errors import ConfigurationError
+        from frontend_agent.formats import kind_codes, load_kind
+        from frontend_agent.reports.formula import read_formula
+        from frontend_agent.shipped import is_site_file, read_file, read_shipped, shipped_names, text_of
+
+        def fields_of(code: str) -> frozenset[str] | None:
+            if code in kind_codes():
+                kind = load_kind(code)
+                return frozenset(field.name for field in kind.fields) | frozenset(kind.groups)
+            return frozenset() if code in dict.fromkeys(known_codes()) else None
+
+        if is_site_file(name):
+            return read_formula(text_of(read_file, name, "--formula"), name, fields_of)
+        shipped = shipped_names(FORMULAS)
+        if name not in shipped:
+            raise ConfigurationError(unknown("formula", name, [*shipped, "FILE.toml"]))
+        return read_formula(read_shipped(FORMULAS)(f"{name}.toml"), f"{name}.toml", fields_of)
+
+    def samples(
+        self, figures: "Figures", named: list[str], number: int, seed: str, who: str, consent: str
+    ) -> "Samples":
+        """Those that were named, and those that the lot adds. Shown whole only after that was written down."""
+        from frontend_agent.reports.evidence import Sample, Samples, draw
+
+        t, how, chosen = self.texts, [], list(dict.fromkeys(named))
+        if named:
+            how.append(t("evidence.named"))
+        if number:
+            first, last = days_of(figures.chosen.period)
+            pages = self._ask("report_documents", first=first, last=last) or ()
+            chosen += [one for one in draw(pages, number, seed, figures.chosen.has) if one not in chosen]
+            how.append(t("evidence.random", n=number, seed=seed))
+        if consent:
+            self._ask("report_consent", documents=chosen, who=who, consent=consent)
+        shown = [Sample(**self._ask("report_sample", document=one, whole=bool(consent))) for one in chosen]
+        whole = t("evidence.whole", consent=consent, who=who) if consent else ""
+        return Samples(t("of").join(how), shown, whole)
+
+    def evidence(self, figures: "Figures", formula: "Formula | None", samples: "Samples | None") -> "Report":
+        from frontend_agent.formats import kind_codes, load_kind
+        from frontend_agent.reports.evidence import build
+
+        known = frozenset(kind_codes())
+
+        def fields_of(code: str) -> Any:
+            return load_kind(code).fields if code in known else ()
+
+        about = self.circumstances("evidence")
+        return build(figures, fields_of, formula, samples, about, self.names, self.texts)
+
     def _details(self, period: "Period") -> Iterator[Any]:
         """Asked for when they are written: a page report never does."""
         first, last = days_of(period)
@@ -185,8 +287,9 @@ def write(report: "Report", path: Path) -> None:
         from frontend_agent.reports.separated import lines
 
         # The first file is the finest grain; each other table stands in a file of its own beside it.
+        finest = "base" if any(table.name == "base" for table in report.tables) else "fill"
         for table in report.tables:
-            beside = path if table.name == "base" else path.with_name(f"{path.stem}-{table.name}{path.suffix}")
+            beside = path if table.name == finest else path.with_name(f"{path.stem}-{table.name}{path.suffix}")
             with replaced(beside) as file:
                 _pieces(file, lines(table))
 

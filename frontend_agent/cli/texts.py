@@ -485,6 +485,37 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{path} written; fill it in, then: frontend-agent check",
         "已写出 {path}；填写后执行：frontend-agent check",
     ),
+    "qc.evidence": (
+        "Gather evidence for an interoperability evaluation: volumes and the fill rate of each element by kind and WS 445 "
+        "data set, the score by the region's own formula line by line, and samples that an auditor chooses.\n\n"
+        "Examples: frontend-agent qc evidence --month 2026-09 --formula frontpage_2016 --out evidence.xlsx · "
+        "frontend-agent qc evidence --month 2026-09 --random 20 --seed 4711 --out samples.html · "
+        'frontend-agent qc evidence --month 2026-09 --sample C0002-…-1 --show --consent "on-site audit, Dr Li" --out one.html',
+        "收集互联互通测评证据：按文档类型与 WS 445 数据集给出数量与各数据元填充率、按本区域公式逐行计算的得分，以及审计员选取的样本。"
+        "\n\n示例：frontend-agent qc evidence --month 2026-09 --formula frontpage_2016 --out 证据.xlsx · "
+        "frontend-agent qc evidence --month 2026-09 --random 20 --seed 4711 --out 样本.html · "
+        'frontend-agent qc evidence --month 2026-09 --sample C0002-…-1 --show --consent "现场审计，李主任同意" --out 一份.html',
+    ),
+    "qc.evidence.formula": (
+        "The region's formula, a .toml file; frontpage_2016 ships as an example.",
+        "本区域的评分公式（.toml 文件）；随附示例 frontpage_2016。",
+    ),
+    "qc.evidence.sample": ("This document; may be repeated.", "指定文档编号；可重复。"),
+    "qc.evidence.random": ("So many documents by lot.", "随机抽取份数。"),
+    "qc.evidence.seed": ("The same seed draws the same documents.", "种子；相同种子抽取相同文档。"),
+    "qc.evidence.show": (
+        "Show the samples' values whole instead of masked; needs --consent.",
+        "完整显示样本内容而不脱敏；须同时给出 --consent。",
+    ),
+    "qc.evidence.consent": (
+        "By whose leave patients' data is shown; it goes into the quality log.",
+        "完整显示患者数据所依据的同意（何人、何因）；记入质控日志。",
+    ),
+    "qc.evidence.who": ("Who looks (default: the user of this shell).", "查看人（默认：当前用户）。"),
+    "said.consent": (
+        "--show needs --consent TEXT (by whose leave) and samples; without --show nothing needs consent",
+        "--show 须与 --consent TEXT（依据何人同意）及样本一同使用；不带 --show 时无需同意",
+    ),
     "said.written_report": ("{path} written", "已写出 {path}"),
     "said.exists": ("{path} exists already; it was not touched", "{path} 已存在，未作改动"),
     "said.nothing": ("Nothing.", "无。"),

@@ -258,6 +258,10 @@ FROM document d INDEXED BY document_day JOIN series s ON s.id = d.series JOIN sc
 WHERE d.day IS NOT NULL AND (d.day, d.id) > (:day, :after) AND d.day <= :last
 ORDER BY d.day, d.id LIMIT :limit;
 
+-- report.where --
+SELECT d.day, c.department FROM series s JOIN document d ON d.series = s.id AND d.version = :version
+JOIN scope c ON c.id = d.scope WHERE s.set_id = :set_id AND d.day IS NOT NULL;
+
 -- report.held --
 -- A page of the held records of some days, whatever became of them.
 SELECT q.day, q.id, s.set_id, q.state, c.kind, c.department, q.findings

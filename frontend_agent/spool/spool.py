@@ -939,6 +939,12 @@ class Spool:
         head = qclog.checkpoint(self._ledger.head_before, first, last, genuine, term)
         return self._ledger.drop(head, now) if head else self._ledger.sweep()
 
+    def record_showing(self, documents: Sequence[str], who: str, consent: str, now: datetime) -> int:
+        """Somebody sees the contents of documents that were made here: who, which, and by whose leave. The entry's number."""
+        with self._database.write():
+            body = {"event": "shown", "documents": list(documents), "who": who, "consent": consent}
+            return self._ledger.log(body, now)
+
     # --- what waits for a person, what can be looked up, what is dropped ------------------------------------------------
 
     def cases(self, feed: str | None = None) -> Iterator[Case]:

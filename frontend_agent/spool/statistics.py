@@ -12,6 +12,7 @@ from typing import Any
 
 from frontend_agent.delivery import State
 from frontend_agent.identity import document_id as make_document_id
+from frontend_agent.identity import parts
 from frontend_agent.measuring import bucket
 from frontend_agent.spool.database import Database
 from frontend_agent.spool.ledger import as_json
@@ -135,6 +136,12 @@ class Statistics:
         while page := self._database.rows(query, day=day, after=after, last=last, limit=_PAGE):
             yield page
             day, after = page[-1][:2]
+
+    def where(self, document_id: str) -> tuple[int, str]:
+        """Day and department of one document; nothing of one from before there were statistics."""
+        named = parts(document_id)
+        row = self._database.row("report.where", set_id=named[0], version=named[1]) if named else None
+        return (int(row[0]), str(row[1])) if row else (0, "")
 
     def since(self) -> datetime | None:
         """What was taken before has no statistics; None: everything has."""
