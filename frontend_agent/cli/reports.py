@@ -216,19 +216,19 @@ class Asked:
         """Those that were named, and those that the lot adds. Shown whole only after that was written down."""
         from frontend_agent.reports.evidence import Sample, Samples, draw
 
-        t, how, chosen = self.texts, [], list(dict.fromkeys(named))
+        words, how, chosen = self.texts, [], list(dict.fromkeys(named))
         if named:
-            how.append(t("evidence.named"))
+            how.append(words("evidence.named"))
         if number:
             first, last = days_of(figures.chosen.period)
             pages = self._ask("report_documents", first=first, last=last) or ()
             chosen += [one for one in draw(pages, number, seed, figures.chosen.has) if one not in chosen]
-            how.append(t("evidence.random", n=number, seed=seed))
+            how.append(words("evidence.random", n=number, seed=seed))
         if consent:
             self._ask("report_consent", documents=chosen, who=who, consent=consent)
         shown = [Sample(**self._ask("report_sample", document=one, whole=bool(consent))) for one in chosen]
-        whole = t("evidence.whole", consent=consent, who=who) if consent else ""
-        return Samples(t("of").join(how), shown, whole)
+        whole = words("evidence.whole", consent=consent, who=who) if consent else ""
+        return Samples(words("of").join(how), shown, whole)
 
     def evidence(self, figures: "Figures", formula: "Formula | None", samples: "Samples | None") -> "Report":
         from frontend_agent.formats import kind_codes, load_kind
