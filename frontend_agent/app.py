@@ -552,9 +552,14 @@ class App:
 
     def _tell_doubts(self) -> None:
         """What only a person can settle about the code maps is said once, at the start; what is wrong has stopped us by now."""
-        pairs = [(feed.mapping, feed.kind) for feed in self.feeds.values()]
-        for table, one in doubtful(pairs, load_catalogues(self.config.catalogues), f"{self._today():%Y%m%d}"):
-            log.warning(event("terms.doubt", table=table.id, rule=one.rule, code=one.value))
+        catalogues, day = load_catalogues(self.config.catalogues), f"{self._today():%Y%m%d}"
+        told: set[str] = set()
+        for feed in self.feeds.values():
+            with feed.content.compiling():
+                for table, one in doubtful([(feed.mapping, feed.kind)], catalogues, day):
+                    if table.id not in told:
+                        log.warning(event("terms.doubt", table=table.id, rule=one.rule, code=one.value))
+            told |= {table.id for table in feed.mapping.codes.values()}
 
     def learn_approvals(self) -> None:
         """Take up what people decided about local codes: from the next page on it is at work, in every process."""

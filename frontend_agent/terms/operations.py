@@ -192,9 +192,9 @@ class TermOperations:
                 before = found.get(table.id)
                 if before is None:
                     oid = wanted.get(field) or FACT_VALUE_SETS.get(field, "") or table.value_set
-                    found[table.id] = CodeMap(
-                        table, judged_by(field, value_set(oid), shelves), (feed.config.name,), (field,)
-                    )
+                    with feed.content.compiling():  # the tables of the pack in force
+                        known = judged_by(field, value_set(oid), shelves)
+                    found[table.id] = CodeMap(table, known, (feed.config.name,), (field,))
                 else:
                     found[table.id] = before._replace(
                         feeds=_with(before.feeds, feed.config.name), fields=_with(before.fields, field)
