@@ -427,7 +427,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "terms.history": ("Who decided what, and when; the newest first.", "何人何时作了何种决定，最新的在前。"),
     "terms.approve": (
         "This local code means that standard one. What was held for it is rebuilt.\n\n"
-        "Example: frontend-agent terms approve ourhis/route KF 1 --by 王药师 --reason 用药途径字典",
+        "Example: frontend-agent terms approve ourhis/route KF 1 --by Wang --reason 'dictionary of routes'",
         "批准对照：该本地代码即此标准代码；因此被扣留的记录自动重建。\n\n"
         "示例：frontend-agent terms approve ourhis/route KF 1 --by 王药师 --reason 用药途径字典",
     ),

@@ -17,7 +17,8 @@ COMMANDS = (
 )  # fmt: skip
 SUBCOMMANDS = (
     "quarantine list", "quarantine who", "quarantine show", "quarantine release", "quarantine releases", "quarantine discard", "qc log", "qc export", "qc verify",
-    "kinds list", "kinds show", "platform serve", "platform documents", "platform show",
+    "terms unmapped", "terms list", "terms sets", "terms show", "terms check", "terms approve", "terms reject", "terms undo",
+    "terms history", "terms export", "terms import", "kinds list", "kinds show", "platform serve", "platform documents", "platform show",
 )  # fmt: skip
 
 
