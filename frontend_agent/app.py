@@ -31,7 +31,14 @@ from frontend_agent import __version__, shipped
 from frontend_agent.checks import all_rules, compile_checks, rules_digest
 from frontend_agent.checks.visits import Visit, judge
 from frontend_agent.codes import Approvals, must_differ, overlay_digest, with_approved
-from frontend_agent.config import Config, DestinationConfig, FeedConfig, WithholdConfig
+from frontend_agent.config import (
+    Config,
+    DestinationConfig,
+    FeedConfig,
+    InstitutionConfig,
+    SourceConfig,
+    WithholdConfig,
+)
 from frontend_agent.deidentifying import Pseudonyms, deidentifying, removed_fields
 from frontend_agent.delivery import back_off
 from frontend_agent.errors import ConfigurationError, DestinationError, FrontendAgentError, NotAllowed, StateError
@@ -975,14 +982,17 @@ class App:
         texts = [self.spool.meta.get(f"key:{name}") for name in self.config.destinations]
         return [base64.b64decode(text) for text in texts if text]
 
+    def compiled(self, config: FeedConfig) -> Feed:
+        """A feed from its files as they are now, and what people approved about local codes."""
+        feed = compile_feed(self.config, config, self._today, self.packs_used)
+        return under_approvals(self.config, feed, self.approvals) if self.approvals.revision else feed
+
     def refresh(self, name: str) -> bool:
         """Compile a feed anew, if its mapping, code tables or profile changed since: whether they did.
 
         A run that is under way ends with what it began with. A mistake in a file is raised, and changes nothing.
         """
-        feed = compile_feed(self.config, self.config.feed(name), self._today, self.packs_used)
-        if self.approvals.revision:
-            feed = under_approvals(self.config, feed, self.approvals)
+        feed = self.compiled(self.config.feed(name))
         if feed.plan.digests == self.feeds[name].plan.digests:
             return False
         self.feeds[name] = feed
@@ -1083,6 +1093,19 @@ def packs_in(state: Path, config: Config) -> Packs:
             raise ConfigurationError(f"pack {wanted}: {error}") from None
 
     return Packs(found(config.packs.active, chosen.active), found(config.packs.shadow, chosen.shadow))
+
+
+def feed_of_rows(config: Config | None, mapping: str, profile: str, today: Callable[[], date]) -> Feed:
+    """A mapping alone, for rows that somebody has in a file: no source and no destination; the hospital's name if known."""
+    hospital = config.institution if config else InstitutionConfig(id="000000000", name="示例医院")
+    queries = load_mapping(mapping, hospital.id).queries
+    elsewhere = [one.source for one in queries.details.values()] + [one.source for one in queries.partners.values()]
+    names = {"rows", *(name for name in elsewhere if name)}
+    sources = {name: SourceConfig(url="sqlite:///rows", files="rows") for name in names}
+    feed = FeedConfig(name="rows", source="rows", mapping=mapping, profile=profile)
+    nowhere = {"nowhere": DestinationConfig(url="http://127.0.0.1:9")}  # what may leave at all is asked of something
+    alone = Config(institution=hospital, sources=sources, destinations=nowhere, feeds=(feed,))
+    return compile_feed(alone, feed, today)
 
 
 # -- Beside a running app ---------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol
@@ -20,12 +21,13 @@ from frontend_agent.checks import mask
 from frontend_agent.checks.masking import how_to_mask
 from frontend_agent.config import unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
-from frontend_agent.formats import FormatError, Kind, UnboundField, load_kind, view
+from frontend_agent.formats import FormatError, Kind, load_kind
 from frontend_agent.identity import document_id, set_id
-from frontend_agent.intake import judged, may_wait, next_step
 from frontend_agent.mending.groups import by_actor, what_waits
+from frontend_agent.mending.previewing import previewed, set_of
+from frontend_agent.mending.rehearsing import newest_keys, rehearse
 from frontend_agent.mending.releasing import chosen, release, told_release
-from frontend_agent.model import Envelope, Record, Severity, SourceRecord
+from frontend_agent.model import Envelope, Record, SourceRecord
 from frontend_agent.packs.shadow import NEWLY_HELD, NEWLY_PASSED, compared
 from frontend_agent.proving import genuine_by
 from frontend_agent.spool import Case, Group, KeptBack, Trace
@@ -116,13 +118,33 @@ class Operations(TermOperations):
 
     # --- preview ------------------------------------------------------------------------------------------------------
 
-    def preview(self, feed: str, key: str) -> dict[str, Any]:
-        """What a row would become now: findings, document and its human-readable form. Keeps nothing, sends nothing."""
+    def preview(self, feed: str, key: str | None = None, newest: int = 0) -> dict[str, Any]:
+        """What a row, or each of the newest, would become now: findings, document and its human-readable form.
+
+        Keeps nothing, sends nothing.
+        """
         compiled = self._feed(feed)
-        records = compiled.plan.normalise(self._app.rows_of(compiled, [key]))
+        keys = [key] if key is not None else newest_keys(self._app, compiled, newest)
+        records = compiled.plan.normalise(self._app.rows_of(compiled, keys))
         if not records:
-            raise NotFound(f"feed {feed}: the source has no row with key {key!r}")
-        return {"feed": feed, "key": key, "records": [self._previewed(compiled, record) for record in records]}
+            raise NotFound(f"feed {feed}: the source has no row with key {key!r}" if key else f"feed {feed}: no rows")
+        place = {name: number for number, name in enumerate(keys)}
+        told_records = [
+            self._previewed(compiled, one) for one in sorted(records, key=lambda one: place.get(one.key, 0))
+        ]
+        return {"feed": feed, "key": key, "records": told_records}
+
+    def rehearse(
+        self, feed: str, low: str, high: str, mapping: str | None = None, profile: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """What a past period would come to now (or under another mapping or profile), compared with what was sent.
+
+        Reads the source by range and keys, keeps nothing, sends nothing. Rows of progress, then one with the `result`.
+        """
+        config = self._app.config.feed(feed)
+        other = replace(config, mapping=mapping or config.mapping, profile=profile or config.profile)
+        compiled = self._app.compiled(other)
+        return rehearse(self._app, compiled, datetime.fromisoformat(low), datetime.fromisoformat(high))
 
     def _messages(self, feed: Feed, record: Record, envelope: Envelope) -> list[dict[str, str]]:
         """The HL7 v2 messages of the same record, each with what its structure or the region's profile has against it."""
@@ -159,63 +181,11 @@ class Operations(TermOperations):
         return plan.withhold(source.record, source.findings, today, source.unsaid)
 
     def _previewed(self, feed: Feed, source: SourceRecord) -> dict[str, Any]:
-        plan = feed.plan
-        named = set_id(plan.institution, plan.epoch, plan.kind, source.key)
+        named = set_of(feed, source.key)
         head = self._spool.series([named]).get(named)
-        step = next_step(head, source, plan.digests)
-        waits = step.name == "MAKE" and may_wait(source, head)
-        source.findings += [one.finding for one in source.awaited]
-        findings = judged(plan.check, source)
-        record, notes = plan.complete(source.record)
-        if plan.leave_out:
-            record, left = plan.leave_out(record)
-            notes = [*notes, *left]
         withheld = self._withheld_by(feed, source)
-        version = head.version + 1 if head else 1
-        envelope = Envelope(
-            document_id=document_id(named, version),
-            set_id=named,
-            version=version,
-            effective_time=self._app.clock().astimezone(plan.timezone).strftime("%Y%m%d%H%M%S"),
-            replaces_id=document_id(named, head.version) if head and head.version else "",
-        )
-        document, problem = "", ""
-        try:
-            document = plan.render(record, envelope).decode()
-        except (FormatError, UnboundField) as error:
-            problem = str(error)
-        holds = any(finding.severity is Severity.HOLD for finding in findings) or bool(withheld and withheld.undecided)
-        return {
-            "document_id": envelope.document_id,
-            "kind": feed.kind.code,
-            "version": version,
-            "final": source.final,
-            "void": source.void,
-            "would": "waiting"
-            if waits
-            else "withheld"
-            if withheld and not withheld.undecided
-            else "held"
-            if step.name == "MAKE" and (holds or problem)
-            else _WOULD[step.name],
-            "withheld": {"rule": withheld.rule.name, "field": withheld.field, "decided_by": withheld.rule.decided_by}
-            if withheld
-            else None,
-            "editions": [
-                {
-                    "edition": edition.name,
-                    "destinations": edition.destinations,
-                    "document_id": f"{edition.set_of(source.key)}-…",
-                }
-                for edition in plan.editions
-            ],
-            "problem": problem,
-            "findings": [told(finding) for finding in [*findings, *notes]],
-            "record": record,
-            "document": document,
-            "messages": [] if problem else self._messages(feed, record, envelope),
-            "view": msgspec.to_builtins(view(feed.kind, record)),
-        }
+        answer, record, envelope = previewed(feed, source, head, self._app.clock(), withheld)
+        return answer | {"messages": [] if answer["problem"] else self._messages(feed, record, envelope)}
 
     # --- quarantine ---------------------------------------------------------------------------------------------------
 
@@ -552,15 +522,6 @@ class Operations(TermOperations):
     def _feed(self, name: str) -> Feed:
         self._feed_config(name)
         return self._app.feeds[name]
-
-
-_WOULD = {
-    "MAKE": "document",
-    "UNCHANGED": "unchanged",
-    "NOT_FINAL": "not_final",
-    "WITHDRAWN": "withdrawn",
-    "RETURNED": "unchanged",
-}
 
 
 def sampled(kind: Kind, record: Record, whole: bool) -> list[tuple[str, str, str, str, str]]:

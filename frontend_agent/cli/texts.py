@@ -64,6 +64,27 @@ TEXTS: dict[str, tuple[str, str]] = {
         "HL7 v2 messages that are made of the same records.",
         "由同一记录生成的 HL7 v2 消息。",
     ),
+    "preview.newest": ("The N rows that changed last, instead of one key.", "最近变化的 N 条记录，代替主键。"),
+    "try": (
+        "Rehearse, keeping and sending nothing. With --rows: what rows of a file become through a mapping, no database "
+        "needed (exit 1 if any would be held). With --from: what a past period of a feed would come to now, or under "
+        "another mapping or profile: what would be sent and held, and in which elements documents differ from those sent.\n\n"
+        "Examples: frontend-agent try demo_lis/lab_report --rows report.csv --rows items=items.csv · "
+        "frontend-agent try lab_report --from 2026-03-01 --to 2026-03-31 --mapping new/lab_report.toml",
+        "演练：不保存、不发送。--rows：文件中的行经映射会成为什么，无需数据库（如有记录会被扣留，退出码为 1）。"
+        "--from：某数据流过去一段时间按现在（或另一映射、配置）会怎样：发送与扣留的数量，以及与已发文档不同的数据元。\n\n"
+        "示例：frontend-agent try demo_lis/lab_report --rows report.csv --rows items=items.csv · "
+        "frontend-agent try lab_report --from 2026-03-01 --to 2026-03-31 --mapping new/lab_report.toml",
+    ),
+    "try.what": ("With --rows a mapping, else the feed's name.", "与 --rows 同用时为映射，否则为数据流名称。"),
+    "try.rows": (
+        "A CSV or JSON file of the parent query's rows; NAME=FILE for a detail query's. May be repeated.",
+        "主查询行的 CSV 或 JSON 文件；明细查询用 名称=文件。可重复。",
+    ),
+    "try.from": ("First day (or moment) of the period.", "起始日（或时刻）。"),
+    "try.to": ("Last day of the period (default: up to now).", "截止日（默认：至今）。"),
+    "try.mapping": ("Under this mapping instead of the feed's.", "改用此映射。"),
+    "try.profile": ("Under this profile instead.", "改用此区域配置。"),
     "preview.xml": ("The document itself, nothing else.", "只输出文档本身。"),
     "status": ("Feeds, destinations, quarantine, spool.", "数据流、目的地、隔离区、缓存。"),
     "quarantine": ("What waits for a person.", "等待人工处理的内容。"),
@@ -534,6 +555,23 @@ TEXTS: dict[str, tuple[str, str]] = {
         "released; what is left goes on with the next run, because now: {problem}",
         "已释放；其余将在下次运行时继续，因为目前：{problem}",
     ),
+    "said.try_which": ("either --rows FILE, or --from DAY", "请给出 --rows 文件 或 --from 日期"),
+    "said.not_a_day": ("{text} is no day (2026-03-31) or moment", "{text} 不是日期（2026-03-31）或时刻"),
+    "said.rehearsing": ("reading: {read:,}", "读取中：{read:,}"),
+    "said.rehearsed": (
+        "{read} records from {since} to {to}, by {mapping}. Nothing was kept or sent.",
+        "{since} 至 {to} 共 {read} 条记录，映射 {mapping}。未保存，未发送。",
+    ),
+    "said.differ": (
+        "{documents} documents differ from what was sent, in these elements. (A new version is made only where a value "
+        "that the query gives has changed, not for a new code table, template or profile.)",
+        "{documents} 份文档与已发送的不同，涉及以下数据元。（仅当查询给出的值变化时才生成新版本，对照表、模板或配置的变化不会。）",
+    ),
+    "said.would_hold": ("Would be held, because:", "会被扣留的原因："),
+    "said.not_comparable": (
+        "{documents} could not be compared: made with other versions, and their bytes are no longer kept here.",
+        "{documents} 份无法比较：由其他版本生成，且本机已不再保存其内容。",
+    ),
     "said.held_again": ("Held again, because:", "再次隔离的原因："),
     "said.being_read": (" ({n} being read again)", "（{n} 条重新读取中）"),
     "said.waiting": (
@@ -628,6 +666,21 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.seconds": ("seconds", "秒"),
     "head.cpu": ("of the processor", "处理器"),
     "head.each": ("µs each", "微秒/份"),
+    "head.would_new": ("would be sent for the first time", "将首次发送"),
+    "head.would_changed": ("would be sent as a new version", "将作为新版本发送"),
+    "head.would_freed": ("held now, would be sent", "现被扣留，将可发送"),
+    "head.would_unchanged": ("as sent", "与已发送的一致"),
+    "head.would_differ": ("sent, and would differ now", "已发送，现会不同"),
+    "head.would_not_comparable": ("sent, cannot be compared", "已发送，无法比较"),
+    "head.would_newly_held": ("would newly be held", "将新被扣留"),
+    "head.would_held_as_now": ("held now, would be held", "现被扣留，仍会扣留"),
+    "head.would_not_final": ("not final", "未终结"),
+    "head.would_void": ("void", "已作废"),
+    "head.would_waiting": ("would wait for a partner's row", "将等待其他系统的记录"),
+    "head.would_withheld": ("would be kept back by rule", "将按规则不予共享"),
+    "head.changed": ("changed", "变化"),
+    "head.added": ("added", "新增"),
+    "head.removed": ("removed", "消失"),
     "head.group": ("group", "组"),
     "head.groups": ("causes", "原因数"),
     "head.number": ("number", "数量"),

@@ -208,13 +208,16 @@ def _add_looking(cli: typer.Typer, t: Texts) -> None:
     def preview(
         context: typer.Context,
         feed: Annotated[str, typer.Argument(help=t("preview.feed"))],
-        key: Annotated[str, typer.Option(help=t("preview.key"))],
+        key: Annotated[str | None, typer.Option(help=t("preview.key"))] = None,
+        newest: Annotated[int | None, typer.Option(help=t("preview.newest"), min=1)] = None,
         xml: Annotated[bool, typer.Option("--xml", help=t("preview.xml"))] = False,
         hl7: Annotated[bool, typer.Option("--hl7", help=t("preview.hl7"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
+        if (key is None) == (newest is None):
+            raise typer.BadParameter("--key KEY | --newest N")
         with _settings(context).asking("preview") as ask:
-            told = ask("preview", feed=feed, key=key)
+            told = ask("preview", feed=feed, key=key, newest=newest or 0)
         if hl7 and not json:
             _show_messages(t, told["records"])
             return
@@ -222,7 +225,7 @@ def _add_looking(cli: typer.Typer, t: Texts) -> None:
             output.as_json(told)
             return
         for record in told["records"]:
-            _show_preview(t, record, xml)
+            show_preview(t, record, xml)
 
     @cli.command(help=t("status"))
     def status(
@@ -236,7 +239,8 @@ def _add_looking(cli: typer.Typer, t: Texts) -> None:
             _show_status(t, told)
 
 
-def _show_preview(t: Texts, record: dict[str, Any], xml: bool) -> None:
+def show_preview(t: Texts, record: dict[str, Any], xml: bool) -> None:
+    """What a record would become, for a person, or the document alone."""
     if xml:
         if record["problem"]:
             raise FrontendAgentError(record["problem"])

@@ -16,8 +16,9 @@ def what_waits(spool: Spool, feed: str | None, rule: str | None, actor: str | No
     refused = [told_group(group) for group in spool.stuck_groups(feed)] if rule is None else []
     if actor is not None:
         causes, refused = _of(causes, actor), _of(refused, actor)
+    everything = feed is None and rule is None and actor is None
     return {
-        "records": spool.group_records(group["id"] for group in causes),
+        "records": spool.counts().held if everything else spool.group_records(group["id"] for group in causes),
         "documents": sum(group["count"] for group in refused),
         "groups": sorted([*causes, *refused], key=lambda group: -group["count"]),
     }
