@@ -177,7 +177,7 @@ def pack_names(pack: Pack | None) -> str:
 
 def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], content: Content) -> Feed:
     hospital = config.institution
-    mapping = load_mapping(feed.mapping, hospital.id)
+    mapping = load_mapping(feed.mapping, hospital.id, packed=content.read)
     if mapping.kind in gaps():
         raise ConfigurationError(f"{mapping.path}: kind {mapping.kind}: {gaps()[mapping.kind].gap_en}")
     if mapping.kind not in kind_codes():

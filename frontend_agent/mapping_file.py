@@ -91,7 +91,13 @@ class Mapping(msgspec.Struct, frozen=True):
 # -- reading --------------------------------------------------------------------------------------------------------
 
 
-def load_mapping(name_or_path: str, institution: str = "", read: Read = shipped.read_file) -> Mapping:
+def _no_pack(path: str) -> str:
+    raise FileNotFoundError(path)
+
+
+def load_mapping(
+    name_or_path: str, institution: str = "", read: Read = shipped.read_file, packed: Read = _no_pack
+) -> Mapping:
     """Read a mapping: a shipped one by name (`demo_lis/lab_report`), a site's own by the path of its .toml.
 
     `{institution}` in the SQL becomes the feed's institution code as a literal, for a database several hospitals share.
@@ -106,10 +112,11 @@ def load_mapping(name_or_path: str, institution: str = "", read: Read = shipped.
                 f"mapping '{name_or_path}' does not ship with us{did_you_mean(name_or_path, known)}"
                 f" (shipped: {', '.join(known) or 'none'}; a site's own is named by the path of its .toml)"
             )
-    return parse_mapping(name_or_path, path, institution, read)
+    return parse_mapping(name_or_path, path, institution, read, packed)
 
 
-def parse_mapping(name: str, path: str, institution: str, read: Read) -> Mapping:
+def parse_mapping(name: str, path: str, institution: str, read: Read, packed: Read = _no_pack) -> Mapping:
+    """`packed` reads the files of the pack in force: a code map `pack:sex` is its codes/sex.toml or codes/sex.csv."""
     text = shipped.text_of(read, path, "mapping")
     table = toml_of(text, path)
     known = ("kind", "key", "title", "document", "queries", "codes", "columns", "parse", "read")
@@ -117,7 +124,7 @@ def parse_mapping(name: str, path: str, institution: str, read: Read) -> Mapping
     kind, key = (_text(table, word, path) for word in ("kind", "key"))
     queries, files, sql_texts = _queries(table.get("queries"), key, path, institution, read)
     wanted, beside = _wanted_codes(table.get("codes", {}), path)
-    codes, code_texts = _codes(wanted, path, read)
+    codes, code_texts = _codes(wanted, path, read, packed)
     reads = _reads(table.get("read", {}), path)
     queries = msgspec.structs.replace(queries, paths=_paths(reads, path))
     document = _text(table, "document", path) if "document" in table else ""
@@ -331,20 +338,34 @@ def _wanted_codes(given: Any, path: str) -> tuple[dict[str, str], dict[str, str]
     return tables, beside
 
 
-def _codes(wanted: dict[str, str], path: str, read: Read) -> tuple[dict[str, CodeTable], list[str]]:
+def _codes(wanted: dict[str, str], path: str, read: Read, packed: Read) -> tuple[dict[str, CodeTable], list[str]]:
     tables: dict[str, CodeTable] = {}
     texts: list[str] = []
     by_field: dict[str, CodeTable] = {}
     for field, name in wanted.items():
         if name not in tables:
-            file, text = _code_file(name, path, field, read)
+            of_pack = name.startswith(OF_PACK)
+            file, text = (
+                _packed_code_file(name, path, field, packed) if of_pack else _code_file(name, path, field, read)
+            )
             texts.append(text)
             tables[name] = parse_code_table(name, file, text)
         by_field[field] = tables[name]
     return by_field, texts
 
 
+OF_PACK = "pack:"  # a code map of the pack in force, not one beside the mapping
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError, KeyError)  # KeyError: a dictionary for a folder
+
+
+def _packed_code_file(name: str, path: str, field: str, packed: Read) -> tuple[str, str]:
+    bare = name.removeprefix(OF_PACK)
+    for file in (f"codes/{bare}.csv", f"codes/{bare}.toml"):
+        with suppress(*_ABSENT):
+            return file, packed(file)
+    raise ConfigurationError(
+        f'{path}: [codes] "{field}": the pack in force has no codes/{bare}.toml or codes/{bare}.csv'
+    )
 
 
 def _code_file(name: str, path: str, field: str, read: Read) -> tuple[str, str]:

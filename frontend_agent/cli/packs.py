@@ -99,6 +99,7 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
     def show(
         context: typer.Context,
         pack: Annotated[str, typer.Argument(help=t("pack.which"))],
+        file: Annotated[str, typer.Option("--file", help=t("pack.inner"))] = "",
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         if pack == "national":
@@ -109,7 +110,13 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
             return
         settings = _settings(context)
         body = _bytes(Path(pack)) if Path(pack).is_file() else _folder(settings).read(pack)
-        _tell(t, _about(_proven(settings, body, expired=True)), json, files=True)
+        proven = _proven(settings, body, expired=True)
+        if file:
+            if file not in proven.files:
+                raise FrontendAgentError(f"{proven.id}: there is no {file} (files: {', '.join(sorted(proven.files))})")
+            sys.stdout.write(proven.text(file))
+            return
+        _tell(t, _about(proven), json, files=True)
 
     @group.command("list", help=t("pack.list"))
     def list_packs(

@@ -344,6 +344,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "pack.file": ("A pack's file.", "规则包文件。"),
     "pack.show": ("What is in a pack.", "查看规则包内容。"),
+    "pack.inner": (
+        "One of its files, for example evaluation/gd.toml, to standard output.",
+        "输出其中一个文件，例如 evaluation/gd.toml。",
+    ),
     "pack.which": (
         "Name and version, for example gd-2026.2; or national.",
         "名称与版本，例如 gd-2026.2；或 national。",

@@ -110,6 +110,12 @@ class Content:
         """Its table of data classes; empty where it has none."""
         return self._text(CLASSES) if CLASSES in self._files else ""
 
+    def read(self, path: str) -> str:
+        """A file of the pack, for what a site's files name in it; FileNotFoundError where there is none such."""
+        if path not in self._files:
+            raise FileNotFoundError(path)
+        return self._text(path)
+
     def problems(self) -> Iterator[str]:
         """Why it cannot take effect here, to the end: what it has is not what this program can use."""
         rules = all_rules()

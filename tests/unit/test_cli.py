@@ -13,12 +13,14 @@ from frontend_agent.config import parse_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMANDS = (
-    ["demo", "init", "check", "run", "once", "preview", "try", "status", "quarantine", "qc", "trace", "receipts", "kinds", "rules", "platform", "terms", "adopt"]
+    ["demo", "init", "check", "run", "once", "preview", "try", "status", "quarantine", "qc", "trace", "receipts", "kinds", "rules", "platform", "terms", "adopt", "withheld"]
 )  # fmt: skip
 SUBCOMMANDS = (
     "quarantine list", "quarantine who", "quarantine show", "quarantine release", "quarantine releases", "quarantine discard", "qc log", "qc export", "qc verify",
     "terms unmapped", "terms list", "terms sets", "terms show", "terms check", "terms approve", "terms reject", "terms undo",
     "terms history", "terms export", "terms import", "kinds list", "kinds show", "platform serve", "platform documents", "platform show",
+    "platform hospitals", "withheld list", "withheld acknowledge", "rules shadow", "rules pack build", "rules pack verify",
+    "rules pack show", "rules pack list", "rules pack install", "rules pack shadow", "rules pack activate",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from frontend_agent.checks import compile_checks
+from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats import load_kind, value_set
 from frontend_agent.formats.value_sets import versions
 from frontend_agent.packs import Pack, PackRefused, build, compared, names, open_pack
@@ -262,6 +263,23 @@ def test_a_template_of_the_pack_makes_its_documents() -> None:
     content = Content(opened(made({**FILES, "templates/C0007.xml": template.encode()})))
     assert not list(content.problems())
     assert content.kind("C0007").digest != load_kind("C0007").digest
+
+
+def test_a_mapping_may_name_a_code_map_of_the_pack() -> None:
+    from frontend_agent.mapping_file import parse_mapping
+
+    texts = {
+        "m/x.toml": 'kind = "C0007"\nkey = "k"\n[queries]\nchanged = "c.sql"\nparent = "p.sql"\n'
+        '[codes]\n"patient.sex" = "pack:sex"\n',
+        "m/c.sql": 'SELECT a AS "cursor", k AS "key" FROM t',
+        "m/p.sql": 'SELECT k AS "k", s AS "patient.sex" FROM t',
+    }
+    codes = 'value_set = "GB/T 2261.1"\n[map]\n"M" = "1"\n'
+    content = Content(opened(made({**FILES, "codes/sex.toml": codes.encode()})))
+    mapping = parse_mapping("m/x", "m/x.toml", "", texts.__getitem__, content.read)
+    assert mapping.codes["patient.sex"].standard("M") == "1"
+    with pytest.raises(ConfigurationError, match=r"has no codes/sex\.toml"):
+        parse_mapping("m/x", "m/x.toml", "", texts.__getitem__)
 
 
 def test_what_a_pack_has_and_this_program_cannot_use_is_told_to_the_end() -> None:
