@@ -16,7 +16,7 @@ import requests
 import uvicorn
 
 from connectors.platform import PlatformDestination, PlatformOptions
-from frontend_agent.formats import load_kind
+from frontend_agent.formats import load_kind, load_kinds
 from frontend_agent.model import Document, Envelope, Record
 from frontend_agent.platform.server import application
 from frontend_agent.platform.store import Store
@@ -183,7 +183,7 @@ class FileMemory:
 
 
 def dictionary(name: str) -> bytes | None:
-    kinds = (load_kind(code) for code in ("C0002", "C0004", "C0007"))
+    kinds = load_kinds().values()
     return next((kind.dictionary for kind in kinds if dictionary_id(kind.dictionary) == name), None)
 
 

@@ -21,7 +21,7 @@ from lxml import etree
 from frontend_agent.formats.errors import FormatError, UnsafeDocument
 from frontend_agent.formats.headline import Headline
 from frontend_agent.formats.kind import Kind
-from frontend_agent.formats.library import kind_codes, load_kind
+from frontend_agent.formats.library import gaps, kind_codes, load_kind
 from frontend_agent.formats.template import Element
 from frontend_agent.formats.xml import CDA, XSI, parse
 
@@ -133,6 +133,9 @@ def classify(root: etree._Element) -> tuple[str, Form, list[str]]:
         own = load_kind(said).template_id
         notes = [] if own in templates else [f"templateId is not {own}, the one of {said}"]
         return said, "national", notes
+    for gap in gaps().values():
+        if (_get(code, "codeSystem") == DOCUMENT_TYPES and said == gap.code) or gap.template_id in templates:
+            return gap.code, "cda", [f"{gap.code}: {gap.gap_en}; it is judged as CDA alone"]
     for template in templates:
         if template.startswith(TEMPLATES):
             for one in known:

@@ -192,7 +192,7 @@ def _field(kind: Kind, field: Field, site: Site | None) -> tuple[str, ...]:
         escape(field.cardinality) or _both("未定", "undecided"),
         _needed(field),
         _domain(field),
-        f"<code class=path>{escape(field.path)}</code>",
+        f"<code class=path>{escape(field.path).replace('/', '/<wbr>')}</code>",
         _confidence(field.confidence),
         escape(field.note),
     )
@@ -292,7 +292,7 @@ span[lang=en], small { color: #5b6570; font-size: .88em }
 .wide { overflow-x: auto }
 table { border-collapse: collapse } th, td { border: 1px solid #d4dae0; padding: .25rem .5rem; text-align: left; vertical-align: top }
 th { background: #f1f4f7; position: sticky; top: 0 } :target { background: #fff3b0 }
-.path { font-size: .8em; word-break: break-all }
+.path { font-size: .8em } td:has(> .path) { min-width: 15rem }
 .mark.verified { color: #14652f } .mark.single-source { color: #8a5a00 } .mark.from-memory, .mark.conflict { color: #a3162b }
 .gap { border-left: 4px solid #a3162b; padding-left: .75rem }
 #search { width: 36rem; max-width: 100%; font: inherit; padding: .4rem .6rem }

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from frontend_agent.formats.enclosed import DATA, SHA256
 from frontend_agent.formats.kind import Field, Kind
 from frontend_agent.formats.narrative import show_time
 from frontend_agent.formats.value_sets import value_set
@@ -72,6 +73,8 @@ class View:
     sections: tuple[ViewSection, ...]
 
 
+UNREADABLE = frozenset({DATA, SHA256})  # a wrapped scan is opened, its bytes are nothing to read
+
 # What laboratories print beside a result; anything else that is not said to be normal is abnormal.
 _HIGH = frozenset({"H", "HH", "↑", "↑↑", "高", "偏高"})
 _LOW = frozenset({"L", "LL", "↓", "↓↓", "低", "偏低"})
@@ -81,7 +84,7 @@ _ABNORMAL_RESULT = "2"  # table 2.16.156.10011.2.3.2.38
 
 def view(kind: Kind, record: Record) -> View:
     """What a record of a kind says, ready to be laid out."""
-    header = [f for f in kind.fields if not f.section_code and f.name in record]
+    header = [f for f in kind.fields if not f.section_code and f.name in record and f.name not in UNREADABLE]
     banner = [f for f in header if f.name.startswith("patient.")]
     rest = [f for f in header if f not in banner]
     return View(

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from frontend_agent.errors import FrontendAgentError, StateError
+from frontend_agent.formats.enclosed import KIND as ENCLOSED
 from frontend_agent.formats.foreign_view import ForeignPage, content_of, foreign_page
 from frontend_agent.formats.library import kind_codes, load_kind
 from frontend_agent.formats.narrative import show_time
@@ -110,7 +111,7 @@ class Pages:
         foreign = _foreign(content or b"") if sheet is None else None
         return self._page(
             request, lang, "document.html",
-            listed=listed, sheet=sheet, foreign=foreign, damaged=False, versions=versions,
+            listed=listed, sheet=sheet, foreign=foreign, damaged=False, versions=versions, wrapped=listed.kind == ENCLOSED,
         )  # fmt: skip
 
     def xml(self, request: Request, lang: str) -> Response:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from connectors.files import with_files
 from frontend_agent.checks import compile_checks
 from frontend_agent.errors import ConfigurationError
-from frontend_agent.formats import headline, load_kind
+from frontend_agent.formats import headline, load_kind, view
 from frontend_agent.formats.enclosed import LARGEST, NotEnclosable, disclose, enclose, sha256_of, sniff
+from frontend_agent.formats.foreign_view import content_of
+from frontend_agent.formats.xml import parse
 from frontend_agent.mapping import compile_mapping
 from frontend_agent.mapping_file import parse_mapping
 from frontend_agent.model import Envelope, NotFetched, Record, RowSet, SourceRows
@@ -191,3 +193,18 @@ def test_a_path_in_a_detail_query_is_refused_at_start():
              "c.sql": 'SELECT t AS "cursor", no AS "key" FROM scans'}  # fmt: skip
     with pytest.raises(ConfigurationError, match="parent query"):
         parse_mapping("m", str(Path("m.toml")), "", lambda path: texts[path])
+
+
+def test_the_bytes_are_nothing_to_read_and_what_they_show_is():
+    page = view(load_kind("X0001"), record(PDF))
+
+    shown = {one.field: one.text for one in page.header}
+    assert shown["document.type_name"] == "检查报告"
+    assert shown["content.media_type"] == "application/pdf"
+    assert {"content.data", "content.sha256"}.isdisjoint(shown)
+
+
+def test_the_platforms_own_reader_of_foreign_bodies_finds_the_same_bytes():
+    document = load_kind("X0001").renderer({"patient.outpatient_number": "omit"})(record(PDF), ENVELOPE)
+
+    assert content_of(parse(document)) == ("application/pdf", PDF)

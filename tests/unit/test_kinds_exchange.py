@@ -5,9 +5,11 @@ import csv
 from collections.abc import Iterator
 
 import pytest
+from lxml import etree
 
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats import gaps, kind_codes, load_kind
+from frontend_agent.formats.foreign import classify
 from frontend_agent.formats.tables import table, text
 from frontend_agent.formats.template import Element, Slot, read_template
 from tests.conftest import shared_folder
@@ -150,3 +152,13 @@ def test_the_twenty_health_records_are_kinds_or_declared_gaps():
 def test_a_kind_whose_body_is_not_known_is_refused_and_says_why():
     with pytest.raises(ConfigurationError, match=r"HSDB01\.01 出生医学证明 cannot be made: the body is not known"):
         load_kind("HSDB01.01")
+
+
+def test_a_received_document_of_a_kind_whose_body_is_not_known_is_named_and_judged_as_cda():
+    document = (
+        '<ClinicalDocument xmlns="urn:hl7-org:v3"><templateId root="2.16.156.10011.2.1.1.2"/>'
+        '<code code="HSDB01.01" codeSystem="2.16.156.10011.2.4"/></ClinicalDocument>'
+    )
+    kind, form, notes = classify(etree.fromstring(document))
+    assert (kind, form) == ("HSDB01.01", "cda")
+    assert "body is not known" in notes[0]
