@@ -192,7 +192,7 @@ def _field(kind: Kind, field: Field, site: Site | None) -> tuple[str, ...]:
         escape(field.cardinality) or _both("未定", "undecided"),
         _needed(field),
         _domain(field),
-        f"<code class=path>{escape(field.path).replace('/', '/<wbr>')}</code>",
+        f"<code class=path>{'/<wbr>'.join(escape(field.path).split('/'))}</code>",
         _confidence(field.confidence),
         escape(field.note),
     )
