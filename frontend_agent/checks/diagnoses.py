@@ -46,8 +46,8 @@ _SINGLE = ("main_diagnosis", "diagnosis", "outpatient_diagnosis", "pathology_dia
 
 # A diagnosis is ICD-10 unless it is coded as operations are (one misprint of the annex gives them the same table).
 WESTERN = coded_by(ICD10) - coded_by(ICD9)
-_DISEASES = coded_by(TCM) & ending("disease.code", "diseases.code")
-_SYNDROMES = coded_by(TCM) & ending("syndrome.code", "syndromes.code")
+_DISEASES = coded_by(TCM) & ending("disease.code", "diseases.code", ".disease_code")
+_SYNDROMES = coded_by(TCM) & ending("syndrome.code", "syndromes.code", ".syndrome_code")
 
 
 def codes_of(record: Record) -> Iterator[tuple[str, str]]:
@@ -299,6 +299,14 @@ def a_disease_comes_with_its_syndrome(record: Record) -> Iterator[Problem]:
     for disease, syndrome in _TCM_PAIRS:
         if _is_said(record, disease) and not _is_said(record, syndrome):
             yield (syndrome,)
+
+
+@relation(
+    "DX-TCM-PAIR-ROW", NOTE, about=PRESENT, clause="GB/T 15657", mark=SINGLE_SOURCE,
+    rows=tuple(f"{prefix}tcm_diagnoses" for prefix in _PREFIXES), of=("this.disease_code",), also=("this.syndrome_code",),
+)  # fmt: skip
+def a_disease_comes_with_its_syndrome_in_one_row(_: str, syndrome: str) -> Said | None:
+    return None if syndrome else ()
 
 
 @rule(

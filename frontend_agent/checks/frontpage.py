@@ -78,7 +78,6 @@ _part_of("FP-SELF-PAID", "fee.self_paid", "fee.total", "R-FP-1", VERIFIED)
 _part_of("FP-ANTIMICROBIALS", "fee.antimicrobials", "fee.western_drugs")
 _part_of("FP-PHYSICAL-THERAPY", "fee.physical_therapy", "fee.non_surgical")
 _part_of("FP-TCM-DIFFERENTIATION", "fee.tcm_differentiation", "fee.general_service")
-_part_of("FP-PREPARATIONS", "fee.institution_preparations", "fee.chinese_patent_drugs")
 
 
 @relation(
@@ -297,18 +296,6 @@ def a_planned_return_has_a_purpose(planned: str, purpose: str) -> Said | None:
 )
 def no_return_has_no_purpose(planned: str, purpose: str) -> Said | None:
     return () if planned == "false" and purpose not in ("-", "无", "/") else None
-
-
-@relation(
-    "FP-DEAD-OUTCOME",
-    WARN,
-    about=AGREES,
-    clause="CV06.00.226, CV05.10.010",
-    mark=FROM_MEMORY,
-    of=("discharge_mode", "treatment_outcome"),
-)
-def the_outcome_of_death_is_death(mode: str, outcome: str) -> Said | None:
-    return (outcome, mode) if (mode == DIED) != (outcome == "5") else None
 
 
 # -- R-FP-9: newborns -----------------------------------------------------------------------------------------------------
@@ -569,7 +556,7 @@ def a_page_is_coded_after_discharge(discharged: str, coded: str) -> Said | None:
     about=LIKELY,
     clause="R-FP-4",
     mark=FROM_MEMORY,
-    of=("resident_physician.id", "quality_physician_id"),
+    of=("resident_physician.id", "quality_physician.id"),
 )
 def nobody_checks_their_own_page(resident: str, quality: str) -> Said | None:
     return () if resident == quality else None
@@ -579,11 +566,11 @@ def nobody_checks_their_own_page(resident: str, quality: str) -> Said | None:
 
 
 @relation(
-    "FP-TCM-PREPARATION", NOTE, TCM, about=AGREES, clause="DE06.00.243.00", mark=FROM_MEMORY,
-    of=("fee.institution_preparations", "tcm.institution_preparation"),
+    "FP-TCM-PREPARATION", NOTE, TCM, about=PRESENT, clause="DE06.00.243.00", mark=FROM_MEMORY,
+    of=("tcm.institution_preparation",), also=("fee.herbs", "fee.chinese_patent_drugs"),
 )  # fmt: skip
-def preparations_paid_for_were_used(paid: str, used: str) -> Said | None:
-    return (paid,) if number(paid) > 0 and used == "false" else None
+def preparations_used_were_paid_for(used: str, herbs: str, patent: str) -> Said | None:
+    return () if used == "true" and number(herbs or "0") + number(patent or "0") == 0 else None
 
 
 @relation(

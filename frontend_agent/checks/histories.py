@@ -154,9 +154,13 @@ def ranks_are_given_once(record: Record) -> Iterator[Problem]:
             seen.add(rank)
 
 
-@relation(
-    "HX-DIFFERENTIAL", NOTE, about=LIKELY, clause="DE05.01.025.00", mark=FROM_MEMORY, rows=("differential_diagnoses",),
-    of=("preliminary_diagnoses.name", "this.name"),
+@rule(
+    "HX-DIFFERENTIAL", NOTE, about=LIKELY, clause="DE05.01.025.00", mark=FROM_MEMORY,
+    needs=("preliminary_diagnoses", "differential_diagnoses"),
+    also=("preliminary_diagnoses.name", "differential_diagnoses.name"),
 )  # fmt: skip
-def a_differential_is_another_diagnosis(own: str, other: str) -> Said | None:
-    return () if own == other else None
+def a_differential_is_another_diagnosis(record: Record) -> Iterator[Problem]:
+    own = {row["name"] for row in record["preliminary_diagnoses"] if "name" in row}
+    for at, row in enumerate(record["differential_diagnoses"]):
+        if row.get("name") in own:
+            yield (f"differential_diagnoses[{at}].name",)

@@ -1,9 +1,9 @@
 """Birth: C0014 待产, C0015 阴道分娩, C0016 剖宫产. A labour has an order, and its parts add up."""
 
+from frontend_agent.checks.identity import NUMBER, is_resident_number
 from frontend_agent.checks.registry import (
     AGREES,
     FROM_MEMORY,
-    HOLD,
     LIKELY,
     NOTE,
     ORDER,
@@ -23,9 +23,10 @@ BIRTHS = ("C0014", "C0015", "C0016")
 # -- the mother -----------------------------------------------------------------------------------------------------------
 
 
-@relation("OB-SEX", HOLD, *BIRTHS, about=AGREES, clause="R-CN-4", mark=FROM_MEMORY, of=("patient.sex",))
-def only_women_give_birth(sex: str) -> Said | None:
-    return () if sex == "1" else None
+@relation("OB-SEX", WARN, *BIRTHS, about=AGREES, clause="R-CN-4, R-ID-3", mark=FROM_MEMORY, of=(NUMBER,))
+def only_women_give_birth(number_: str) -> Said | None:
+    """These kinds have no element for the sex: the identity number has one."""
+    return () if is_resident_number(number_) and int(number_[16]) % 2 else None
 
 
 @relation("OB-AGE", WARN, *BIRTHS, about=LIKELY, clause="R-CN-4", mark=FROM_MEMORY, of=("patient.age",))
@@ -198,7 +199,7 @@ def a_cord_round_the_neck_is_not_normal(turns: str, abnormal: str) -> Said | Non
 
 
 @relation(
-    "OB-AWAIT-OPERATION", WARN, about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, rows=("operations",),
+    "OB-AWAIT-OPERATION", WARN, about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, rows=("operation",),
     of=("awaiting_labour_at", "this.started_at"),
 )  # fmt: skip
 def a_section_follows_admission_to_labour(awaited: str, started: str) -> Said | None:

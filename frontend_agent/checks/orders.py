@@ -181,7 +181,7 @@ def nobody_reviews_their_own_order(doctor: str, reviewer: str) -> Said | None:
     clause="2.16.156.10011.2.3.2.58",
     mark=FROM_MEMORY,
     rows=ORDERS,
-    of=("order.category", "this.start", "this.end"),
+    of=("order_category", "this.start", "this.end"),
 )
 def what_is_done_once_does_not_last_weeks(category: str, start: str, end: str) -> Said | None:
     """临时医嘱 over more than a week: a long-term order under the wrong category."""
@@ -196,7 +196,7 @@ def what_is_done_once_does_not_last_weeks(category: str, start: str, end: str) -
     clause="2.16.156.10011.2.3.2.58",
     mark=FROM_MEMORY,
     rows=ORDERS,
-    of=("order.category", "this.stopped_at"),
+    of=("order_category", "this.stopped_at"),
 )
 def what_is_done_once_is_not_stopped(category: str, stopped: str) -> Said | None:
     return (stopped,) if category == ONCE and stopped else None

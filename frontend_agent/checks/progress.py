@@ -212,7 +212,7 @@ def a_signature_has_a_time(_: str, when: str) -> Said | None:
 
 
 @relation(
-    "CONSENT-BEFORE", WARN, about=ORDER, clause="C0026", mark=FROM_MEMORY, rows=("planned_operations",),
+    "CONSENT-BEFORE", WARN, about=ORDER, clause="C0026", mark=FROM_MEMORY, rows=("planned_operations", "planned_operation", "planned_anaesthesia", "transfusion"),
     of=("patient_signature.time", "this.date"),
 )  # fmt: skip
 def consent_precedes_the_operation(signed: str, planned: str) -> Said | None:
@@ -230,7 +230,7 @@ def consent_precedes_the_operation(signed: str, planned: str) -> Said | None:
     clause="C0044",
     mark=SINGLE_SOURCE,
     of=("rescue_started_at",),
-    also=("rescue_measures",),
+    also=("rescue.measures",),
 )
 def a_rescue_is_made_of_measures(_: str, measures: str) -> Said | None:
     return None if measures else ()
@@ -243,8 +243,8 @@ def a_rescue_is_made_of_measures(_: str, measures: str) -> Said | None:
     about=PRESENT,
     clause="DE08.30.032.00",
     mark=SINGLE_SOURCE,
-    of=("rescue_started_at",),
-    also=("rescue_staff",),
+    of=("rescue.started_at",),
+    also=("rescue.members",),
 )
 def a_rescue_has_hands(_: str, staff: str) -> Said | None:
     return None if staff else ()
