@@ -13,16 +13,14 @@ _HEADINGS = {
 def manual() -> str:
     """The page: per language one table for each dimension."""
     chinese, english = rules_catalogue("zh"), rules_catalogue("en")
-    related = sum(line.related > 1 for line in chinese)
     lines = [
         "# 质控规则一览 · The quality rules",
         "",
         "<!-- frontend-agent rules reference > docs/guide/rules.md -->",
         "",
-        f"共 {len(chinese)} 条规则，其中 {related} 条比较两项以上的数据。每条规则的通过与不通过示例：`frontend-agent rules show 编号`。",
+        "每条规则的通过与不通过示例：`frontend-agent rules show 编号`。",
         "",
-        f"{len(english)} rules, {related} of which set two or more values in relation."
-        " `frontend-agent rules show ID` prints a rule with the example it lets pass and the one it objects to.",
+        "`frontend-agent rules show ID` prints a rule with the example it lets pass and the one it objects to.",
         "",
         *_tables(chinese, "zh"),
         *_tables(english, "en"),
@@ -35,7 +33,7 @@ def _tables(rules: Sequence[RuleText], lang: Language) -> Iterator[str]:
         here = [rule for rule in rules if rule.dimension == dimension]
         if not here:
             continue
-        yield f"## {here[0].dimension_name}" + (f" ({len(here)})" if lang == "en" else f"（{len(here)}）")
+        yield f"## {here[0].dimension_name}"
         yield ""
         yield _row(_HEADINGS[lang])
         yield _row(["---"] * len(_HEADINGS[lang]))

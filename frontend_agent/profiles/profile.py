@@ -8,6 +8,10 @@
     "DE-LENGTH" = "warn"               # per rule
     [common]                           # elements of every kind that has them
     "patient.name" = { missing = "hold" }
+    "contact.address.*" = { missing = "note" }     # a star at either end: all such names that the table asks for
+    [C0032.body.MO]                    # single elements of a kind's body by value type: MO money, ST text … An exact name
+                                       # always says more than a pattern, and a pattern more than a value type.
+    absence = "text:0"
     [C0007]
     "items.unit" = { only_with = ["value"], missing = "warn", absence = "NI" }
     [[C0007.one_of]]
@@ -47,6 +51,8 @@ from frontend_agent.model import Blame, Finding, Record, Severity
 from frontend_agent.shipped import Read, did_you_mean, only_known_keys, toml_of
 from frontend_agent.visits import VisitTerms
 
+BODY = "body "  # before a value type: what is said of a kind's single elements of that type
+VALUE_TYPES = ("ST", "CD", "CE", "PQ", "BL", "TS", "INT", "MO", "REAL")
 FLAVORS = frozenset({"NI", "NA", "UNK", "ASKU", "NAV", "NASK", "MSK", "OTH"})
 
 _SEVERITIES = {"hold": Severity.HOLD, "warn": Severity.WARN, "note": Severity.NOTE, "": None}
@@ -63,6 +69,10 @@ class FieldLike(Protocol):
     def group(self) -> str: ...
     @property
     def required(self) -> str: ...
+    @property
+    def value_type(self) -> str: ...
+    @property
+    def section_code(self) -> str: ...
 
 
 class KindLike(Protocol):
@@ -232,6 +242,8 @@ def parse_profile(name: str, text: str, path: str) -> Profile:
     either: dict[str, tuple[OneOf, ...]] = dict(base.either) if base else {}
     for section in ("common", *kinds):
         given = dict(table.get(section, {}))
+        for value_type, keys in _body(given.pop("body", {}), f"{path}: [{section}.body]").items():
+            given[f"{BODY}{value_type}"] = keys
         if "one_of" in given:
             either[section] = _one_of(given.pop("one_of"), f"{path}: [[{section}.one_of]]")
         said[section] = {field: _element_keys(field, keys, f"{path}: [{section}]") for field, keys in given.items()}
@@ -314,6 +326,13 @@ def _required(wanted: Any, where: str) -> tuple[tuple[str, ...], ...]:
             raise ConfigurationError(f"{where} required: {one!r} is no kind, and no list of kinds of which one will do")
         found.append(tuple(kinds))
     return tuple(found)
+
+
+def _body(table: Any, where: str) -> dict[str, Any]:
+    if not isinstance(table, dict) or not all(isinstance(keys, dict) for keys in table.values()):
+        raise ConfigurationError(f'{where}: must name value types, such as MO = {{ absence = "text:0" }}')
+    only_known_keys(table, VALUE_TYPES, where)
+    return table
 
 
 def _severity(table: Mapping[str, Any], key: str, where: str, otherwise: Severity | None) -> Severity | None:
@@ -402,7 +421,7 @@ def _resolve(profile: Profile, kind: KindLike) -> KindProfile:
     groups = set(kind.groups)
     own = profile.said.get(kind.code, {})
     for name in own:
-        if name not in required:
+        if name not in required and not name.startswith(BODY):
             raise ConfigurationError(
                 f'profile {profile.name}: [{kind.code}] "{name}": the kind has no such field{did_you_mean(name, required)}'
             )
@@ -414,10 +433,14 @@ def _resolve(profile: Profile, kind: KindLike) -> KindProfile:
                     f"profile {profile.name}: [[{kind.code}.one_of]]: the kind has no field '{name}'"
                 )
     in_a_choice = {name for choice in either for name in choice.fields}
+    body = {field.name: f"{BODY}{field.value_type}" for field in kind.fields if field.section_code and not field.group}
     elements: dict[str, Element] = {}
     for name, need in required.items():
-        keys = {**profile.said.get("common", {}).get(name, {}), **own.get(name, {})}
-        elements[name] = _element(profile, name, need, keys, required, groups, name in in_a_choice)
+        fitting = {**own.get(body.get(name, ""), {}), **_patterns(profile, name, need)}
+        default = _severity(fitting, "missing", name, profile.default)
+        fitting.pop("missing", None)  # milder or graver than the default, where the table asks at all
+        keys = {**fitting, **profile.said.get("common", {}).get(name, {}), **own.get(name, {})}
+        elements[name] = _element(profile, name, need, keys, required, groups, name in in_a_choice, default)
     return KindProfile(
         elements=elements,
         one_of=either,
@@ -428,6 +451,16 @@ def _resolve(profile: Profile, kind: KindLike) -> KindProfile:
         ),
         traced_rows=_traced_rows(elements, groups),
     )
+
+
+def _patterns(profile: Profile, name: str, need: str) -> dict[str, Any]:
+    """What the patterns in [common] say of a name. They speak of what the table asks for; of the rest, only what answers it."""
+    keys: dict[str, Any] = {}
+    for pattern, given in profile.said.get("common", {}).items():
+        begins, ends = pattern.endswith("*"), pattern.startswith("*")
+        if (begins and name.startswith(pattern[:-1])) or (ends and name.endswith(pattern[1:])):
+            keys = {**keys, **given}
+    return keys if need in ("always", "inside") else {k: v for k, v in keys.items() if k == "answers"}
 
 
 def _either_of_the_kind(profile: Profile, kind: KindLike) -> tuple[OneOf, ...]:
@@ -451,6 +484,7 @@ def _element(
     names: Iterable[str],
     groups: set[str],
     in_a_choice: bool,
+    otherwise: Severity | None,
 ) -> Element:
     prefix = name.rpartition(".")[0]
     only_with = tuple(other if other in names else f"{prefix}.{other}" for other in keys.get("only_with", ()))
@@ -461,7 +495,7 @@ def _element(
         # Part of a signature: wanted where another part of it is there, unless the profile wants it whatever else is there.
         only_with = tuple(n for n in names if n.startswith(f"{prefix}.") and n != name)
     wanted_always = need == "always" or (need == "inside" and bool(only_with))
-    default = profile.default if wanted_always and not in_a_choice else None
+    default = otherwise if wanted_always and not in_a_choice else None
     missing = _severity(keys, "missing", name, default)
     absence = keys.get("absence", "NI" if need in ("always", "inside") and name not in groups else "omit")
     if name in groups and absence != "omit":

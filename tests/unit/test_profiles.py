@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from frontend_agent.checks import all_rules, compile_checks
 from frontend_agent.errors import ConfigurationError
-from frontend_agent.formats.library import load_kind, load_kinds
+from frontend_agent.formats.library import kind_codes, load_kind, load_kinds
 from frontend_agent.model import Envelope, Record, Severity
 from frontend_agent.profiles import Profile, load_profile, parse_profile, profile_names
 from tests.unit.records import clean
+from tests.unit.test_kinds_roundtrip import full_record
 
 TODAY = date(2026, 10, 1)
 ENVELOPE = Envelope("C0007-x-1", "C0007-x", 1, "20261001080000")
@@ -198,6 +199,65 @@ def test_every_field_alone_missing_is_held_or_rendered():
                 record = clean(code, **{key.replace(".", "__"): None})
                 if not any(f.severity is Severity.HOLD for f in check(record)):
                     render(given_profile.complete(kind, record)[0], ENVELOPE)
+
+
+@pytest.mark.parametrize("name", ["national", "regional"])
+@pytest.mark.parametrize("code", kind_codes())
+def test_of_every_kind_what_is_not_missed_can_be_rendered(name, code):
+    """Each field alone left out, and many at once: either the profile holds the record for it, or there is a lawful way."""
+    kind, given_profile = load_kind(code), load_profile(name)
+    check = compile_checks(kind, given_profile, TODAY)
+    render = kind.renderer(given_profile.absences(kind))
+    whole, rng = full_record(kind, rows=1), random.Random(f"{name}{code}")
+    names = [(field.name, field.group) for field in kind.fields] + [(group, "") for group in kind.groups]
+    rendered = 0
+    for left_out in [*([one] for one in names), *(rng.sample(names, k=len(names) // 3) for _ in range(30))]:
+        record = without(whole, left_out)
+        if any(f.severity is Severity.HOLD for f in check(record) if f.rule in ("DE-MISSING", "DE-ONE-OF")):
+            continue
+        completed, _ = given_profile.complete(kind, record)
+        assert kind.reader(render(completed, ENVELOPE)) == completed
+        rendered += 1
+    assert rendered
+
+
+def without(record: Record, names: list[tuple[str, str]]) -> Record:
+    """A copy without these fields; a row that loses its last goes with it."""
+    gone = {name for name, _ in names}
+    kept: Record = {}
+    for name, value in record.items():
+        if name in gone:
+            continue
+        if isinstance(value, str):
+            kept[name] = value
+            continue
+        rows = [{key: text for key, text in row.items() if f"{name}.{key}" not in gone} for row in value]
+        if all(rows):
+            kept[name] = rows
+    return kept
+
+
+def test_a_pattern_speaks_of_what_the_table_asks_for():
+    site = profile('extends = "regional"\n[common]\n"items.*" = { missing = "note", absence = "UNK" }')
+    elements = site.for_kind(load_kind("C0007")).elements
+
+    assert elements["items.result_code"].missing is Severity.NOTE
+    assert elements["items.result_code"].absence == "UNK"
+    assert elements["items.code"].missing is Severity.HOLD  # said by its own name
+    assert elements["items.reference_range"].missing is None  # no table asks for it
+    assert elements["items.reference_range"].absence == "omit"
+
+
+def test_a_value_type_says_how_an_empty_box_of_the_body_is_written():
+    site = profile('extends = "regional"\n[C0007.body.ST]\nabsence = "text:-"\nanswers = ["-"]')
+    kind = load_kind("C0007")
+    completed, notes = site.complete(kind, clean("C0007", method=None, category="-"))
+
+    assert (completed["method"], completed["category"]) == ("-", "-")
+    assert "patient.address" not in completed  # the header is no box
+    assert ("ABSENT", "method", ("method=text:-",)) in {(n.rule, n.field, n.arguments) for n in notes}
+    with pytest.raises(ConfigurationError, match="unknown key 'TS2'"):
+        profile('[C0007.body.TS2]\nabsence = "NI"')
 
 
 SEVERITIES = st.sampled_from(["hold", "warn", "note"])
