@@ -29,7 +29,7 @@ MEASURES: dict[Measuring, tuple[str, ...]] = {
     steps.checks: ("checks",),
     steps.rendering: ("rendering",),
     steps.spool: ("spool",),
-    steps.statistics: ("statistics",),
+    steps.statistics: ("statistics.counting", "statistics.keeping"),
     steps.push: ("push",),
     steps.store: ("store",),
     whole.end_to_end: ("end-to-end", "memory.agent", "memory.platform", "spool-size"),

@@ -200,16 +200,30 @@ def spool(load: Workload, quick: bool) -> Iterator[Measure]:
 
 
 def statistics(load: Workload, quick: bool) -> Iterator[Measure]:
-    """What the statistics add to a document's way: counted with the record, kept with the commit, and with the receipt."""
-    pages = [(step, page) for step in load.steps for page in batches(step.records, PAGE)]
-    judged = [(step, [_judged(step, source) for source in page]) for step, page in pages]
-    count = sum(len(page) for _, page in pages)
+    """What the statistics add: counting beside the checks (in a worker, where there are some), and keeping with the commit
+    and with the receipt, beside commits of one small row."""
+    judged = [
+        (step, [_judged(step, source) for source in page])
+        for step in load.steps
+        for page in batches(step.records, PAGE)
+    ]
+    count = sum(len(page) for _, page in judged)
+    counting = min(processor(lambda: for_each(_counted, judged)) for _ in range(rounds(quick)))
+    yield Measure("statistics.counting", counting / count * 1e6, MICROSECONDS, target=5)
+
+    pages = [(_counted(page), [source.key for source, _ in page[1]]) for page in judged]
 
     def ours() -> float:
         with TemporaryDirectory() as folder, Spool(Path(folder)).open() as kept:
-            return processor(lambda: for_each(partial(_add_to_statistics, kept), judged))
+            return processor(lambda: for_each(partial(_keep_statistics, kept), pages))
 
-    yield Measure("statistics", min(ours() for _ in range(rounds(quick))) / count * 1e6, MICROSECONDS, target=5)
+    def bare() -> float:
+        with TemporaryDirectory() as folder, Spool(Path(folder)).open() as kept:
+            return processor(lambda: [kept.meta.put("n", str(n)) for n in range(2 * len(pages))])
+
+    with_them, without = in_turns(rounds(quick), ours, bare)
+    note = f"beyond {without / count * 1e6:.1f} of the commits themselves"
+    yield Measure("statistics.keeping", (with_them - without) / count * 1e6, MICROSECONDS, target=5, note=note)
 
 
 def _judged(step: Any, source: SourceRecord) -> tuple[SourceRecord, list[Finding]]:
@@ -221,15 +235,14 @@ def _judged(step: Any, source: SourceRecord) -> tuple[SourceRecord, list[Finding
     ]
 
 
-def _add_to_statistics(kept: Spool, page: tuple[Any, list[tuple[SourceRecord, list[Finding]]]]) -> None:
-    """As taking in and settling do it, without what they do besides."""
+def _counted(page: tuple[Any, list[tuple[SourceRecord, list[Finding]]]]) -> Taken:
     step, judged = page
     plan, now = step.feed.plan, datetime.now(UTC)
     tally = Tally(plan.measures, now, plan.timezone)
     for source, findings in judged:
         event = tally.read(source.record)
         tally.document(source.key, event, source.record, findings, version=1, void=False, held=False)
-    taken = Taken(
+    return Taken(
         feed=plan.name,
         kind=plan.kind,
         institution=plan.institution,
@@ -238,11 +251,19 @@ def _add_to_statistics(kept: Spool, page: tuple[Any, list[tuple[SourceRecord, li
         destinations=(),
         figures=tally.figures(),
     )
+
+
+def _keep_statistics(kept: Spool, page: tuple[Taken, list[str]]) -> None:
+    """One commit of taking in, one of settling, without what they do besides."""
+    taken, keys = page
+    at = millis(taken.at)
     with kept._database.write():
         kept.statistics.take(taken)
-        places = [kept.statistics.place(taken, source.key) for source, _ in judged]
-        at = millis(now)
-        kept.statistics.settle(1, [(day or 0, scope or 0, State.DELIVERED, at_, at) for day, at_, scope in places], at)
+        places = [kept.statistics.place(taken, key) for key in keys]
+    with kept._database.write():
+        kept.statistics.settle(
+            1, [(day or 0, scope or 0, State.DELIVERED, event, at) for day, event, scope in places], at
+        )
 
 
 def as_taken(documents: list[Document]) -> Taken:

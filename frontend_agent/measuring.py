@@ -181,7 +181,7 @@ class Measures:
         self.event_fields = tuple(name for name in EVENT_FIELDS if name in fields)
         self.situation = _compile_situation(words)
         self.groups = tuple(groups)
-        self.days: dict[tuple[tzinfo, str], tuple[int, int, bool] | None] = {}
+        self.days: dict[tzinfo, dict[str, tuple[int, int, bool] | None]] = {}
         of_rows = {name for name in elements if name.partition(".")[0] in self.groups and name not in self.groups}
         self.record = _Part("", {n: e for n, e in elements.items() if n not in of_rows}, words)
         self.rows = {
@@ -194,22 +194,23 @@ class _Clock:
     """Reads the times in records. Days are remembered: on most of them no clock is set, and an hour is an hour."""
 
     def __init__(
-        self, now: datetime, zone: tzinfo, days: dict[tuple[tzinfo, str], tuple[int, int, bool] | None]
+        self, now: datetime, zone: tzinfo, days: dict[tzinfo, dict[str, tuple[int, int, bool] | None]]
     ) -> None:
         self.now = _millis(now)
         self.today = day_of(now, zone)
         self._latest = self.now + 2 * DAY_MS
         self._zone = zone
-        self._days = days
+        self._days = days.setdefault(zone, {})
 
     def read(self, text: str) -> tuple[int, int] | None:
         """Day and moment of 8, 12 or 14 digits; None for anything else, and for what lies in the future."""
-        key = self._zone, text[:8]
-        if key not in self._days:
+        key = text[:8]
+        try:
+            known = self._days[key]
+        except KeyError:
             if len(self._days) >= _REMEMBERED:
                 self._days.clear()
-            self._days[key] = _day(text[:8], self._zone)
-        known = self._days[key]
+            known = self._days[key] = _day(key, self._zone)
         if known is None:
             return None
         day, start, whole = known
@@ -320,11 +321,11 @@ class Tally:
         place.outcomes.first += first
 
     def _at(self, event: Event) -> _Place:
-        where = event.day, event.department
-        found = self._places.get(where)
-        if found is None:
-            found = self._places[where] = _Place(event.day)
-        return found
+        where = event[0], event[2]
+        try:
+            return self._places[where]
+        except KeyError:
+            return self._places.setdefault(where, _Place(event.day))
 
     def _judged(self, named: str, event: Event, record: Record) -> _Place:
         self._events[named] = event
