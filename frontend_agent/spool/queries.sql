@@ -919,13 +919,3 @@ SELECT json_group_array(json_array(q.id, f.value->>'$.arguments[0]', f.value->>'
 FROM quarantine q INDEXED BY quarantine_open, json_each(q.findings) f
 WHERE q.state IN ('open', 'released') AND q.state = 'open' AND instr(q.findings, 'MAP001') AND f.value->>'$.rule' = 'MAP001';
 
--- term.release --
-UPDATE quarantine SET state = 'released', closed_at = :now, closed_by = :who, reason = NULL
-WHERE state = 'open' AND id IN (SELECT value FROM json_each(:cases));
-
--- term.again --
-UPDATE series SET again = 1 WHERE id IN (SELECT series FROM quarantine WHERE id IN (SELECT value FROM json_each(:cases)));
-
--- term.feeds --
-SELECT json_group_array(DISTINCT p.feed) FROM quarantine q JOIN plan p ON p.id = q.plan
-WHERE q.id IN (SELECT value FROM json_each(:cases));

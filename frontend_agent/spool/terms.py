@@ -5,7 +5,7 @@ what comes beyond is a number. A decision is one transaction: the code's word, i
 records that name the code, which go back in line.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgspec
 from frontend_agent.checks.masking import mask_local_code
 from frontend_agent.codes import Approvals, Approved
 from frontend_agent.errors import StateError
+from frontend_agent.spool import releases
 from frontend_agent.spool.database import Database
 from frontend_agent.spool.ledger import Ledger, as_json
 from frontend_agent.spool.times import millis, moment
@@ -181,8 +182,10 @@ class Terms:
         if not shown:
             return Released(self.revision(), 0, ())
         cases = sorted({case for case, table, value in self._database.batch("term.held") if (table, value) in shown})
+        keys: list[tuple[str, str]] = []
         if cases:
-            self._database.run("term.release", cases=as_json(cases), who=who, now=millis(now))
-            self._database.run("term.again", cases=as_json(cases))
-        feeds: Mapping[str, None] = dict.fromkeys(self._database.batch("term.feeds", cases=as_json(cases)))
+            asked = [f"{table} {value}" for table, value in sorted(shown)]
+            release = releases.begin(self._ledger, asked, who or "terms", now)
+            keys = releases.take_cases(self._ledger, release, cases, who or "terms", now)
+        feeds = {feed for feed, _ in keys}
         return Released(self.revision(), len(cases), tuple(sorted(feeds)))

@@ -42,7 +42,7 @@ def answer(site: Path, *arguments: str) -> Any:
 def held_for_sex(site: Path) -> int:
     return sum(
         any(one.get("field") == "patient.sex" for one in case["findings"])
-        for case in answer(site, "quarantine", "list", "--feed", "lab_report")
+        for case in answer(site, "quarantine", "list", "--all", "--feed", "lab_report")
     )
 
 
