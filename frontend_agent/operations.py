@@ -27,6 +27,7 @@ from frontend_agent.mending.groups import by_actor, what_waits
 from frontend_agent.mending.previewing import previewed, set_of
 from frontend_agent.mending.rehearsing import newest_keys, rehearse
 from frontend_agent.mending.releasing import chosen, release, told_release
+from frontend_agent.mending.tracing import element_of, rows_of, versions_of
 from frontend_agent.model import Envelope, Record, SourceRecord
 from frontend_agent.packs.shadow import NEWLY_HELD, NEWLY_PASSED, compared
 from frontend_agent.proving import genuine_by
@@ -390,12 +391,42 @@ class Operations(TermOperations):
     def _keys(self) -> list[bytes]:
         return self._app.platform_keys()
 
-    def trace(self, document: str) -> dict[str, Any]:
-        """One document, from its source row to its receipts."""
-        found = self._spool.trace(document)
+    def trace(self, document: str, key: str | None = None) -> dict[str, Any]:
+        """One document, from its source rows to its receipts. `document` may be a set's id (its newest version), or with
+        `key` a kind: the newest document of that key."""
+        return self._told_trace(self._found(document, key))
+
+    def trace_element(self, document: str, element: str, key: str | None = None, show: bool = False) -> dict[str, Any]:
+        """One element of one document: value, column, query, conversion, code map entry, findings."""
+        trace = self._found(document, key)
+        frame = self._spool.frame(trace.document_id)
+        content = None
+        if frame is not None:
+            content = open_frame(frame, trace.size, decompressor(self._app.dictionary(trace.dictionary)))
+        return element_of(self._app, trace, content, element, show)
+
+    def _found(self, document: str, key: str | None) -> Trace:
+        """By its own id, its set's, or kind and key."""
+        if key is not None:
+            feeds = [feed for feed in self._app.feeds.values() if document in (feed.kind.code, feed.config.name)]
+            if not feeds:
+                kinds = sorted({feed.kind.code for feed in self._app.feeds.values()})
+                raise ConfigurationError(unknown("kind", document, kinds))
+            sets = [named for feed in feeds for named in self._sets_of(feed, key)]
+        else:
+            sets = [document]
+        heads = self._spool.series(sets)
+        made = next((head for name in sets if (head := heads.get(name)) and head.version), None)
+        found: Trace | None = self._spool.trace(document_id(made.set_id, made.version) if made else document)
         if found is None:
-            raise NotFound(f"no document {document!r} was made here")
-        return self._told_trace(found)
+            why = self._why_not(sets[0]) if sets[0] in heads else ""
+            named = f"key {key!r} of {document}" if key is not None else f"{document!r}"
+            raise NotFound(f"no document {named} was made here{why}")
+        return found
+
+    @staticmethod
+    def _sets_of(feed: Feed, key: str) -> list[str]:
+        return [set_of(feed, key), *(edition.set_of(key) for edition in feed.plan.editions)]
 
     def trace_key(self, feed: str, key: str) -> dict[str, Any]:
         """The newest document of a source row."""
@@ -419,6 +450,8 @@ class Operations(TermOperations):
     def _told_trace(self, trace: Trace) -> dict[str, Any]:
         told_trace = plain(trace)
         told_trace["findings"] = [told(finding) for finding in trace.findings]
+        told_trace["versions"] = versions_of(self._app, trace)
+        told_trace["rows"] = rows_of(self._app, trace)
         for delivery in told_trace["deliveries"]:
             delivery["reply_body"] = None if not delivery["reply_body"] else delivery["reply_body"]
         return dict(told_trace)

@@ -194,17 +194,26 @@ def _add_tracing(cli: typer.Typer, t: Texts) -> None:
     def trace(
         context: typer.Context,
         document: Annotated[str | None, typer.Argument(help=t("trace.document"))] = None,
+        of_key: Annotated[str | None, typer.Argument(metavar="[KEY]", help=t("trace.of_key"))] = None,
         feed: Annotated[str | None, typer.Option(help=t("preview.feed"))] = None,
         key: Annotated[str | None, typer.Option(help=t("preview.key"))] = None,
+        element: Annotated[str | None, typer.Option(help=t("trace.element"))] = None,
+        show: Annotated[bool, typer.Option("--show", help=t("trace.show"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         by_key = feed is not None and key is not None
         if by_key == (document is not None):
-            raise typer.BadParameter("DOCUMENT | --feed FEED --key KEY")
-        with _settings(context).asking("trace_key" if by_key else "trace") as ask:
-            told = ask("trace_key", feed=feed, key=key) if by_key else ask("trace", document=document)
+            raise typer.BadParameter("DOCUMENT | KIND KEY | --feed FEED --key KEY")
+        named, wanted = (feed, key) if by_key else (document, of_key)
+        with _settings(context).asking("trace") as ask:
+            if element is not None:
+                told = ask("trace_element", document=named, key=wanted, element=element, show=show)
+            else:
+                told = ask("trace", document=named, key=wanted)
         if json:
             output.as_json(told)
+        elif element is not None:
+            _show_element(t, told)
         else:
             _show_trace(t, told)
 
@@ -240,10 +249,14 @@ def _add_tracing(cli: typer.Typer, t: Texts) -> None:
 
 
 def _show_trace(t: Texts, told: dict[str, Any]) -> None:
-    facts = {name: value for name, value in told.items() if name not in ("findings", "deliveries", "withheld")}
+    apart = ("findings", "deliveries", "withheld", "versions", "rows", "digests")
+    facts = {name: value for name, value in told.items() if name not in apart}
     output.table(
         t, ("field", "value"), [(name, str(value)) for name, value in facts.items() if value not in ("", None)]
     )
+    if told["rows"]:
+        _show_queries(t, told["rows"]["queries"])
+    _show_versions(t, told["versions"])
     output.findings(t, told["findings"])
     if told["withheld"]:
         output.table(t, withheld.HEADINGS, [withheld.row(kept) for kept in told["withheld"]])
@@ -262,6 +275,43 @@ def _show_trace(t: Texts, told: dict[str, Any]) -> None:
             for one in told["deliveries"]
         ],
     )
+
+
+def _show_queries(t: Texts, queries: list[dict[str, Any]]) -> None:
+    output.table(
+        t,
+        ("query", "source", "file", "digest"),
+        [(one["query"], one["source"], one["file"], one["sha256"][:16]) for one in queries],
+    )
+
+
+def _show_versions(t: Texts, versions: list[dict[str, Any]]) -> None:
+    same = {True: t("said.same_now"), False: t("said.changed_since"), None: t("said.feed_gone")}
+    output.table(t, ("part", "digest", "today"), [(one["part"], one["digest"], same[one["same"]]) for one in versions])
+
+
+def _show_element(t: Texts, told: dict[str, Any]) -> None:
+    """One element: what it says, where that came from, and by which code map entry."""
+    output.say(f"{told['document_id']} · {told['name'][t.language]} ({told['field']}, {told['element']})")
+    if told["values"] is None:
+        output.say(t("said.value_gone"))
+    else:
+        output.table(t, ("field", "value"), [(one["at"], one["value"]) for one in told["values"]])
+    origin = told["from"]
+    if origin["query"]:
+        _show_queries(t, [origin])
+    facts = [("column", origin["column"]), ("alias", origin["alias"]), ("parse", origin["parse"])]
+    output.table(t, ("what", "value"), [(t(f"head.{name}"), value) for name, value in facts if value])
+    code_map = told["code_map"]
+    if code_map is not None:
+        output.say(t("said.code_map", map=code_map["map"], file=code_map["file"], value_set=code_map["value_set"]))
+        output.table(
+            t,
+            ("local", "name", "standard", "decided"),
+            [(one["local"], one["local_name"], one["standard"], one["decided"]) for one in code_map["entries"]],
+        )
+    output.findings(t, told["findings"])
+    _show_versions(t, told["versions"])
 
 
 def _settings(context: typer.Context) -> Settings:

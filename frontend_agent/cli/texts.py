@@ -224,12 +224,24 @@ TEXTS: dict[str, tuple[str, str]] = {
     "qc.key": ("The platform's public key (PEM), for a FILE.", "平台公钥（PEM），用于校验文件。"),
     "qc.output": ("Write to this file instead.", "写入此文件。"),
     "trace": (
-        "One document from its source row to its receipts.\n\n"
-        "Examples: frontend-agent trace C0007-…-1 · frontend-agent trace --feed lab_report --key L20260316000017",
-        "追溯一份文档：从来源记录到回执。\n\n"
-        "示例：frontend-agent trace C0007-…-1 · frontend-agent trace --feed lab_report --key L20260316000017",
+        "One document from its source rows to its receipts: queries, versions, findings, attempts; or one element of it, "
+        "with its column and the code map entry it came from.\n\n"
+        "Examples: frontend-agent trace C0007-…-1 · frontend-agent trace C0007 L20260316000017 · "
+        "frontend-agent trace C0007-…-1 --element patient.sex",
+        "追溯一份文档：来源记录、查询、版本、问题、发送与回执；或其中一个数据元的来源列与代码对照。\n\n"
+        "示例：frontend-agent trace C0007-…-1 · frontend-agent trace C0007 L20260316000017 · "
+        "frontend-agent trace C0007-…-1 --element patient.sex",
     ),
-    "trace.document": ("The document's id.", "文档编号。"),
+    "trace.document": (
+        "The document's id, its set's (the newest version), or with KEY a kind.",
+        "文档编号、文档集编号（取最新版本），或与主键同用的种类代码。",
+    ),
+    "trace.of_key": ("The business key, after a kind.", "业务主键，写在种类之后。"),
+    "trace.element": (
+        "One element: its field (items[2].value) or data element (DE02.01.040.00).",
+        "一个数据元：字段名（items[2].value）或数据元标识符（DE02.01.040.00）。",
+    ),
+    "trace.show": ("The value itself, not masked.", "显示原值，不遮蔽。"),
     "receipts": ("What the destinations answered, document by document.", "各目的地对每份文档的回执。"),
     "receipts.destination": ("Only of this destination.", "仅此目的地。"),
     "receipts.after": ("Go on after this row.", "从此行之后继续。"),
@@ -576,6 +588,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{documents} could not be compared: made with other versions, and their bytes are no longer kept here.",
         "{documents} 份无法比较：由其他版本生成，且本机已不再保存其内容。",
     ),
+    "said.same_now": ("as today", "与现在相同"),
+    "said.changed_since": ("changed since", "此后已变化"),
+    "said.feed_gone": ("the feed is not configured any more", "数据流已不在配置中"),
+    "said.value_gone": (
+        "Its bytes are no longer kept here; the platform has them.",
+        "本机已不再保存其内容；平台上有。",
+    ),
+    "said.code_map": ("Code map {map} ({file}), value set {value_set}", "代码对照 {map}（{file}），值域 {value_set}"),
     "said.held_again": ("Held again, because:", "再次隔离的原因："),
     "said.being_read": (" ({n} being read again)", "（{n} 条重新读取中）"),
     "said.waiting": (
@@ -685,6 +705,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.changed": ("changed", "变化"),
     "head.added": ("added", "新增"),
     "head.removed": ("removed", "消失"),
+    "head.query": ("query", "查询"),
+    "head.digest": ("digest", "摘要"),
+    "head.part": ("made by", "依据"),
+    "head.today": ("today", "现在"),
+    "head.alias": ("alias", "别名"),
+    "head.parse": ("conversion", "转换"),
+    "head.local": ("local code", "本地代码"),
     "head.group": ("group", "组"),
     "head.groups": ("causes", "原因数"),
     "head.number": ("number", "数量"),

@@ -2,4 +2,5 @@
 
 groups.py       what waits, by cause and by who must act
 releasing.py    held records are read again and rebuilt; what became of them
+    tracing.py      where a document, or one element of it, came from
 """
