@@ -109,7 +109,7 @@ def test_a_version_that_says_nothing_new_is_a_second_effect(broken: Broken) -> N
     columns = "institution, set_id, 2, document_id || 'x', kind, sha256, size, parcel, offset, length, dictionary, source_hash"
     rest = "replaces_id, void, newest, patient_name, id_number, outpatient_number, inpatient_number, sex, birth_date"
     broken.platform(
-        f"INSERT INTO document SELECT NULL, {columns}, {rest}, effective_time, author_name, authored_at FROM document WHERE id = 1"
+        f"INSERT INTO document SELECT NULL, {columns}, {rest}, effective_time, author_name, authored_at, form, own_id, local_number, title FROM document WHERE id = 1"
     )
     assert len(broken.count().duplicates) == 1
 
@@ -120,7 +120,7 @@ def test_a_second_set_for_the_same_record_is_a_second_effect(broken: Broken) -> 
     )
     rest = "source_hash, replaces_id, void, newest, patient_name, id_number, outpatient_number, inpatient_number, sex"
     broken.platform(
-        f"INSERT INTO document SELECT NULL, {columns}, {rest}, birth_date, effective_time, author_name, authored_at FROM document WHERE id = 1"
+        f"INSERT INTO document SELECT NULL, {columns}, {rest}, birth_date, effective_time, author_name, authored_at, form, own_id, local_number, title FROM document WHERE id = 1"
     )
     assert len(broken.count().duplicates) == 1
 

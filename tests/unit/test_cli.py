@@ -16,7 +16,7 @@ COMMANDS = (
     ["demo", "init", "check", "run", "once", "preview", "try", "status", "quarantine", "qc", "trace", "receipts", "kinds", "rules", "platform", "terms", "adopt", "withheld"]
 )  # fmt: skip
 SUBCOMMANDS = (
-    "quarantine list", "quarantine who", "quarantine show", "quarantine release", "quarantine releases", "quarantine discard", "qc log", "qc export", "qc verify",
+    "quarantine list", "quarantine who", "quarantine show", "quarantine release", "quarantine releases", "quarantine discard", "qc log", "qc export", "qc verify", "qc visits",
     "terms unmapped", "terms list", "terms sets", "terms show", "terms check", "terms approve", "terms reject", "terms undo",
     "terms history", "terms export", "terms import", "kinds list", "kinds show", "platform serve", "platform documents", "platform show",
     "platform hospitals", "withheld list", "withheld acknowledge", "rules shadow", "rules pack build", "rules pack verify",
@@ -177,7 +177,9 @@ def test_check_goes_on_to_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert not told["feed lab_report: demo_lis/lab_report, regional"]["problem"]
 
 
-@pytest.mark.parametrize("command", ["status", "quarantine list", "quarantine show Q1", "qc log", "receipts", "adopt"])
+@pytest.mark.parametrize(
+    "command", ["status", "quarantine list", "quarantine show Q1", "qc log", "qc visits", "receipts", "adopt"]
+)
 def test_looking_makes_no_state(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["init"]) == 0
     said(capsys)

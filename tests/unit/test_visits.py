@@ -1,5 +1,6 @@
 """Rules over a visit: each with a visit it lets pass and one it objects to; what the spool keeps of visits, and when it judges."""
 
+import json
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from frontend_agent import operations
 from frontend_agent.checks import all_rules
 from frontend_agent.checks.catalogue import describe
 from frontend_agent.checks.visits import Visit, VisitDocument, judge
+from frontend_agent.cli.main import run
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.mapping import compile_mapping, load_mapping
 from frontend_agent.model import Finding, Record, RowSet, Severity, SourceRows
@@ -23,7 +25,7 @@ from frontend_agent.spool.visits import DueVisit
 from frontend_agent.visits import HELD, MADE, VOID, WITHHELD, Observer, Seen
 from tests.unit.kind_double import FieldDouble, KindDouble
 from tests.unit.pipe import INSTITUTION, document, id_of, taken
-from tests.unit.test_partners import Site, make_site
+from tests.unit.test_partners import AGENT, Site, make_site
 
 ALL = frozenset({"C0002", "C0007", "C0009", "C0011", "C0016", "C0032", "C0034", "C0035", "C0049", "C0052"})
 REQUIRED = (("C0034", "C0035"), ("C0032",), ("C0049", "C0035"))
@@ -520,3 +522,27 @@ def test_a_lost_state_learns_of_its_visits_by_reading(tmp_path: Path):
         app.run_feed("lab", threading.Event())
     after = asked(site, "visits")
     assert [one["documents"] for one in after] == [one["documents"] for one in before]  # type: ignore[index, union-attr]
+
+
+def test_visits_are_shown_to_who_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    site = make_site(tmp_path)
+    (tmp_path / "agent.toml").write_text(AGENT.format(workers=0), encoding="utf-8")
+    site.person("1", "甲")
+    site.report("R1", "1")
+    site.report("R2", None)
+    site.sql("lis", "UPDATE report SET pid = '2' WHERE no = 'R2'")
+    site.person("2", "乙")
+    site.sql("his", "UPDATE person SET mzh = 'MZ1'")  # one number, two persons
+    site.run()
+    site.now += timedelta(days=2)
+    judge_now(site)
+    shared = ["--config", str(tmp_path / "agent.toml"), "--state", str(tmp_path / "state")]
+
+    assert run([*shared, "qc", "visits", "--with-findings", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["name"], [one["rule"] for one in told["findings"]]) == ("outpatient:MZ1", ["VISIT-PERSON"])
+    assert run(["--lang", "zh", *shared, "qc", "visits"]) == 0
+    assert "一个就诊号对应不同的人" in capsys.readouterr().out.replace("\n", "")
+    assert run([*shared, "qc", "visits", "--open", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert run([*shared, "qc", "visits", "--open", "--with-findings"]) == 2
