@@ -43,6 +43,7 @@ from frontend_agent.deidentifying import Pseudonyms, deidentifying, removed_fiel
 from frontend_agent.delivery import back_off
 from frontend_agent.errors import ConfigurationError, DestinationError, FrontendAgentError, NotAllowed, StateError
 from frontend_agent.formats import Kind, gaps, kind_codes
+from frontend_agent.formats.enclosed import KIND as ENCLOSED
 from frontend_agent.formats.render import Renderer
 from frontend_agent.identity import set_id
 from frontend_agent.intake import (
@@ -107,6 +108,9 @@ CODES_DIGEST = re.compile(r"\bcodes=\w+")  # the part of a plan's digests that a
 Clock = Callable[[], datetime]
 Checks = Callable[[Record, Mapping[str, str], Sequence[Finding]], list[Finding]]
 Normalise = Callable[[SourceRows], list[SourceRecord]]
+
+
+FEW = 10  # wrapped scans that are in memory at once: of up to 6 MB each, several times over
 
 
 def utc_now() -> datetime:
@@ -185,6 +189,8 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
             f"{mapping.path}: kind {mapping.kind!r} is not one we make (known: {', '.join(kind_codes())})"
         )
     kind = content.kind(mapping.kind)
+    if kind.code == ENCLOSED:  # each row brings a whole file
+        feed = replace(feed, batch=min(feed.batch, FEW))
     shelves = load_catalogues(config.catalogues).in_kind(kind)
     must_be_in(shelves, mapping.codes)
     mapping = msgspec.structs.replace(mapping, codes_digest=digest_with(mapping.codes_digest, shelves))

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.files import with_files
+from frontend_agent.app import Feed, compile_feed
 from frontend_agent.checks import compile_checks
+from frontend_agent.config import load_config
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats import headline, load_kind, view
 from frontend_agent.formats.enclosed import LARGEST, NotEnclosable, disclose, enclose, sha256_of, sniff
@@ -208,3 +210,37 @@ def test_the_platforms_own_reader_of_foreign_bodies_finds_the_same_bytes():
     document = load_kind("X0001").renderer({"patient.outpatient_number": "omit"})(record(PDF), ENVELOPE)
 
     assert content_of(parse(document)) == ("application/pdf", PDF)
+
+
+AGENT = """
+[institution]
+id = "H1"
+name = "演示医院"
+[sources.his]
+url = "sqlite:///his.db"
+FILES
+[destinations.region]
+url = "http://127.0.0.1:9"
+[[feeds]]
+name = "scans"
+source = "his"
+mapping = "./m.toml"
+"""
+
+
+def compiled(folder: Path, files: str) -> Feed:
+    (folder / "m.toml").write_text(MAPPING.replace("READER", "file | enclosed"), encoding="utf-8")
+    (folder / "p.sql").write_text(PARENT, encoding="utf-8")
+    (folder / "c.sql").write_text('SELECT t AS "cursor", no AS "key" FROM scans', encoding="utf-8")
+    (folder / "agent.toml").write_text(AGENT.replace("FILES", files), encoding="utf-8")
+    config = load_config(folder / "agent.toml")
+    return compile_feed(config, config.feeds[0], lambda: date(2026, 10, 1))
+
+
+def test_a_feed_of_scans_takes_few_at_once_however_many_its_configuration_allows(tmp_path):
+    assert compiled(tmp_path, f'files = "{tmp_path}"').config.batch == 10
+
+
+def test_paths_without_a_folder_are_told_at_start_with_the_mend(tmp_path):
+    with pytest.raises(ConfigurationError, match=r'names no folder; add files = "/mnt/scans"'):
+        compiled(tmp_path, "")
