@@ -143,6 +143,13 @@ class Feed(NamedTuple):
     profile: Profile
     plan: FeedPlan
     content: Content  # of the pack in force
+    rules: tuple[WithholdRule, ...] = ()  # of withholding, as the plan was compiled with them
+
+    @property
+    def not_for(self) -> list[str]:
+        """Destinations that this kind may not leave for at all."""
+        gets = {*self.plan.destinations, *(name for edition in self.plan.editions for name in edition.destinations)}
+        return [name for name in self.config.destinations if name not in gets]
 
 
 def compile_feed(config: Config, feed: FeedConfig, today: Callable[[], date], packs: Packs = NO_PACKS) -> Feed:
@@ -241,7 +248,8 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
             {field.name for field in kind.fields},
         ),
     )
-    return Feed(feed, mapping, kind, profile, plan, content)
+    named = replace(feed, destinations=feed.destinations or tuple(config.destinations))
+    return Feed(named, mapping, kind, profile, plan, content, tuple(rules))
 
 
 def _compile_mapping(config: Config, mapping: FieldMapping, kind: Kind, profile: Profile) -> Normalise:
@@ -643,6 +651,9 @@ class App:
         if self.spool.in_force(active, shadow, chosen.who or "agent.toml", self.clock()):
             log.info(event("packs.in_force", active=active or "national", shadow=shadow))
         self.spool.meta.put(OWN_PACKS, msgspec.json.encode(self.packs(), order="sorted").decode())
+        for name, feed in self.feeds.items():
+            if feed.not_for:
+                log.info(event("feed.not_for", feed=name, kind=feed.kind.code, destinations=",".join(feed.not_for)))
         if used.active and used.active.expired(self._today()):
             log.warning(event("packs.expired", active=active))
 
@@ -707,11 +718,7 @@ class App:
         """Rules of withholding that were lifted let go what they kept; new ones are asked of what is still to go."""
         name, known = feed.config.name, f"withhold:{feed.config.name}"
         today = self._today()
-        in_force = [
-            f"{rule.name} {rule.digest}"
-            for rule in withhold_rules(self.config)
-            if rule.applies(name, feed.kind.code, today)
-        ]
+        in_force = [f"{rule.name} {rule.digest}" for rule in feed.rules if rule.applies(name, feed.kind.code, today)]
         before = msgspec.json.decode(self.spool.meta.get(known) or "[]")
         if in_force == before:
             return

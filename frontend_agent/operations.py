@@ -83,6 +83,7 @@ class Operations(TermOperations):
                 {
                     "name": feed.name,
                     "source": feed.source,
+                    "not_for": app.feeds[feed.name].not_for if feed.name in app.feeds else [],
                     "every_seconds": feed.every.total_seconds(),
                     "read_up_to": mark.cursor if (mark := spool.watermark(feed.name)) else None,
                     "counts": dict(counts.feeds.get(feed.name, {})),

@@ -188,6 +188,15 @@ def test_each_destination_group_has_its_own_plan() -> None:
     assert (plain.leave_out, plain.editions, plain.destinations) == (None, (), ("platform",))
 
 
+def test_a_kind_is_not_queued_where_it_may_not_leave_and_that_is_said() -> None:
+    drugs = '[[policy.may_leave]]\nsharing = ["shared"]\ndomains = ["drugs", "administration"]\ndestinations = ["insurer"]\n'
+    config = parse_config(configured(drugs, INSURER))
+    feeds = {feed.name: compile_feed(config, feed, lambda: date(2026, 9, 30)) for feed in config.feeds}
+    assert feeds["lab_report"].not_for == ["insurer"]
+    assert feeds["lab_report"].plan.editions == ()
+    assert feeds["prescription"].not_for == []
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
