@@ -168,7 +168,7 @@ def _add_deciding(group: typer.Typer, t: Texts) -> None:
         else:
             output.table(
                 t,
-                ("number", "time", "who", "held", "what"),
+                ("number", "time", "decided", "records", "what"),
                 [(one["id"], _day(one["at"]), one["who"], one["cases"], ", ".join(one["asked"][:8])) for one in told],
             )
 

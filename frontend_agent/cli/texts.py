@@ -712,6 +712,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.alias": ("alias", "别名"),
     "head.parse": ("conversion", "转换"),
     "head.local": ("local code", "本地代码"),
+    "head.records": ("records", "记录"),
     "head.group": ("group", "组"),
     "head.groups": ("causes", "原因数"),
     "head.number": ("number", "数量"),

@@ -240,12 +240,13 @@ FROM quarantine q JOIN plan p ON p.id = q.plan LEFT JOIN json_each(q.findings) f
 WHERE coalesce(f.value->>'severity', 'hold') = 'hold'
    OR NOT EXISTS (SELECT 1 FROM json_each(q.findings) h WHERE h.value->>'severity' = 'hold');
 
+-- CROSS JOIN: a record's few findings look for their causes, never all causes for the findings.
 CREATE TRIGGER case_held AFTER INSERT ON quarantine WHEN NEW.state IN ('open', 'released') BEGIN
     INSERT INTO cause (feed, kind, rule, field, source_column, value)
     SELECT DISTINCT feed, kind, rule, field, source_column, value FROM case_cause WHERE quarantine = NEW.id
     ON CONFLICT DO NOTHING;
     INSERT INTO cause_case (cause, quarantine)
-    SELECT DISTINCT c.id, NEW.id FROM case_cause h JOIN cause c ON c.feed = h.feed AND c.kind = h.kind AND c.rule = h.rule
+    SELECT DISTINCT c.id, NEW.id FROM case_cause h CROSS JOIN cause c ON c.feed = h.feed AND c.kind = h.kind AND c.rule = h.rule
         AND c.field = h.field AND c.source_column = h.source_column AND c.value = h.value
     WHERE h.quarantine = NEW.id;
     UPDATE cause SET n = n + 1, released = released + (NEW.state = 'released')
@@ -271,7 +272,7 @@ SELECT DISTINCT h.feed, h.kind, h.rule, h.field, h.source_column, h.value
 FROM case_cause h JOIN quarantine q ON q.id = h.quarantine WHERE q.state IN ('open', 'released');
 INSERT INTO cause_case (cause, quarantine)
 SELECT DISTINCT c.id, h.quarantine FROM case_cause h JOIN quarantine q ON q.id = h.quarantine
-JOIN cause c ON c.feed = h.feed AND c.kind = h.kind AND c.rule = h.rule AND c.field = h.field
+CROSS JOIN cause c ON c.feed = h.feed AND c.kind = h.kind AND c.rule = h.rule AND c.field = h.field
     AND c.source_column = h.source_column AND c.value = h.value
 WHERE q.state IN ('open', 'released');
 UPDATE cause SET n = (SELECT count(*) FROM cause_case l WHERE l.cause = cause.id),

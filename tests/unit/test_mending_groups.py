@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 from pipe import FEED, NOW, document, held, later, taken
+from test_spool_scale import instructions
 
 from frontend_agent.model import Finding, Severity
 from frontend_agent.spool import Spool
@@ -200,3 +201,10 @@ def test_what_waited_before_there_were_groups_is_grouped_by_the_migration(tmp_pa
             ("MAP001", "items.result_code", "x"): (1, 0),
             ("DE-MISSING", "patient.name", ""): (2, 1),
         }  # fmt: skip
+
+
+def test_holding_a_record_costs_the_same_however_many_causes_there_are(spool: Spool) -> None:
+    few = instructions(spool, lambda: spool.commit(taken(held=[held("a", unmapped("a")), held("b", unmapped("b"))])))
+    spool.commit(taken(held=[held(f"k{n}", unmapped(f"code {n}")) for n in range(2_000)]))
+    many = instructions(spool, lambda: spool.commit(taken(held=[held("c", unmapped("c")), held("d", unmapped("d"))])))
+    assert many <= few * 1.5
