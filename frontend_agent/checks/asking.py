@@ -32,7 +32,7 @@ def fields_of(rule: Rule, kind: Any) -> list[str] | None:
         for name in (*rule.needs, *rule.also)
         if name.startswith(THIS)
     ]
-    return [*(field.name for field in fields.each_of(rule)), *rows, *plain]
+    return [*(field.name for field in fields.each_of(rule)), *fields.lists_of(rule), *rows, *plain]
 
 
 def compile_rules(kind: Any, rules: Iterable[Rule]) -> Ask:
@@ -62,10 +62,15 @@ class _Fields:
             return False
         if rule.among and self.names.isdisjoint(rule.among):
             return False
+        if rule.lists:
+            return bool(self.lists_of(rule))
         return bool(self.each_of(rule)) if rule.each else bool(self.groups_of(rule)) if rule.rows else True
 
     def each_of(self, rule: Rule) -> list[Any]:
         return [field for field in self.kind.fields if rule.each(field)] if rule.each else []
+
+    def lists_of(self, rule: Rule) -> list[str]:
+        return [group for group in rule.lists if group in self.groups]
 
     def groups_of(self, rule: Rule) -> list[str]:
         keys = [name.removeprefix(THIS) for name in (*rule.needs, *rule.also) if name.startswith(THIS)]
@@ -94,6 +99,8 @@ class _Writer:
         self.names[f"check_{number}"] = Memo(rule.check) if memo and rule.check else rule.check
         if rule.values:
             self._relation(rule, number)
+        elif rule.lists:
+            self._lists(rule, number)
         elif rule.each:
             self._each(rule, number)
         elif rule.rows:
@@ -143,6 +150,12 @@ class _Writer:
             said_by = f"object_to(rule_{number}, {path}, {shown}, p)"
             lines += _indented(_looks(f"check_{number}({values})", said_by, False), 4 * len(rule.needs))
             (self.rows.setdefault(group, []) if repeated else self.plain).extend(lines)
+
+    def _lists(self, rule: Rule, number: int) -> None:
+        for group in self.fields.lists_of(rule):
+            said = f"object_to(rule_{number}, f'{group}[{{p[0]}}].{{p[1]}}', rows[p[0]].get(p[1], ''), p[2:])"
+            looks = [f"for p in check_{number}(rows):", f"    {said}"]
+            self.plain += [f"rows = get({group!r})", "if rows:", *_indented(looks)]
 
     def _each(self, rule: Rule, number: int) -> None:
         needs = " and ".join(dict.fromkeys(self._there(name) for name in rule.needs))

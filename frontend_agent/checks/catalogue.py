@@ -267,7 +267,7 @@ def _fields_said(rule: Rule) -> tuple[str, ...]:
     """The fields as the rule names them; `operations.date` for `this.date` of the rows of operations."""
     named = [
         f"{'|'.join(rule.rows)}.{n.removeprefix(THIS)}" if n.startswith(THIS) else n
-        for n in (*rule.needs, *rule.also, *rule.among)
+        for n in (*rule.needs, *rule.also, *rule.lists, *rule.among)
     ]
     return (rule.each.said, *named) if rule.each else tuple(named)
 

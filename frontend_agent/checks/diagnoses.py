@@ -22,7 +22,7 @@ from frontend_agent.checks.registry import (
 )
 from frontend_agent.checks.selectors import ICD9, ICD10, TCM, coded_by, ending
 from frontend_agent.checks.values import number
-from frontend_agent.model import Record
+from frontend_agent.model import Group, Record
 
 # R-VA-3: base, Chinese clinical extension, old national extension, morphology; a dagger pair is two of them.
 _ICD = re.compile(r"[A-Z]\d{2}(\.([0-9x]|[0-9x]\d{2}|[0-9x]{2}\d?)([0-9x]\d{3})?)?", re.ASCII)
@@ -116,17 +116,13 @@ def no_disease_stands_for_a_syndrome(code: str) -> Said | None:
 # -- lists ----------------------------------------------------------------------------------------------------------------
 
 
-@rule("DX-DUPLICATE", WARN, about=ONCE, clause="R-FP-15", mark=SINGLE_SOURCE, among=_GROUPS)
-def no_diagnosis_twice(record: Record) -> Iterator[Problem]:
-    for group in _GROUPS:
-        rows = record.get(group)
-        if not isinstance(rows, list) or len(rows) < 2:
-            continue
-        seen: dict[str, int] = {}
-        for at, row in enumerate(rows):
-            code = row.get("code")
-            if code is not None and seen.setdefault(code, at) != at:
-                yield f"{group}[{at}].code", str(seen[code] + 1)
+@rule("DX-DUPLICATE", WARN, about=ONCE, clause="R-FP-15", mark=SINGLE_SOURCE, lists=_GROUPS)
+def no_diagnosis_twice(rows: Group) -> Iterator[tuple[int, str, str]]:
+    seen: dict[str, int] = {}
+    for at, row in enumerate(rows):
+        code = row.get("code")
+        if code is not None and seen.setdefault(code, at) != at:
+            yield at, "code", str(seen[code] + 1)
 
 
 @relation(
@@ -286,8 +282,8 @@ _TCM_PAIRS = (
 )
 
 
-def _is_said(record: Record, group: str) -> bool:
-    return bool(record.get(group)) or f"{group}.code" in record
+# Once in some kinds, a group in others.
+_TCM_NAMES = tuple((d, f"{d}.code", s, f"{s}.code") for d, s in _TCM_PAIRS)
 
 
 @rule(
@@ -296,8 +292,8 @@ def _is_said(record: Record, group: str) -> bool:
 )  # fmt: skip
 def a_disease_comes_with_its_syndrome(record: Record) -> Iterator[Problem]:
     """中医诊断 is 病 and 证 together."""
-    for disease, syndrome in _TCM_PAIRS:
-        if _is_said(record, disease) and not _is_said(record, syndrome):
+    for disease, its_code, syndrome, code in _TCM_NAMES:
+        if (disease in record or its_code in record) and syndrome not in record and code not in record:
             yield (syndrome,)
 
 
@@ -316,7 +312,7 @@ def a_disease_comes_with_its_syndrome_in_one_row(_: str, syndrome: str) -> Said 
 def only_tcm_visits_have_tcm_diagnoses(record: Record) -> Problem | None:
     """The mapping says that the visit is not one of traditional Chinese medicine, and yet there is such a diagnosis."""
     if record["fact.tcm"] == "false":
-        for disease, _ in _TCM_PAIRS:
-            if _is_said(record, disease):
+        for disease, code, *_ in _TCM_NAMES:
+            if disease in record or code in record:
                 return (disease,)
     return None

@@ -23,7 +23,7 @@ NORMAL, ABNORMAL = "1", "2"  # 2.16.156.10011.2.3.2.38
 in_order("EX-REQUEST", WARN, "request.time", "author.time", "C0006")
 in_order("EX-REVIEWED", WARN, "author.time", "reviewer.time", "C0006")
 in_order("EX-SPECIMEN", WARN, "this.collected_at", "this.received_at", "C0006", rows=ITEMS)
-in_order("EX-EXAMINED", WARN, "this.collected_at", "this.tested_at", "C0006", rows=ITEMS)
+in_order("EX-EXAMINED", WARN, "this.collected_at", "this.examined_on", "C0006", rows=ITEMS)
 
 
 @relation(

@@ -18,7 +18,7 @@ from frontend_agent.checks.registry import (
     rule,
 )
 from frontend_agent.checks.values import before
-from frontend_agent.model import Record
+from frontend_agent.model import Group, Record
 
 _NOTHING = re.compile(r"\s*([-/—]*|无|不适用|未涉及|男性|否认|略)[。.]?\s*")
 
@@ -141,15 +141,14 @@ def a_diagnosis_is_revised_after_it_was_made(record: Record) -> Iterator[Problem
 
 @rule(
     "HX-DIAGNOSIS-RANK", NOTE, about=ONCE, clause="DE05.01.080.00", mark=FROM_MEMORY,
-    needs=("preliminary_diagnoses",),
-    also=("preliminary_diagnoses.rank",),
+    lists=("preliminary_diagnoses", "revised_diagnoses", "confirmed_diagnoses", "supplementary_diagnoses"),
 )  # fmt: skip
-def ranks_are_given_once(record: Record) -> Iterator[Problem]:
+def ranks_are_given_once(rows: Group) -> Iterator[tuple[int, str, str]]:
     seen: set[str] = set()
-    for at, row in enumerate(record["preliminary_diagnoses"]):
+    for at, row in enumerate(rows):
         rank = row.get("rank")
         if rank in seen:
-            yield f"preliminary_diagnoses[{at}].rank", rank
+            yield at, "rank", rank
         elif rank:
             seen.add(rank)
 

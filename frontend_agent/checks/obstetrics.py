@@ -199,7 +199,7 @@ def a_cord_round_the_neck_is_not_normal(turns: str, abnormal: str) -> Said | Non
 
 
 @relation(
-    "OB-AWAIT-OPERATION", WARN, about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, rows=("operation",),
+    "OB-AWAIT-OPERATION", WARN, about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, rows=("operations",),
     of=("awaiting_labour_at", "this.started_at"),
 )  # fmt: skip
 def a_section_follows_admission_to_labour(awaited: str, started: str) -> Said | None:

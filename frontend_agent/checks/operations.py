@@ -27,9 +27,9 @@ from frontend_agent.checks.tables import in_order, in_range
 from frontend_agent.checks.values import before, hours, minutes, number
 from frontend_agent.model import Record
 
-# Once in some kinds, a group in others.
-OPERATIONS = ("operations", "operation")
-PLANNED = ("planned_operations", "planned_operation")
+# A group in most kinds, once in some.
+OPERATIONS = ("operations",)
+PLANNED = ("planned_operations",)
 
 # CV06.00.103: 1 general, 2 neuraxial, 3 local, 4 combined, and their parts.
 _GENERAL = ("1", "11", "12", "41", "44", "45")
@@ -38,12 +38,12 @@ _LOCAL = ("3", "31", "32", "33", "34", "35", "36")
 # -- times ----------------------------------------------------------------------------------------------------------------
 
 in_order("OP-ORDER", HOLD, "this.started_at", "this.ended_at", rows=OPERATIONS)
-in_order("OP-THEATRE", WARN, "this.entered_room_at", "this.left_room_at", rows=OPERATIONS)
+in_order("OP-THEATRE", WARN, "this.entered_theatre_at", "this.left_theatre_at", rows=OPERATIONS)
 
 
 @relation(
     "OP-THEATRE-IN", WARN, about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, rows=OPERATIONS,
-    of=("this.entered_room_at", "this.started_at"),
+    of=("this.entered_theatre_at", "this.started_at"),
 )  # fmt: skip
 def an_operation_begins_in_the_theatre(entered: str, started: str) -> Said | None:
     return (started, entered) if before(started, entered) else None
@@ -51,7 +51,7 @@ def an_operation_begins_in_the_theatre(entered: str, started: str) -> Said | Non
 
 @relation(
     "OP-THEATRE-OUT", WARN, about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, rows=OPERATIONS,
-    of=("this.left_room_at", "this.ended_at"),
+    of=("this.left_theatre_at", "this.ended_at"),
 )  # fmt: skip
 def an_operation_ends_in_the_theatre(left: str, ended: str) -> Said | None:
     return (ended, left) if before(left, ended) else None
@@ -75,7 +75,7 @@ def the_first_note_after_an_operation_follows_it(written: str, operated: str) ->
 
 @rule(
     "OP-STAY", WARN, about=ORDER, clause="R-FP-4", mark=SINGLE_SOURCE, needs=(ADMITTED, DISCHARGED),
-    each=named("operations.date", "operations.started_at", "operation.date", "operation.started_at"),
+    each=named("operations.date", "operations.started_at"),
 )  # fmt: skip
 def operations_lie_within_the_stay(moment: str, record: Record) -> Said | None:
     admitted, discharged = record[ADMITTED], record[DISCHARGED]
@@ -94,7 +94,7 @@ def no_operation_lasts_a_day(started: str, ended: str) -> Said | None:
 
 @relation(
     "OP-MINUTES", WARN, about=SUM, clause="DE06.00.259.00", mark=FROM_MEMORY,
-    of=("operation.started_at", "operation.ended_at", "operation_minutes"),
+    of=("operations.started_at", "operations.ended_at", "operation_minutes"),
 )  # fmt: skip
 def the_minutes_are_counted_rightly(started: str, ended: str, stated: str) -> Said | None:
     lasted = minutes(started, ended)
@@ -231,7 +231,7 @@ def what_was_not_cut_does_not_heal(incision: str, healing: str) -> Said | None:
 
 
 @relation(
-    "OP-DRAIN", WARN, about=PRESENT, clause="DE05.10.165.00, DE08.50.044.00", mark=FROM_MEMORY, of=("drain.flag",),
+    "OP-DRAIN", WARN, about=PRESENT, clause="DE05.10.165.00, DE08.50.044.00", mark=FROM_MEMORY, of=("drainage",),
     also=("drain.name",),
 )  # fmt: skip
 def a_drain_is_named(drained: str, name: str) -> Said | None:
@@ -239,7 +239,7 @@ def a_drain_is_named(drained: str, name: str) -> Said | None:
 
 
 @relation(
-    "OP-DRAIN-COUNT", NOTE, about=PRESENT, clause="DE05.10.165.00, DE08.50.045.00", mark=FROM_MEMORY, of=("drain.flag",),
+    "OP-DRAIN-COUNT", NOTE, about=PRESENT, clause="DE05.10.165.00, DE08.50.045.00", mark=FROM_MEMORY, of=("drainage",),
     also=("drain.count",),
 )  # fmt: skip
 def drains_are_counted(drained: str, count: str) -> Said | None:
@@ -248,29 +248,26 @@ def drains_are_counted(drained: str, count: str) -> Said | None:
 
 @relation(
     "OP-DRAIN-DENIED", WARN, about=AGREES, clause="DE05.10.165.00, DE08.50.045.00", mark=FROM_MEMORY,
-    of=("drain.flag", "drain.count"),
+    of=("drainage", "drain.count"),
 )  # fmt: skip
 def no_drain_is_counted_where_there_is_none(drained: str, count: str) -> Said | None:
     return (count,) if drained == "false" and number(count) > 0 else None
 
 
-def _counts(record: Record, group: str) -> list[str]:
-    return [row["flag"] for row in record.get(group, ()) if "flag" in row]
+@relation(
+    "OP-COUNT-CLOSURE", WARN, about=PRESENT, clause="DE09.00.111.00, DE06.00.204.00", mark=FROM_MEMORY,
+    of=("count_before_operation", "count_before_closure"),
+)  # fmt: skip
+def what_was_counted_before_is_counted_at_closure(first: str, closure: str) -> Said | None:
+    return () if first == "true" and closure == "false" else None
 
 
-def _counted_again(id: str, first: str, then: str) -> None:
-    @rule(
-        id, WARN, about=PRESENT, clause="DE09.00.111.00, DE06.00.204.00", mark=FROM_MEMORY, needs=(first, then),
-        also=(f"{first}.flag", f"{then}.flag"),
-    )  # fmt: skip
-    def is_counted_again(record: Record) -> Problem | None:
-        counts = _counts(record, then)
-        missing = "true" in _counts(record, first) and "false" in counts
-        return (f"{then}[{counts.index('false')}].flag",) if missing else None
-
-
-_counted_again("OP-COUNT-CLOSURE", "items_before", "items_before_closure")
-_counted_again("OP-COUNT-AFTER", "items_before_closure", "items_after_closure")
+@relation(
+    "OP-COUNT-AFTER", WARN, about=PRESENT, clause="DE06.00.204.00", mark=FROM_MEMORY,
+    of=("count_before_closure", "count_after_closure"),
+)  # fmt: skip
+def what_was_counted_at_closure_is_counted_after(closure: str, after: str) -> Said | None:
+    return () if closure == "true" and after == "false" else None
 
 
 @relation(
@@ -313,17 +310,14 @@ def the_name_and_the_site_are_on_one_side(name: str, site: str) -> Said | None:
 
 @rule(
     "OP-DIAGNOSIS-SIDE", WARN, about=AGREES, clause="DE05.01.024.00, DE06.00.094.00", mark=FROM_MEMORY,
-    needs=("preoperative_diagnoses",), also=("preoperative_diagnoses.name",),
-    among=("planned_operations.name", "planned_operation.name"),
+    needs=("preoperative_diagnoses",), also=("preoperative_diagnoses.name", "planned_operations.name"),
 )  # fmt: skip
 def the_diagnosis_and_the_operation_are_on_one_side(record: Record) -> Problem | None:
     """Every diagnosis is of one side, and the operation of the other."""
     sides = {_side(row.get("name", "")) for row in record["preoperative_diagnoses"]}
-    planned = [
-        (f"planned_operations[{at}].name", row.get("name", ""))
-        for at, row in enumerate(record.get("planned_operations", ()))
-    ]
-    for path, name in [*planned, ("planned_operation.name", record.get("planned_operation.name", ""))]:
+    rows = record.get("planned_operations", ())
+    planned = [(f"planned_operations[{at}].name", row.get("name", "")) for at, row in enumerate(rows)]
+    for path, name in [*planned, ("planned_operations.name", record.get("planned_operations.name", ""))]:
         other = _side(name)
         if other and sides in ({"左"}, {"右"}) and other not in sides:
             return path, *sides, other
@@ -342,7 +336,7 @@ def nobody_is_cut_before_they_sleep(record: Record) -> Problem | None:
 
 @relation(
     "ANA-LEFT", WARN, about=ORDER, clause="R-CN-1", mark=SINGLE_SOURCE, rows=OPERATIONS,
-    of=("left_room_at", "this.ended_at"),
+    of=("left_theatre_at", "this.ended_at"),
 )  # fmt: skip
 def nobody_leaves_before_the_end(left: str, ended: str) -> Said | None:
     return (ended, left) if before(left, ended) else None

@@ -13,7 +13,7 @@ from frontend_agent.checks.registry import (
     relation,
 )
 from frontend_agent.checks.tables import in_order
-from frontend_agent.checks.values import before
+from frontend_agent.checks.values import before, days
 
 ORDERS = ("orders",)
 LONG_TERM, ONCE = "1", "2"  # 2.16.156.10011.2.3.2.58
@@ -172,6 +172,34 @@ def a_nurse_checks_a_doctors_order(doctor: str, nurse: str) -> Said | None:
 )
 def nobody_reviews_their_own_order(doctor: str, reviewer: str) -> Said | None:
     return () if doctor == reviewer else None
+
+
+@relation(
+    "ORD-ONCE-LONG",
+    NOTE,
+    about=LIKELY,
+    clause="2.16.156.10011.2.3.2.58",
+    mark=FROM_MEMORY,
+    rows=ORDERS,
+    of=("order.category", "this.start", "this.end"),
+)
+def what_is_done_once_does_not_last_weeks(category: str, start: str, end: str) -> Said | None:
+    """临时医嘱 over more than a week: a long-term order under the wrong category."""
+    lasts = days(start, end)
+    return (f"{lasts:g}",) if category == ONCE and lasts > 7 else None
+
+
+@relation(
+    "ORD-ONCE-STOPPED",
+    NOTE,
+    about=AGREES,
+    clause="2.16.156.10011.2.3.2.58",
+    mark=FROM_MEMORY,
+    rows=ORDERS,
+    of=("order.category", "this.stopped_at"),
+)
+def what_is_done_once_is_not_stopped(category: str, stopped: str) -> Said | None:
+    return (stopped,) if category == ONCE and stopped else None
 
 
 @relation(

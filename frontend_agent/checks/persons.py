@@ -115,10 +115,10 @@ def type_and_class_agree(kind: str, code: str) -> Said | None:
 @rule("AGE-ID-NUMBER", WARN, about=AGREES, clause="R-CN-3, R-ID-2", mark=SINGLE_SOURCE, needs=(NUMBER, "patient.age"))
 def age_agrees_with_the_number(record: Record) -> Problem | None:
     """Where no birth date is given, the number's own says how old the patient is."""
-    birth, moment, age = birth_in(record[NUMBER]), moment_of(record), record["patient.age"]
-    if not birth or born(record)[1] or not moment[:8].isdecimal() or not age.isdecimal() or len(age) > 3:
+    if born(record)[1] or record.get("fact.id_type", "01") != "01":
         return None
-    if record.get("fact.id_type", "01") != "01":
+    birth, moment, age = birth_in(record[NUMBER]), moment_of(record), record["patient.age"]
+    if not birth or not moment[:8].isdecimal() or not age.isdecimal() or len(age) > 3:
         return None
     years = full_years(birth, moment)
     return ("patient.age", age, str(years)) if years >= 0 and not years <= int(age) <= years + 1 else None

@@ -212,11 +212,14 @@ def a_signature_has_a_time(_: str, when: str) -> Said | None:
 
 
 @relation(
-    "CONSENT-BEFORE", WARN, about=ORDER, clause="C0026", mark=FROM_MEMORY, rows=("planned_operations", "planned_operation", "planned_anaesthesia", "transfusion"),
+    "CONSENT-BEFORE", WARN, about=ORDER, clause="C0026", mark=FROM_MEMORY, rows=("planned_operations",),
     of=("patient_signature.time", "this.date"),
 )  # fmt: skip
 def consent_precedes_the_operation(signed: str, planned: str) -> Said | None:
     return (planned, signed) if before(planned, signed) else None
+
+
+in_order("CONSENT-TRANSFUSION", WARN, "patient_signature.time", "transfused_at", "C0028", mark=FROM_MEMORY)
 
 
 # -- rescue ---------------------------------------------------------------------------------------------------------------
@@ -230,7 +233,7 @@ def consent_precedes_the_operation(signed: str, planned: str) -> Said | None:
     clause="C0044",
     mark=SINGLE_SOURCE,
     of=("rescue_started_at",),
-    also=("rescue.measures",),
+    also=("rescue_measures",),
 )
 def a_rescue_is_made_of_measures(_: str, measures: str) -> Said | None:
     return None if measures else ()
@@ -243,8 +246,8 @@ def a_rescue_is_made_of_measures(_: str, measures: str) -> Said | None:
     about=PRESENT,
     clause="DE08.30.032.00",
     mark=SINGLE_SOURCE,
-    of=("rescue.started_at",),
-    also=("rescue.members",),
+    of=("rescue_started_at",),
+    also=("rescue_staff",),
 )
 def a_rescue_has_hands(_: str, staff: str) -> Said | None:
     return None if staff else ()

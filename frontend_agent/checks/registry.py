@@ -12,6 +12,7 @@ at `also`, and of a record only when every field it needs is there (absence is a
   returns what the text wants to say, `()` for nothing, None for no objection;
 - `rows=`: of every row of these groups: `check(row)` or `check(row, record)` returns the key in the row first. In `needs`
   and `also`, `this.dose` is a field of the row.
+- `lists=`: of all rows of one of these groups together: `check(rows)` yields the row's number and the key in it first.
 
 Whether what a rule says holds a record is the profile's decision.
 """
@@ -77,6 +78,7 @@ class Rule(msgspec.Struct, frozen=True):
     also: tuple[str, ...] = ()
     each: Selector | None = None
     rows: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
     among: tuple[str, ...] = ()  # at least one of these fields or groups
     values: bool = False  # a relation
     blame: Blame = Blame.SOURCE
@@ -91,7 +93,7 @@ class Rule(msgspec.Struct, frozen=True):
     @property
     def related(self) -> int:
         """How many values it sets in relation to each other, as far as it names them."""
-        return len({*self.needs, *self.also}) + (self.each is not None) + min(len(self.among), 2)
+        return len({*self.needs, *self.also}) + (self.each is not None) + min(len(self.among), 2) + 2 * bool(self.lists)
 
 
 _rules: dict[str, Rule] = {}
@@ -108,17 +110,18 @@ def rule(
     also: tuple[str, ...] = (),
     each: Selector | None = None,
     rows: tuple[str, ...] = (),
+    lists: tuple[str, ...] = (),
     among: tuple[str, ...] = (),
     blame: Blame = Blame.SOURCE,
 ) -> Callable[[Check], Check]:
-    """Register a rule; its form follows from `each` and `rows`."""
+    """Register a rule; its form follows from `each`, `rows` and `lists`."""
 
     def register(check: Check) -> Check:
         second = len(inspect.signature(check).parameters) == 2
         yields = inspect.isgeneratorfunction(check)
         _add(
             Rule(
-                id, severity, about, clause, mark, kinds, needs, also, each, rows, among,
+                id, severity, about, clause, mark, kinds, needs, also, each, rows, lists, among,
                 blame=blame, check=check, second=second, yields=yields,
             )
         )  # fmt: skip

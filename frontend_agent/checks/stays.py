@@ -25,7 +25,7 @@ ADMITTED, DISCHARGED = "encounter.admitted_at", "encounter.discharged_at"
 in_order("STAY-ORDER", HOLD, "this.admitted_at", "this.discharged_at", rows=("encounter", ""))
 in_order("STAY-RECORD", WARN, ADMITTED, "author.time")
 in_order("STAY-ONSET", WARN, "onset_at", "visit.time", mark=FROM_MEMORY)
-in_order("STAY-OBSERVATION", WARN, "observation_course.time", "author.time", mark=FROM_MEMORY)
+in_order("STAY-OBSERVATION", WARN, "observation_began_at", "author.time", mark=FROM_MEMORY)
 in_order("RESCUE-ORDER", WARN, "rescue_started_at", "rescue_ended_at")
 in_order("RESCUE-STAY", WARN, ADMITTED, "rescue_started_at")
 
@@ -116,7 +116,7 @@ written_within("TIME-HANDOVER", NOTE, 24, "incoming_physician.time", "author.tim
 
 @relation(
     "TIME-OPERATION", WARN, "C0009", about=IN_TIME, clause="rules.md 6", mark=VERIFIED,
-    rows=("operations", "operation"), of=("author.time", "this.ended_at"),
+    rows=("operations",), of=("author.time", "this.ended_at"),
 )  # fmt: skip
 def an_operation_is_written_up_within_a_day(written: str, ended: str) -> Said | None:
     return (written, ended, "24") if hours(ended, written) > 24 else None
@@ -124,7 +124,7 @@ def an_operation_is_written_up_within_a_day(written: str, ended: str) -> Said | 
 
 @relation(
     "TIME-POSTOPERATIVE", NOTE, "C0048", about=IN_TIME, clause="rules.md 6", mark=FROM_MEMORY,
-    rows=("operations", "operation"), of=("author.time", "this.date"),
+    rows=("operations",), of=("author.time", "this.date"),
 )  # fmt: skip
 def the_first_note_after_an_operation_is_immediate(written: str, ended: str) -> Said | None:
     """即时: eight hours are certainly not."""

@@ -21,7 +21,6 @@ from frontend_agent.checks.values import number
 from frontend_agent.model import Record
 
 NEGATIVE, POSITIVE = "1", "2"  # CV04.50.020
-_GIVEN = ("transfusion", "")
 _UNKNOWN_ABO = ("", "5", "6", "9")  # 5 不详; 6 未查 and 9 are local
 _UNKNOWN_RH = ("", "3", "4")
 
@@ -49,22 +48,21 @@ def the_rh_code_is_not_reversed(record: Record) -> Problem | None:
     about=AGREES,
     clause="CV04.50.020, CV04.50.021",
     mark=VERIFIED,
-    rows=_GIVEN,
-    of=("rh", "this.transfusion_product"),
+    of=("rh", "transfusion_product"),
 )
 def negative_blood_is_for_the_negative(rh: str, product: str) -> Said | None:
     """17 and 23 are products for Rh-negative patients: given to a positive one, the codes may be reversed."""
     return (product,) if rh == POSITIVE and product in ("17", "23") else None
 
 
-@relation("TRF-ABO", WARN, about=AGREES, clause="C0013", mark=FROM_MEMORY, of=("transfusion.abo", "abo"))
+@relation("TRF-ABO", WARN, about=AGREES, clause="C0013", mark=FROM_MEMORY, of=("requested_abo", "abo"))
 def the_group_requested_is_the_patients(requested: str, own: str) -> Said | None:
     """Of another group only O (3) is given."""
     known = ("1", "2", "3", "4")
     return (own, requested) if own in known and requested in known and requested not in (own, "3") else None
 
 
-@relation("TRF-RH", WARN, about=AGREES, clause="C0013", mark=FROM_MEMORY, of=("transfusion.rh", "rh"))
+@relation("TRF-RH", WARN, about=AGREES, clause="C0013", mark=FROM_MEMORY, of=("requested_rh", "rh"))
 def the_negative_do_not_request_positive(requested: str, own: str) -> Said | None:
     return (own, requested) if own == NEGATIVE and requested == POSITIVE else None
 
@@ -75,8 +73,7 @@ def the_negative_do_not_request_positive(requested: str, own: str) -> Said | Non
     about=PRESENT,
     clause="R-FP-3",
     mark=SINGLE_SOURCE,
-    rows=_GIVEN,
-    of=("this.transfusion_product",),
+    of=("transfusion_product",),
     also=("abo",),
 )
 def who_receives_blood_has_a_group(_: str, abo: str) -> Said | None:
@@ -89,8 +86,7 @@ def who_receives_blood_has_a_group(_: str, abo: str) -> Said | None:
     about=PRESENT,
     clause="R-FP-3",
     mark=SINGLE_SOURCE,
-    rows=_GIVEN,
-    of=("this.transfusion_product",),
+    of=("transfusion_product",),
     also=("rh",),
 )
 def who_receives_blood_has_an_rh_factor(_: str, rh: str) -> Said | None:
@@ -99,7 +95,7 @@ def who_receives_blood_has_an_rh_factor(_: str, rh: str) -> Said | None:
 
 @relation(
     "TRF-REACTION", WARN, about=PRESENT, clause="DE06.00.264.00, DE06.00.265.00", mark=FROM_MEMORY,
-    rows=_GIVEN, of=("this.transfusion_reaction",), also=("this.transfusion_reaction_type",),
+    of=("transfusion_reaction",), also=("transfusion_reaction_type",),
 )  # fmt: skip
 def a_reaction_has_a_type(reaction: str, kind: str) -> Said | None:
     return () if reaction == "true" and not kind else None
@@ -107,7 +103,7 @@ def a_reaction_has_a_type(reaction: str, kind: str) -> Said | None:
 
 @relation(
     "TRF-REACTION-DENIED", WARN, about=AGREES, clause="DE06.00.264.00, DE06.00.265.00", mark=FROM_MEMORY,
-    rows=_GIVEN, of=("this.transfusion_reaction", "this.transfusion_reaction_type"),
+    of=("transfusion_reaction", "transfusion_reaction_type"),
 )  # fmt: skip
 def no_reaction_has_no_type(reaction: str, kind: str) -> Said | None:
     return (kind,) if reaction == "false" and kind in ("1", "2", "3") else None
@@ -115,7 +111,7 @@ def no_reaction_has_no_type(reaction: str, kind: str) -> Said | None:
 
 @relation(
     "TRF-HISTORY", NOTE, about=AGREES, clause="DE06.00.106.00, DE06.00.263.00", mark=FROM_MEMORY,
-    rows=_GIVEN, of=("this.transfusion_history_flag", "this.transfusion_count"),
+    of=("transfusion_history_flag", "transfusion_count"),
 )  # fmt: skip
 def who_was_never_transfused_is_for_the_first_time(history: str, count: str) -> Said | None:
     """1 is 无."""
@@ -124,7 +120,7 @@ def who_was_never_transfused_is_for_the_first_time(history: str, count: str) -> 
 
 @relation(
     "TRF-UNIT", WARN, about=PRESENT, clause="DE06.00.267.00, DE08.50.036.00", mark=SINGLE_SOURCE,
-    rows=_GIVEN, of=("this.transfusion_volume",), also=("this.transfusion_volume_unit",),
+    of=("transfusion_volume",), also=("transfusion_volume_unit",),
 )  # fmt: skip
 def a_volume_has_a_unit(_: str, unit: str) -> Said | None:
     return None if unit else ()
@@ -132,7 +128,7 @@ def a_volume_has_a_unit(_: str, unit: str) -> Said | None:
 
 @relation(
     "TRF-VOLUME", WARN, about=LIKELY, clause="R-VA-7", mark=FROM_MEMORY,
-    rows=_GIVEN, of=("this.transfusion_volume_unit", "this.transfusion_volume"),
+    of=("transfusion_volume_unit", "transfusion_volume"),
 )  # fmt: skip
 def the_volume_fits_its_unit(unit: str, volume: str) -> Said | None:
     """400 U or 2 mL: the units were exchanged."""
@@ -143,7 +139,7 @@ def the_volume_fits_its_unit(unit: str, volume: str) -> Said | None:
 
 @relation(
     "TRF-PRODUCT-UNIT", NOTE, about=AGREES, clause="CV04.50.021, DE08.50.036.00", mark=FROM_MEMORY,
-    rows=_GIVEN, of=("this.transfusion_product", "this.transfusion_volume_unit"),
+    of=("transfusion_product", "transfusion_volume_unit"),
 )  # fmt: skip
 def only_platelets_come_in_doses(product: str, unit: str) -> Said | None:
     """治疗量 is of platelets (3x) and cryoprecipitate (5x)."""
@@ -151,8 +147,8 @@ def only_platelets_come_in_doses(product: str, unit: str) -> Said | None:
 
 
 @relation(
-    "TRF-BAG", NOTE, about=PRESENT, clause="DE01.00.023.00", mark=FROM_MEMORY, rows=_GIVEN, of=("this.transfusion_product",),
-    also=("this.blood_bag_number",),
+    "TRF-BAG", NOTE, about=PRESENT, clause="DE01.00.023.00", mark=FROM_MEMORY, of=("transfusion_product",),
+    also=("blood_bag_number",),
 )  # fmt: skip
 def every_bag_has_its_number(_: str, bag: str) -> Said | None:
     return None if bag else ()
@@ -160,10 +156,10 @@ def every_bag_has_its_number(_: str, bag: str) -> Said | None:
 
 @relation(
     "TRF-PRODUCT", WARN, about=PRESENT, clause="DE06.00.267.00, DE08.50.040.00", mark=FROM_MEMORY,
-    rows=_GIVEN, of=("this.transfusion_volume",), also=("this.transfusion_product",),
+    of=("transfusion_volume",), also=("transfusion_product",),
 )  # fmt: skip
 def what_was_given_is_named(volume: str, product: str) -> Said | None:
     return () if number(volume) > 0 and not product else None
 
 
-in_order("TRF-RECORD", WARN, "transfusion.ended_at", "author.time")
+in_order("TRF-RECORD", WARN, "transfused_at", "author.time", "C0013")

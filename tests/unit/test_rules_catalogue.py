@@ -121,6 +121,10 @@ def test_a_rule_is_asked_in_every_kind_it_names(rule: Rule):
     assert set(rule.kinds) <= asked
 
 
+def test_most_rules_set_values_in_relation():
+    assert sum(rule.related > 1 for rule in ASKED) >= 300
+
+
 def test_every_rule_can_be_found_in_every_language():
     for lang in ("zh", "en"):
         for line in rules_catalogue(lang):
