@@ -111,7 +111,9 @@ _Lines = dict[str, list[list[Any]]]
 
 def _read(column: Column, value: Any) -> tuple[list[Any], _Lines, list[Unread]]:
     """The values of a column's names, the rows of its groups, and what could not be read of it."""
-    if value is None or (isinstance(value, str | bytes) and not value.strip()):
+    if isinstance(value, memoryview | bytearray):
+        value = bytes(value)
+    if value is None or _is_blank(value):
         return [None] * len(column.names()), {}, []
     problems: list[Unread] = []
 
@@ -178,12 +180,14 @@ def _one(path: FieldPath, node: Any, reader: str, left: _Budget) -> Any:
     return only
 
 
+def _is_blank(value: Any) -> bool:
+    """Blanks, or the zeros that pad a column of fixed length: nothing is there."""
+    if isinstance(value, bytes):
+        return not value.strip(b"\0 \t\r\n")
+    return isinstance(value, str) and not value.strip("\0 \t\r\n")
+
+
 def _digest(value: Any) -> str:
-    data = (
-        value.encode("utf-8", "surrogatepass") if isinstance(value, str) else bytes(value) if _is_bytes(value) else b""
-    )
-    return sha256(data).hexdigest()
-
-
-def _is_bytes(value: Any) -> bool:
-    return isinstance(value, bytes | bytearray | memoryview)
+    if isinstance(value, str):
+        value = value.encode("utf-8", "surrogatepass")
+    return sha256(value if isinstance(value, bytes) else repr(type(value)).encode()).hexdigest()

@@ -455,6 +455,19 @@ def test_places_within_each_other_do_not_multiply_their_text():
     assert "gives more than" in opened.unread["1"][0].why
 
 
+@pytest.mark.parametrize("nothing", [None, "", " \n", b"", b"\0\0\0", memoryview(b""), memoryview(b"\0 ")])
+def test_an_empty_column_is_nothing_and_no_fault(nothing: object):
+    column = Column("emr", compile_chain("gb18030 | xml"), fields=(field("xml", "zs", "//zs"),))
+    opened = open_columns(RowSet(("no", "emr"), [(1, nothing)]), "no", [column])
+    assert (opened.rows.rows, opened.unread) == ([(1, None)], {})
+
+
+def test_a_value_of_another_type_is_unread():
+    opened = open_columns(RowSet(("no", "emr"), [(1, 5)]), "no", [Column("emr", compile_chain("html"), into="zs")])
+    assert opened.rows.rows == [(1, None)]
+    assert opened.unread["1"][0].why == "neither text nor bytes"
+
+
 def test_a_value_inside_may_be_read_on():
     column = Column("emr", compile_chain("json"), fields=(field("json", "hpi", "$.a", then="html"),))
     opened = open_columns(RowSet(("no", "emr"), [(1, '{"a": "<p>咳嗽</p><p>发热</p>"}')]), "no", [column])
