@@ -53,6 +53,7 @@ class _Fields:
         self.kind = kind
         self.groups = set(kind.groups)
         self.names = {field.name for field in kind.fields} | self.groups
+        self.taken: dict[str, list[Any]] = {}  # rule id -> the fields its selector takes
 
     def asked(self, rule: Rule) -> bool:
         if rule.check is None or not rule.speaks_of(self.kind.code):
@@ -67,7 +68,10 @@ class _Fields:
         return bool(self.each_of(rule)) if rule.each else bool(self.groups_of(rule)) if rule.rows else True
 
     def each_of(self, rule: Rule) -> list[Any]:
-        return [field for field in self.kind.fields if rule.each(field)] if rule.each else []
+        if rule.id not in self.taken:
+            takes = rule.each.takes if rule.each else None
+            self.taken[rule.id] = [field for field in self.kind.fields if takes(field)] if takes else []
+        return self.taken[rule.id]
 
     def lists_of(self, rule: Rule) -> list[str]:
         return [group for group in rule.lists if group in self.groups]
