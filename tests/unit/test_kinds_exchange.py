@@ -13,6 +13,7 @@ from frontend_agent.formats.foreign import classify
 from frontend_agent.formats.tables import table, text
 from frontend_agent.formats.template import Element, Slot, read_template
 from tests.conftest import shared_folder
+from tools.kinds import health_records
 
 STANDARDS = shared_folder() / "standards"
 BODIES = ["HSDA00.01", "HSDB04.01", "HSDB04.03", "HSDC00.01"]
@@ -162,3 +163,12 @@ def test_a_received_document_of_a_kind_whose_body_is_not_known_is_named_and_judg
     kind, form, notes = classify(etree.fromstring(document))
     assert (kind, form) == ("HSDB01.01", "cda")
     assert "body is not known" in notes[0]
+
+
+@pytest.mark.parametrize("code", BODIES)
+def test_the_templates_are_what_the_drafting_tool_writes(code, tmp_path, monkeypatch):
+    """Who mends one mends the tables in tools/kinds/health_records/, and drafts it again."""
+    monkeypatch.setattr(health_records, "TEMPLATES", tmp_path)
+    health_records.Draft(code).write()
+    for name in (f"{code}.xml", f"{code}.fields.csv", f"{code}.decisions.csv"):
+        assert (tmp_path / name).read_text(encoding="utf-8") == text(name)
