@@ -52,6 +52,8 @@ _INSTITUTION = b'<id root="2.16.156.10011.1.5" extension="'
 _SEX = b'<administrativeGenderCode code="'
 _BIRTH = b'<birthTime value="'
 _REPLACED = b'<parentDocument><id root="2.16.156.10011.1.1" extension="'
+_PATIENT = re.compile(b"<patient[ >]")  # some kinds print no attributes
+_AUTHOR = re.compile(b"\n<author[ >]")
 _NAME = b"<name>"
 _OTHERS = (b"<guardian", b"<employerOrganization")  # whoever else has a name inside the patient
 _TIME = re.compile(rb'<time (?:xsi:type="TS" )?value="([^"]*)"')  # some kinds print the type of the author's time
@@ -64,8 +66,8 @@ def headline(document: bytes) -> Headline:
         raise NotOurs("the bytes do not begin like a document of ours")
     start = beginning.end()
     find = document.find
-    patient = find(b"<patient ", start)
-    author = find(b"\n<author ", patient)
+    patient = _at(_PATIENT.search(document, start))
+    author = _at(_AUTHOR.search(document, max(patient, 0)))
     custodian = find(b"\n<custodian ", author)
     end = find(b"</custodian>", custodian)
     if patient < 0 or author < 0 or custodian < 0 or end < 0:
@@ -109,6 +111,10 @@ def read_envelope(document: bytes) -> Envelope:
         effective_time=head.effective_time,
         replaces_id=_after(document, _REPLACED, 0, len(document), b'"'),
     )
+
+
+def _at(found: re.Match[bytes] | None) -> int:
+    return found.start() if found else -1
 
 
 def _after(document: bytes, mark: bytes, start: int, end: int, closing: bytes) -> str:

@@ -70,7 +70,7 @@ class Group:
 class Section:
     """A section of the body and the fields and groups that stand in it, in the narrative's order.
 
-    `code` is the LOINC code; of a section that has none, its display name.
+    `code` is the LOINC code; of a section that has none or shares it with another of the kind, its display name.
     """
 
     code: str
@@ -173,7 +173,8 @@ def build_kind(code: str, template: str, rows: Sequence[Mapping[str, str]], docu
         for name, row in declared.items()
         if name not in groups and not name.startswith("envelope.")
     )
-    sections = tuple(_section(element, fields, groups, declared) for element in parsed.sections)
+    names = _section_names(parsed)
+    sections = tuple(_section(names[id(element)], element, fields, declared) for element in parsed.sections)
     by_name = {f.name: f for f in fields}
     labels = {name: row["name_zh"] for name, row in declared.items()}
     texts = [e for e in parsed.root.walk() if e.narrative is not None]
@@ -215,11 +216,12 @@ class _Place:
 
 def _places(template: Template) -> dict[str, _Place]:
     places: dict[str, _Place] = {}
+    names = _section_names(template)
 
     def walk(element: Element, path: str, section: str) -> None:
         path = f"{path}/{element.tag}"
         if element.tag == "section":
-            section = _section_code(element)
+            section = names[id(element)]
             path = f"section[{section}]"
         for attribute, slot in element.slots():
             if slot.read:
@@ -290,7 +292,7 @@ def _group(row: Mapping[str, str], fields: Sequence[Field], sections: Sequence[S
         name_en=row["name_en"],
         cardinality=row["printed_cardinality"],
         required=row["required"],
-        section_code=next(s.code for s in sections if name in s.groups),
+        section_code=next((s.code for s in sections if name in s.groups), ""),
         fields=tuple(f for f in fields if f.group == name),
         confidence=row["confidence"],
         note=row["note"],
@@ -300,21 +302,27 @@ def _group(row: Mapping[str, str], fields: Sequence[Field], sections: Sequence[S
 # --- sections
 
 
-def _section_code(section: Element) -> str:
-    code = next(child for child in section.children if child.tag == "code")
-    return code.constant("code") or code.constant("displayName")
+def _section_names(template: Template) -> dict[int, str]:
+    """What each section of a template is called: its code, or its display name if it has none or shares it with another."""
+    codes = [next(child for child in section.children if child.tag == "code") for section in template.sections]
+    plain = [code.constant("code") for code in codes]
+    named = (
+        code.constant("code") if plain.count(code.constant("code")) == 1 else code.constant("displayName")
+        for code in codes
+    )
+    return {id(section): name for section, name in zip(template.sections, named, strict=True)}
 
 
 def _section(
-    section: Element, fields: Sequence[Field], groups: Sequence[str], declared: Mapping[str, Mapping[str, str]]
+    name: str, section: Element, fields: Sequence[Field], declared: Mapping[str, Mapping[str, str]]
 ) -> Section:
     code = next(child for child in section.children if child.tag == "code")
     title = next(child.text for child in section.children if child.tag == "title")
-    here = [f for f in fields if f.section_code == _section_code(section)]
+    here = [f for f in fields if f.section_code == name]
     order = list(declared)
     own_groups = sorted({f.group for f in here if f.group}, key=order.index)
     return Section(
-        code=_section_code(section),
+        code=name,
         title_zh=title if isinstance(title, str) else "",
         title_en=code.constant("displayName"),
         fields=tuple(f.name for f in here if not f.group),

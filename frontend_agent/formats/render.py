@@ -305,7 +305,8 @@ class _Compiler:
     def _absence_is_said(self, names: Sequence[str]) -> bool:
         """Whether an element is written even when all its values are missing: those that matter have a nullFlavor."""
         matter = [n for n in names if self.requirement(n).partition(" ")[0] in ("always", "unless")] or names
-        return all(self.absences.get(name) in FLAVORS for name in matter)
+        # A group without rows leaves nothing that could carry a nullFlavor.
+        return all(self.absences.get(name) in FLAVORS and name not in self.groups for name in matter)
 
     def _check_inside(self, element: Element, sure: frozenset[str], condition: str) -> frozenset[str]:
         if len(element.when) == 1 and condition:

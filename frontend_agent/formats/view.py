@@ -71,6 +71,7 @@ class View:
     banner: tuple[Shown, ...]
     header: tuple[Shown, ...]
     sections: tuple[ViewSection, ...]
+    header_tables: tuple[ViewTable, ...] = ()  # who took part in a discussion
 
 
 UNREADABLE = frozenset({DATA, SHA256})  # a wrapped scan is opened, its bytes are nothing to read
@@ -101,6 +102,11 @@ def view(kind: Kind, record: Record) -> View:
                 tables=tuple(_table(kind, name, record[name]) for name in section.groups if record.get(name)),
             )
             for section in kind.sections
+        ),
+        header_tables=tuple(
+            _table(kind, group.name, record[group.name])
+            for group in kind.groups.values()
+            if not group.section_code and record.get(group.name)
         ),
     )
 

@@ -15,6 +15,7 @@ from tools.kinds.tree import Node, forest, observation
 ELEMENTS = "2.16.156.10011.2.2.1"
 LOINC = "2.16.840.1.113883.6.1"
 DIAGNOSES = ("2.16.156.10011.2.3.3.11", "2.16.156.10011.2.3.3.12", "2.16.156.10011.2.3.3.14", "2.16.156.10011.2.3.3.15")
+IDENTIFIERS = {"department_id": "1.26", "room_id": "1.21", "_id": "1.4", ".id": "1.4"}
 HOLDS = {"ST": "text", "ED": "text", "CD": "code", "CE": "code"}  # where a value of this type stands; else @value
 
 
@@ -42,6 +43,11 @@ class Scope:
     def name(self, key: str) -> str:
         """The full name of a field of this entry's group."""
         return f"{self.group['group']}.{key}" if self.group else key
+
+    @property
+    def row_group(self) -> str:
+        """The repeated group whose rows this entry is; empty if it is none."""
+        return self.group["group"] if self.group and self.group["each"] == "yes" else ""
 
     def told(self, node: Node, what: str) -> str:
         """What places.csv says of this element, or nothing."""
@@ -73,7 +79,19 @@ def _section(kind: str, row: tables.Row) -> Section:
         if group and group["each"] == "yes":
             entry.each = group["group"]
         kept.append(entry)
-    return Section(seq, _section_element(row, kept, places), kept, slots)
+    cells = [
+        p for p in tables.own("places.csv") if p["kind"] == kind and p["section"] == seq and p["what"] == "narrative"
+    ]
+    slots += [_cell(p, seq) for p in cells]
+    return Section(seq, _section_element(row, kept, places, [p["value"] for p in cells]), kept, slots)
+
+
+def _cell(place: tables.Row, seq: str) -> Slot:
+    """A value that has no place but a cell of the narrative."""
+    group = place["value"].partition(".")[0] if place["label"] == "in each row" else ""
+    words = (place["name_zh"],)
+    return Slot(place["value"], place["name_zh"], place["name_en"], de=place["de_code"], length=place["note"],
+                sheet=words, section=seq, group=group, note="no slot in the kind: narrative cell")  # fmt: skip
 
 
 def _prune(node: Node, places: dict[tuple[str, str], tables.Row]) -> None:
@@ -83,13 +101,14 @@ def _prune(node: Node, places: dict[tuple[str, str], tables.Row]) -> None:
         _prune(child, places)
 
 
-def _section_element(row: tables.Row, entries: list[Node], places: dict[tuple[str, str], tables.Row]) -> Node:
+def _section_element(
+    row: tables.Row, entries: list[Node], places: dict[tuple[str, str], tables.Row], cells: list[str]
+) -> Node:
     code = {"displayName": row["display_name"]}
     if row["section_code"] not in ("", "-"):
         code = {"code": row["section_code"], "codeSystem": LOINC, "codeSystemName": "LOINC", **code}
     title = (places.get(("", "title")) or {}).get("value") or re.sub("章节$", "", row["section_name_zh"])
-    narrative = (places.get(("", "narrative")) or {}).get("value", "").split()
-    children = [Node("code", code), Node("title", text=title), Node("text", narrative=narrative), *entries]
+    children = [Node("code", code), Node("title", text=title), Node("text", narrative=cells), *entries]
     return Node("section", children=children)
 
 
@@ -105,6 +124,8 @@ def _group(kind: str, seq: str, entry: Node) -> tables.Row:
 
 
 def _walk(scope: Scope, node: Node, above: list[Node]) -> None:
+    if node.tag == "id" and not node.attributes and (node.origin, "field") not in scope.places:
+        node.attributes["nullFlavor"] = "NI"  # the schema wants one, the standard names nobody
     if node.tag == "statusCode":
         node.attributes.setdefault("code", "completed")
     if node.tag == "code" and not node.attributes.get("code") and above and above[-1].tag in ("organizer", "act"):
@@ -112,7 +133,18 @@ def _walk(scope: Scope, node: Node, above: list[Node]) -> None:
     if node.tag == "observation" and node.child("code"):
         _observation(scope, node)
     elif told := scope.told(node, "field"):
-        _leaf(scope, node, scope.told(node, "binding") or _usual(node), told)
+        binding = _usual(node)
+        _leaf(scope, node, binding, told)
+        if binding == "code" and (system := node.attributes.get("codeSystem", "")):
+            _display(scope, node, node, system, node.bound[binding], scope.places[node.origin, "field"]["name_zh"])
+        if unit := scope.told(node, "unit_field"):
+            node.bound["unit"] = scope.name(unit)
+            node.attributes["unit"] = "个"
+            place = scope.places[node.origin, "unit_field"]
+            scope.slots.append(
+                Slot(scope.name(unit), place["name_zh"], place["name_en"], de=place["de_code"], sheet=(place["name_zh"],),
+                     node=node, section=scope.section["seq"], group=scope.row_group)
+            )  # fmt: skip
     elif above:
         _usual_place(scope, node, above)
     for child in list(node.children):
@@ -199,12 +231,17 @@ def _value(scope: Scope, node: Node, value: Node, de: str, label: str, entry: ta
             section=scope.section["seq"],
             entry=(scope.section["seq"], entry.get("order", "")),
             confidence=entry.get("confidence", "verified"),
-            group=scope.group.get("group", ""),
+            group=scope.row_group,
         )
     )
-    if unit_field := scope.told(node, "unit_field"):
-        value.bound["unit"] = scope.name(unit_field)
-        scope.slots.append(Slot(scope.name(unit_field), "单位", "Unit", node=value, section=scope.section["seq"]))
+    own_unit = next((row["unit"] for row in tables.own("keys.csv") if row["de_code"] == de), "")
+    if type_ == "PQ" and scope.group and own_unit:
+        value.bound["unit"] = scope.name(own_unit)
+        zh = "总剂量单位" if own_unit == "total_unit" else "计量单位"
+        scope.slots.append(
+            Slot(scope.name(own_unit), zh, f"{named['name_en']}, unit", sheet=(f"{label}单位", zh), node=value,
+                 section=scope.section["seq"], group=scope.row_group)
+        )  # fmt: skip
     if binding == "code":
         _display(scope, node, value, system, name, label)
 
@@ -235,7 +272,7 @@ def _display(scope: Scope, node: Node, value: Node, system: str, name: str, labe
             node=value,
             section=scope.section["seq"],
             shows=name,
-            group=scope.group.get("group", ""),
+            group=scope.row_group,
         )
     )
 
@@ -291,8 +328,12 @@ def _tcm(group: str, label: str, key: str) -> str:
 
 def _leaf(scope: Scope, node: Node, binding: str, key: str, zh: str = "", en: str = "", de: str = "") -> None:
     place = scope.places.get((node.origin, "field"), {})
-    name = key if place and "." in key else scope.name(key)
+    name = key if "." in key else scope.name(key)
     node.bound[binding] = name
+    if node.tag == "id" and not node.attributes.get("root"):
+        root = next((root for end, root in IDENTIFIERS.items() if name.endswith(end)), "")
+        if root:
+            node.attributes["root"] = f"2.16.156.10011.{root}"
     label = place.get("name_zh") or zh
     scope.slots.append(
         Slot(
@@ -303,7 +344,7 @@ def _leaf(scope: Scope, node: Node, binding: str, key: str, zh: str = "", en: st
             sheet=(label,),
             node=node,
             section=scope.section["seq"],
-            group=scope.group.get("group", ""),
+            group=scope.row_group,
         )
     )
 
@@ -337,7 +378,7 @@ def _usual_place(scope: Scope, node: Node, above: list[Node]) -> None:
     if parent.tag == "substanceAdministration" or parent.tag == "manufacturedLabeledDrug":
         usual = DRUG.get(node.tag) if parent.tag == "substanceAdministration" else DRUG.get(path)
     elif parent.tag == "procedure":
-        usual = PROCEDURE.get(node.tag)
+        usual = _of_procedure(scope, node)
     elif parent.tag == "effectiveTime" and len(above) > 1 and above[-2].tag == "procedure":
         usual = PROCEDURE.get(path)
     elif path == "playingEntity/code" and scope.section:
@@ -347,7 +388,7 @@ def _usual_place(scope: Scope, node: Node, above: list[Node]) -> None:
     elif path == "rateQuantity/translation":
         usual = ("code", "frequency_code", "药物使用频率", "Frequency", "DE06.00.133.00")
         node.attributes["codeSystem"] = "2.16.156.10011.2.3.1.267"
-    if usual is None or (node.tag == "effectiveTime" and node.children):
+    if usual is None or (node.children and node.tag not in ("doseQuantity", "rateQuantity")):
         return
     binding, key, zh, en, de = usual
     _leaf(scope, node, binding, key, zh, en, de)
@@ -358,8 +399,22 @@ def _usual_place(scope: Scope, node: Node, above: list[Node]) -> None:
         node.attributes["unit"] = "mg"
         scope.slots.append(
             Slot(scope.name("dose_unit"), "剂量单位", "Dose unit", de="DE08.50.024.00", sheet=("剂量单位",), node=node,
-                 section=scope.section["seq"], group=scope.group.get("group", ""))
+                 section=scope.section["seq"], group=scope.row_group)
         )  # fmt: skip
+
+
+def _of_procedure(scope: Scope, node: Node) -> tuple[str, str, str, str, str] | None:
+    if node.tag != "code":
+        return PROCEDURE.get(node.tag)
+    system = node.attributes.get("codeSystem", "")
+    if node.attributes.get("code") or not system:  # what the procedure is stands fixed
+        node.attributes.setdefault("displayName", scope.told(node, "label") or scope.group.get("name_zh", ""))
+        if node.attributes.get("code"):
+            node.attributes["codeSystem"] = ELEMENTS
+        return None
+    if system == "2.16.156.10011.2.3.1.159":
+        return ("code", "anaesthesia_method", "麻醉方法", "Anaesthesia method", "DE06.00.073.00")
+    return PROCEDURE["code"]
 
 
 def _coded(scope: Scope, node: Node, key: str, zh: str) -> None:
@@ -376,7 +431,7 @@ def _coded(scope: Scope, node: Node, key: str, zh: str) -> None:
     node.bound["display"] = shown
     scope.slots.append(
         Slot(shown, "手术(操作)名称", "Operation", de="DE06.00.094.00", sheet=("手术操作名称",), node=node,
-             section=scope.section["seq"], group=scope.group.get("group", ""), shows=name)
+             section=scope.section["seq"], group=scope.row_group, shows=name)
     )  # fmt: skip
 
 
@@ -386,10 +441,11 @@ def _person(scope: Scope, node: Node) -> None:
     if place is None:
         return
     stem, label, en = place["value"], place["name_zh"], place["name_en"]
+    dot = "." if "." in place["note"] else "_"
     parts = {
         "time": ("value", place["note"] or f"{stem}_time", f"{label}日期时间", f"{en}, time", place["de_code"]),
-        "id": ("extension", f"{stem}_id", f"{label}标识", f"{en}, id", ""),
-        "name": ("text", f"{stem}_name", label, en, "DE02.01.039.00"),
+        "id": ("extension", f"{stem}{dot}id", f"{label}标识", f"{en}, id", ""),
+        "name": ("text", f"{stem}{dot}name", label, en, "DE02.01.039.00"),
         "representedOrganization": (
             "text",
             f"{stem}_department",
@@ -399,6 +455,7 @@ def _person(scope: Scope, node: Node) -> None:
         ),
     }
     for inner, outer in _with_parent(node):
+        inner.attributes.pop("nullFlavor", None)
         inner.keep = inner.tag == "id" and outer.tag in ("assignedEntity", "assignedAuthor")
         tag = "representedOrganization" if inner.tag == "name" and outer.tag == "representedOrganization" else inner.tag
         if inner.tag == "code" and not inner.attributes.get("code"):

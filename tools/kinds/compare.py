@@ -83,12 +83,14 @@ def at(element: Element, path: Sequence[str]) -> list[Element]:
 
 def has_entry(section: Element, entry: tables.Row) -> bool:
     """Whether a section has an entry of entries.csv: an observation by data element, value type and value domain."""
+    if not entry["path_in_section"]:  # the section itself is the element: its code is the data element
+        return any(child.tag == "code" and child.constant("code") == entry["de_code"] for child in section.children)
     path = entry["path_in_section"].split("/")
     if entry["kind"] != "observation-code":
         return any(e.tag == path[-1] for e in at(section, path))
     for element in at(section, path):
         code = next((child for child in element.children if child.tag == "code"), None)
-        value = next((child for child in element.children if child.tag == "value"), None)
+        value = next((e for tag in ("value", "text") for e in element.children if e.tag == tag), None)
         if code is None or code.constant("code") != entry["de_code"]:
             continue
         if not entry["value_type"]:

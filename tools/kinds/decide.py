@@ -6,7 +6,7 @@ reason stops the draft.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from frontend_agent.formats.template import Template
 from tools.kinds import compare, tables
@@ -43,7 +43,7 @@ def decide(kind: str, template: Template, matches: list[Match], rows: list[Field
     ]
 
 
-def _told(kind: str, table: str, key: str, what: str = "") -> Decision | None:
+def _told(kind: str, table: str, key: str) -> Decision | None:
     for row in tables.own_for("reasons.csv", kind):
         if row["table"] == table and re.fullmatch(row["key"], key):
             return Decision(table, key, row["decision"], row["reason"], row["confidence"])
@@ -65,7 +65,8 @@ def _header_facts(kind: str) -> Iterator[Decision]:
     for row in tables.national("header_by_document.csv", kind):
         if row["confidence"] != "verified":
             key = f"{row['path']}[{row['occurrence']}]"
-            yield _must(kind, "header_by_document.csv", key, f"{row['sources']} {row['role_or_label']}")
+            found = _must(kind, "header_by_document.csv", key, f"{row['sources']} {row['role_or_label']}")
+            yield replace(found, reason=found.reason.format(sources=f"set {row['sources']}"))
 
 
 # --- values that we fix

@@ -100,7 +100,7 @@ def _row(kind: str, slot: Slot, match: Match | None, matches: list[Match]) -> Fi
 
 def _optional_around(slot: Slot, match: Match, matches: list[Match]) -> bool:
     """Whether what stands around a value need not be there."""
-    if slot.group and _repeats(slot):
+    if slot.group:
         return False
     row = match.row
     if row["group_cardinality"].startswith("0"):
@@ -120,15 +120,11 @@ def _optional_around(slot: Slot, match: Match, matches: list[Match]) -> bool:
     return heading is not None and not heading.row["cardinality"].startswith("1")
 
 
-def _repeats(slot: Slot) -> bool:
-    return any(row["group"] == slot.group and row["each"] == "yes" for row in tables.own("groups.csv"))
-
-
 def _groups(kind: str, slots: list[Slot], matches: list[Match]) -> dict[str, FieldRow]:
     """The rows of the repeated groups: the sheet's heading of each, where it has one."""
     rows: dict[str, FieldRow] = {}
     for slot in slots:
-        if not slot.group or slot.group in rows or not _repeats(slot):
+        if not slot.group or slot.group in rows:
             continue
         named = [r for r in tables.own_for("groups.csv", kind) if r["group"] == slot.group]
         row = FieldRow(slot.group, "", named[0]["name_zh"], named[0]["name_en"])

@@ -14,7 +14,8 @@ from tools.kinds.slots import Slot
 from tools.kinds.tree import Node, forest
 
 LEVELS = {"22": "bed", "21": "room", "26": "department", "27": "ward", "5": "institution"}
-USUAL = ["bed", "room", "department", "ward", "institution"]
+ROOTS = {level: f"2.16.156.10011.1.{number}" for number, level in LEVELS.items()}
+USUAL = "bed room department ward institution"
 SIGNERS = ("legalAuthenticator", "authenticator")
 CODE_SYSTEM_NAMES = {
     "2.16.156.10011.2.4": "卫生信息共享文档规范编码体系",
@@ -42,6 +43,7 @@ def draft_header(kind: str) -> Header:
     elements = forest(tables.national("header_tree.csv", kind))
     slots: list[Slot] = []
     signed = iter(_signers(kind))
+    _add(kind, elements)
     for element in elements:
         if element.tag in ("realmCode", "typeId", "templateId", "languageCode"):
             continue
@@ -55,6 +57,29 @@ def draft_header(kind: str) -> Header:
             slots += _bind(kind, element, element.tag, {})
     _tidy(elements)
     return Header(elements, slots)
+
+
+def _add(kind: str, elements: list[Node]) -> None:
+    """What header_additions.csv adds to the tree of this kind: the sheet or two sources have it."""
+    for row in tables.own_for("header_additions.csv", kind):
+        head, _, rest = row["path"].partition("/")
+        if not head:
+            at = max(i for i, element in enumerate(elements) if element.tag in row["after"].split())
+            elements.insert(at + 1, _signer(row["tag"]))
+            continue
+        top = next(element for element in elements if element.tag == head)
+        parent = top.at(rest)[0] if rest else top
+        at = max((i for i, child in enumerate(parent.children) if child.tag in row["after"].split()), default=-1)
+        given = dict(part.split("=", 1) for part in row["attributes"].split())
+        parent.children.insert(at + 1, Node(row["tag"], given))
+        for old in row["removes"].split():
+            top.at(rest)[0].attributes.pop(old, None)
+
+
+def _signer(tag: str) -> Node:
+    person = Node("assignedPerson", children=[Node("name")])
+    entity = Node("assignedEntity", children=[Node("id", {"root": "2.16.156.10011.1.4"}), Node("code"), person])
+    return Node(tag, children=[Node("time"), Node("signatureCode"), entity])
 
 
 def _signers(kind: str) -> Iterator[tables.Row]:
@@ -116,11 +141,11 @@ def _bind(kind: str, top: Node, name: str, signer: tables.Row) -> list[Slot]:
     rules = {row["path"]: row for row in tables.own("header.csv")}
     rules |= {row["path"]: row for row in tables.own("header_overrides.csv") if kind in row["kind"].split()}
     found: list[Slot] = []
-    for node, path in _places(top, name):
+    for node, path in _places(kind, top, name):
         rule = rules.get(path)
         if rule is None or (node.children and rule["binding"] != "element"):
             continue
-        row = {key: value.format(**_role(signer)) for key, value in rule.items()}
+        row = {key: (value or "").format(**_role(signer)) for key, value in rule.items()}
         if row["binding"] == "element":
             found.append(
                 Slot(
@@ -128,9 +153,23 @@ def _bind(kind: str, top: Node, name: str, signer: tables.Row) -> list[Slot]:
                 )
             )
             continue
+        if node.each:
+            continue
         _fill(node, row)
-        found.append(_slot(node, row))
+        slot = _slot(node, row)
+        if row["group"]:
+            _repeat(top, node, row["group"])
+            slot.group = row["group"]
+        found.append(slot)
     return found
+
+
+def _repeat(top: Node, node: Node, group: str) -> None:
+    """The sample shows several of an element: one of them, repeated."""
+    node.each = group
+    for parent in top.walk():
+        if node in parent.children:
+            parent.children = [c for c in parent.children if c is node or c.tag != node.tag]
 
 
 def _role_code(element: Node, label: str) -> None:
@@ -165,6 +204,7 @@ def _label(signer: tables.Row) -> str:
 
 def _fill(node: Node, row: tables.Row) -> None:
     binding, field = row["binding"], row["field"]
+    node.attributes.pop("nullFlavor", None)  # what the sample says of a value that we have
     if binding == "text":
         node.text = row["sample"]
     else:
@@ -185,32 +225,32 @@ def _slot(node: Node, row: tables.Row) -> Slot:
     )
 
 
-def _places(top: Node, name: str) -> Iterator[tuple[Node, str]]:
+def _places(kind: str, top: Node, name: str) -> Iterator[tuple[Node, str]]:
     """Every element below, with its short path."""
     if top.tag in ("participant",):
         name = f"participant[{top.attributes.get('typeCode', '')}]"
     yield top, name
-    yield from _below(top, name)
+    yield from _below(kind, top, name)
 
 
-def _below(node: Node, path: str) -> Iterator[tuple[Node, str]]:
+def _below(kind: str, node: Node, path: str) -> Iterator[tuple[Node, str]]:
     for child in node.children:
         if child.tag == "location":
             yield child, "location"
-            yield from _levels(child, "location")
+            yield from _levels(kind, child, "location")
         elif child.tag == "providerOrganization":
             yield child, "provider"
-            yield from _levels(child, "provider")
+            yield from _levels(kind, child, "provider")
         elif (
             child.tag == "representedOrganization"
             and path == "signer/assignedEntity"
             and child.child("asOrganizationPartOf")
         ):
-            yield from _levels(child, f"{path}/representedOrganization")
+            yield from _levels(kind, child, f"{path}/representedOrganization")
         else:
             here = f"{path}/{child.tag}{_mark(child)}"
             yield child, here
-            yield from _below(child, here)
+            yield from _below(kind, child, here)
 
 
 def _mark(node: Node) -> str:
@@ -228,18 +268,21 @@ def _mark(node: Node) -> str:
     return ""
 
 
-def _levels(top: Node, prefix: str) -> Iterator[tuple[Node, str]]:
+def _levels(kind: str, top: Node, prefix: str) -> Iterator[tuple[Node, str]]:
     """The chain of organisations below: bed, room, department, ward, hospital, by their ids, else in the usual order."""
     chain = [node for node in top.walk() if node.tag in ("wholeOrganization", "providerOrganization")]
     known = [_level(node) for node in chain]
-    rest = [level for level in USUAL if level not in known]
+    told = next((row["levels"] for row in tables.own("levels.csv") if kind in row["kind"].split()), USUAL)
+    rest = [level for level in told.split() if level not in known]
     for node, level in zip(chain, known, strict=True):
-        if not level and (node.child("id") or node.child("name") or node.child("addr")):
+        if not level:
             level = rest.pop(0) if prefix == "location" else "institution"
         if prefix == "provider" and (level in ("bed", "room", "ward") or (level == "department" and len(chain) > 3)):
             where = "location"  # two nursing kinds say the bed here and not at the encounter
         else:
             where = prefix
+        if where == "location" and level != "institution":
+            _whole(node, level)
         for child in node.children:
             if child.tag in ("id", "name"):
                 yield child, f"{where}/{level}/{child.tag}"
@@ -247,6 +290,14 @@ def _levels(top: Node, prefix: str) -> Iterator[tuple[Node, str]]:
                 yield child, f"{prefix}/discussion/addr"
             elif child.child("effectiveTime"):
                 yield child.children[0], f"{prefix}/discussion/effectiveTime"
+
+
+def _whole(node: Node, level: str) -> None:
+    """A bed, room, department or ward has an id and a name, whichever of them the tree prints."""
+    if node.child("id") is None:
+        node.children.insert(0, Node("id", {"root": ROOTS[level]}))
+    if node.child("name") is None:
+        node.children.insert(1, Node("name"))
 
 
 def _level(node: Node) -> str:
@@ -263,6 +314,13 @@ def _tidy(elements: list[Node]) -> None:
     """Constants the tables do not print: names of code systems, signatures, and the id of a hospital where only a name stands."""
     for top in elements:
         for node in top.walk():
+            if node.tag == "patient":
+                node.attributes |= {"classCode": "PSN", "determinerCode": "INSTANCE"}
+            if node.tag == "providerOrganization":
+                _say_always(node)
+            if node.tag == "id" and not node.attributes.get("root") and node.bound:
+                who = "1.3" if "informant.id" in node.bound.values() else "1.4"
+                node.attributes["root"] = f"2.16.156.10011.{who}"
             if node.tag == "signatureCode":
                 node.attributes["code"] = "S"
             if node.tag in (*SIGNERS, "assignedEntity", "assignedAuthor", "author"):
@@ -284,3 +342,10 @@ def _call(node: Node) -> None:
     code.attributes["displayName"] = called.get(node.tag, "")
     if node.tag == "serviceEvent":
         code.attributes["displayName"] = "手术或分娩" if node.at("effectiveTime/width") else "阶段小结"
+
+
+def _say_always(provider: Node) -> None:
+    """The hospital stands at the patient first: what holds it is never left out."""
+    for node in provider.walk():
+        if node.children and any(name.startswith("institution.") for name in node.fields()):
+            node.keep = True

@@ -182,7 +182,37 @@ def _tell_apart(kind: str, siblings: list[Node]) -> None:
 def _tells(path: str, node: Node, alike: list[Node]) -> bool:
     own = constants(node, path)
     others = {key for other in alike if other is not node for key in constants(other, path)}
-    return bool(own) and not own & others
+    return bool(own) and not own & others and _is_sure(path, node)
+
+
+def _is_sure(path: str, node: Node) -> bool:
+    """Whether something stands at the path whichever of the element's fields has a value."""
+    chains = list(_chains(node, path))
+    return all(
+        any(
+            all(element.tag in ALWAYS or not _holds_any(element) or name in element.fields() for element in chain)
+            for chain in chains
+        )
+        for name in node.fields()
+        if not name.startswith(("envelope.", "institution."))
+    )
+
+
+def _holds_any(element: Node) -> bool:
+    return bool(element.fields()) and not element.keep
+
+
+def _chains(node: Node, path: str) -> Iterator[list[Node]]:
+    """The elements on the way to every constant at a path."""
+    head, _, rest = path.partition("/")
+    if head.startswith("@"):
+        if constants(node, path):
+            yield []
+        return
+    for child in node.children:
+        if child.tag == head:
+            for chain in _chains(child, rest):
+                yield [child, *chain]
 
 
 def constants(node: Node, path: str) -> set[str]:
