@@ -252,6 +252,7 @@ def _display(scope: Scope, node: Node, value: Node, system: str, name: str, labe
     if not shown and not system.startswith(DIAGNOSES):
         if carried(system):
             value.attributes["displayName"] = ""
+            scope.slots[-1].zh = re.sub("代码$|编码$", "", scope.slots[-1].zh)  # a person reads the name
             scope.slots.append(Slot("", shows=name, sheet=(re.sub("代码|编码", "名称", label),)))
             return
         shown = f"{name}_name"
