@@ -41,8 +41,10 @@ class Scope:
     slots: list[Slot]
 
     def name(self, key: str) -> str:
-        """The full name of a field of this entry's group."""
-        return f"{self.group['group']}.{key}" if self.group else key
+        """The full name of a field of this entry's group; `/key` is no part of the group."""
+        if key.startswith("/"):
+            return key[1:]
+        return key if "." in key or not self.group else f"{self.group['group']}.{key}"
 
     @property
     def row_group(self) -> str:
@@ -307,13 +309,16 @@ def _named(scope: Scope, de: str, label: str) -> tables.Row:
             "name_zh": label.split("-")[-1],
             "name_en": row["name_en"],
         }
-    return {"field": _singular(name), "name_zh": label, "name_en": row["name_en"]}
+    return {"field": _singular(scope.kind, name), "name_zh": label, "name_en": row["name_en"]}
 
 
-def _singular(name: str) -> str:
-    """What stands outside a repeated entry is said in the singular: `operation.code` beside `operations.code`."""
+def _singular(kind: str, name: str) -> str:
+    """What stands outside the repeated entry of its kind is said in the singular: `order.category` beside `orders.type`."""
     head, dot, key = name.partition(".")
-    repeated = {row["group"] for row in tables.own("groups.csv") if row["each"] == "yes"}
+    repeated = {
+        row["group"] for row in tables.own_for("groups.csv", kind) if row["each"] == "yes" and row["kind"] != "*"
+    }
+    repeated |= {"orders"} if kind in ("C0003", "C0052") else set()
     return f"{head.removesuffix('s')}.{key}" if dot and head in repeated else name
 
 
@@ -329,7 +334,7 @@ def _tcm(group: str, label: str, key: str) -> str:
 
 def _leaf(scope: Scope, node: Node, binding: str, key: str, zh: str = "", en: str = "", de: str = "") -> None:
     place = scope.places.get((node.origin, "field"), {})
-    name = key if "." in key else scope.name(key)
+    name = scope.name(key)
     node.bound[binding] = name
     if node.tag == "id" and not node.attributes.get("root"):
         root = next((root for end, root in IDENTIFIERS.items() if name.endswith(end)), "")
