@@ -119,7 +119,7 @@ in_order("OB-DILATED", WARN, "fully_dilated_at", "delivered_at", mark=FROM_MEMOR
 in_order("OB-PLACENTA", WARN, "delivered_at", "placenta_delivered_at", mark=FROM_MEMORY)
 in_order("OB-MEMBRANES", WARN, "membranes_ruptured_at", "delivered_at", mark=FROM_MEMORY)
 in_order("OB-OBSERVED", WARN, "this.placenta_delivered_at", "this.postpartum_observed_at", rows=("",), mark=FROM_MEMORY)
-in_order("OB-RECORD", WARN, "delivered_at", "author.time", *BIRTHS)
+in_order("OB-RECORD", WARN, "delivered_at", "author.time", "C0015")
 in_order("OB-LABOUR-NOTE", WARN, "awaiting_labour_at", "labour_recorded_at", mark=FROM_MEMORY)
 
 
