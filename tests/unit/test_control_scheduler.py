@@ -65,3 +65,13 @@ def test_after_the_clock_was_set_back_every_feed_is_due_at_once() -> None:
     assert jumps == [-3600.0]
     scheduler.stop()
     assert not scheduler.is_alive()
+
+
+def test_work_that_asks_no_source_has_its_turn_beside_the_feeds():
+    had_its_turn = threading.Event()
+    scheduler = Scheduler([], lambda name: None, besides=[("visits", timedelta(milliseconds=50), had_its_turn.set)])
+    scheduler.start()
+    try:
+        assert had_its_turn.wait(10)
+    finally:
+        scheduler.stop()
