@@ -41,9 +41,17 @@ class Case(NamedTuple):
             return "2"
         return "1" if self.name == "前列腺增生" else ""
 
-    def fits(self, sex: str, newborn: bool) -> bool:
+    @property
+    def ages(self) -> tuple[int, int]:
+        """The years in which it comes."""
+        if self.department == "0502":
+            return DEPARTMENTS["0502"].ages
+        return {"前列腺增生": (45, 120), "绝经期综合征": (40, 65)}.get(self.name, (0, 120))
+
+    def fits(self, sex: str, newborn: bool, age: int) -> bool:
         """Whether such a person can have it."""
-        return self.sex in ("", sex) and newborn == (self.department == "0702")
+        youngest, oldest = self.ages
+        return self.sex in ("", sex) and newborn == (self.department == "0702") and youngest <= age <= oldest
 
 
 class Tradition(NamedTuple):

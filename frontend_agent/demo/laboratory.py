@@ -7,7 +7,7 @@ from typing import Any
 
 from .clinical import CASES, DEPARTMENTS
 from .panels import PANELS, ROUTINE_PANELS, Item, Panel
-from .persons import Person, age_on
+from .persons import Person
 from .rhythm import Calendar
 from .staff import WARDS, Staff
 from .visits import EMERGENCY, Visit, visit_age
@@ -75,26 +75,20 @@ def outpatient_request(visit: Visit) -> Request:
     )
 
 
-def _is_of_age(person: Person, today: date) -> bool:
-    """Whether the obstetric department sees people of that age."""
-    youngest, oldest = DEPARTMENTS["0502"].ages
-    return person.birth is not None and youngest <= age_on(person.birth, today) <= oldest
-
-
 def inpatient_request(
     person: Person, number: str, asked: int, today: date, staff: Staff, rng: random.Random
 ) -> Request:
     """The request as a ward sends it."""
-    expecting = person.sex == "2" and _is_of_age(person, today)
+    age = visit_age(person, today)
+    youngest, oldest = DEPARTMENTS["0502"].ages
+    expecting = person.sex == "2" and youngest <= age <= oldest
     wards = ["B0702"] if person.newborn else [w for w in WARDS if w != "B0702" and (w != "B0502" or expecting)]
     ward = rng.choice(wards)
     ward_name, department_name = WARDS[ward]
     department = ward[1:]
     room = 1 + int(rng.random() * 30)
     doctors = staff.doctors.get(department) or staff.doctors[EMERGENCY]
-    possible = [
-        case for case in CASES if case.fits(person.sex, person.newborn) and (expecting or case.department != "0502")
-    ]
+    possible = [case for case in CASES if case.fits(person.sex, person.newborn, age)]
     case = rng.choice([case for case in possible if case.department == department] or possible)
     days = 0 if person.newborn else int(rng.random() * 9)  # a newborn cannot have come before birth
     return Request(

@@ -119,14 +119,14 @@ def build_visit(
 ) -> Visit:
     """One person's way from the registration desk to the end of the consultation."""
     r = rng.random
-    case = rng.choice([one for one in CASES_OF[department] if one.fits(person.sex, person.newborn)])
+    today = calendar.day(arrived)
+    age = visit_age(person, today)
+    case = rng.choice([one for one in CASES_OF[department] if one.fits(person.sex, person.newborn, age)])
     doctor = rng.choice(staff.doctors[department])
     seen = arrived + 180 + int(r() * (600 if department == EMERGENCY else 3400))
     closed = seen + 420 + int(r() * 1500)
     drugs = rng.sample(case.drugs, min(len(case.drugs), 1 + int(r() * 2.7))) if r() < 0.88 else []
     panels = [p for p in case.panels if r() < (0.12 if p == "XCG" else 0.2)]
-    today = calendar.day(arrived)
-    age = visit_age(person, today)
     tail = number[2:]
     stamp = calendar.stamp
     closed_text = stamp(closed)
