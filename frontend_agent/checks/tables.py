@@ -54,13 +54,12 @@ def written_within(
 def in_range(
     id: str, severity: Severity, low: float, high: float, each: Selector, clause: str = "R-VA-7", mark: Mark = "M"
 ) -> None:
-    """A number between two others, wherever it stands. The text is told both."""
-    said = (f"{low:g}", f"{high:g}")
+    """A number between two others, wherever it stands. The text is told both, and the number."""
 
     @rule(id, severity, about=LIKELY, clause=clause, mark=mark, each=each)
     def is_likely(value: str) -> Said | None:
         found = number(value)
-        return said if found < low or found > high else None
+        return (f"{low:g}", f"{high:g}", value) if found < low or found > high else None
 
 
 def wanted_with(
