@@ -16,7 +16,7 @@ from frontend_agent.checks.tables import in_order
 from frontend_agent.checks.values import before, days
 
 ORDERS = ("orders",)
-LONG_TERM, ONCE = "1", "2"  # 2.16.156.10011.2.3.2.58
+ONCE = "2"  # 2.16.156.10011.2.3.2.58; 1 is long-term
 _KINDS = ("C0003", "C0052")  # C0002 has rules of its own
 
 in_order("ORD-PLAN", WARN, "this.start", "this.end", *_KINDS, rows=ORDERS)

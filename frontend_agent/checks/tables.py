@@ -1,12 +1,10 @@
-"""Rules that say the same of different things: one moment against another, a number in its range, one thing that follows
-from another. Each is one line of a table, with an id of its own."""
+"""Rules that say the same of different things: one moment against another, a number in its range. Each is one line of a
+table, with an id of its own."""
 
 from frontend_agent.checks.registry import (
     IN_TIME,
     LIKELY,
     ORDER,
-    PRESENT,
-    About,
     Mark,
     Said,
     relation,
@@ -60,22 +58,3 @@ def in_range(
     def is_likely(value: str) -> Said | None:
         found = number(value)
         return (f"{low:g}", f"{high:g}", value) if found < low or found > high else None
-
-
-def wanted_with(
-    id: str,
-    severity: Severity,
-    given: str,
-    wanted: str,
-    *kinds: str,
-    values: frozenset[str] = frozenset(),
-    clause: str,
-    mark: Mark,
-    rows: tuple[str, ...] = (),
-    about: About = PRESENT,
-) -> None:
-    """`wanted` is there where `given` is there, or says one of `values`."""
-
-    @relation(id, severity, *kinds, about=about, clause=clause, mark=mark, of=(given,), also=(wanted,), rows=rows)
-    def is_there(said: str, other: str) -> Said | None:
-        return (said,) if not other and (not values or said in values) else None
