@@ -11,7 +11,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import databases, reports, steps, whole
+from benchmarks import databases, kinds, reports, steps, whole
 from benchmarks.measure import Measure, Measuring
 from benchmarks.workload import workload
 
@@ -28,6 +28,8 @@ MEASURES: dict[Measuring, tuple[str, ...]] = {
     steps.normalising: ("normalising",),
     steps.checks: ("checks",),
     steps.rendering: ("rendering",),
+    kinds.start: ("kinds.start",),
+    kinds.each: ("kinds.check-and-render",),
     steps.spool: ("spool",),
     steps.statistics: ("statistics.counting", "statistics.keeping"),
     steps.push: ("push",),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from benchmarks.workload import Workload
 
 MICROSECONDS = "us/document"
+SECONDS = "s"
 PER_SECOND = "documents/s"
 
 
