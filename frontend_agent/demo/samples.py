@@ -9,14 +9,16 @@ follows from the field's name where names say something (`systolic`), else from 
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from frontend_agent.demo.persons import Person, age_on, resident
 from frontend_agent.formats import Field, Kind, value_set
+from frontend_agent.formats.enclosed import enclose
 from frontend_agent.model import Record
 
 FIRST_DAY = datetime(2026, 3, 2, 8, 0)
+WITHIN_A_DAY = ("C0035", "C0036")  # discharged, or dead, within 24 hours
 OBSTETRIC = ("C0014", "C0015", "C0016")
 INSTITUTION, INSTITUTION_NAME = "999000013", "示范市第一人民医院"
 
@@ -30,7 +32,8 @@ class Stay:
     admitted: datetime
     rng: random.Random
     written: float  # hours after admission at which the document was written
-    used: dict[str, str] = field(default_factory=dict)
+    names: frozenset[str]  # every field of the kind
+    length: float = 144.0  # hours until the discharge, or the death
 
     def at(self, hours: float) -> str:
         """A moment as 14 digits."""
@@ -65,14 +68,15 @@ def _stay(kind: Kind, number: int) -> Stay:
     years = 24 + rng.randrange(14) if woman else 30 + rng.randrange(45)
     birth = date(admitted.year - years, 1 + rng.randrange(12), 1 + rng.randrange(28))
     person = resident(rng, f"P{number:07d}", birth, "2" if woman or number % 2 else "1")
-    names = {f.name for f in kind.fields}
+    names = frozenset(f.name for f in kind.fields)
+    length = 20.0 if kind.code in WITHIN_A_DAY else 144.0
     if names & {"encounter.discharged_at", "discharged_at", "died_at"}:
-        written = 146.0
+        written = length + 2
     elif any(name.startswith(("operations.", "anaesthesia", "left_theatre")) for name in names):
         written = 60.0
     else:
         written = 6.0
-    return Stay(number, person, admitted, rng, written)
+    return Stay(number, person, admitted, rng, written, names, length)
 
 
 def _rows(group: str) -> int:
@@ -135,6 +139,9 @@ def _moment(stay: Stay, one: Field, hours: float) -> str:
     return text[:8] if one.format == "D8" else text
 
 
+_SCAN = enclose(b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n")
+
+
 # --- what names say ---------------------------------------------------------------------------------------------------
 
 
@@ -182,7 +189,7 @@ _BY_NAME: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         (r"patient\.nationality", _fixed("156")),
         (r"patient\.ethnic_group", _fixed("01")),
         (r"patient\.marital_status", _fixed("20")),
-        (r"patient\.occupation", lambda stay, one, row: "1" if one.value_set.endswith(".3.7") else "17"),
+        (r"patient\.occupation", lambda stay, one, row: _code(one) if one.value_set.endswith(".3.7") else "17"),
         (r"patient\.education", _fixed("20")),
         (r".*\.postal_code", _fixed("999000")),
         (r".*\.house_number", _fixed("12号")),
@@ -210,6 +217,52 @@ _BY_NAME: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         (r"orders\.performed_at", _at(3)),
         (r"orders\.(stopped_at|end)", _at(5)),
         (r"orders\.cancelled_at|orders\.canceller.*", _fixed("")),
+        (r"onset_at|symptoms\.started_at|awaiting_labour_at|observation_began_at", _at(-12)),
+        (r"symptoms\.ended_at", _at(-2)),
+        (r"symptoms\.code", _fixed("R10.400", "R11.x00")),
+        (r"rescue_started_at", _written(-3)),
+        (r"rescue_ended_at", _written(-2)),
+        (r"discussion\.time", _written(-1)),
+        (r".*pedis_pulse.*", _fixed("true")),
+        (r"(items_.*|anaesthesia)\.(instrument|circulating)_nurse_time", _at(50.2)),
+        (r"operations\.entered_theatre_at", _at(47.5)),
+        (r"operations\.left_theatre_at", _at(50.5)),
+        (r"anaesthesia\.started_at", _at(47.8)),
+        (r"ended_at", _at(50.4)),
+        (r"awake_at", _at(51)),
+        (r"operation_minutes", _fixed("120")),
+        (r"planned_operations\.date|planned_at|transfused_at", lambda stay, one, row: _moment(stay, one, stay.written + (-1 if "transfusion_volume" in stay.names else 48))),
+        # the child, at term
+        (r"last_menstrual_period", _at(-278 * 24)),
+        (r"due_date", _at(2 * 24)),
+        (r"labour_began_at", _at(-8)),
+        (r"membranes_ruptured_at", _at(-5)),
+        (r"fully_dilated_at", _at(-1)),
+        (r"delivered_at", _at(0.5)),
+        (r"placenta_delivered_at", _at(0.6)),
+        (r"postpartum_observed_at", lambda stay, one, row: _moment(stay, one, 51 if "operation_minutes" in stay.names else 2.6)),
+        (r"labour_first_stage_minutes", _fixed("420")),
+        (r"labour_second_stage_minutes", _fixed("90")),
+        (r"labour_third_stage_minutes", _fixed("6")),
+        (r"labour_minutes", _fixed("516")),
+        (r"nuchal_cord_turns|cord_torsion|perineal_stitches", _fixed("0")),
+        # habits
+        (r"daily_cigarettes|daily_alcohol|days_since_smoking", _fixed("0")),
+        (r"menstrual_history", lambda stay, one, row: "月经规律" if stay.person.sex == "2" else ""),
+        (r"patient_destination", _fixed("1")),
+        # money: a front page on which little was charged
+        (r"fee\.total", _fixed("1500.00")),
+        (r"fee\.surgical", _fixed("1000.00")),
+        (r"fee\.operation", _fixed("600.00")),
+        (r"fee\.anaesthesia", _fixed("400.00")),
+        (r"fee\.general_service", _fixed("300.00")),
+        (r"fee\.nursing", _fixed("200.00")),
+        (r"fee\.self_paid", _fixed("100.00")),
+        (r"fee\..*", _fixed("0.00")),
+        # a scan
+        (r"content\.data", lambda stay, one, row: _SCAN.data),
+        (r"content\.media_type", lambda stay, one, row: _SCAN.media_type),
+        (r"content\.sha256", lambda stay, one, row: _SCAN.sha256),
         # what was measured
         (r".*temperature", _fixed("36.8")),
         (r".*(pulse|heart_rate)", _fixed("78")),
@@ -223,10 +276,10 @@ _BY_NAME: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         (r".*oxygen_saturation", _fixed("98")),
         (r"newborn_(birth|admission)_weight", lambda stay, one, row: "3300" if stay.person.sex == "2" and stay.age < 40 else ""),
         (r"newborn_length", _fixed("50")),
-        (r"apgar.*", lambda stay, one, row: "" if one.value_set == "" and one.name.startswith("apgar_i") else "9"),
+        (r"apgar", lambda stay, one, row: "9" if stay.names & {"delivered_at", "operation_minutes"} else ""),
         (r"(encounter\.days|days_in_hospital)", _fixed("6")),
         # the illness: appendicitis in somebody with high blood pressure
-        (r"external_cause\..*|pathology_diagnosis\..*|allergy\.(text|substance)|.*reaction_type", _fixed("")),
+        (r"external_cause\..*|pathology_diagnosis\..*|allergy\.(text|substance)|transfusion_reaction_type|isolation_type", _fixed("")),
         (r".*cause_of_death\.code|death_diagnoses\.code", _fixed("I21.900", "I10.x00")),
         (r".*cause_of_death\.name|death_diagnoses\.name", _fixed("急性心肌梗死", "高血压病")),
         (r"other_diagnoses\.code", _fixed("I10.x00", "E11.900")),
@@ -246,7 +299,7 @@ _BY_NAME: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         (r"operations\.(started_at|date)", _at(48)),
         (r"operations\.ended_at", _at(50)),
         (r"left_theatre_at", _at(50.5)),
-        (r"encounter\.discharged_at|discharged_at|died_at", _at(144)),
+        (r"encounter\.discharged_at|discharged_at|died_at", lambda stay, one, row: _moment(stay, one, stay.length)),
         (r"days_in_hospital", _fixed("6")),
         (r"encounter\.(bed|room)_name", _fixed("12")),
         (r".*department_name|.*_department", _fixed("普通外科")),

@@ -1,6 +1,7 @@
 """A kind of document: its fields, and what is compiled from its declaration (law 12)."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -251,6 +252,8 @@ def _field(row: Mapping[str, str], place: _Place, groups: Sequence[str]) -> Fiel
     catalogued = data_element(row["de_code"])
     format_ = TIMES.get(length) or (catalogued.format if catalogued else f"AN..{length}" if length.isdigit() else "")
     type_ = _value_type(place, format_)
+    if type_ == "TS" and format_ not in ("D8", "DT15"):
+        format_ = "DT15"  # a moment of which no sheet prints the length
     return Field(
         name=name,
         group=group,
@@ -272,10 +275,15 @@ def _field(row: Mapping[str, str], place: _Place, groups: Sequence[str]) -> Fiel
     )
 
 
+_MOMENT = re.compile(r"\b(effectiveTime|time|birthTime)(/(low|high))?(/@value)?$")
+
+
 def _value_type(place: _Place, format_: str) -> str:
     element, attribute = place.element, place.attribute
     if attribute in ("unit", "displayName"):
         return "ST"
+    if attribute == "value" and _MOMENT.search(place.path):
+        return "TS"
     if stated := element.constant("xsi:type"):
         return stated
     if format_ in ("D8", "DT15"):
