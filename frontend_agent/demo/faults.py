@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from .inpatients import Stay
 from .laboratory import Report
 from .persons import Person, check_digit, identity_number
 from .prescriptions import Prescription
 from .rhythm import Calendar
 from .visits import Visit
 
-VISIT, PRESCRIPTION, REPORT = "C0002", "C0004", "C0007"
-ALL = (VISIT, PRESCRIPTION, REPORT)
+VISIT, PRESCRIPTION, REPORT, ADMISSION, FRONT_PAGE = "C0002", "C0004", "C0007", "C0034", "C0032"
+ALL = (VISIT, PRESCRIPTION, REPORT, ADMISSION, FRONT_PAGE)
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Fault:
     apply: Callable[..., None] = field(compare=False)
     hold: bool = True
     share: int = 10
+    fits: Callable[..., bool] = field(default=lambda _: True, compare=False)  # whom it can be planted in
 
 
 # -- in the person's own data: every record of theirs carries it -----------------------------------------------------
@@ -300,9 +302,106 @@ REPORT_FAULTS = (
 )  # fmt: skip
 
 
+# -- in an admission record ------------------------------------------------------------------------------------------
+
+
+def _no_admission_complaint(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.admission["zs"] = ""
+
+
+def _no_attending_physician(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.admission["zzys"] = ""
+
+
+def _fever_of_a_stove(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.admission["tw"] = rng.choice(("367", "63.7", "3.7"))
+
+
+def _pressures_exchanged(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.admission["ssy"], stay.admission["szy"] = stay.admission["szy"], stay.admission["ssy"]
+
+
+def _written_late(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    late = calendar.stamp(stay.admitted_at + 86_400 + 3600 * rng.randrange(2, 40))
+    stay.admission.update(jlsj=late, qmsj=late, xgsj=late)
+
+
+ADMISSION_FAULTS = (
+    Fault("missing_admission_complaint", (ADMISSION,), ("chief_complaint",), _no_admission_complaint),
+    Fault("missing_attending_physician", (ADMISSION,), ("attending_physician.",), _no_attending_physician),
+    Fault("impossible_temperature", (ADMISSION,), ("temperature",), _fever_of_a_stove, hold=False),
+    Fault("pressures_exchanged", (ADMISSION,), ("systolic", "diastolic"), _pressures_exchanged, hold=False),
+    Fault("admission_record_late", (ADMISSION,), ("author.time", "resident_physician.", "attending_physician.", "chief_physician.", "receiving_physician."), _written_late, hold=False),
+)  # fmt: skip
+
+
+# -- on a front page -------------------------------------------------------------------------------------------------
+
+
+def _fees_do_not_add_up(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.page["zfy"] = f"{float(stay.page['zfy']) + rng.randrange(1, 900):.2f}"
+
+
+def _antibiotics_over_drugs(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.page["kjyw"] = f"{float(stay.page['xyf']) + rng.randrange(1, 200):.2f}"
+
+
+def _days_wrong(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.page["zyts"] += rng.choice((-2, 3, 11))
+
+
+def _no_main_diagnosis(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.diagnoses[:] = [row for row in stay.diagnoses if row["zdlx"] != "ZY"]
+
+
+def _diagnosis_repeated(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    main = stay.diagnoses[0]
+    stay.diagnoses[1].update(zddm=main["zddm"], zdmc=main["zdmc"])
+
+
+def _diagnosis_of_the_other_sex(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    code, name = ("N40.x00", "前列腺增生") if stay.person.sex == "2" else ("N83.200", "卵巢囊肿")
+    stay.diagnoses[1].update(zddm=code, zdmc=name)
+
+
+def _operated_after_discharge(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.operations[0]["ssrq"] = calendar.stamp(stay.discharged_at + 86_400 * 2)
+
+
+def _injury_without_cause(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.page.update(wbyybm="", wbyymc="")
+
+
+def _blood_without_group(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.page["xf"] = "880.00"
+    stay.page["zfy"] = f"{float(stay.page['zfy']) + 880:.2f}"
+    stay.page["rh"] = "未查"
+
+
+def _unmapped_discharge_mode(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
+    stay.page["lyfs"] = rng.choice(("自动出院", "转科"))
+
+
+FRONT_PAGE_FAULTS = (
+    Fault("fees_do_not_add_up", (FRONT_PAGE,), ("fee.",), _fees_do_not_add_up, share=20),
+    Fault("antibiotics_over_drugs", (FRONT_PAGE,), ("fee.",), _antibiotics_over_drugs),
+    Fault("days_in_hospital_wrong", (FRONT_PAGE,), ("days_in_hospital",), _days_wrong, hold=False),
+    Fault("missing_main_diagnosis", (FRONT_PAGE,), ("main_diagnosis.",), _no_main_diagnosis),
+    Fault("diagnosis_repeated", (FRONT_PAGE,), ("other_diagnoses",), _diagnosis_repeated, hold=False),
+    Fault("diagnosis_of_the_other_sex", (FRONT_PAGE,), ("other_diagnoses",), _diagnosis_of_the_other_sex, hold=False),
+    Fault("operated_after_discharge", (FRONT_PAGE,), ("operations",), _operated_after_discharge, hold=False, fits=lambda stay: bool(stay.operations)),
+    Fault("injury_without_cause", (FRONT_PAGE,), ("external_cause.",), _injury_without_cause, hold=False, fits=lambda stay: stay.illness.external is not None, share=30),
+    Fault("blood_without_group", (FRONT_PAGE,), ("rh", "abo"), _blood_without_group, hold=False),
+    Fault("unmapped_discharge_mode", (FRONT_PAGE,), ("discharge_mode",), _unmapped_discharge_mode),
+)  # fmt: skip
+
+
 FAULTS: dict[str, Fault] = {
-    fault.name: fault for fault in (*PERSON_FAULTS, *VISIT_FAULTS, *PRESCRIPTION_FAULTS, *REPORT_FAULTS)
-}
+    fault.name: fault
+    for fault in (
+        *PERSON_FAULTS, *VISIT_FAULTS, *PRESCRIPTION_FAULTS, *REPORT_FAULTS, *ADMISSION_FAULTS, *FRONT_PAGE_FAULTS,
+    )
+}  # fmt: skip
 
 
 def pick(rng: random.Random, faults: Sequence[Fault]) -> Fault:

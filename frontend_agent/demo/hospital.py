@@ -20,11 +20,22 @@ from typing import Any
 from . import faults
 from .clinical import DEPARTMENTS
 from .drugs import DRUGS, FORMS, FREQUENCIES, ROUTES
+from .inpatients import build_stay
 from .laboratory import Report, build_report, inpatient_request, outpatient_request, panels_of
 from .panels import INPATIENT_PANELS, PANELS
 from .persons import Person, person
 from .prescriptions import Prescription, build_prescriptions
-from .rhythm import DAY, EMERGENCY_HOURS, INPATIENT_HOURS, OUTPATIENT_HOURS, Calendar, Dice, days_for, moment
+from .rhythm import (
+    ADMITTED_HOURS,
+    DAY,
+    EMERGENCY_HOURS,
+    INPATIENT_HOURS,
+    OUTPATIENT_HOURS,
+    Calendar,
+    Dice,
+    days_for,
+    moment,
+)
 from .schema import HIS_INDEXES, HIS_TABLES, LIS_INDEXES, LIS_TABLES, Row, create_indexes, create_tables, insert
 from .staff import SERVICES, WARDS, Staff, hire_staff
 from .visits import EMERGENCY, Visit, build_visit
@@ -38,6 +49,8 @@ CHUNK = 2_000  # visits held in memory at a time
 
 PERSON_FAULT, VISIT_FAULT, PRESCRIPTION_FAULT, REPORT_FAULT = 0.013, 0.034, 0.036, 0.036
 ODDITY, DUPLICATE, IN_PROGRESS, RETURN_VISIT = 0.03, 0.004, 0.004, 0.06
+ADMISSION_FAULT, FRONT_PAGE_FAULT, UNARCHIVED = 0.06, 0.12, 0.02
+INPATIENTS = 0.05  # admissions per outpatient visit
 INPATIENT_REPORTS = 0.2  # reports for the wards per outpatient visit
 
 
@@ -171,6 +184,7 @@ class Writer:
         rng: random.Random,
     ) -> None:
         self.his, self.lis, self.plan, self.calendar, self.staff, self.rng = his, lis, plan, calendar, staff, rng
+        self.inpatient_rng = Dice(f"inpatients {plan.seed} {plan.steps}")  # outpatients are the same with and without
         self.departments = list(DEPARTMENTS.values())
         self.weights = [d.weight for d in self.departments]
         self.known: dict[str, list[Person]] = {}  # who came earlier, per department: some come again
@@ -195,6 +209,9 @@ class Writer:
         wards = sorted(moment(rng, INPATIENT_HOURS) for _ in range(int(count * INPATIENT_REPORTS)))
         for number, second in enumerate(wards, start=1):
             self.write_ward_report(f"{day:%y%m%d}{number:04d}", start + second)
+        admissions = sorted(moment(self.inpatient_rng, ADMITTED_HOURS) for _ in range(round(count * INPATIENTS)))
+        for number, second in enumerate(admissions, start=1):
+            self.write_stay(f"ZA{day:%m%d}{number:04d}", start + second)
 
     def write_visit(self, number: str, department: str, arrived: int) -> Visit:
         """One visit with all that follows from it, and perhaps a fault."""
@@ -218,11 +235,35 @@ class Writer:
         ages = (0, 0) if rng.random() < 0.04 else (18, 92)
         today = self.calendar.day(asked)
         who = person(rng, f"ZYBR{number}", today, ages, "", emergency=False)
-        self._plant_in_person(who)
+        self._plant_in_person(who, rng)
         request = inpatient_request(who, f"ZY{number[2:]}", asked, today, self.staff, rng)
         self.plan.reports += 1
         panel = rng.choice(INPATIENT_PANELS)
         self._add_report(build_report(self.plan.reports, request, panel, self.calendar, self.staff, rng), who)
+
+    def write_stay(self, number: str, admitted: int) -> None:
+        """One inpatient, and perhaps a fault in the admission record or on the front page."""
+        rng = self.inpatient_rng
+        stay = build_stay(number, admitted, self.calendar, self.staff, rng)
+        self._plant_in_person(stay.person, rng)
+        self._add_person(stay.person, admitted)
+        for kind, share, some in (
+            (faults.ADMISSION, ADMISSION_FAULT, faults.ADMISSION_FAULTS),
+            (faults.FRONT_PAGE, FRONT_PAGE_FAULT, faults.FRONT_PAGE_FAULTS),
+        ):
+            self._plant_persons_fault(kind, number, stay.person)
+            if rng.random() < share:
+                fault = faults.pick(rng, [one for one in some if one.fits(stay)])
+                fault.apply(stay, self.calendar, rng)
+                self._plant(kind, number, fault)
+        rows = self.rows
+        if rng.random() < UNARCHIVED:
+            stay.page.update(gdbz="0", gdsj="")
+        rows["zy_zyjl"].append(stay.record)
+        rows["zy_ryjl"].append(stay.admission)
+        rows["zy_basy"].append(stay.page)
+        rows["zy_basyzd"] += stay.diagnoses
+        rows["zy_basyss"] += stay.operations
 
     # -- who comes -----------------------------------------------------------------------------------------------------
 
@@ -234,9 +275,13 @@ class Writer:
         place = DEPARTMENTS[department]
         today = self.calendar.day(arrived)
         who = person(rng, "BR" + number[2:], today, place.ages, place.sex, emergency=department == EMERGENCY)
-        self._plant_in_person(who)
+        self._plant_in_person(who, rng)
         if not who.newborn:
             known.append(who)
+        self._add_person(who, arrived)
+        return who
+
+    def _add_person(self, who: Person, arrived: int) -> None:
         self.rows["mz_brxx"].append(
             {
                 "brid": who.id,
@@ -254,10 +299,8 @@ class Writer:
                 "xgsj": self.calendar.stamp(arrived),
             }
         )
-        return who
 
-    def _plant_in_person(self, who: Person) -> None:
-        rng = self.rng
+    def _plant_in_person(self, who: Person, rng: random.Random) -> None:
         luck = rng.random()
         written = {"1": ("男", "1", "M"), "2": ("女", "2", "F"), "0": ("未知", "未知", "未知")}[who.sex]
         who.sex_text = written[0 if luck < 0.88 else 1 if luck < 0.96 else 2]

@@ -17,8 +17,9 @@ OUTPATIENT_HOURS = (0, 0, 0, 0, 0, 0, 1, 6, 22, 24, 19, 10, 3, 8, 18, 15, 9, 3, 
 EMERGENCY_HOURS = (4, 3, 2, 2, 2, 2, 3, 4, 5, 6, 6, 5, 5, 5, 5, 5, 6, 7, 9, 10, 10, 9, 7, 5)
 # The laboratory reports inpatients mainly from the morning's round of blood samples.
 INPATIENT_HOURS = (1, 1, 1, 1, 1, 6, 24, 18, 8, 6, 5, 4, 3, 3, 4, 4, 4, 3, 3, 2, 2, 2, 1, 1)
+ADMITTED_HOURS = (1, 1, 1, 1, 1, 1, 2, 3, 12, 18, 16, 9, 3, 6, 10, 9, 6, 4, 3, 2, 2, 2, 1, 1)
 _CUMULATED: dict[tuple[int, ...], tuple[int, ...]] = {
-    hours: tuple(accumulate(hours)) for hours in (OUTPATIENT_HOURS, EMERGENCY_HOURS, INPATIENT_HOURS)
+    hours: tuple(accumulate(hours)) for hours in (OUTPATIENT_HOURS, EMERGENCY_HOURS, INPATIENT_HOURS, ADMITTED_HOURS)
 }
 _TIME_OF_DAY = [f" {s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}" for s in range(DAY)]
 

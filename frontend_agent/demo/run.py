@@ -76,6 +76,22 @@ mapping = "demo_lis/lab_report"
 profile = "regional"
 every = "1m"
 overlap = "10m"
+
+[[feeds]]
+name = "admission_record"
+source = "his"
+mapping = "demo_his/admission_record"
+profile = "regional"
+every = "1m"
+overlap = "10m"
+
+[[feeds]]
+name = "front_page"
+source = "his"
+mapping = "demo_his/front_page"
+profile = "regional"
+every = "1m"
+overlap = "10m"
 """
 
 

@@ -1,7 +1,7 @@
 """The demonstration hospital's two databases, shaped and named like a real Chinese HIS and LIS.
 
 Names are pinyin initials, as such systems have them: mz 门诊, gh 挂号, jz 就诊, jl 记录, zd 诊断, cf 处方, mx 明细,
-bg 报告, ks 科室, zg 职工, xgsj 修改时间. Every table carries xgsj, and every xgsj and every key has an index: a feed
+zy 住院, ba 病案, bg 报告, ks 科室, zg 职工, xgsj 修改时间. Every table carries xgsj, and every xgsj and every key has an index: a feed
 asks for "what changed since" and for "these keys", and neither may scan a table.
 
 Column shapes differ on purpose, as they do in the field: HIS times are text 'yyyy-MM-dd HH:mm:ss', its audit dates
@@ -13,6 +13,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Row = dict[str, Any]
+
+# 病案首页 charges, in the order of the printed page.
+FEE_COLUMNS = (
+    "zhyl", "zhcz", "hlf", "zhqt", "blzd", "syszd", "yxzd", "lczd", "fss", "wlzl", "sszl", "mzf", "ssf", "kff",
+    "zyzl", "xyf", "kjyw", "zcy", "zcf", "xf", "bdb", "qdb", "nxyz", "xbyz", "jccl", "zlcl", "sscl", "qtf",
+)  # fmt: skip
 
 HIS_TABLES: dict[str, str] = {
     "xt_jg": "jgdm TEXT PRIMARY KEY, jgmc TEXT",
@@ -50,6 +56,33 @@ HIS_TABLES: dict[str, str] = {
         "mxxh TEXT PRIMARY KEY, cfh TEXT, zh INTEGER, ypdm TEXT, ypmc TEXT, gg TEXT, jx TEXT, yf TEXT, pc TEXT, pcmc TEXT,"
         " yl TEXT, yldw TEXT, sl INTEGER, dw TEXT, dj NUMERIC, je NUMERIC, yfsm TEXT, tfmxxh TEXT, xgsj TEXT"
     ),
+    "zy_zyjl": (
+        "zyh TEXT PRIMARY KEY, bah TEXT, brid TEXT, zycs INTEGER, rysj TEXT, cysj TEXT, rytj TEXT, ksdm TEXT, ksmc TEXT,"
+        " bqdm TEXT, bqmc TEXT, fjh TEXT, ch TEXT, nl TEXT, hyzk TEXT, zy TEXT, dz TEXT, lxrxm TEXT, lxrgx TEXT,"
+        " lxrdh TEXT, fkfs TEXT, zyzt TEXT, zfbz TEXT, xgsj TEXT"
+    ),
+    "zy_ryjl": (
+        "jlxh TEXT PRIMARY KEY, zyh TEXT, csz TEXT, cszgx TEXT, zs TEXT, xbs TEXT, jkbz TEXT, jbs TEXT, crbz TEXT,"
+        " crbs TEXT, hys TEXT, gms TEXT, sss TEXT, yfjzs TEXT, sxs TEXT, grs TEXT, yjs TEXT, jzs TEXT, tw TEXT, mb TEXT,"
+        " hx TEXT, ssy TEXT, szy TEXT, sg TEXT, tz TEXT, ybqk TEXT, pf TEXT, lbj TEXT, tou TEXT, jing TEXT, xiong TEXT,"
+        " fu TEXT, gm TEXT, wszq TEXT, jz TEXT, sz TEXT, sjxt TEXT, zkqk TEXT, fzjc TEXT, kkbz TEXT, zyys TEXT,"
+        " zzys TEXT, jzys TEXT, zrys TEXT, jlsj TEXT, qmsj TEXT, jlzt TEXT, zfbz TEXT, xgsj TEXT"
+    ),
+    # 病案首页, filed by the record room: gdbz 1 = archived.
+    "zy_basy": (
+        "zyh TEXT PRIMARY KEY, mzzdbm TEXT, mzzdmc TEXT, wbyybm TEXT, wbyymc TEXT, zyts INTEGER, cyks TEXT, cyfj TEXT,"
+        " lyfs TEXT, jsyy TEXT, ywgm TEXT, gmyw TEXT, xx TEXT, rh TEXT, zzybz TEXT, zzymd TEXT, sj TEXT, kzr TEXT,"
+        " zrys TEXT, zzys TEXT, zyys TEXT, zrhs TEXT, bmy TEXT, zkys TEXT, zkhs TEXT, zkrq TEXT, bazl TEXT, gdbz TEXT,"
+        " gdsj TEXT, " + ", ".join(f"{name} NUMERIC" for name in FEE_COLUMNS) + ","
+        " zfy NUMERIC, zfje NUMERIC, zfbz TEXT, xgsj TEXT"
+    ),
+    "zy_basyzd": (
+        "zdxh TEXT PRIMARY KEY, zyh TEXT, zdlx TEXT, zdsx INTEGER, zddm TEXT, zdmc TEXT, rybq TEXT, xgsj TEXT"
+    ),
+    "zy_basyss": (
+        "ssxh TEXT PRIMARY KEY, zyh TEXT, sssx INTEGER, ssbm TEXT, ssmc TEXT, ssrq TEXT, ssjb TEXT, sz TEXT, yz TEXT,"
+        " ez TEXT, qklb TEXT, qkyh TEXT, mzfs TEXT, mzys TEXT, xgsj TEXT"
+    ),
 }
 
 LIS_TABLES: dict[str, str] = {
@@ -80,6 +113,11 @@ HIS_INDEXES: dict[str, tuple[str, ...]] = {
     "mz_yz": ("xgsj, jzxh", "jzxh"),
     "mz_cf": ("xgsj, cfh", "jzxh", "mzh", "brid"),
     "mz_cfmx": ("xgsj, cfh", "cfh, tfmxxh"),
+    "zy_zyjl": ("xgsj, zyh", "brid"),
+    "zy_ryjl": ("xgsj, zyh", "zyh"),
+    "zy_basy": ("xgsj, zyh",),
+    "zy_basyzd": ("xgsj, zyh", "zyh, zdlx"),
+    "zy_basyss": ("xgsj, zyh", "zyh"),
 }
 LIS_INDEXES: dict[str, tuple[str, ...]] = {
     "lis_bg": ("xgsj, bgh", "sqdh", "mzh", "zyh"),

@@ -19,8 +19,15 @@ from frontend_agent.times import STEPS, Step
 from .hospital import Plan
 from .oracle import Count
 
-FEEDS = {"outpatient_visit": "C0002 门(急)诊病历", "prescription": "C0004 西药处方", "lab_report": "C0007 检验报告"}
-KINDS = {"C0002": "门(急)诊病历", "C0004": "西药处方", "C0007": "检验报告"}
+FEEDS = {"outpatient_visit": "C0002 门(急)诊病历", "prescription": "C0004 西药处方", "lab_report": "C0007 检验报告",
+         "admission_record": "C0034 入院记录", "front_page": "C0032 住院病案首页"}  # fmt: skip
+KINDS = {
+    "C0002": "门(急)诊病历",
+    "C0004": "西药处方",
+    "C0007": "检验报告",
+    "C0034": "入院记录",
+    "C0032": "住院病案首页",
+}
 STEP_NAMES = {
     "extract": "抽取 extract",
     "normalise": "规范化 normalise",

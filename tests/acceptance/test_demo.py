@@ -16,7 +16,7 @@ from frontend_agent.demo.show import Screen
 from frontend_agent.errors import FrontendAgentError
 from tests.acceptance.region import Region, begin
 
-KINDS = ["C0002", "C0004", "C0007"]
+KINDS = ["C0002", "C0004", "C0007", "C0034", "C0032"]
 COUNTS = ["rows", "records", "held", "documents", "delivered", "duplicates", "lost"]
 
 

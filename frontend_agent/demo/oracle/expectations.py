@@ -64,6 +64,23 @@ EXPECTED: dict[str, Expectation] = {
     "overlong_conclusion": _expect("DE-LENGTH"),
     "mojibake_conclusion": _expect("TEXT-MOJIBAKE", "TEXT-QUESTION-MARKS"),
     "impossible_collection_time": _expect("MAP002", "DE-MISSING"),
+    # the admission record
+    "missing_admission_complaint": _expect("DE-MISSING"),
+    "missing_attending_physician": _expect("DE-MISSING"),
+    "impossible_temperature": _expect("VS-TEMPERATURE DE-FORMAT", "DE-LENGTH DE-PRECISION VS-FEVER-PULSE"),
+    "pressures_exchanged": _expect("VS-PRESSURE", "VS-PULSE-PRESSURE VS-SYSTOLIC VS-DIASTOLIC"),
+    "admission_record_late": _expect("TIME-ADMISSION", "STAY-RECORD"),
+    # the front page
+    "fees_do_not_add_up": _expect("FP-FEE-SUM"),
+    "antibiotics_over_drugs": _expect("FP-ANTIMICROBIALS"),
+    "days_in_hospital_wrong": _expect("STAY-DAYS"),
+    "missing_main_diagnosis": _expect("DE-MISSING"),
+    "diagnosis_repeated": _expect("DX-DUPLICATE FP-DIAGNOSIS-REPEATED"),
+    "diagnosis_of_the_other_sex": _expect("DX-SEX DX-NAME-SEX"),
+    "operated_after_discharge": _expect("OP-STAY"),
+    "injury_without_cause": _expect("FP-EXTERNAL-CAUSE"),
+    "blood_without_group": _expect("FP-BLOOD-RH"),
+    "unmapped_discharge_mode": _expect("MAP001", "DE-MISSING"),
 }
 
 

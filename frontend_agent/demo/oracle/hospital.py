@@ -6,11 +6,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-KINDS = ("C0002", "C0004", "C0007")
+KINDS = ("C0002", "C0004", "C0007", "C0034", "C0032")
 TABLES = {
     "C0002": ("his", ("mz_jzjl", "mz_zd", "mz_jcjg", "mz_yz")),
     "C0004": ("his", ("mz_cf", "mz_cfmx")),
     "C0007": ("lis", ("lis_bg", "lis_bgzd", "lis_bgmx")),
+    "C0034": ("his", ("zy_ryjl",)),
+    "C0032": ("his", ("zy_basy", "zy_basyzd", "zy_basyss")),
 }
 # A visit written twice is one record: the newest row of a registration is the visit.
 STATES = {
@@ -20,6 +22,8 @@ STATES = {
         " GROUP BY c.cfh"
     ),
     "C0007": "SELECT bgh, bgzt = '3', zfbz = '1', '' FROM lis_bg",
+    "C0034": "SELECT zyh, jlzt = '2', zfbz = '1', '' FROM zy_ryjl",
+    "C0032": "SELECT zyh, gdbz = '1', zfbz = '1', '' FROM zy_basy",
 }
 SEX = {"男": "1", "女": "2", "未知": "0", "1": "1", "2": "2", "M": "1", "F": "2", "U": "0"}
 CHUNK = 400
@@ -62,7 +66,10 @@ class Hospital:
 
     def values(self, kind: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What the documents of these keys must say, straight from the rows."""
-        read = {"C0002": self._visits, "C0004": self._prescriptions, "C0007": self._reports}[kind]
+        read = {
+            "C0002": self._visits, "C0004": self._prescriptions, "C0007": self._reports,
+            "C0034": self._admissions, "C0032": self._front_pages,
+        }[kind]  # fmt: skip
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(keys), CHUNK):
             found.update(read(list(keys[start : start + CHUNK])))
@@ -139,6 +146,42 @@ class Hospital:
                     "method": plain(row["jyff"]),
                     "report_result": plain(row["bgjg"]),
                     "items": items[row["bgh"]],
+                },
+            )
+
+    def _admissions(self, keys: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        sql = (
+            "SELECT j.zyh, j.zs, j.xbs, j.tw, j.ssy, b.xm, b.xb, b.zjlx, b.zjhm FROM zy_ryjl j"
+            " JOIN zy_zyjl z ON z.zyh = j.zyh JOIN mz_brxx b ON b.brid = z.brid WHERE j.zyh IN KEYS"
+        )
+        for row in self._ask("his", sql, keys):
+            yield (
+                row["zyh"],
+                {
+                    **_person(row["xm"], row["xb"], row["zjlx"], row["zjhm"]),
+                    "chief_complaint": plain(row["zs"]),
+                    "present_illness": plain(row["xbs"]),
+                    "temperature": plain(row["tw"]),
+                    "systolic": plain(row["ssy"]),
+                },
+            )
+
+    def _front_pages(self, keys: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        operations: dict[str, list[str]] = {key: [] for key in keys}
+        for row in self._ask("his", "SELECT zyh, ssbm FROM zy_basyss WHERE zyh IN KEYS ORDER BY sssx", keys):
+            operations[row["zyh"]].append(row["ssbm"])
+        sql = (
+            "SELECT p.zyh, p.zfy, z.bah, b.xm, b.xb, b.zjlx, b.zjhm FROM zy_basy p"
+            " JOIN zy_zyjl z ON z.zyh = p.zyh JOIN mz_brxx b ON b.brid = z.brid WHERE p.zyh IN KEYS"
+        )
+        for row in self._ask("his", sql, keys):
+            yield (
+                row["zyh"],
+                {
+                    **_person(row["xm"], row["xb"], row["zjlx"], row["zjhm"]),
+                    "record_number": plain(row["bah"]),
+                    "amount": f"{row['zfy']:.2f}",
+                    "operations": operations[row["zyh"]],
                 },
             )
 

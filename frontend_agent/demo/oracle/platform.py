@@ -129,11 +129,24 @@ _SINGLE = {
         "method": _texts("DE02.10.027.00"),
         "report_result": _texts("DE04.50.130.00"),
     },
+    "C0034": {
+        **_PERSON,
+        "chief_complaint": _texts("DE04.01.119.00"),
+        "present_illness": _texts("DE02.10.071.00"),
+        "temperature": _path(_OBSERVED.format("DE04.10.186.00") + "/@value"),
+        "systolic": _path(_OBSERVED.format("DE04.10.174.00") + "/@value"),
+    },
+    "C0032": {
+        **_PERSON,
+        "record_number": _path(f"{_PATIENT}/h:id[@root='2.16.156.10011.1.13']/@extension"),
+        "amount": _path(_OBSERVED.format("HDSD00.11.142") + "/@value"),
+    },
 }
 _MANY = {
     "diagnoses": _path(_OBSERVED.format("DE05.01.024.00") + "/@code"),
     "orders": _texts("DE06.00.288.00"),
 }
+_OPERATIONS = _path("//h:procedure/h:code/@code")
 _DRUGS = _path("//h:substanceAdministration")
 _DRUG_NAME = _path(".//h:manufacturedLabeledDrug/h:name/text()")
 _DRUG_TOTAL = _path(".//h:observation[h:code/@code='DE06.00.135.00']/h:value/@value")
@@ -156,7 +169,9 @@ def differing(stored: Stored, expected: dict[str, Any]) -> list[str]:
     elif stored.kind == "C0004":
         drugs = [(_one(_DRUG_NAME(one)), _one(_DRUG_TOTAL(one))) for one in _DRUGS(root)]
         wrong += ["drugs"] if drugs != expected["drugs"] else []
-    else:
+    elif stored.kind == "C0032":
+        wrong += ["operations"] if [str(v) for v in _OPERATIONS(root)] != expected["operations"] else []
+    elif stored.kind == "C0007":
         wrong += ["items"] if not _same_items(root, expected["items"]) else []
     return wrong
 
