@@ -54,6 +54,7 @@ ILLNESSES = (
 )  # fmt: skip
 SECOND = (("I10.x00", "高血压病"), ("E11.900", "2型糖尿病"), ("E78.500", "高脂血症"), ("K76.000", "脂肪肝"))
 OCCUPATIONS = ("职员", "工人", "农民", "退休", "个体", "专业技术人员", "其他")
+EMPLOYERS = ("示范纺织厂", "示范市第二中学", "示范运输公司", "示范区供电所", "示范农机合作社")
 STREETS = ("建设路", "人民路", "解放路", "光明街", "和平街")
 RELATIONS = ("配偶", "子", "女", "兄弟姐妹")
 PAYMENTS = ("城镇职工医保", "城乡居民医保", "新农合", "自费")
@@ -116,6 +117,8 @@ def _record(
         "nl": str(age),
         "hyzk": ("丧偶" if age > 75 and rng.random() < 0.3 else "已婚") if married else "未婚",
         "zy": "退休" if age > 62 else rng.choice(OCCUPATIONS),
+        "gzdw": rng.choice(EMPLOYERS),
+        "gzdh": f"0999-{2000000 + int(rng.random() * 6_000_000)}",
         "dz": f"{rng.choice(STREETS)}{1 + int(rng.random() * 300)}号",
         "lxrxm": ("刘" if who.sex == "1" else "张") + rng.choice("伟芳敏强静"),
         "lxrgx": rng.choice(RELATIONS[:3] if married else ("父母",)),

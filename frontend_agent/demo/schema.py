@@ -58,7 +58,7 @@ HIS_TABLES: dict[str, str] = {
     ),
     "zy_zyjl": (
         "zyh TEXT PRIMARY KEY, bah TEXT, brid TEXT, zycs INTEGER, rysj TEXT, cysj TEXT, rytj TEXT, ksdm TEXT, ksmc TEXT,"
-        " bqdm TEXT, bqmc TEXT, fjh TEXT, ch TEXT, nl TEXT, hyzk TEXT, zy TEXT, dz TEXT, lxrxm TEXT, lxrgx TEXT,"
+        " bqdm TEXT, bqmc TEXT, fjh TEXT, ch TEXT, nl TEXT, hyzk TEXT, zy TEXT, gzdw TEXT, gzdh TEXT, dz TEXT, lxrxm TEXT, lxrgx TEXT,"
         " lxrdh TEXT, fkfs TEXT, zyzt TEXT, zfbz TEXT, xgsj TEXT"
     ),
     "zy_ryjl": (

@@ -16,7 +16,8 @@ from frontend_agent.formats.xml import parse
 PARCELS_A_FOLDER = 1_000
 LARGEST = 64 << 20
 # Where the business key stands in the header of each kind (root of the identifier).
-KEY_ROOTS = {"C0002": "2.16.156.10011.1.11", "C0004": "2.16.156.10011.1.20", "C0007": "2.16.156.10011.1.33"}
+KEY_ROOTS = {"C0002": "2.16.156.10011.1.11", "C0004": "2.16.156.10011.1.20", "C0007": "2.16.156.10011.1.33",
+             "C0034": "2.16.156.10011.1.12", "C0032": "2.16.156.10011.1.12"}  # fmt: skip
 _KEYS = {kind: re.compile(f'<id root="{root}" extension="([^"]*)"'.encode()) for kind, root in KEY_ROOTS.items()}
 # What differs between two versions that say the same: their ids, the time they were made, what they replace.
 _ENVELOPE = re.compile(
@@ -24,7 +25,7 @@ _ENVELOPE = re.compile(
     rb"|<relatedDocument.*?</relatedDocument>",
     re.DOTALL,
 )
-_HEADER = 6_000
+_HEADER = 16_000
 
 
 class Stored(NamedTuple):
