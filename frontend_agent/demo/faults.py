@@ -328,7 +328,7 @@ def _written_late(stay: Stay, calendar: Calendar, rng: random.Random) -> None:
 
 ADMISSION_FAULTS = (
     Fault("missing_admission_complaint", (ADMISSION,), ("chief_complaint",), _no_admission_complaint),
-    Fault("missing_attending_physician", (ADMISSION,), ("attending_physician.",), _no_attending_physician),
+    Fault("missing_attending_physician", (ADMISSION,), ("attending_physician.",), _no_attending_physician, hold=False),
     Fault("impossible_temperature", (ADMISSION,), ("temperature",), _fever_of_a_stove, hold=False),
     Fault("pressures_exchanged", (ADMISSION,), ("systolic", "diastolic"), _pressures_exchanged, hold=False),
     Fault("admission_record_late", (ADMISSION,), ("author.time", "resident_physician.", "attending_physician.", "chief_physician.", "receiving_physician."), _written_late, hold=False),
@@ -384,7 +384,7 @@ def _unmapped_discharge_mode(stay: Stay, calendar: Calendar, rng: random.Random)
 
 FRONT_PAGE_FAULTS = (
     Fault("fees_do_not_add_up", (FRONT_PAGE,), ("fee.",), _fees_do_not_add_up, share=20),
-    Fault("antibiotics_over_drugs", (FRONT_PAGE,), ("fee.",), _antibiotics_over_drugs),
+    Fault("antibiotics_over_drugs", (FRONT_PAGE,), ("fee.",), _antibiotics_over_drugs, hold=False),
     Fault("days_in_hospital_wrong", (FRONT_PAGE,), ("days_in_hospital",), _days_wrong, hold=False),
     Fault("missing_main_diagnosis", (FRONT_PAGE,), ("main_diagnosis.",), _no_main_diagnosis),
     Fault("diagnosis_repeated", (FRONT_PAGE,), ("other_diagnoses",), _diagnosis_repeated, hold=False),

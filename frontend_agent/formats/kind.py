@@ -253,7 +253,8 @@ def _field(row: Mapping[str, str], place: _Place, groups: Sequence[str]) -> Fiel
     format_ = TIMES.get(length) or (catalogued.format if catalogued else f"AN..{length}" if length.isdigit() else "")
     type_ = _value_type(place, format_)
     if type_ == "TS" and format_ not in ("D8", "DT15"):
-        format_ = "DT15"  # a moment of which no sheet prints the length
+        # A moment of which no sheet prints the length: 日期 is a day, 日期时间 and 时间 are not.
+        format_ = "D8" if row["name_zh"].endswith("日期") else "DT15"
     return Field(
         name=name,
         group=group,

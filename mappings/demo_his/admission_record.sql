@@ -79,7 +79,7 @@ SELECT
     j.sz                                              AS "limb_examination",
     j.sjxt                                            AS "neurological_examination",
     j.zkqk                                            AS "specialist_examination",
-    j.fzjc                                            AS "examination.result",
+    j.fzjc                                            AS "examinations.result",
     j.kkbz                                            AS "statement_reliable",
     CASE WHEN j.jlzt = '2' THEN 1 ELSE 0 END          AS "final",
     j.zfbz                                            AS "void"

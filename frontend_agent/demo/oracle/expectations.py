@@ -75,7 +75,7 @@ EXPECTED: dict[str, Expectation] = {
     "antibiotics_over_drugs": _expect("FP-ANTIMICROBIALS"),
     "days_in_hospital_wrong": _expect("STAY-DAYS"),
     "missing_main_diagnosis": _expect("DE-MISSING"),
-    "diagnosis_repeated": _expect("DX-DUPLICATE FP-DIAGNOSIS-REPEATED"),
+    "diagnosis_repeated": _expect("DX-DUPLICATE DX-MAIN-REPEATED"),
     "diagnosis_of_the_other_sex": _expect("DX-SEX DX-NAME-SEX"),
     "operated_after_discharge": _expect("OP-STAY"),
     "injury_without_cause": _expect("FP-EXTERNAL-CAUSE"),
