@@ -218,6 +218,8 @@ def test_the_configuration_it_writes_is_an_ordinary_one(delivered: Region) -> No
         "demo_his/outpatient_visit",
         "demo_his/prescription",
         "demo_lis/lab_report",
+        "demo_his/admission_record",
+        "demo_his/front_page",
     ]
 
 

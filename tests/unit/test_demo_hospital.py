@@ -109,6 +109,8 @@ def test_every_planted_fault_names_rows_that_exist(hospital: Path) -> None:
         "C0002": {key for (key,) in ask(hospital, "SELECT mzh FROM mz_jzjl")},
         "C0004": {key for (key,) in ask(hospital, "SELECT cfh FROM mz_cf")},
         "C0007": {key for (key,) in ask(hospital, "SELECT bgh FROM lis_bg", LIS)},
+        "C0034": {key for (key,) in ask(hospital, "SELECT zyh FROM zy_ryjl")},
+        "C0032": {key for (key,) in ask(hospital, "SELECT zyh FROM zy_basy")},
     }
     entries = planted(hospital)
     for entry in (*entries["planted"], *entries["oddities"]):
