@@ -3,12 +3,14 @@
 Only what carries a value is walked. Look-alike siblings are told apart by what the template declares (`b:by`).
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from lxml import etree
 
 from frontend_agent.formats.errors import NotOurs
+from frontend_agent.formats.misprints import meant
 from frontend_agent.formats.narrative import hide_time
 from frontend_agent.formats.stamps import digits_of
 from frontend_agent.formats.template import Element, RowId, Slot, namespaced, sibling_key
@@ -18,6 +20,8 @@ from frontend_agent.model import Record
 Reader = Callable[[bytes], Record]
 _ROOT = namespaced("ClinicalDocument")
 _TEMPLATE_ID = namespaced("templateId")
+_CODE = namespaced("code")
+_PART = re.compile(r"C\d{4}\Z", re.ASCII)  # a part of WS/T 500
 _cells = etree.XPath("//h:text//h:td[@ID]", namespaces={"h": "urn:hl7-org:v3"}, smart_strings=False)
 
 
@@ -30,14 +34,14 @@ def compile_reader(
     """
     code = _Compiler(groups, widths or {})
     source = code.module(root)
-    namespace: dict[str, Any] = {"hide_time": hide_time, "digits_of": digits_of}
+    namespace: dict[str, Any] = {"hide_time": hide_time, "digits_of": digits_of, "meant": meant}
+    kind = next((child.constant("code") for child in root.children if child.tag == "code"), "")
     exec(compile(source, "<reader>", "exec"), namespace)  # noqa: S102  our own template, compiled once at start
     walk = namespace["read"]
 
     def read(document: bytes) -> Record:
         tree = parse(document)
-        found = tree.find(_TEMPLATE_ID)
-        if tree.tag != _ROOT or found is None or found.get("root") != template_id:
+        if tree.tag != _ROOT or not _is_of_kind(tree, kind, template_id):
             raise NotOurs(f"not a document of template {template_id}")
         found_cells: Any = _cells(tree)  # an XPath may answer many things; this one answers elements
         cells = {cell.get("ID"): cell.text for cell in found_cells}
@@ -45,6 +49,15 @@ def compile_reader(
         return record
 
     return read
+
+
+def _is_of_kind(tree: etree._Element, kind: str, template_id: str) -> bool:
+    """By the document's code where it names a part of WS/T 500: one template set gives C0002 and C0003 the id of C0001."""
+    code, template = tree.find(_CODE), tree.find(_TEMPLATE_ID)
+    named = code.get("code", "") if code is not None else ""
+    if _PART.match(named) and template is not None:
+        return named == kind
+    return template is not None and template.get("root") == template_id
 
 
 class _Compiler:
@@ -130,7 +143,9 @@ class _Compiler:
             lines.append(f"{prefix}key = {self._key(path)}(child)")
             rivals = [child for child in alike if sibling_key(child) == path]
             for position, child in enumerate(rivals):
-                lines.append(f"{prefix}{'el' if position else ''}if key in {tuple(child.at(path))!r}:")
+                lines.append(
+                    f"{prefix}{'el' if position else ''}if key in {tuple(meant(key) for key in child.at(path))!r}:"
+                )
                 lines += [f"{prefix}    {line}" for line in self._enter(child)]
             lines.append(f"{prefix}else:")
         return lines[:-1]
@@ -160,6 +175,6 @@ class _Compiler:
                 lines.append(f"{pad}    if e{depth + 1}.tag == {namespaced(step)!r}:")
             pad = "    " * (2 * len(steps) + 1)
             lines.append(f"{pad}value = e{len(steps)}.get({attribute.removeprefix('@')!r})")
-            lines.append(f"{pad}if value is not None: return value")
+            lines.append(f"{pad}if value is not None: return meant(value)")
             self.functions.append("\n".join(lines))
         return self.keys[path]

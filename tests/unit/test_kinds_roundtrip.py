@@ -27,8 +27,8 @@ ENVELOPE = Envelope(
 )
 SAMPLES = {"TS": "20260930081500", "BL": "true", "REAL": "5.62", "PQ": "3", "INT": "1", "MO": "36.50"}
 HOWS = ("omit", "NI", "NA", "UNK")
-QUICK = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-THOROUGH = settings(QUICK, max_examples=1500)
+QUICK = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+THOROUGH = settings(QUICK, max_examples=200)
 KINDS = [
     *(pytest.param(code, QUICK, id=code) for code in kind_codes()),
     *(pytest.param(code, THOROUGH, id=f"{code}-thorough", marks=pytest.mark.slow) for code in kind_codes()),
@@ -139,7 +139,7 @@ def test_whatever_is_rendered_reads_back_equal(code, often):
 def test_absences_of_all_kinds_mixed_read_back_equal(code):
     kind = load_kind(code)
 
-    @settings(QUICK, max_examples=40)
+    @settings(QUICK, max_examples=10)
     @given(record=records(kind), how=absences(kind))
     def check(record, how):
         assert kind.reader(kind.renderer(how)(record, ENVELOPE)) == record

@@ -128,6 +128,7 @@ def _group(kind: str, seq: str, entry: Node) -> tables.Row:
 def _walk(scope: Scope, node: Node, above: list[Node]) -> None:
     if node.tag == "id" and not node.attributes and (node.origin, "field") not in scope.places:
         node.attributes["nullFlavor"] = "NI"  # the schema wants one, the standard names nobody
+    node.by = scope.told(node, "by")
     if node.tag == "statusCode":
         node.attributes.setdefault("code", "completed")
     if node.tag == "code" and not node.attributes.get("code") and above and above[-1].tag in ("organizer", "act"):
