@@ -198,7 +198,7 @@ def _entry(scope: Scope, node: Node, wanted: str) -> tables.Row | None:
 
 
 def _value(scope: Scope, node: Node, value: Node, de: str, label: str, entry: tables.Row) -> None:
-    type_ = value.attributes.get("xsi:type") or entry.get("value_type") or "ST"
+    type_ = scope.told(node, "type") or value.attributes.get("xsi:type") or entry.get("value_type") or "ST"
     value.attributes = {"xsi:type": type_, **{k: v for k, v in value.attributes.items() if k != "xsi:type"}}
     binding = HOLDS.get(type_, "value")
     named = _named(scope, de, label)

@@ -37,6 +37,7 @@ def decide(kind: str, template: Template, matches: list[Match], rows: list[Field
         *_header_facts(kind),
         *_values(kind, template, rows),
         *_entries(kind, template, rows),
+        *_fees(kind, template),
         *_blank(matches, rows),
         *_trees(kind, template),
         *_required(rows),
@@ -105,6 +106,16 @@ def _entries(kind: str, template: Template, rows: list[FieldRow]) -> Iterator[De
             yield Decision("entries.csv", key, "accepted", _variant(entry, section, rows), entry["confidence"])
         elif not entry["cardinality"]:
             yield Decision("entries.csv", key, "undecided", _no_cardinality(entry, rows), entry["confidence"])
+
+
+def _fees(kind: str, template: Template) -> Iterator[Decision]:
+    """The items of the front pages that the trees do not have."""
+    codes = {element.constant("code") for element in template.root.walk() if element.tag == "code"}
+    for row in tables.national("sections/frontpage_fees.csv", kind):
+        if row["item_code"] and row["item_code"] not in codes:
+            yield replace(
+                _must(kind, "frontpage_fees.csv", row["item_code"], row["name_zh"]), confidence=row["confidence"]
+            )
 
 
 def _why_not(kind: str, entry: tables.Row, entries: list[tables.Row]) -> str:

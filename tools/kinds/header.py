@@ -271,8 +271,9 @@ def _mark(node: Node) -> str:
 def _levels(kind: str, top: Node, prefix: str) -> Iterator[tuple[Node, str]]:
     """The chain of organisations below: bed, room, department, ward, hospital, by their ids, else in the usual order."""
     chain = [node for node in top.walk() if node.tag in ("wholeOrganization", "providerOrganization")]
-    known = [_level(node) for node in chain]
     told = next((row["levels"] for row in tables.own("levels.csv") if kind in row["kind"].split()), USUAL)
+    exact = told.startswith("!")
+    known = told[1:].split() if exact else [_level(node) for node in chain]
     rest = [level for level in told.split() if level not in known]
     for node, level in zip(chain, known, strict=True):
         if not level:
@@ -294,8 +295,11 @@ def _levels(kind: str, top: Node, prefix: str) -> Iterator[tuple[Node, str]]:
 
 def _whole(node: Node, level: str) -> None:
     """A bed, room, department or ward has an id and a name, whichever of them the tree prints."""
-    if node.child("id") is None:
+    identifier = node.child("id")
+    if identifier is None:
         node.children.insert(0, Node("id", {"root": ROOTS[level]}))
+    else:
+        identifier.attributes["root"] = ROOTS[level]
     if node.child("name") is None:
         node.children.insert(1, Node("name"))
 

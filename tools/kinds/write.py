@@ -65,7 +65,11 @@ PATHS = (
     "assignedEntity/code/@displayName",
     "assignedEntity/code/@codeSystem",
 )
-DATES = {"value": "20260930081500"}
+BY_TABLE = {
+    "2.16.156.10011.2.3.3.11": ("J18.900", "肺炎"),
+    "2.16.156.10011.2.3.3.12": ("47.0100", "腹腔镜阑尾切除术"),
+    "2.16.156.10011.2.3.3.14": ("BNF010", "咳嗽病"),
+}
 
 
 def template(kind: str, header: list[Node], sections: list[Section]) -> str:
@@ -238,10 +242,13 @@ def _sample(node: Node, label: str = "") -> None:
         if binding == "text":
             node.text = node.text or sample(name, "ST", label)
         elif binding == "display":
-            node.attributes["displayName"] = sample(name, "ST", label)
+            known = BY_TABLE.get(node.attributes.get("codeSystem", "")[:23])
+            node.attributes["displayName"] = known[1] if known else sample(name, "ST", label)
         elif not node.attributes.get(binding):
             type_ = node.attributes.get("xsi:type") or ("CD" if binding == "code" else _type(node, binding))
             value = sample(name, type_, label)
+            if binding == "code" and (known := BY_TABLE.get(node.attributes.get("codeSystem", "")[:23])):
+                value = known[0]
             if binding == "code" and (first := _first_code(node.attributes.get("codeSystem", ""))):
                 value, node.attributes["displayName"] = first
             node.attributes[binding] = value
@@ -270,6 +277,8 @@ def sample(name: str, type_: str, label: str) -> str:
     own = {row["field"]: row["sample"] for row in tables.own("samples.csv")}
     if name in own:
         return own[name]
+    if ending := next((end for end in own if end.startswith("…") and name.endswith(end[1:])), ""):
+        return own[ending]
     key = name.rpartition(".")[2]
     if f"*.{key}" in own:
         return own[f"*.{key}"]
@@ -287,7 +296,7 @@ def sample(name: str, type_: str, label: str) -> str:
         return "D0003"
     if key.endswith("_name") and type_ == "ST" and not label.endswith("名称"):
         return "王医生"
-    return {**usual, "unit": "mg"}.get(type_) or f"{label or name}示例"
+    return {**usual, "unit": "mg"}.get(type_) or f"{(label or name).split('-')[-1]}示例"
 
 
 def _first_code(system: str, wanted: str = "") -> tuple[str, str] | None:
