@@ -3,6 +3,7 @@
 import pytest
 from hl7apy.parser import parse_message
 
+from frontend_agent.demo.samples import sample
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats import UnrenderableText, kind_codes, load_kind
 from frontend_agent.formats.hl7v2 import Settings, build_all, declarations, profile_of, validate
@@ -60,6 +61,25 @@ def test_every_message_fits_hl7s_own_structure(kind, record, names):
     assert messages.keys() == names
     for message in messages.values():
         assert validate(message) == ""
+
+
+@pytest.mark.parametrize("kind", sorted({kind for one in declarations().values() for kind in one.kinds}))
+def test_a_clean_record_of_every_kind_gives_messages_that_fit(kind):
+    for envelope in (NEW, CHANGED):
+        messages = made(kind, sample(load_kind(kind), 3), envelope)
+        assert messages
+        for message in messages.values():
+            assert validate(message) == "", message.name
+
+
+def test_an_admission_and_a_discharge_say_where_and_when():
+    (admitted,) = made("C0034", sample(load_kind("C0034"), 3)).values()
+    (left,) = made("C0053", sample(load_kind("C0053"), 3)).values()
+    (pv1,) = segments(admitted, "PV1")
+    assert (admitted.message, pv1[2], pv1[19], len(pv1[44])) == ("ADT^A01^ADT_A01", "I", "ZY000003", 14)
+    (pv1,) = segments(left, "PV1")
+    assert left.message == "ADT^A03^ADT_A03"
+    assert pv1[44] < pv1[45]
 
 
 def test_a_changed_visit_is_an_update():
