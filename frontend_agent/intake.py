@@ -38,12 +38,12 @@ from frontend_agent.model import (
 )
 from frontend_agent.packs.shadow import compared
 from frontend_agent.spool import Awaiting, Beside, Met, Shadowed, Skipped, Spool, Taken
+from frontend_agent.unmade import unmade
 from frontend_agent.visits import HELD, MADE, VOID, WITHHELD, Observer, Seen
 from frontend_agent.withholding import Decision, Withhold
 
 # Findings of the machine itself. Texts for operators are in the catalogue of the checks.
 UNREADABLE_ROWS = "AGT001"  # the mapping could not read these rows
-FAILED_ON_RECORD = "AGT002"  # checking or rendering this record failed
 SAME_KEY = "AGT003"  # two different records of one batch claim the same key
 UNDECIDED = "POL002"  # a withholding rule asks for a value that could not be read
 
@@ -501,7 +501,7 @@ class _Batch:
                 making.findings += notes
                 parts = self._parts(making)
             except Exception as error:  # noqa: BLE001  one record's fault is its own
-                making.findings = [*source.findings, _failed(error)]
+                making.findings = unmade(error, source.findings)
                 self._judged.append((source, making.findings))
                 self._hold(making)
                 continue
@@ -558,7 +558,7 @@ class _Batch:
             try:
                 content = (making.plan or self._feed).render(making.record, envelope)
             except Exception as error:  # noqa: BLE001  as above: it is held with what is known, its neighbours go on
-                making.findings.append(_failed(error))
+                making.findings = unmade(error, making.findings)
                 self._hold(making)
                 continue
             made.append((making, content))
@@ -726,18 +726,6 @@ class _Batch:
 
 def _met(one: Unmapped, keys: list[str]) -> Met:
     return Met(one.table, one.field, one.value_set, one.code, one.name, len(keys), tuple(keys[:3]))
-
-
-def _failed(error: Exception) -> Finding:
-    """What is known of a failure without its text, which may quote the patient: the kind of error, and the field."""
-    place = getattr(error, "field", "")
-    return Finding(
-        FAILED_ON_RECORD,
-        Severity.HOLD,
-        Blame.AGENT,
-        field=place if isinstance(place, str) else "",
-        arguments=(type(error).__name__,),
-    )
 
 
 def _undecided(decision: Decision) -> Finding:

@@ -11,6 +11,7 @@ from frontend_agent.identity import document_id, set_id
 from frontend_agent.intake import judged, may_wait, next_step
 from frontend_agent.model import Envelope, Record, SeriesHead, Severity, SourceRecord
 from frontend_agent.telling import told
+from frontend_agent.unmade import unmade
 from frontend_agent.withholding import Decision
 
 _WOULD = {
@@ -53,6 +54,7 @@ def previewed(
         document = plan.render(record, envelope).decode()
     except (FormatError, UnboundField) as error:
         problem = str(error)
+        findings = unmade(error, findings)
     holds = any(finding.severity is Severity.HOLD for finding in findings) or bool(withheld and withheld.undecided)
     would = "held" if step.name == "MAKE" and (holds or problem) else _WOULD[step.name]
     would = "withheld" if withheld and not withheld.undecided else would

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from frontend_agent.model import Blame, Envelope, Finding, Record, Severity, SourceRecord
+from frontend_agent.model import Envelope, Finding, Record, Severity, SourceRecord
+from frontend_agent.unmade import unmade
 
 NEWLY_HELD, NEWLY_PASSED, STILL_HELD, STILL_PASSED = "newly held", "newly passed", "still held", "still passed"
-FAILED = "AGT002"
 _ANYBODY = Envelope("shadow-1", "shadow", 1, "20000101000000")
 
 
@@ -32,22 +32,21 @@ def judging(
             for one in source.findings
             if one.rule not in off
         ]
+        found = said
         try:
             found = [*said, *check(source.record, source.columns, said)]
-            holding = [one for one in found if one.severity is Severity.HOLD]
-            if not holding:
+            if not any(map(_holds, found)):
                 render(complete(source.record)[0], _ANYBODY)
         except Exception as error:  # noqa: BLE001  a record that the pack cannot make is held: that is what is asked
-            field = getattr(error, "field", "")
-            return [Finding(FAILED, Severity.HOLD, Blame.AGENT, field=field if isinstance(field, str) else "")]
-        return holding
+            found = unmade(error, found)
+        return list(filter(_holds, found))
 
     return judge
 
 
 def compared(now: Sequence[Finding], shadow: Sequence[Finding]) -> Iterator[tuple[str, str, str]]:
     """One record: the verdict (with no rule), and for what changes, each rule and field that makes the difference."""
-    holds_now = {_place(one) for one in now if one.severity is Severity.HOLD}
+    holds_now = {_place(one) for one in now if _holds(one)}
     would_hold = {_place(one) for one in shadow}
     if bool(holds_now) == bool(would_hold):
         yield (STILL_HELD if holds_now else STILL_PASSED), "", ""
@@ -55,6 +54,10 @@ def compared(now: Sequence[Finding], shadow: Sequence[Finding]) -> Iterator[tupl
     verdict = NEWLY_HELD if would_hold else NEWLY_PASSED
     yield verdict, "", ""
     yield from ((verdict, rule, field) for rule, field in sorted(would_hold or holds_now))
+
+
+def _holds(finding: Finding) -> bool:
+    return finding.severity is Severity.HOLD
 
 
 def _place(finding: Finding) -> tuple[str, str]:

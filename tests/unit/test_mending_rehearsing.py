@@ -177,6 +177,25 @@ def test_a_severity_alone_frees_what_it_held_and_would_hold_what_it_lets_pass(si
         assert group["count"] == next(one["count"] for one in rehearsed["causes"] if one["rule"] == "MAP001")
 
 
+def test_a_value_that_every_document_needs_holds_the_record_by_the_finding_that_says_why_it_is_not_there(
+    site: Site,
+) -> None:
+    """However lightly the profile weighs it: the code map is to be mended, not the program (law 7)."""
+    site.replace(*_code_of_women(site), "")
+    site.severity('"MAP001" = "warn"')
+    with site.app() as app:
+        app.run_feed("lab_report", _Never())
+        asked = Operations(app)
+        groups = {(one["rule"], one["field"], one["actor"]) for one in asked.quarantine_groups()["groups"]}
+        assert ("MAP001", "patient.sex", "mapping") in groups
+        assert "AGT002" not in {rule for rule, *_ in groups}
+        (record,) = asked.preview(
+            "lab_report", next(case.key for case in app.spool.cases() if case.findings[0].rule == "MAP001")
+        )["records"]
+        told = {(one["rule"], one.get("field")): one["severity"] for one in record["findings"]}
+        assert (record["would"], told["MAP001", "patient.sex"]) == ("held", "hold")
+
+
 def test_a_rehearsal_of_what_was_just_taken_finds_nothing_new(taken: tuple[Site, App, Operations]) -> None:
     _, app, asked = taken
     before = (app.spool.counts(), app.spool.log_head(), app.spool.watermark("lab_report"))

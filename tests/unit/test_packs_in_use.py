@@ -16,6 +16,7 @@ from frontend_agent.app import App, compile_feed, packs_in
 from frontend_agent.config import Config, parse_config
 from frontend_agent.demo.hospital import HIS, LIS, create_hospital
 from frontend_agent.errors import ConfigurationError, StateError
+from frontend_agent.formats import UnboundField
 from frontend_agent.intake import take_in
 from frontend_agent.model import Finding, Severity, SourceRecord
 from frontend_agent.operations import operations
@@ -59,6 +60,13 @@ def test_what_the_mapping_said_is_weighed_by_the_pack_and_a_document_must_be_pos
     assert judge(Severity.WARN, lambda *_: b"") == []
     assert judge(HOLD, lambda *_: b"", frozenset({"MAP001"})) == []
     assert [one.rule for one in judge(Severity.WARN, fails)] == ["AGT002"]
+
+    def needs_sex(record: object, envelope: object) -> bytes:
+        raise UnboundField("patient.sex")
+
+    assert judge(Severity.WARN, needs_sex) == [
+        unmapped
+    ]  # what the document needs holds, whatever the pack thinks of it
 
 
 # --- in the pipe ------------------------------------------------------------------------------------------------------
