@@ -101,6 +101,7 @@ LINKS_AT_ONCE = 500  # partner rows that changed, whose records are looked for t
 RELEASED_AT_ONCE = 50_000  # keys held in memory
 BYTES_AT_ONCE = 4 << 20
 OWN_PACKS = "packs"  # what this agent judges by, for who looks at the state alone
+PACK_UNTIL = "pack:until"  # the last day of the pack in force, if it has one
 NO_PACKS = Packs()  # the national pack alone
 
 CODES_DIGEST = re.compile(r"\bcodes=\w+")  # the part of a plan's digests that an approval changes
@@ -633,10 +634,13 @@ class App:
         return names(*name_of(self.packs_used.active), rules_digest(), profiles, kinds)
 
     def which_packs(self) -> dict[str, str]:
-        """What judges, and what judges beside it: as it stands since the last start."""
+        """What judges, and what judges beside it: as it stands since the last start. `expired`: its last day, once that is over."""
         return {
             "active": self.spool.meta.get("pack:active") or " ".join(map(_short, name_of(None))),
             "shadow": self.spool.meta.get("pack:shadow") or "",
+            "expired": until
+            if (until := self.spool.meta.get(PACK_UNTIL)) and until < self._today().isoformat()
+            else "",
         }
 
     def skew(self, destination: str) -> list[Skew]:
@@ -654,6 +658,8 @@ class App:
         for name, feed in self.feeds.items():
             if feed.not_for:
                 log.info(event("feed.not_for", feed=name, kind=feed.kind.code, destinations=",".join(feed.not_for)))
+        until = used.active.manifest.until if used.active else None
+        self.spool.meta.put(PACK_UNTIL, until.isoformat() if until else "")
         if used.active and used.active.expired(self._today()):
             log.warning(event("packs.expired", active=active))
 
@@ -995,9 +1001,10 @@ class App:
         texts = [self.spool.meta.get(f"key:{name}") for name in self.config.destinations]
         return [base64.b64decode(text) for text in texts if text]
 
-    def compiled(self, config: FeedConfig) -> Feed:
-        """A feed from its files as they are now, and what people approved about local codes."""
-        feed = compile_feed(self.config, config, self._today, self.packs_used)
+    def compiled(self, config: FeedConfig, pack: str | None = None) -> Feed:
+        """A feed from its files as they are now, and what people approved about local codes; under another `pack`, if named."""
+        packs = self.packs_used if pack is None else Packs(pack_named(self.state, self.config, pack))
+        feed = compile_feed(self.config, config, self._today, packs)
         return under_approvals(self.config, feed, self.approvals) if self.approvals.revision else feed
 
     def refresh(self, name: str) -> bool:
@@ -1093,32 +1100,40 @@ def packs_in(state: Path, config: Config) -> Packs:
 
     One that has expired since goes on judging: a hospital must not fall silent on a day in the calendar.
     """
-    folder = PackFolder(state)
-    chosen = folder.chosen()
+    chosen = PackFolder(state).chosen()
 
     def found(pinned: str, choice: str) -> Pack | None:
-        wanted = pinned or choice
-        if wanted in ("", NATIONAL):
-            return None
-        try:
-            return open_pack(folder.read(wanted), trusted_keys(config), None, __version__)
-        except PackRefused as error:
-            raise ConfigurationError(f"pack {wanted}: {error}") from None
+        return pack_named(state, config, pinned or choice)
 
     return Packs(found(config.packs.active, chosen.active), found(config.packs.shadow, chosen.shadow))
 
 
-def feed_of_rows(config: Config | None, mapping: str, profile: str, today: Callable[[], date]) -> Feed:
+def pack_named(state: Path, config: Config, name: str) -> Pack | None:
+    """An installed pack (`gd-2026.2`), or one in a file, proven; None for `national`."""
+    if name in ("", NATIONAL):
+        return None
+    try:
+        body = Path(name).read_bytes() if name.endswith(".pack") else PackFolder(state).read(name)
+        return open_pack(body, trusted_keys(config), None, __version__)
+    except PackRefused as error:
+        raise ConfigurationError(f"pack {name}: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"pack {name}: {error.strerror}") from None
+
+
+def feed_of_rows(
+    config: Config | None, mapping: str, profile: str, today: Callable[[], date], packs: Packs = NO_PACKS
+) -> Feed:
     """A mapping alone, for rows that somebody has in a file: no source and no destination; the hospital's name if known."""
     hospital = config.institution if config else InstitutionConfig(id="000000000", name="示例医院")
-    queries = load_mapping(mapping, hospital.id).queries
+    queries = load_mapping(mapping, hospital.id, packed=content_of(packs.active).read).queries
     elsewhere = [one.source for one in queries.details.values()] + [one.source for one in queries.partners.values()]
     names = {"rows", *(name for name in elsewhere if name)}
     sources = {name: SourceConfig(url="sqlite:///rows", files="rows") for name in names}
     feed = FeedConfig(name="rows", source="rows", mapping=mapping, profile=profile)
     nowhere = {"nowhere": DestinationConfig(url="http://127.0.0.1:9")}  # what may leave at all is asked of something
     alone = Config(institution=hospital, sources=sources, destinations=nowhere, feeds=(feed,))
-    return compile_feed(alone, feed, today)
+    return compile_feed(alone, feed, today, packs)
 
 
 # -- Beside a running app ---------------------------------------------------------------------------------------------

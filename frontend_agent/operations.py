@@ -137,15 +137,21 @@ class Operations(TermOperations):
         return {"feed": feed, "key": key, "records": told_records}
 
     def rehearse(
-        self, feed: str, low: str, high: str, mapping: str | None = None, profile: str | None = None
+        self,
+        feed: str,
+        low: str,
+        high: str,
+        mapping: str | None = None,
+        profile: str | None = None,
+        pack: str | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """What a past period would come to now (or under another mapping or profile), compared with what was sent.
+        """What a past period would come to now (or under another mapping, profile or pack), compared with what was sent.
 
         Reads the source by range and keys, keeps nothing, sends nothing. Rows of progress, then one with the `result`.
         """
         config = self._app.config.feed(feed)
         other = replace(config, mapping=mapping or config.mapping, profile=profile or config.profile)
-        compiled = self._app.compiled(other)
+        compiled = self._app.compiled(other, pack)
         return rehearse(self._app, compiled, datetime.fromisoformat(low), datetime.fromisoformat(high))
 
     def _messages(self, feed: Feed, record: Record, envelope: Envelope) -> list[dict[str, str]]:

@@ -85,6 +85,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "try.to": ("Last day of the period (default: up to now).", "截止日（默认：至今）。"),
     "try.mapping": ("Under this mapping instead of the feed's.", "改用此映射。"),
     "try.profile": ("Under this profile instead.", "改用此区域配置。"),
+    "try.pack": (
+        "Under this pack: installed (gd-2026.2), a .pack file, or national (default: the one in force).",
+        "改用此规则包：已安装的（gd-2026.2）、.pack 文件或 national（默认为现行规则包）。",
+    ),
     "preview.xml": ("The document itself, nothing else.", "只输出文档本身。"),
     "status": ("Feeds, destinations, quarantine, spool.", "数据流、目的地、隔离区、缓存。"),
     "quarantine": ("What waits for a person.", "等待人工处理的内容。"),
@@ -386,6 +390,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "said.skew": (
         "{destination} judges by other versions than we do: {differ}",
         "{destination} 使用的规则版本与本机不同：{differ}",
+    ),
+    "said.pack_expired": (
+        "the pack in force was valid until {until} and goes on judging: install the next (frontend-agent rules pack install)",
+        "现行规则包有效期至 {until}，已过期，仍在使用：请安装新版（frontend-agent rules pack install）",
     ),
     "said.packs": ("rules: {active}; in shadow: {shadow}", "规则包：{active}；影子：{shadow}"),
     "platform.hospitals": (

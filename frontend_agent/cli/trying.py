@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,10 @@ from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from frontend_agent.config import Config
+    from frontend_agent.packs import Packs
 
 NOT_SENT = ("held", "waiting")  # what `try --rows` ends with 1 for
 
@@ -28,19 +32,27 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
         to: Annotated[str | None, typer.Option("--to", help=t("try.to"))] = None,
         mapping: Annotated[str | None, typer.Option("--mapping", help=t("try.mapping"))] = None,
         profile: Annotated[str | None, typer.Option("--profile", help=t("try.profile"))] = None,
+        pack: Annotated[str | None, typer.Option("--pack", help=t("try.pack"))] = None,
         xml: Annotated[bool, typer.Option("--xml", help=t("preview.xml"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         if bool(rows) == (since is not None):
             raise typer.BadParameter(t("said.try_which"))
         if rows:
-            _try_rows(context, t, what, rows, profile or "regional", xml, json)
+            _try_rows(context, t, what, rows, profile or "regional", pack, xml, json)
         else:
-            _try_period(context, t, what, since or "", to, mapping, profile, json)
+            _try_period(context, t, what, since or "", to, mapping, profile, pack, json)
 
 
 def _try_rows(
-    context: typer.Context, t: Texts, mapping: str, rows: list[str], profile: str, xml: bool, json: bool
+    context: typer.Context,
+    t: Texts,
+    mapping: str,
+    rows: list[str],
+    profile: str,
+    pack: str | None,
+    xml: bool,
+    json: bool,
 ) -> None:
     from frontend_agent.app import feed_of_rows
     from frontend_agent.cli.work import show_preview
@@ -49,7 +61,8 @@ def _try_rows(
 
     settings: Settings = context.obj[0]
     config = settings.config() if settings.config_path.exists() else None
-    feed = feed_of_rows(config, mapping, profile, lambda: datetime.now().astimezone().date())
+    packs = _packs(settings, config, pack)
+    feed = feed_of_rows(config, mapping, profile, lambda: datetime.now().astimezone().date(), packs)
     source_rows = rows_from(feed.mapping, _files(rows))
     now = datetime.now(UTC)
     told = [previewed(feed, record, None, now)[0] for record in feed.plan.normalise(source_rows)]
@@ -61,6 +74,21 @@ def _try_rows(
                 output.say(f"{t('head.key')} {record['key']}")
             show_preview(t, record, xml)
     raise typer.Exit(int(not told or any(one["would"] in NOT_SENT for one in told)))
+
+
+def _packs(settings: Settings, config: "Config | None", pack: str | None) -> "Packs":
+    """What judges: the pack that is named, else the one in force here."""
+    from frontend_agent.app import NO_PACKS, pack_named, packs_in
+    from frontend_agent.packs import Packs
+
+    if config is None:
+        if pack not in (None, "national"):
+            raise ConfigurationError(
+                f"{settings.config_path}: is not there; [[packs.trust]] in it says who may sign packs"
+            )
+        return NO_PACKS
+    state = settings.state(config)
+    return packs_in(state, config) if pack is None else Packs(pack_named(state, config, pack))
 
 
 def _files(rows: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -80,14 +108,15 @@ def _files(rows: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 def _try_period(
     context: typer.Context, t: Texts, feed: str, since: str, to: str | None, mapping: str | None, profile: str | None,
-    json: bool,
+    pack: str | None, json: bool,
 ) -> None:  # fmt: skip
     settings: Settings = context.obj[0]
     low = _moment(t, since, "--from", timedelta())
     high = _moment(t, to, "--to", timedelta(days=1)) if to else datetime.now() + timedelta(days=1)
     with settings.asking("rehearse") as ask:
         rows = ask(
-            "rehearse", feed=feed, low=low.isoformat(), high=high.isoformat(), mapping=_here(mapping), profile=_here(profile)
+            "rehearse", feed=feed, low=low.isoformat(), high=high.isoformat(), mapping=_here(mapping), profile=_here(profile),
+            pack=_here(pack),
         )  # fmt: skip
         told = _followed(t, rows, show=not json)
     if json:
@@ -106,7 +135,7 @@ def _moment(t: Texts, text: str, option: str, beyond: timedelta) -> datetime:
 
 def _here(file: str | None) -> str | None:
     """A site's file is meant from this folder, wherever the daemon was started."""
-    return str(Path(file).resolve()) if file and file.endswith(".toml") else file
+    return str(Path(file).resolve()) if file and file.endswith((".toml", ".pack")) else file
 
 
 def _followed(t: Texts, rows: Iterable[dict[str, Any]], show: bool) -> dict[str, Any]:

@@ -304,6 +304,8 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
     output.say(f"{t('head.quarantine')}: {told['quarantine']['open']:,}")
     packs = told["packs"]
     output.say(t("said.packs", active=packs["active"], shadow=packs["shadow"] or "–"))
+    if packs["expired"]:
+        output.say(t("said.pack_expired", until=packs["expired"]))
     for one in told["destinations"]:
         if one["skew"]:
             differ = ", ".join(f"{skew['what']} ({skew['ours']} / {skew['theirs']})" for skew in one["skew"])

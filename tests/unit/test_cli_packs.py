@@ -69,6 +69,29 @@ def test_the_way_of_a_pack(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert packs_in(folder / "state", load_config(folder / "agent.toml")).active is None
 
 
+def test_rows_and_past_periods_are_rehearsed_under_any_pack(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The fragment lacks nearly all: what the pack lets pass is not among its findings."""
+    manifest = (folder / "gd" / "pack.toml").read_text(encoding="utf-8")
+    (folder / "gd" / "pack.toml").write_text(manifest + '[rules]\noff = ["DE-MISSING"]\n', encoding="utf-8")
+    said(capsys, "rules", "pack", "build", "gd", "--key", "gd.pem")
+    trusting(folder, capsys)
+    (folder / "rows.json").write_text('[{"report_number": "R1", "patient.name": "张三"}]', encoding="utf-8")
+
+    def rules(*more: str) -> set[str]:
+        told = json.loads(said(capsys, "try", "demo_lis/lab_report", "--rows", "rows.json", "--json", *more, code=1))
+        return {finding["rule"] for finding in told[0]["findings"]}
+
+    assert "DE-MISSING" in rules()
+    assert "DE-MISSING" not in rules("--pack", "gd-2026.2.pack")
+    assert "not installed" in said(
+        capsys, "try", "demo_lis/lab_report", "--rows", "rows.json", "--pack", "gd-2026.2", code=78
+    )
+    said(capsys, "rules", "pack", "install", "gd-2026.2.pack")
+    said(capsys, "rules", "pack", "activate", "gd-2026.2")
+    assert "DE-MISSING" not in rules()  # the one in force judges
+    assert "DE-MISSING" in rules("--pack", "national")
+
+
 def test_a_tampered_pack_is_not_installed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "rules", "pack", "build", "gd", "--key", "gd.pem")
     trusting(folder, capsys)

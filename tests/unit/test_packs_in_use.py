@@ -208,6 +208,8 @@ def test_a_pack_that_was_tampered_with_stops_the_start_and_an_expired_one_does_n
     used = packs_in(tmp_path / "state", config)
     assert used.active
     assert used.active.expired(date(2026, 11, 21))
+    with App(config, tmp_path / "state", alone=True) as app:
+        assert operations(app)["status"]()["packs"]["expired"] == "2026-01-02"
     path = tmp_path / "state" / "packs" / "gd-1.pack"
     path.write_bytes(path.read_bytes().replace(b"PK", b"XX", 1))
     with pytest.raises(ConfigurationError, match="gd-1"):
