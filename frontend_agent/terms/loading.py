@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
-
 from frontend_agent.config import CatalogueConfig
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.shipped import did_you_mean
@@ -82,6 +79,9 @@ def _csv_grid(options: CatalogueConfig) -> Iterator[list[str]]:
 
 
 def _xlsx_grid(options: CatalogueConfig) -> Iterator[list[str]]:
+    from openpyxl import load_workbook  # here, because most sites have no such file
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         book = load_workbook(options.path, read_only=True, data_only=True)
     except (BadZipFile, InvalidFileException, KeyError, ValueError):

@@ -6,7 +6,7 @@ the traps of the tables before it is kept, and what was held for it is read agai
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -20,9 +20,11 @@ from frontend_agent.model import Finding, Severity
 from frontend_agent.spool import Decision, Released, Standing, UnmappedCode
 from frontend_agent.terms.catalogues import judged_by
 from frontend_agent.terms.loading import load_catalogues
-from frontend_agent.terms.proposals import Candidates, Proposal, Usage, usage_of
 from frontend_agent.terms.said import Said, said
 from frontend_agent.terms.traps import doubts, local_name
+
+if TYPE_CHECKING:
+    from frontend_agent.terms.proposals import Candidates, Proposal, Usage
 
 PROPOSALS = 3
 LONGEST_LIST = 5_000  # targets to choose from; a longer table is searched, not listed
@@ -55,6 +57,8 @@ class TermOperations:
 
         `everything`: those that somebody rejected as well.
         """
+        from frontend_agent.terms.proposals import usage_of  # the pinyin of all characters takes 55 MB, and few ask
+
         maps = self._maps()
         usage = usage_of([(one.known.oid, one.table) for one in maps.values()])
         ready: dict[str, Candidates] = {}
@@ -259,15 +263,17 @@ def _doubts_about(one: Decision, table: CodeTable, known: ValueSet, name: str, t
 
 
 def _proposed(
-    waiting: UnmappedCode, code_map: CodeMap | None, ready: dict[str, Candidates], usage: Usage, limit: int
-) -> list[Proposal]:
+    waiting: UnmappedCode, code_map: CodeMap | None, ready: dict[str, "Candidates"], usage: "Usage", limit: int
+) -> list["Proposal"]:
+    from frontend_agent.terms.proposals import Candidates
+
     known = code_map.known if code_map else value_set(waiting.value_set)
     if known.oid not in ready:
         ready[known.oid] = Candidates(known.oid, [(entry.code, entry.name) for entry in known])
     return ready[known.oid].propose(waiting.code, waiting.name, usage, limit)
 
 
-def _told_waiting(waiting: UnmappedCode, proposals: Sequence[Proposal]) -> dict[str, Any]:
+def _told_waiting(waiting: UnmappedCode, proposals: Sequence["Proposal"]) -> dict[str, Any]:
     told = msgspec.to_builtins(waiting)
     name = value_set(waiting.value_set).name_zh or named(waiting.value_set).name_zh
     return {**told, "value_set_name": name, "proposals": msgspec.to_builtins(list(proposals))}
