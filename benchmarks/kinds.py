@@ -24,7 +24,7 @@ kinds = load_kinds()
 for kind in kinds.values():
     kind.renderer(profile.absences(kind), profile.formats)
     compile_checks(kind, profile, lambda: date(2026, 9, 30))
-    kind.reader
+    kind._reader
 print(json.dumps({"imports": imported - started, "kinds": len(kinds), "seconds": time.perf_counter() - imported}))
 """
 

@@ -18,7 +18,8 @@ Whether what a rule says holds a record is the profile's decision.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -170,9 +171,9 @@ def _add(new: Rule) -> Rule:
     return new
 
 
-def all_rules() -> dict[str, Rule]:
+def all_rules() -> Mapping[str, Rule]:
     """Every rule by id."""
-    return dict(_rules)
+    return MappingProxyType(_rules)
 
 
 # -- told by the mapping (mapping.py) -------------------------------------------------------------------------------------

@@ -77,9 +77,11 @@ class Element:
 
     def walk(self) -> Iterator["Element"]:
         """The element and everything in it, in document order."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        waiting = [self]
+        while waiting:  # a stack, because a generator inside a generator hands on every element at every level
+            element = waiting.pop()
+            yield element
+            waiting += reversed(element.children)
 
     def constant(self, name: str) -> str:
         """An attribute that the sample fixes; empty if there is none or a field fills it."""
@@ -128,8 +130,9 @@ def _element(file: str, node: etree._Element, group: str) -> Element:
             raise wrong(f"'{text}' stands outside b:each")
         return f"{group}.{text.removeprefix('this.')}"
 
-    tag = etree.QName(node).localname
-    bound = {etree.QName(k).localname: str(v) for k, v in node.attrib.items() if etree.QName(k).namespace == BINDINGS}
+    tag = _split(node.tag)[1]
+    names_and_values = [(*_split(str(key)), str(value)) for key, value in node.attrib.items()]
+    bound = {name: value for namespace, name, value in names_and_values if namespace == BINDINGS}
     unknown = set(bound) - set(SLOT_ATTRIBUTES) - {"text", "each", "when", "by", "narrative"}
     if unknown:
         raise wrong(f"unknown binding b:{min(unknown)}")
@@ -137,12 +140,11 @@ def _element(file: str, node: etree._Element, group: str) -> Element:
     slots = {SLOT_ATTRIBUTES[k]: Slot(field_name(v)) for k, v in bound.items() if k in SLOT_ATTRIBUTES}
 
     attributes: list[tuple[str, Content]] = []
-    for key, value in node.attrib.items():
-        name = etree.QName(key)
-        if name.namespace == BINDINGS:
+    for namespace, name, value in names_and_values:
+        if namespace == BINDINGS:
             continue
-        written = f"xsi:{name.localname}" if name.namespace == XSI else name.localname
-        attributes.append((written, slots.pop(written, str(value))))
+        written = f"xsi:{name}" if namespace == XSI else name
+        attributes.append((written, slots.pop(written, value)))
     if slots:
         raise wrong(f"the sample lacks the bound attribute {min(slots)}")
     names = dict(attributes)
@@ -164,11 +166,18 @@ def _element(file: str, node: etree._Element, group: str) -> Element:
     )
     if element.each and element.when:
         raise wrong("b:each and b:when on one element: a row is never left out")
-    if tag == "text" and node.getparent() is not None and etree.QName(node.getparent()).localname == "section":
+    parent = node.getparent()
+    if tag == "text" and parent is not None and _split(parent.tag)[1] == "section":
         element = replace(element, text="", narrative=tuple(field_name(f) for f in bound.get("narrative", "").split()))
     elif "narrative" in bound:
         raise wrong("b:narrative belongs to a section's text")
     return element
+
+
+def _split(name: str) -> tuple[str, str]:
+    """`{urn:hl7-org:v3}code` -> namespace and name."""
+    namespace, _, local = name.rpartition("}")
+    return namespace.removeprefix("{"), local
 
 
 def sibling_key(element: Element) -> str:

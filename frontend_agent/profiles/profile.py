@@ -434,9 +434,10 @@ def _resolve(profile: Profile, kind: KindLike) -> KindProfile:
                 )
     in_a_choice = {name for choice in either for name in choice.fields}
     body = {field.name: f"{BODY}{field.value_type}" for field in kind.fields if field.section_code and not field.group}
+    patterns = {name: given for name, given in profile.said.get("common", {}).items() if "*" in name}
     elements: dict[str, Element] = {}
     for name, need in required.items():
-        fitting = {**own.get(body.get(name, ""), {}), **_patterns(profile, name, need)}
+        fitting = {**own.get(body.get(name, ""), {}), **_fitting(patterns, name, need)}
         default = _severity(fitting, "missing", name, profile.default)
         fitting.pop("missing", None)  # milder or graver than the default, where the table asks at all
         keys = {**fitting, **profile.said.get("common", {}).get(name, {}), **own.get(name, {})}
@@ -453,10 +454,10 @@ def _resolve(profile: Profile, kind: KindLike) -> KindProfile:
     )
 
 
-def _patterns(profile: Profile, name: str, need: str) -> dict[str, Any]:
+def _fitting(patterns: Mapping[str, Mapping[str, Any]], name: str, need: str) -> dict[str, Any]:
     """What the patterns in [common] say of a name. They speak of what the table asks for; of the rest, only what answers it."""
     keys: dict[str, Any] = {}
-    for pattern, given in profile.said.get("common", {}).items():
+    for pattern, given in patterns.items():
         begins, ends = pattern.endswith("*"), pattern.startswith("*")
         if (begins and name.startswith(pattern[:-1])) or (ends and name.endswith(pattern[1:])):
             keys = {**keys, **given}
