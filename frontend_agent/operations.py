@@ -34,6 +34,7 @@ from frontend_agent.proving import genuine_by
 from frontend_agent.spool import Case, Group, KeptBack, Trace
 from frontend_agent.telling import plain, told, told_case
 from frontend_agent.terms.operations import TermOperations
+from frontend_agent.visits import VISIT
 from frontend_agent.wire.frames import decompressor, open_frame
 from frontend_agent.withholding import Decision
 
@@ -517,6 +518,8 @@ class Operations(TermOperations):
             ]
         for page in self._spool.statistics.held(first, last):
             yield [(day, case, state, *rest) for day, case, _, state, *rest in page]
+        for page in self._spool.statistics.visits(first, last):
+            yield [(day, name, VISIT, VISIT, "", findings) for day, name, findings in page]
 
     def report_documents(self, first: int, last: int) -> Iterator[list[tuple[Any, ...]]]:
         """The documents of some days, a page at a time: (day, document, kind, department, void)."""

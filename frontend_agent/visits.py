@@ -15,6 +15,7 @@ from frontend_agent.checks.visits import FRONT_PAGES, REQUESTING
 from frontend_agent.model import FACT, Record
 
 INPATIENT, OUTPATIENT = "inpatient", "outpatient"
+VISIT = "visit"  # stands in figures where the kind of a document stands
 
 # A document as its visit knows it. Withheld by rule is lawfully not there; it counts as there.
 MADE, HELD, WITHHELD, VOID = "made", "held", "withheld", "void"

@@ -12,6 +12,7 @@ from frontend_agent.reports.formula import Formula, Line, Score, evaluate
 from frontend_agent.reports.names import Names
 from frontend_agent.reports.report import Cell, Chart, Circumstances, Column, Kind, Report, Table, shown
 from frontend_agent.reports.texts import Texts
+from frontend_agent.visits import VISIT
 
 
 class FieldLike(Protocol):
@@ -141,7 +142,7 @@ class _Evidence:
         self._fields_of = fields_of
         self._names = names
         self._t = t
-        self._kinds = figures.by(lambda place: place.kind)
+        self._kinds = {kind: of for kind, of in figures.by(lambda place: place.kind).items() if kind != VISIT}
         self._total = figures.total()
         self._lines = [line for line in wanted() if not figures.chosen.kinds or line.kind in figures.chosen.kinds]
         self._fields: Mapping[str, Sequence[FieldLike]] = {

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from frontend_agent.checks import rules_catalogue
 from frontend_agent.formats import kind_codes, load_kind
 from frontend_agent.formats.tables import table
+from frontend_agent.visits import VISIT
 
 Language = Literal["zh", "en"]
 
@@ -45,6 +46,8 @@ class Names:
         self._at = 0 if language == "zh" else 1
 
     def kind(self, code: str) -> str:
+        if code == VISIT:
+            return ("就诊（多份文档之间）", "Visits, across their documents")[self._at]
         return _kinds().get(code, (code, code))[self._at] or code
 
     def rule(self, rule_id: str) -> RuleName:

@@ -30,6 +30,7 @@ from frontend_agent.reports.figures import (
 )
 from frontend_agent.reports.names import Names
 from frontend_agent.reports.texts import Texts
+from frontend_agent.visits import VISIT
 
 Kind = Literal["text", "count", "rate", "hours", "day", "score"]
 Cell = str | int | float | date | None
@@ -347,7 +348,7 @@ class _Builder:
         charts.append(
             self._bars(
                 "kinds",
-                [(f"{k} {self._names.kind(k)}", of.completeness) for k, of in sorted(kinds.items())],
+                [(f"{k} {self._names.kind(k)}", of.completeness) for k, of in sorted(kinds.items()) if k != VISIT],
                 "completeness",
             )
         )

@@ -138,6 +138,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "masked": ("值（脱敏）", "Value (masked)"),
     "state.document": ("已生成", "document"),
     "state.void": ("作废版本", "withdrawal"),
+    "state.visit": ("就诊", "visit"),
     "state.open": ("隔离中", "held"),
     "state.released": ("已释放待重读", "released"),
     "state.superseded": ("已被更正", "superseded"),

@@ -209,6 +209,9 @@ INSERT INTO day_finding
 SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6 FROM json_each(:rows) WHERE true
 ON CONFLICT (day, scope, rule, severity, field, element) DO UPDATE SET n = n + excluded.n;
 
+-- statistics.forget visits --
+DELETE FROM day_finding WHERE scope IN (SELECT id FROM scope WHERE kind = :kind);
+
 -- statistics.fill --
 -- Which of their elements were there.
 INSERT INTO day_fill
@@ -235,7 +238,8 @@ FROM day_outcome o JOIN scope s ON s.id = o.scope WHERE o.day BETWEEN :first AND
 
 -- report.findings --
 SELECT f.day, s.feed, s.kind, s.institution, s.department, f.rule, f.severity, f.field, f.element, f.n
-FROM day_finding f JOIN scope s ON s.id = f.scope WHERE f.day BETWEEN :first AND :last ORDER BY f.day, f.scope;
+FROM day_finding f JOIN scope s ON s.id = f.scope WHERE f.n > 0 AND f.day BETWEEN :first AND :last
+ORDER BY f.day, f.scope;
 
 -- report.fill --
 SELECT day, institution, kind, field, filled, wanted FROM day_fill WHERE day BETWEEN :first AND :last
@@ -268,6 +272,12 @@ SELECT q.day, q.id, s.set_id, q.state, c.kind, c.department, q.findings
 FROM quarantine q INDEXED BY quarantine_day JOIN series s ON s.id = q.series JOIN scope c ON c.id = q.scope
 WHERE q.day IS NOT NULL AND (q.day, q.id) > (:day, :after) AND q.day <= :last
 ORDER BY q.day, q.id LIMIT :limit;
+
+-- report.visits --
+-- A page of the visits of some days with what the rules say of them.
+SELECT day, id, name, findings FROM visit INDEXED BY visit_day
+WHERE day IS NOT NULL AND findings IS NOT NULL AND (day, id) > (:day, :after) AND day <= :last
+ORDER BY day, id LIMIT :limit;
 
 -- scope.add --
 INSERT INTO scope (feed, kind, institution, department) VALUES (:feed, :kind, :institution, :department)
@@ -350,13 +360,19 @@ DELETE FROM visit_document WHERE series IN (SELECT s.id FROM json_each(:set_ids)
 
 -- visits.due --
 -- Visits that can be judged, with what is known of them so far.
-SELECT json_group_array(json_array(id, institution, name, findings)) FROM
+SELECT json_group_array(json_array(id, institution, name, findings, day)) FROM
 (SELECT * FROM visit INDEXED BY visit_due WHERE due_at <= :now ORDER BY due_at LIMIT :limit);
 
 -- visits.of --
 -- The documents of some visits.
 SELECT json_group_array(json_array(d.visit, s.set_id, d.kind, d.state, d.facts))
 FROM json_each(:visits) j CROSS JOIN visit_document d ON d.visit = j.value JOIN series s ON s.id = d.series;
+
+-- visits.days --
+-- The day of each visit: the last on which a document of it happened; none where all are from before there were statistics.
+SELECT d.visit, max(max(coalesce((SELECT max(o.day) FROM document o WHERE o.series = d.series), 0),
+                        coalesce((SELECT max(q.day) FROM quarantine q WHERE q.series = d.series), 0)))
+FROM json_each(:visits) j CROSS JOIN visit_document d ON d.visit = j.value GROUP BY d.visit;
 
 -- visits.others --
 -- Other persons under the same patient id or identity number: at most three per visit. Only equal shapes are compared.
@@ -380,7 +396,7 @@ ON CONFLICT (what, value, person, number) DO UPDATE SET visit = excluded.visit;
 
 -- visits.judged --
 -- What the rules said of them.
-UPDATE visit SET due_at = NULL, judged_at = :now, findings = j.value->>1
+UPDATE visit SET due_at = NULL, judged_at = :now, findings = j.value->>1, day = j.value->>2
 FROM json_each(:judged) j WHERE visit.id = j.value->>0;
 
 -- visits.empty --

@@ -334,3 +334,8 @@ CREATE TRIGGER visit_document_gone AFTER DELETE ON visit_document BEGIN
     UPDATE visit SET due_at = max(coalesce(due_at, 0), OLD.again_at)
     WHERE id = OLD.visit AND (judged_at IS NOT NULL OR due_at IS NOT NULL);
 END;
+
+-- migration 10 --
+-- The day for which what is said of a visit counts in the statistics: the last on which a document of it happened.
+ALTER TABLE visit ADD COLUMN day INTEGER;
+CREATE INDEX visit_day ON visit (day, id) WHERE day IS NOT NULL AND findings IS NOT NULL;

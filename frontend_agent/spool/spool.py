@@ -90,7 +90,7 @@ class Spool:
         self.statistics = Statistics(self._database)
         self._bodies = Bodies(self.path / "bodies")
         self.meta = Meta(self._database)
-        self._visits = Visits(self._database, self._ledger, self.meta)
+        self._visits = Visits(self._database, self._ledger, self.meta, self.statistics)
         self.terms = Terms(self._ledger)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
         self._drop_orphans()

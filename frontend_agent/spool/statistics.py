@@ -5,7 +5,7 @@ rows per batch, in the transaction of what it speaks of: the figures of a report
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -18,6 +18,7 @@ from frontend_agent.spool.database import Database
 from frontend_agent.spool.ledger import as_json
 from frontend_agent.spool.times import moment
 from frontend_agent.spool.words import Taken
+from frontend_agent.visits import VISIT
 
 # A delivery that came to its end: day and scope of its document, how, when it happened and when it was taken (ms).
 Ended = tuple[int, int, State, int | None, int]
@@ -56,6 +57,19 @@ class Statistics:
             rows = [(day, field, *counts) for (day, field), counts in figures.fill.items()]
             self._database.run("statistics.fill", rows=as_json(rows), institution=taken.institution, kind=taken.kind)
 
+    def take_visits(self, figures: Mapping[tuple[int, str, str, str], int]) -> None:
+        """What rules over visits say, more or less than before: (day, institution, rule, severity). No element, no department."""
+        rows = [
+            (day, self._scope_of("", VISIT, institution, ""), rule, severity, "", "", n)
+            for (day, institution, rule, severity), n in figures.items()
+            if n
+        ]
+        self._add("findings", rows)
+
+    def forget_visits(self) -> None:
+        """Nothing was said of any visit: all are judged anew."""
+        self._database.run("statistics.forget visits", kind=VISIT)
+
     def settle(self, destination: int, ended: Sequence[Ended], now: int) -> None:
         """Add how deliveries ended; for those proven, how long it took."""
         if not ended:
@@ -86,7 +100,10 @@ class Statistics:
             self._scopes.clear()
 
     def _scope(self, taken: Taken, department: str) -> int:
-        key = taken.feed, taken.kind, taken.institution, department
+        return self._scope_of(taken.feed, taken.kind, taken.institution, department)
+
+    def _scope_of(self, feed: str, kind: str, institution: str, department: str) -> int:
+        key = feed, kind, institution, department
         found = self._scopes.get(key)
         if found is None:
             values = dict(zip(("feed", "kind", "institution", "department"), key, strict=True))
@@ -130,6 +147,11 @@ class Statistics:
         """Pages of (day, case, set id, state, kind, department, findings as JSON)."""
         for page in self._pages("report.held", first, last):
             yield [(day, f"Q{number}", *rest) for day, number, *rest in page]
+
+    def visits(self, first: int, last: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Pages of (day, visit, findings as JSON): what rules over visits say now."""
+        for page in self._pages("report.visits", first, last):
+            yield [(day, *rest) for day, _, *rest in page]
 
     def _pages(self, query: str, first: int, last: int) -> Iterator[list[tuple[Any, ...]]]:
         day, after = first, 0

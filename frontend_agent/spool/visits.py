@@ -16,6 +16,7 @@ from frontend_agent.model import Finding
 from frontend_agent.spool.database import Database
 from frontend_agent.spool.ledger import Ledger, as_json
 from frontend_agent.spool.meta import Meta
+from frontend_agent.spool.statistics import Statistics
 from frontend_agent.spool.times import millis, moment, moment_or_none
 from frontend_agent.spool.words import JudgedVisit, Taken
 from frontend_agent.visits import VOID, Seen
@@ -64,8 +65,9 @@ class Hashing:
 class Visits:
     """The tables of the visits over an open database."""
 
-    def __init__(self, database: Database, ledger: Ledger, meta: Meta) -> None:
+    def __init__(self, database: Database, ledger: Ledger, meta: Meta, statistics: Statistics) -> None:
         self._database = database
+        self._statistics = statistics
         self._ledger = ledger
         self._meta = meta
         self._hashing: Hashing | None = None
@@ -106,7 +108,7 @@ class Visits:
     def judge(self, now: datetime, limit: int, judge: Callable[[DueVisit], list[Finding]]) -> int:
         """Judge visits that have closed; how many. One transaction, so that a document that comes meanwhile is not missed."""
         at = millis(now)
-        with self._database.write():
+        with self._database.write(), self._statistics:
             due = self._database.batch("visits.due", now=at, limit=limit)
             if not due:
                 return 0
@@ -118,17 +120,21 @@ class Visits:
                 requests = tuple(filter(None, said.pop("requests", "").split(",")))
                 documents.setdefault(visit, []).append(VisitDocument(set_id, kind, state, said, requests))
             others = self._others(documents)
-            judged: list[tuple[int, str | None]] = []
+            days = dict(self._database.rows("visits.days", visits=as_json(list(documents))))
+            judged: list[tuple[int, str | None, int | None]] = []
+            figures: Counter[tuple[int, str, str, str]] = Counter()  # day, institution, rule, severity
             told: list[tuple[str, str, list[tuple[str, str]]]] = []
             spoken: Counter[tuple[str, str, str]] = Counter()
             with_findings = 0
-            for visit, institution, name, before in due:
+            for visit, institution, name, before, day in due:
+                figures.subtract(_said_on(day, institution, before))
                 if visit not in documents:
                     continue
                 same_patient, same_number = others.get(visit, ((), ()))
                 findings = judge((name, institution, documents[visit], same_patient, same_number))
                 text = as_json(findings) if findings else None
-                judged.append((visit, text))
+                judged.append((visit, text, days[visit]))
+                figures.update(_said_on(days[visit], institution, text))
                 with_findings += bool(text) - bool(before)
                 if text != before:
                     told.append((institution, name, [(one.rule, one.severity) for one in findings]))
@@ -141,6 +147,7 @@ class Visits:
             if spoken:
                 rules = as_json([(*key, n) for key, n in spoken.items()])
                 self._database.run("take.rules", feed="visits", now=at, rules=rules)
+            self._statistics.take_visits(figures)
             self._ledger.change({("visits", "with_findings"): with_findings})
             if told:
                 self._ledger.log({"event": "visits.judged", "judged": len(judged), "visits": told}, now)
@@ -185,6 +192,7 @@ class Visits:
         """Forget every visit: the sources tell it all anew. Inside a transaction."""
         for query in ("visits.clear", "visits.clear visits", "visits.clear identity"):
             self._database.run(query)
+        self._statistics.forget_visits()
         self._ledger.change({("visits", "with_findings"): -self._ledger.tally("visits", "with_findings")})
 
 
@@ -206,6 +214,11 @@ def _agreed(documents: Sequence[VisitDocument], fact: str) -> str:
         fullest = max((value[:3] for value in values), key=lambda shape: (3 - shape.count("-"), shape))
         values = {value for value in values if value[:3] == fullest}
     return values.pop() if len(values) == 1 else ""
+
+
+def _said_on(day: int | None, institution: str, text: str | None) -> Iterable[tuple[int, str, str, str]]:
+    """What counts for a day. Without one its documents are from before there were statistics."""
+    return [(day, institution, one.rule, one.severity) for one in _findings(text)] if day else []
 
 
 def _findings(text: str | None) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,12 +18,13 @@ from frontend_agent.checks.visits import Visit, VisitDocument, judge
 from frontend_agent.cli.main import run
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.mapping import compile_mapping, load_mapping
+from frontend_agent.measuring import Event, Figures
 from frontend_agent.model import Finding, Record, RowSet, Severity, SourceRows
 from frontend_agent.profiles import load_profile
 from frontend_agent.profiles.profile import parse_profile
 from frontend_agent.spool import Spool
 from frontend_agent.spool.visits import DueVisit
-from frontend_agent.visits import HELD, MADE, VOID, WITHHELD, Observer, Seen
+from frontend_agent.visits import HELD, MADE, VISIT, VOID, WITHHELD, Observer, Seen
 from tests.unit.kind_double import FieldDouble, KindDouble
 from tests.unit.pipe import INSTITUTION, document, id_of, taken
 from tests.unit.test_partners import AGENT, Site, make_site
@@ -385,6 +387,43 @@ def test_one_identity_number_with_another_person_is_found(spool: Spool):
 def test_other_visits_of_the_same_or_of_other_patients_are_no_fault(spool: Spool, change: dict[str, str]):
     other = {name: text for name, text in {**STAYED, "patient.inpatient_number": "ZY2", **change}.items() if text}
     assert visits_of(spool, STAYED, other) == []
+
+
+def figures_of_visits(spool: Spool, first: int = 20260901, last: int = 20260930) -> Counter[tuple[int, str, str]]:
+    """What the statistics say of visits: day, rule, severity. What is listed one by one says the same."""
+    kept: Counter[tuple[int, str, str]] = Counter()
+    for day, _, kind, institution, _, rule, severity, *_, n in spool.statistics.findings(first, last):
+        assert (kind, institution) == (VISIT, INSTITUTION)
+        kept[day, rule, severity] += n
+    listed = Counter(
+        (day, one.rule, one.severity)
+        for page in spool.statistics.visits(first, last)
+        for day, _, findings in page
+        for one in msgspec.json.decode(findings, type=list[Finding])
+    )
+    assert kept == listed
+    return kept
+
+
+def test_what_is_said_of_a_visit_counts_for_its_last_day_and_no_longer_than_it_is_said(spool: Spool):
+    def at(day: int, *visits: Seen, keys: str = "") -> None:
+        events = {id_of(key): Event(day, None, "内科") for key in keys}
+        batch = taken(*(document(key) for key in keys), visits=visits, figures=Figures(events=events))
+        spool.commit(msgspec.structs.replace(batch, at=NOW))
+
+    at(20260928, says("a", STAYED), keys="a")
+    at(20260929, says("b", STAYED | {"encounter.discharged_at": "20260916100000"}, "C0049"), keys="b")
+    judged(spool, LATER)
+    assert figures_of_visits(spool) == {(20260929, "VISIT-DISCHARGED", "warn"): 1}
+    assert figures_of_visits(spool, 20260901, 20260928) == {}
+    commit(spool, says("b", STAYED, "C0049"), at=LATER)
+    judged(spool, LATER + timedelta(days=1))
+    assert figures_of_visits(spool) == {}
+    commit(spool, says("b", STAYED | {"encounter.discharged_at": "20260916100000"}, "C0049"), at=LATER)
+    judged(spool, LATER + timedelta(days=3))
+    assert figures_of_visits(spool).total() == 1
+    spool.forget_visits("tester", LATER)
+    assert figures_of_visits(spool) == {}
 
 
 def test_the_state_survives_a_restart(tmp_path: Path):
