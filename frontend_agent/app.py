@@ -282,7 +282,8 @@ def _once_read(check: Checks) -> Checks:
 
 
 def _renderer(kind: Kind, profile: Profile, without: frozenset[str]) -> Renderer:
-    return kind.renderer(absences_without(kind, profile.absences(kind), without), profile.formats)
+    entries = [name for name in profile.entries.get(kind.code, ()) if name not in without]
+    return kind.renderer(absences_without(kind, profile.absences(kind), without), profile.formats, entries)
 
 
 def _edition(config: Config, kind: Kind, profile: Profile, name: str, shares: Sequence[Share]) -> EditionPlan:

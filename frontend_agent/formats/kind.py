@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,6 +15,8 @@ from frontend_agent.formats.stamps import stamp
 from frontend_agent.formats.template import Element, Template, read_template
 from frontend_agent.model import Record
 
+# How a renderer is wanted: absences, formats, entries on request.
+Wanted = tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]], frozenset[str]]
 TIMES = {"D8": "D8", "DT14": "DT15", "DT15": "DT15", "D15": "DT15"}  # the sheets print all of these
 
 
@@ -99,7 +101,7 @@ class Kind:
     digest: str
     root: Element = field(repr=False)
     declared: Mapping[str, str] = field(repr=False)
-    _renderers: dict[tuple[frozenset[tuple[str, str]], ...], Renderer] = field(default_factory=dict, repr=False)
+    _renderers: dict[Wanted, Renderer] = field(default_factory=dict, repr=False)
 
     def field(self, name: str) -> Field:
         """The field of this name, or KeyError."""
@@ -112,7 +114,12 @@ class Kind:
     def _by_name(self) -> dict[str, Field]:
         return {f.name: f for f in self.fields}
 
-    def renderer(self, absences: Mapping[str, str] | None = None, formats: Mapping[str, str] | None = None) -> Renderer:
+    def renderer(
+        self,
+        absences: Mapping[str, str] | None = None,
+        formats: Mapping[str, str] | None = None,
+        entries: Collection[str] = (),
+    ) -> Renderer:
         """The function that makes this kind's documents.
 
         `absences` says per field or group how a missing value is written: `omit` leaves out the smallest element that the
@@ -121,11 +128,16 @@ class Kind:
         UnboundField.
 
         `formats` says how a region wants dates and times: `date` and `datetime` by the names of stamps.DATES and TIMES.
+
+        `entries` are the fields without a slot in the standard that the region wants as entries besides (`on_request`).
         """
-        wanted = frozenset((absences or {}).items()), frozenset((formats or {}).items())
+        wanted = frozenset((absences or {}).items()), frozenset((formats or {}).items()), frozenset(entries)
+        if unknown := set(entries) - set(self.on_request):
+            known = ", ".join(self.on_request) or "none"
+            raise TemplateError(f"{self.code}: no entry on request for {', '.join(sorted(unknown))} (known: {known})")
         if wanted not in self._renderers:
             self._renderers[wanted] = compile_renderer(
-                self.root,
+                _with_entries(self.root, wanted[2]),
                 tuple(self.groups),
                 self._requirement,
                 dict(wanted[0]),
@@ -133,6 +145,11 @@ class Kind:
                 stamp(dict(wanted[1])),
             )
         return self._renderers[wanted]
+
+    @cached_property
+    def on_request(self) -> tuple[str, ...]:
+        """The fields that stand in an entry where the region asks for it, and in the narrative always."""
+        return tuple(dict.fromkeys(element.asked for element in self.root.walk() if element.asked))
 
     def reader(self, document: bytes) -> Record:
         """The record in a document of this kind, without facts."""
@@ -337,6 +354,12 @@ def _section(
         fields=tuple(f.name for f in here if not f.group),
         groups=tuple(own_groups),
     )
+
+
+def _with_entries(element: Element, entries: Collection[str]) -> Element:
+    """The tree without the entries that nobody asked for."""
+    children = tuple(_with_entries(c, entries) for c in element.children if not c.asked or c.asked in entries)
+    return element if children == element.children else replace(element, children=children)
 
 
 def _with_narratives(element: Element, texts: Iterator[Element]) -> Element:

@@ -7,6 +7,7 @@ The bindings (`xmlns:b="urn:frontend-agent:template"`):
     b:each="items"        repeat the element for every row of the group; inside, `this.unit` is the field `items.unit`
     b:when="a b"          leave the element out when none of these fields has a value
     b:by="path/@attr"     what tells this element from its look-alike siblings: a constant of the sample at that path
+    b:asked="items.loinc" the element is written only where the region asks for this entry; it is always read
     b:narrative="a b"     (on `text`) the narrative is made here; these fields have no slot but its cells
 
 A slot without `b:when` around it must be filled, or its absence said with a nullFlavor: the schema wants the element.
@@ -65,6 +66,7 @@ class Element:
     when: tuple[str, ...] = ()
     by: str = ""
     narrative: tuple[str, ...] | None = None  # only on a section's text: its fields without another slot
+    asked: str = ""  # the field a region must ask for to have this element
     free: bool = False  # part of a narrative: an absent value is an empty cell, never a nullFlavor
 
     def slots(self) -> Iterator[tuple[str, Slot]]:
@@ -133,7 +135,7 @@ def _element(file: str, node: etree._Element, group: str) -> Element:
     tag = _split(node.tag)[1]
     names_and_values = [(*_split(str(key)), str(value)) for key, value in node.attrib.items()]
     bound = {name: value for namespace, name, value in names_and_values if namespace == BINDINGS}
-    unknown = set(bound) - set(SLOT_ATTRIBUTES) - {"text", "each", "when", "by", "narrative"}
+    unknown = set(bound) - set(SLOT_ATTRIBUTES) - {"text", "each", "when", "by", "asked", "narrative"}
     if unknown:
         raise wrong(f"unknown binding b:{min(unknown)}")
     group = bound.get("each", group)
@@ -163,6 +165,7 @@ def _element(file: str, node: etree._Element, group: str) -> Element:
         each=bound.get("each", ""),
         when=tuple(field_name(f) for f in bound.get("when", "").split()),
         by=bound.get("by", ""),
+        asked=field_name(bound.get("asked", "")),
     )
     if element.each and element.when:
         raise wrong("b:each and b:when on one element: a row is never left out")

@@ -13,6 +13,7 @@
                                        # always says more than a pattern, and a pattern more than a value type.
     absence = "text:0"
     [C0007]
+    entries = ["items.reference_range"]  # no slot in the standard: in the narrative always, as an entry where asked for
     "items.unit" = { only_with = ["value"], missing = "warn", absence = "NI" }
     [[C0007.one_of]]
     fields = ["items.value", "items.text_value"]
@@ -138,6 +139,7 @@ class Profile(msgspec.Struct, frozen=True):
     either: Mapping[str, tuple[OneOf, ...]]
     severity: Mapping[str, Severity]
     formats: Mapping[str, str]  # how dates and times are written: date, datetime
+    entries: Mapping[str, tuple[str, ...]]  # kind -> what is written as an entry besides the narrative
     visits: VisitTerms  # when a visit closes, and what it must have
     digest: str
     _resolved: dict[Any, KindProfile]
@@ -240,10 +242,13 @@ def parse_profile(name: str, text: str, path: str) -> Profile:
         base = load_profile(table["extends"])
     said: dict[str, dict[str, dict[str, Any]]] = {}
     either: dict[str, tuple[OneOf, ...]] = dict(base.either) if base else {}
+    entries: dict[str, tuple[str, ...]] = dict(base.entries) if base else {}
     for section in ("common", *kinds):
         given = dict(table.get(section, {}))
         for value_type, keys in _body(given.pop("body", {}), f"{path}: [{section}.body]").items():
             given[f"{BODY}{value_type}"] = keys
+        if "entries" in given:
+            entries[section] = _entries(given.pop("entries"), f"{path}: [{section}]")
         if "one_of" in given:
             either[section] = _one_of(given.pop("one_of"), f"{path}: [[{section}.one_of]]")
         said[section] = {field: _element_keys(field, keys, f"{path}: [{section}]") for field, keys in given.items()}
@@ -263,6 +268,7 @@ def parse_profile(name: str, text: str, path: str) -> Profile:
         either=either,
         severity={**(base.severity if base else {}), **severity},
         formats={**(base.formats if base else {}), **_formats(table.get("formats", {}), f"{path}: [formats]")},
+        entries=entries,
         visits=_visits(table.get("visits", {}), base.visits if base else None, f"{path}: [visits]"),
         digest=hashlib.sha256(f"{base.digest if base else ''}\n{text}".replace("\r\n", "\n").encode()).hexdigest(),
         _resolved={},
@@ -275,6 +281,13 @@ def _formats(table: dict[str, Any], where: str) -> dict[str, str]:
         if name not in KNOWN[key]:
             raise ConfigurationError(f"{where} {key} = {name!r}: not a form we write (known: {', '.join(KNOWN[key])})")
     return dict(table)
+
+
+def _entries(wanted: Any, where: str) -> tuple[str, ...]:
+    """Which of the kind's fields without a slot the region wants as entries; the kind knows which there are."""
+    if not (isinstance(wanted, list) and all(isinstance(name, str) for name in wanted)):
+        raise ConfigurationError(f'{where} entries: must be a list of fields, like ["items.reference_range"]')
+    return tuple(wanted)
 
 
 _NOTHING_REQUIRED = VisitTerms(
