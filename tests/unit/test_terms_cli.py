@@ -110,7 +110,7 @@ def test_the_tables_can_be_looked_at_without_a_hospital(
     assert [(row["code"], row["name"], row["confidence"]) for row in rh["rows"]][:2] == [
         ("1", "阴性", "verified"), ("2", "阳性", "verified"),
     ]  # fmt: skip
-    assert terms.json("show", "2.16.156.10011.2.3.1.16")["name"] == "饮酒频率代码表"
+    assert terms.json("show", "2.16.156.10011.2.3.1.16")["name"] == "饮酒频率代码"
     assert {one["id"] for one in terms.json("sets", "血型")} == {"CV04.50.005", "CV04.50.020"}
     assert "入院途径" in terms("sets", "入院途径", "--lang", "zh")
     assert "no such file" in terms("show", "ours/sex", code=78)
