@@ -40,6 +40,7 @@ LONGEST_NAME = 60  # of a department: a longer text is in the wrong column
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 DAY_MS = DAY * 1000
+LONGEST_AGO = 18_262 * DAY_MS  # fifty years: an older time is a mistake, and no report would show its day
 # Upper bounds of the delays' buckets in seconds; below 0: the event lies after its receipt, a clock is wrong.
 BOUNDS = (
     0, 30, MINUTE, 2 * MINUTE, 3 * MINUTE, 5 * MINUTE, 7 * MINUTE, 10 * MINUTE, 15 * MINUTE, 20 * MINUTE, 30 * MINUTE,
@@ -198,12 +199,12 @@ class _Clock:
     ) -> None:
         self.now = _millis(now)
         self.today = day_of(now, zone)
-        self._latest = self.now + 2 * DAY_MS
+        self._earliest, self._latest = self.now - LONGEST_AGO, self.now + 2 * DAY_MS
         self._zone = zone
         self._days = days.setdefault(zone, {})
 
     def read(self, text: str) -> tuple[int, int] | None:
-        """Day and moment of 8, 12 or 14 digits; None for anything else, and for what lies in the future."""
+        """Day and moment of 8, 12 or 14 digits; None for anything else, and for what cannot be: in the future, or a lifetime ago."""
         key = text[:8]
         try:
             known = self._days[key]
@@ -223,7 +224,7 @@ class _Clock:
                 start += minute + second
             else:  # by the clock on the wall
                 start = _millis(_midnight(day, self._zone) + timedelta(milliseconds=minute + second))
-        return (day, start) if start < self._latest else None
+        return (day, start) if self._earliest < start < self._latest else None
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------

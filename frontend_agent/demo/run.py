@@ -37,6 +37,8 @@ CONFIG = "agent.toml"
 AGENT_TOML = """\
 # Written by `frontend-agent demo`. Anything may be changed; the demonstration uses the file as it finds it.
 
+state = "agent"
+
 [institution]
 id = "{code}"
 name = "{name}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from frontend_agent.config import load_config
+from frontend_agent.config import load_config, state_folder
 from frontend_agent.demo.run import run_agent
 from frontend_agent.demo.show import Screen
 from frontend_agent.errors import FrontendAgentError
@@ -214,6 +214,7 @@ def test_a_person_reads_a_table(tmp_path: Path) -> None:
 
 def test_the_configuration_it_writes_is_an_ordinary_one(delivered: Region) -> None:
     config = load_config(delivered.state / "agent.toml")
+    assert state_folder(None, config, delivered.state / "agent.toml") == delivered.state / "agent"  # `status` finds it
     assert [feed.mapping for feed in config.feeds] == [
         "demo_his/outpatient_visit",
         "demo_his/prescription",

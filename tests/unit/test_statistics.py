@@ -70,9 +70,20 @@ def test_the_day_is_the_local_one_of_the_event(text: str, day: int, at: datetime
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2026", "20260931101500", "20260930251500", "2026093010", "昨天", "20261015101500", "19991301"]
+    "text",
+    [
+        "",
+        "2026",
+        "20260931101500",
+        "20260930251500",
+        "2026093010",
+        "昨天",
+        "20261015101500",
+        "19991301",
+        "19030316090945",
+    ],
 )
-def test_a_time_that_is_none_or_in_the_future_counts_for_the_day_of_taking(text: str) -> None:
+def test_a_time_that_is_none_or_cannot_be_counts_for_the_day_of_taking(text: str) -> None:
     assert event(text) == (20260930, None, "")
 
 
