@@ -333,7 +333,9 @@ def _section_names(template: Template) -> dict[int, str]:
     codes = [next(child for child in section.children if child.tag == "code") for section in template.sections]
     plain = [code.constant("code") for code in codes]
     named = (
-        code.constant("code") if plain.count(code.constant("code")) == 1 else code.constant("displayName")
+        code.constant("code")
+        if plain.count(code.constant("code")) == 1 and code.constant("code")
+        else code.constant("displayName")
         for code in codes
     )
     return {id(section): name for section, name in zip(template.sections, named, strict=True)}

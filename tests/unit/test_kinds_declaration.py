@@ -273,3 +273,16 @@ def test_template_and_table_of_fields_must_name_the_same_fields():
         build_kind("C0007", broken('"method"', '"metod"'), fields, document)
     with pytest.raises(TemplateError, match=r"method has no place"):
         build_kind("C0007", broken('"method"', '"category"'), fields, document)
+
+
+@pytest.mark.parametrize("code", kind_codes())
+def test_a_section_has_a_name_of_its_own_and_no_field_of_the_header(code):
+    kind = load_kind(code)
+    names = [section.code for section in kind.sections]
+    assert all(names)
+    assert len(set(names)) == len(names)
+    header = {field.name for field in kind.fields if not field.section_code}
+    assert not header & {name for section in kind.sections for name in section.fields}
+    assert {group for section in kind.sections for group in section.groups} >= {
+        field.group for field in kind.fields if field.group and field.section_code
+    }

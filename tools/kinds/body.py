@@ -80,6 +80,9 @@ def _section(kind: str, row: tables.Row) -> Section:
         _walk(scope, entry, [])
         if group and group["each"] == "yes":
             entry.each = group["group"]
+            for slot in slots:
+                if slot.group == group["group"]:
+                    slot.group_names = (group["name_zh"], group["name_en"])
         kept.append(entry)
     cells = [
         p for p in tables.own("places.csv") if p["kind"] == kind and p["section"] == seq and p["what"] == "narrative"
@@ -300,7 +303,7 @@ def _named(scope: Scope, de: str, label: str) -> tables.Row:
             if key["de_code"] == de and key["label"] in label:
                 zh = key["name_zh"] if scope.group["each"] == "yes" else ""
                 name = scope.name(_tcm(group, label, key["key"]))
-                return {"field": name, "name_zh": zh or label.split("-")[-1], "name_en": key["name_en"]}
+                return {"field": name, "name_zh": zh or _short(scope, label), "name_en": key["name_en"]}
     if row is None:
         row = {"field": de.lower().replace(".", "_") or "unnamed", "name_zh": label, "name_en": label}
     name = row["field"]
@@ -311,6 +314,11 @@ def _named(scope: Scope, de: str, label: str) -> tables.Row:
             "name_en": row["name_en"],
         }
     return {"field": _singular(scope.kind, name), "name_zh": label, "name_en": row["name_en"]}
+
+
+def _short(scope: Scope, label: str) -> str:
+    """A label as a column of its group's table; in full where it stands alone."""
+    return label.split("-")[-1] if scope.row_group else label
 
 
 def _singular(kind: str, name: str) -> str:

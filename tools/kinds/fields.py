@@ -126,8 +126,9 @@ def _groups(kind: str, slots: list[Slot], matches: list[Match]) -> dict[str, Fie
     for slot in slots:
         if not slot.group or slot.group in rows:
             continue
-        named = [r for r in tables.own_for("groups.csv", kind) if r["group"] == slot.group]
-        row = FieldRow(slot.group, "", named[0]["name_zh"], named[0]["name_en"])
+        named = next(r for r in tables.own_for("groups.csv", kind) if r["group"] == slot.group)
+        zh, en = slot.group_names
+        row = FieldRow(slot.group, "", zh or named["name_zh"], en or named["name_en"])
         own = [m for m in matches if m.slot is not None and m.slot.group == slot.group and m.slot.field]
         if own:
             _heading(row, own, matches)

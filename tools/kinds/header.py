@@ -146,6 +146,8 @@ def _bind(kind: str, top: Node, name: str, signer: tables.Row) -> list[Slot]:
         if rule is None or (node.children and rule["binding"] != "element"):
             continue
         row = {key: (value or "").format(**_role(signer)) for key, value in rule.items()}
+        for doubled, once in (("机构机构", "机构"), ("医疗机构科室", "科室"), ("所在机构科室", "所在科室")):
+            row["name_zh"] = row["name_zh"].replace(doubled, once)
         if row["binding"] == "element":
             found.append(
                 Slot(

@@ -29,6 +29,7 @@ class Slot:
     confidence: str = ""
     group: str = ""
     note: str = ""
+    group_names: tuple[str, str] = ("", "")  # of the group, in this kind
 
 
 def without_doubles(slots: list[Slot]) -> list[Slot]:
