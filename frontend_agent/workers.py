@@ -135,6 +135,7 @@ def _work(
     if sys.platform != "win32":
         with suppress(OSError):  # a priority below our own is a courtesy
             os.nice(LESS_URGENT)
+    gc.set_threshold(50_000, 50, 100)  # records and documents are many and in no cycles
     answer_to = make()
     while True:
         try:

@@ -35,7 +35,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -226,8 +226,14 @@ def load_profile(name_or_path: str, read: Read = shipped.read_file) -> Profile:
             f"profile '{name_or_path}' does not ship with us{did_you_mean(name_or_path, known)}"
             f" (shipped: {', '.join(known)}; a site's own is named by the path of its .toml)"
         )
-    path = f"{name_or_path}.toml"
-    return parse_profile(name_or_path, shipped.read_shipped("frontend_agent.profiles")(path), path)
+    return _shipped(name_or_path)
+
+
+@cache
+def _shipped(name: str) -> Profile:
+    """It cannot change while we run, and every feed and every turn of the visits asks for it."""
+    path = f"{name}.toml"
+    return parse_profile(name, shipped.read_shipped("frontend_agent.profiles")(path), path)
 
 
 def parse_profile(name: str, text: str, path: str) -> Profile:
