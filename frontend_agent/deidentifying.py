@@ -70,7 +70,8 @@ def treatment_of(field: Any) -> str:
         if row.means(field):
             return row.treatment
     if not field.de and (field.name.endswith((".name", "_name")) or field.name == "name"):
-        return REMOVE  # a name of nobody knows what
+        # 名称 names a thing (a diet, an operation); a person has a 姓名. What nobody knows is left out.
+        return SCRUB if field.name_zh.endswith("名称") else REMOVE
     if field.value_set or field.value_type in _SAFE_TYPES:
         return KEEP
     return REMOVE if field.value_type in ("II", "TEL") else SCRUB
