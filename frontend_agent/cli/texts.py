@@ -391,6 +391,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{destination} judges by other versions than we do: {differ}",
         "{destination} 使用的规则版本与本机不同：{differ}",
     ),
+    "said.visits_with_findings": (
+        "visits with findings: {visits:,} (frontend-agent qc visits --with-findings)",
+        "有问题的就诊：{visits:,}（frontend-agent qc visits --with-findings）",
+    ),
     "said.pack_expired": (
         "the pack in force was valid until {until} and goes on judging: install the next (frontend-agent rules pack install)",
         "现行规则包有效期至 {until}，已过期，仍在使用：请安装新版（frontend-agent rules pack install）",

@@ -310,6 +310,8 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         if one["skew"]:
             differ = ", ".join(f"{skew['what']} ({skew['ours']} / {skew['theirs']})" for skew in one["skew"])
             output.say(t("said.skew", destination=one["name"], differ=differ))
+    if told["visits"]["with_findings"]:
+        output.say(t("said.visits_with_findings", visits=told["visits"]["with_findings"]))
     withheld = told["withheld"]
     if withheld["open"]:
         output.say(f"{t('head.withheld')}: {withheld['open']:,}")

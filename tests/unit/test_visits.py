@@ -582,6 +582,8 @@ def test_visits_are_shown_to_who_asks(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (told["name"], [one["rule"] for one in told["findings"]]) == ("outpatient:MZ1", ["VISIT-PERSON"])
     assert run(["--lang", "zh", *shared, "qc", "visits"]) == 0
     assert "一个就诊号对应不同的人" in capsys.readouterr().out.replace("\n", "")
+    assert run(["--lang", "en", *shared, "status"]) == 0
+    assert "visits with findings: 1" in capsys.readouterr().out
     assert run([*shared, "qc", "visits", "--open", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
     assert run([*shared, "qc", "visits", "--open", "--with-findings"]) == 2
