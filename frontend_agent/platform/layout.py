@@ -4,8 +4,9 @@ The view lists every field. A person wants a doctor's name with the number behin
 result in one column, and what is the same in every row said once above the table.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from frontend_agent.formats.view import Label, Shown, View, ViewRow, ViewSection, ViewTable
 
@@ -20,6 +21,8 @@ SHARED = (
 WIDEST = 10  # columns
 LEADING = ("type", "content", "name")  # what a row is about
 BESIDE = {"dose_unit": "dose", "total_unit": "total_dose"}  # a unit stands beside its number
+ADDRESS = ("state", "city", "county", "township", "street", "house_number")  # as they are written in China
+_UNIT = re.compile(r"\s*[（(]([^（()）]+)[)）]$")
 ARROWS = {"high": "↑", "low": "↓", "abnormal": "※"}
 _PLAIN_FLAGS = frozenset({"H", "L", "↑", "↓", "高", "低", "偏高", "偏低", "异常", "A"})
 
@@ -105,7 +108,7 @@ def lay_out(view: View) -> Sheet:
         title=view.title,
         institution=view.institution,
         name=by_name["patient.name"].text if "patient.name" in by_name else "",
-        banner=tuple(Fact(shown.label, shown.text) for shown in banner if shown.field != "patient.name"),
+        banner=_plain([shown for shown in banner if shown.field != "patient.name"]),
         facts=_facts(rest),
         signatures=tuple(_signature(view.header, signer) for signer in signers),
         sections=tuple(_section(section) for section in view.sections if not section.empty),
@@ -134,13 +137,45 @@ def _signature(header: Sequence[Shown], signer: str) -> Signature:
 def _facts(shown: Sequence[Shown]) -> tuple[Fact, ...]:
     """Labelled values; a number or a code goes behind its name instead of standing alone."""
     names = {one.field: one for one in shown}
-    facts = []
+    kept = []
     for one in shown:
         if _behind(one.field, names):
             continue
         extra = next((names[field].text for field in _numbers(one.field) if field in names), "")
-        facts.append(Fact(one.label, f"{one.text} ({extra})" if extra else one.text))
+        kept.append(replace(one, text=f"{one.text} ({extra})") if extra else one)
+    return _plain(kept)
+
+
+def _plain(shown: Sequence[Shown]) -> tuple[Fact, ...]:
+    """The parts of an address as one line, where its first part stood; a unit is said once, behind its number."""
+    parts = {(_prefix(one), _last(one)): one for one in shown if _last(one) in ADDRESS}
+    whose = {who for who, part in parts if part in ("street", "city", "state")}
+    facts, told = [], set()
+    for one in shown:
+        who = _prefix(one)
+        if _last(one) in ADDRESS and who in whose:
+            if who not in told:
+                told.add(who)
+                written = "".join(parts[who, part].text for part in ADDRESS if (who, part) in parts)
+                facts.append(Fact(_whole(one.label), written))
+        else:
+            facts.append(Fact(_without_unit(one.label, one.text), one.text))
     return tuple(facts)
+
+
+def _last(shown: Shown) -> str:
+    return shown.field.rpartition(".")[2]
+
+
+def _whole(label: Label) -> Label:
+    """现住址-门牌号码 -> 现住址."""
+    return Label(label.zh.partition("-")[0], label.en.partition(",")[0])
+
+
+def _without_unit(label: Label, text: str) -> Label:
+    """体温（℃） 36.8 ℃ -> 体温 36.8 ℃."""
+    found = _UNIT.search(label.zh)
+    return Label(label.zh[: found.start()], label.en) if found and text.endswith(" " + found[1].strip()) else label
 
 
 def _numbers(field: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """A document as a sheet: what a doctor expects to find where, and an abnormal value said in words."""
 
+from frontend_agent.demo.samples import sample
 from frontend_agent.formats import load_kind
 from frontend_agent.formats.view import view
 from frontend_agent.platform.layout import lay_out
@@ -135,3 +136,13 @@ def test_no_value_of_the_record_is_lost():
             ]
         missing = [value for value in values if value and value not in text]
         assert missing == ["12345678-9"] or missing == [], missing  # the institution's number is not for the doctor
+
+
+def test_an_address_is_one_line_and_a_unit_is_said_once():
+    kind = load_kind("C0034")
+    found = lay_out(view(kind, sample(kind, 3)))
+    told = {fact.label.zh: fact.text for fact in (*found.banner, *found.facts)}
+    assert told["现住址"] == "示范省示范市示范区示范街道示范路12号"
+    assert not [label for label in told if label.startswith("现住址-")]
+    signs = {fact.label.zh: fact.text for section in found.sections for fact in section.facts}
+    assert signs["体温"] == "36.8 ℃"
