@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import is_
 
 from frontend_agent.formats.data_elements import data_element
 from frontend_agent.formats.errors import TemplateError
@@ -368,7 +369,8 @@ def _with_narratives(element: Element, texts: Iterator[Element]) -> Element:
     """The tree with each section's narrative filled in."""
     if element.narrative is not None:
         return next(texts)
-    return replace(element, children=tuple(_with_narratives(child, texts) for child in element.children))
+    children = tuple(_with_narratives(child, texts) for child in element.children)
+    return element if all(map(is_, children, element.children)) else replace(element, children=children)
 
 
 def _narrative(text: Element, section: Section, fields: Mapping[str, Field], labels: Mapping[str, str]) -> Element:

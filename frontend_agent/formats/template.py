@@ -15,6 +15,7 @@ A slot without `b:when` around it must be filled, or its absence said with a nul
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from lxml import etree
 
@@ -69,13 +70,15 @@ class Element:
     asked: str = ""  # the field a region must ask for to have this element
     free: bool = False  # part of a narrative: an absent value is an empty cell, never a nullFlavor
 
-    def slots(self) -> Iterator[tuple[str, Slot]]:
+    def slots(self) -> tuple[tuple[str, Slot], ...]:
         """The element's own slots, with the attribute each stands in ("" for its text)."""
-        for name, content in self.attributes:
-            if isinstance(content, Slot):
-                yield name, content
-        if isinstance(self.text, Slot):
-            yield "", self.text
+        return self._slots
+
+    @cached_property
+    def _slots(self) -> tuple[tuple[str, Slot], ...]:
+        """Every compiler asks for them, at every level above the element."""
+        contents = (*self.attributes, ("", self.text))
+        return tuple((name, content) for name, content in contents if isinstance(content, Slot))
 
     def walk(self) -> Iterator["Element"]:
         """The element and everything in it, in document order."""
