@@ -693,7 +693,7 @@ class _Assembler:
                 self._second_row(*first, parent.row)
                 continue
             groups = [
-                (name, _in_line(group) if group.lines else group)
+                (name, _in_line(group) if len(group.lines) > 1 else group)
                 for name, by_key in details
                 if (group := by_key.get(parent.key)) is not None and group.rows
             ]
@@ -829,6 +829,8 @@ class _Assembler:
 def _in_line(group: _Group) -> _Group:
     """The rows in the order of their "line"."""
     lines = [_line_order(line) for line in group.lines]
+    if lines == sorted(lines):  # as most sources answer
+        return group
     order = sorted(range(len(lines)), key=lines.__getitem__)
     return group._replace(rows=[group.rows[i] for i in order])
 
