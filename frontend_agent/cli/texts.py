@@ -83,6 +83,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "try.from": ("First day (or moment) of the period.", "起始日（或时刻）。"),
     "try.to": ("Last day of the period (default: up to now).", "截止日（默认：至今）。"),
+    "try.now": ("today", "今天"),
     "try.mapping": ("Under this mapping instead of the feed's.", "改用此映射。"),
     "try.profile": ("Under this profile instead.", "改用此区域配置。"),
     "try.pack": (

@@ -327,5 +327,6 @@ def test_mistakes_in_a_file_of_rows_are_one_line_and_exit_78(
 
 def test_try_wants_rows_or_a_period(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["try", "lab_report"]) == 2
+    assert run(["try", "lab_report", "--from", "2026-04-01", "--to", "2026-03-01"]) == 2
     assert run(["try", "lab_report", "--rows", "x", "--from", "2026-01-01"]) == 2
     assert "--rows" in capsys.readouterr().err
