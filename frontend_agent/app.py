@@ -560,6 +560,7 @@ class App:
             self._end_workers()
             raise
         try:
+            self.spool.keep_dictionaries(self._dictionaries)
             self.learn_approvals()
             self._say_which_packs()
             if not self._alone:
@@ -624,7 +625,7 @@ class App:
             _platform_options(self.config, name, options),
             self.spool.meta,
             log_head=self.spool.log_head,
-            dictionary=self._dictionaries.get,
+            dictionary=self._find_dictionary,
             packs=self.packs(),
         )
 
@@ -1027,10 +1028,14 @@ class App:
         return self.run_feed(name, threading.Event(), released_only=True)
 
     def dictionary(self, name: str) -> bytes:
-        """The content of a zstd dictionary by its SHA-256."""
-        if name and name not in self._dictionaries:
-            raise StateError(f"the dictionary {name[:16]}… is of another version of the templates")
-        return self._dictionaries.get(name, b"")
+        """The content of a zstd dictionary by its SHA-256: of today's templates, or of those that were in force before."""
+        found = self._find_dictionary(name) if name else b""
+        if found is None:
+            raise StateError(f"the dictionary {name[:16]}… is of another version of the templates, and was not kept")
+        return found
+
+    def _find_dictionary(self, name: str) -> bytes | None:
+        return self._dictionaries.get(name) or self.spool.dictionary(name)
 
     def rows_of(self, feed: Feed, keys: Sequence[str]) -> SourceRows:
         return self.sources[feed.config.source].rows(feed.mapping.queries, keys, self.sources)

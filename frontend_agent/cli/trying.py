@@ -114,7 +114,8 @@ def _try_period(
     low = _moment(t, since, "--from", timedelta())
     high = _moment(t, to, "--to", timedelta(days=1)) if to else datetime.now() + timedelta(days=1)
     if low >= high:
-        raise typer.BadParameter(f"--from {since} > --to {to or t('try.now')}")
+        until = to or t("try.now")
+        raise typer.BadParameter(f"--from {since} > --to {until}")
     with settings.asking("rehearse") as ask:
         rows = ask(
             "rehearse", feed=feed, low=low.isoformat(), high=high.isoformat(), mapping=_here(mapping), profile=_here(profile),

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from frontend_agent.app import App, Feed
-from frontend_agent.errors import ConfigurationError
+from frontend_agent.errors import ConfigurationError, StateError
 from frontend_agent.identity import set_id
 from frontend_agent.intake import Known, Step, next_step, prepare, read_rows
 from frontend_agent.mapping_file import Mapping as FieldMapping
@@ -118,7 +118,12 @@ class Rehearsal:
 
     def _content(self, document_id: str, size: int, dictionary: str) -> bytes | None:
         frame = self._app.spool.frame(document_id)
-        return open_frame(frame, size, decompressor(self._app.dictionary(dictionary))) if frame else None
+        if frame is None:
+            return None
+        try:
+            return open_frame(frame, size, decompressor(self._app.dictionary(dictionary)))
+        except StateError:  # made before dictionaries were kept: there is nothing to compare with
+            return None
 
     def _made(self, document: Document) -> Record:
         return self._feed.kind.reader(open_frame(document.frame, document.size, self._opener))

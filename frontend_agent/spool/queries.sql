@@ -279,6 +279,12 @@ SELECT day, id, name, findings FROM visit INDEXED BY visit_day
 WHERE day IS NOT NULL AND findings IS NOT NULL AND (day, id) > (:day, :after) AND day <= :last
 ORDER BY day, id LIMIT :limit;
 
+-- dictionary.keep --
+INSERT INTO dictionary (sha256, content) VALUES (:name, :content) ON CONFLICT DO NOTHING;
+
+-- dictionary.find --
+SELECT content FROM dictionary WHERE sha256 = :name;
+
 -- scope.add --
 INSERT INTO scope (feed, kind, institution, department) VALUES (:feed, :kind, :institution, :department)
 ON CONFLICT DO NOTHING;

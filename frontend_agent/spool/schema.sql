@@ -339,3 +339,7 @@ END;
 -- The day for which what is said of a visit counts in the statistics: the last on which a document of it happened.
 ALTER TABLE visit ADD COLUMN day INTEGER;
 CREATE INDEX visit_day ON visit (day, id) WHERE day IS NOT NULL AND findings IS NOT NULL;
+
+-- migration 11 --
+-- What frames are compressed with comes from the templates; new templates must not make the frames before them unreadable.
+CREATE TABLE dictionary (sha256 TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;

@@ -6,7 +6,7 @@ Every public method that changes something is one transaction, and says in the c
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -1057,6 +1057,17 @@ class Spool:
     def receipts(self, destination: str | None = None, after: int = 0, limit: int = 1000) -> list[KeptReceipt]:
         """Receipts in the order of their documents; ask on with `after` = the last one's row."""
         return traces.receipts(self._database, destination, after, limit)
+
+    def keep_dictionaries(self, dictionaries: Mapping[str, bytes]) -> None:
+        """Keep what frames are compressed with, by SHA-256: they are read long after their templates have changed."""
+        with self._database.write():
+            for name, content in dictionaries.items():
+                self._database.run("dictionary.keep", name=name, content=content)
+
+    def dictionary(self, name: str) -> bytes | None:
+        """A dictionary that frames here were compressed with."""
+        row = self._database.row("dictionary.find", name=name)
+        return bytes(row[0]) if row else None
 
     def frame(self, document_id: str) -> bytes | None:
         """The document's frame as it was sent; None when its term is over, or it is damaged or unknown."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from test_mending_rehearsing import Site, _Never, hospital, site  # noqa: F401  fixtures
 
-from frontend_agent.errors import ConfigurationError
+from frontend_agent.errors import ConfigurationError, StateError
 from frontend_agent.operations import NotFound, Operations
 
 
@@ -91,6 +91,20 @@ def test_an_unknown_element_is_told_with_a_suggestion(asked: Operations) -> None
     document, _ = newest(asked)
     with pytest.raises(ConfigurationError, match=r"did you mean 'patient\.sex'"):
         asked.trace_element(document, "patient.sexx")
+
+
+def test_a_document_is_read_long_after_its_template_has_changed(asked: Operations) -> None:
+    """What its frame was compressed with is kept, whatever the templates are compressed with now."""
+    document, _ = newest(asked)
+    asked._app._dictionaries.clear()
+    (value,) = asked.trace_element(document, "patient.sex")["values"]
+    assert value["value"] in ("1", "2")
+    assert document in asked.document(document)
+    *_, told = asked.rehearse("lab_report", low="1990-01-01", high="2030-01-01")
+    assert told["result"]["not_compared"] == 0
+    asked._spool._database.execute("DELETE FROM dictionary")  # as in a state from before they were kept
+    with pytest.raises(StateError, match="another version of the templates"):
+        asked.document(document)
 
 
 def test_where_the_bytes_are_gone_the_origin_is_told_all_the_same(asked: Operations) -> None:
