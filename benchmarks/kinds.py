@@ -19,21 +19,24 @@ from frontend_agent.checks import compile_checks
 from frontend_agent.formats import load_kinds
 from frontend_agent.profiles import load_profile
 imported = time.perf_counter()
+used = time.process_time()
 profile = load_profile("regional")
 kinds = load_kinds()
 for kind in kinds.values():
     kind.renderer(profile.absences(kind), profile.formats)
     compile_checks(kind, profile, lambda: date(2026, 9, 30))
     kind._reader
-print(json.dumps({"imports": imported - started, "kinds": len(kinds), "seconds": time.perf_counter() - imported}))
+seconds, wall = time.process_time() - used, time.perf_counter() - imported
+print(json.dumps({"imports": imported - started, "kinds": len(kinds), "seconds": seconds, "wall": wall}))
 """
 
 
 def start(load: Workload, quick: bool) -> Iterator[Measure]:
-    """Templates, tables, renderers and checks of every kind, compiled in a fresh interpreter."""
+    """Templates, tables, renderers, readers and checks of every kind, compiled in a fresh interpreter: the processor's
+    seconds, as it waits for nothing and a neighbour's load does not count."""
     runs = [_started() for _ in range(1 if quick else 3)]
     best = min(runs, key=lambda run: float(run["seconds"]))
-    note = f"{best['kinds']} kinds; imports {best['imports']:.2f} s before that"
+    note = f"{best['kinds']} kinds; {best['wall']:.2f} s by the clock; imports {best['imports']:.2f} s before that"
     yield Measure("kinds.start", float(best["seconds"]), SECONDS, target=2.0, note=note)
 
 
