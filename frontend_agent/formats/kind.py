@@ -373,18 +373,27 @@ def _with_narratives(element: Element, texts: Iterator[Element]) -> Element:
     return element if all(map(is_, children, element.children)) else replace(element, children=children)
 
 
+def _label(field: Field) -> str:
+    """The Chinese name with the unit, where the name does not say it already."""
+    if not field.unit or field.unit in field.name_zh:
+        return field.name_zh
+    return f"{field.name_zh}（{field.unit}）"
+
+
 def _narrative(text: Element, section: Section, fields: Mapping[str, Field], labels: Mapping[str, str]) -> Element:
     def showing(name: str) -> tuple[str, str]:
         known = fields[name]
         if known.value_type == "TS":
             return "time", ""
+        if known.value_type == "BL":
+            return "flag", ""
         return ("name", known.value_set) if known.value_set else ("", "")
 
     shown = [f for f in fields.values() if not f.name.endswith(("_id", ".id"))]  # staff ids are nothing to read
     filled = section_text(
         text,
-        [(name, fields[name].name_zh) for name in section.fields],
-        [(group, labels[group], [(f.name, f.name_zh) for f in shown if f.group == group]) for group in section.groups],
+        [(name, _label(fields[name])) for name in section.fields],
+        [(group, labels[group], [(f.name, _label(f)) for f in shown if f.group == group]) for group in section.groups],
         showing,
     )
     return replace(filled, when=(*section.fields, *section.groups))

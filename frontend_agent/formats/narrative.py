@@ -16,7 +16,10 @@ _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\Z", re.ASCII)
 _SHOWN = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d)?\Z", re.ASCII)
 _NOT_DIGIT = re.compile(r"[- :]")
 
-# How a field is shown: ("name", OID), ("time", "") or ("", "").
+FLAGS = {"true": "是", "false": "否"}
+_UNFLAGGED = {word: flag for flag, word in FLAGS.items()}
+
+# How a field is shown: ("name", OID), ("time", ""), ("flag", "") or ("", "").
 Showing = Callable[[str], tuple[str, str]]
 
 
@@ -36,6 +39,11 @@ def hide_time(shown: str) -> str:
     return _NOT_DIGIT.sub("", shown) if _SHOWN.match(shown) else shown
 
 
+def hide_flag(shown: str) -> str:
+    """The way back from a flag's word."""
+    return _UNFLAGGED.get(shown, shown)
+
+
 def section_text(
     text: Element,
     fields: Sequence[tuple[str, str]],
@@ -52,7 +60,7 @@ def section_text(
         key = name.removeprefix(f"{group}.") if group else name
         identifier: Content = RowId(group, key) if group else name
         # A code that is read back from its cell stands there as it is.
-        slot = Slot(name, shown if shown == "time" else "")
+        slot = Slot(name, shown if shown in ("time", "flag") else "")
         return Element("td", (("ID", identifier),), slot, when=when, free=True)
 
     parts: list[Element] = []

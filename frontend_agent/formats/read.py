@@ -11,7 +11,7 @@ from lxml import etree
 
 from frontend_agent.formats.errors import NotOurs
 from frontend_agent.formats.misprints import meant
-from frontend_agent.formats.narrative import hide_time
+from frontend_agent.formats.narrative import hide_flag, hide_time
 from frontend_agent.formats.stamps import digits_of
 from frontend_agent.formats.template import Element, RowId, Slot, namespaced, sibling_key
 from frontend_agent.formats.xml import parse
@@ -34,7 +34,7 @@ def compile_reader(
     """
     code = _Compiler(groups, widths or {})
     source = code.module(root)
-    namespace: dict[str, Any] = {"hide_time": hide_time, "digits_of": digits_of, "meant": meant}
+    namespace: dict[str, Any] = {"hide_time": hide_time, "hide_flag": hide_flag, "digits_of": digits_of, "meant": meant}
     kind = next((child.constant("code") for child in root.children if child.tag == "code"), "")
     exec(compile(source, "<reader>", "exec"), namespace)  # noqa: S102  our own template, compiled once at start
     walk = namespace["read"]
@@ -83,7 +83,7 @@ class _Compiler:
 
     @staticmethod
     def _cell(identifier: object, slot: Slot) -> list[str]:
-        value = "hide_time(value)" if slot.shown == "time" else "value"
+        value = f"hide_{slot.shown}(value)" if slot.shown in ("time", "flag") else "value"
         if isinstance(identifier, RowId):
             group, key = identifier.group, identifier.key
             return [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from frontend_agent.formats.errors import UnboundField, UnrenderableText
-from frontend_agent.formats.narrative import show_time
+from frontend_agent.formats.narrative import FLAGS, show_time
 from frontend_agent.formats.stamps import Stamp
 from frontend_agent.formats.template import MAIN_ATTRIBUTES, Content, Element, RowId, Slot
 from frontend_agent.formats.value_sets import value_set
@@ -253,6 +253,8 @@ class _Compiler:
         self.shown[how] = made = self._new("f")
         variable = self.made_of[made] = self.variables[slot.field]
         names = {entry.code: escape(entry.name) for entry in value_set(slot.value_set)}
+        if slot.shown == "flag":
+            names = FLAGS
         if slot.shown == "time":
             expression = f"show_time({variable}).encode() if {variable} else b''"
         elif slot.shown == "display":

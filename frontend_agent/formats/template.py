@@ -32,7 +32,7 @@ MAIN_ATTRIBUTES = ("value", "code", "extension")  # a missing one of these is wh
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a field's value stands. `shown` is how a person sees it: the `name` of a code, a `time`, or as it is;
+    """Where a field's value stands. `shown` is how a person sees it: the `name` of a code, a `time`, a `flag`, or as it is;
     `display` is the attribute that carries a code's name beside it.
 
     A slot that only shows (the name beside a code, a cell of the narrative) is written, never read back.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from frontend_agent.formats.enclosed import DATA, SHA256
 from frontend_agent.formats.kind import Field, Kind
-from frontend_agent.formats.narrative import show_time
+from frontend_agent.formats.narrative import FLAGS, show_time
 from frontend_agent.formats.value_sets import value_set
 from frontend_agent.model import Record
 
@@ -116,7 +116,7 @@ def show(field: Field, value: str) -> str:
     if field.value_type == "TS":
         return show_time(value)
     if field.value_type == "BL":
-        return {"true": "是", "false": "否"}.get(value, value)
+        return FLAGS.get(value, value)
     if field.value_set:
         return value_set(field.value_set).name(value) or value
     return f"{value} {field.unit}" if field.unit else value
