@@ -122,6 +122,7 @@ WHOLE_TABLES_ON_PURPOSE = {
     "cause.stuck": "what is stuck, and nothing else: a partial index",
     "release.list": "its end",
     "visits.clear": "all of it goes",
+    "statistics.forget visits": "what was said of visits, when they are judged anew",
     "visits.clear visits": "all of it goes",
     "visits.clear identity": "all of it goes",
     "log.page": "a page, in its own order",
