@@ -10,7 +10,7 @@ import typer
 
 from frontend_agent.cli import output
 from frontend_agent.cli.texts import Texts
-from frontend_agent.errors import ConfigurationError
+from frontend_agent.errors import ConfigurationError, FrontendAgentError
 
 if TYPE_CHECKING:
     from frontend_agent.cli.session import Settings
@@ -66,12 +66,12 @@ def _add_kinds(group: typer.Typer, t: Texts) -> None:
         as_skeleton: Annotated[bool, typer.Option("--skeleton", help=t("kinds.printed"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
-        from frontend_agent.formats import gaps, load_kind, reference, skeleton
+        from frontend_agent.formats import gaps, reference, skeleton
 
         if gap := gaps().get(kind):
             _show_gap(gap, json, t)
             return
-        declared = load_kind(kind)
+        declared = _asked(kind)
         if as_reference:
             sys.stdout.write(reference(declared, t.language))
         elif as_skeleton:
@@ -92,6 +92,16 @@ def _add_kinds(group: typer.Typer, t: Texts) -> None:
     _add_written(group, t)
 
 
+def _asked(code: str) -> "Kind":
+    """The kind that the command line names. No file is to blame for an unknown one: exit 1, not 78."""
+    from frontend_agent.formats import load_kind
+
+    try:
+        return load_kind(code)
+    except ConfigurationError as error:
+        raise FrontendAgentError(str(error)) from error
+
+
 def _add_written(group: typer.Typer, t: Texts) -> None:
     """The commands that write files."""
 
@@ -101,12 +111,11 @@ def _add_written(group: typer.Typer, t: Texts) -> None:
         out: Annotated[Path, typer.Option(help=t("kinds.skeleton.out"))],
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
-        from frontend_agent.formats import load_kind
         from frontend_agent.formats.skeleton import skeleton_files
 
-        files = skeleton_files(load_kind(kind))
+        files = skeleton_files(_asked(kind))
         if there := [name for name in files if (out / name).exists()]:
-            raise ConfigurationError(f"{out / there[0]} is there already; nothing was written")
+            raise FrontendAgentError(f"{out / there[0]} is there already; nothing was written")
         _written(out, files.items(), json, t)
 
     @group.command("reference", help=t("kinds.reference"))

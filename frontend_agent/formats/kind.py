@@ -374,8 +374,8 @@ def _with_narratives(element: Element, texts: Iterator[Element]) -> Element:
 
 
 def _label(field: Field) -> str:
-    """The Chinese name with the unit, where the name does not say it already."""
-    if not field.unit or field.unit in field.name_zh:
+    """The Chinese name with the unit, where the name does not say one already: 出血量（mL） of `ml` does."""
+    if not field.unit or field.unit in field.name_zh or field.name_zh.endswith(("）", ")")):
         return field.name_zh
     return f"{field.name_zh}（{field.unit}）"
 
