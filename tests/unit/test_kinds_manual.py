@@ -145,6 +145,6 @@ def test_a_skeleton_is_written_once_and_never_over_a_file(tmp_path, capsys):
     assert run(command) == 0
     assert "referral.toml" in json.loads(said(capsys)[0])["files"]
     (tmp_path / "mine" / "referral.toml").write_text("mine", encoding="utf-8")
-    assert run(command) == 78
+    assert run(command) == 1
     assert "is there already" in said(capsys)[1]
     assert (tmp_path / "mine" / "referral.toml").read_text(encoding="utf-8") == "mine"
