@@ -294,6 +294,18 @@ def _values(number: int, section: etree._Element, declared: _Declared) -> Iterat
             yield f"{where} has a code of another table than {' or '.join(sorted(systems))}"
 
 
+_Elements = Mapping[str, tuple[frozenset[str], frozenset[str]]]
+
+
+def _either(one: _Elements, other: _Elements) -> _Elements:
+    """What either of two sections may hold. An element without code systems in one of them may have any."""
+    joined = {**one, **other}
+    for name in one.keys() & other.keys():
+        (types, systems), (more_types, more_systems) = one[name], other[name]
+        joined[name] = types | more_types, systems | more_systems if systems and more_systems else frozenset()
+    return joined
+
+
 def _sections_of(kind: Kind) -> dict[str, _Declared]:
     found: dict[str, _Declared] = {}
     for section in (element for element in kind.root.walk() if element.tag == "section"):
@@ -304,7 +316,10 @@ def _sections_of(kind: Kind) -> dict[str, _Declared]:
         for observation in (element for element in section.walk() if element.tag == "observation"):
             _declare(observation, elements)
         frozen = {name: (frozenset(types), frozenset(systems)) for name, (types, systems) in elements.items()}
-        found[code.constant("code") or code.constant("displayName")] = _Declared(frozen)
+        name = code.constant("code") or code.constant("displayName")
+        if name in found:  # C0050 has one code for two sections: each may hold what either does
+            frozen = _either(found[name].elements, frozen)
+        found[name] = _Declared(frozen)
     return found
 
 

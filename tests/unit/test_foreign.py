@@ -3,11 +3,14 @@
 import pytest
 from lxml import etree
 
+from frontend_agent.demo.samples import sample
 from frontend_agent.errors import FrontendAgentError
-from frontend_agent.formats import headline, load_kind
-from frontend_agent.formats.foreign import examine
+from frontend_agent.formats import headline, kind_codes, load_kind
+from frontend_agent.formats.foreign import examine, held_against
 from frontend_agent.formats.foreign_view import foreign_page
+from frontend_agent.model import Envelope
 from frontend_agent.platform.judging import quality
+from frontend_agent.profiles import load_profile
 from frontend_agent.wire.frames import decompressor
 from tests.conftest import shared_folder
 from tests.platform_kit import document, visit_record
@@ -209,3 +212,12 @@ def _html(sections):
     for section in sections:
         yield section.html
         yield from _html(section.sections)
+
+
+@pytest.mark.parametrize("code", kind_codes())
+def test_our_own_document_of_every_kind_is_taken(code: str) -> None:
+    kind = load_kind(code)
+    profile = load_profile("regional")
+    render = kind.renderer(profile.absences(kind), profile.formats)
+    document = render(sample(kind, 7), Envelope("A-1", "A", 1, "20260930081500"))
+    assert held_against(kind, etree.fromstring(document))[0] == []
