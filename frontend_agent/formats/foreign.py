@@ -297,7 +297,7 @@ def _values(number: int, section: etree._Element, declared: _Declared) -> Iterat
 _Elements = Mapping[str, tuple[frozenset[str], frozenset[str]]]
 
 
-def _either(one: _Elements, other: _Elements) -> _Elements:
+def _either(one: _Elements, other: _Elements) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
     """What either of two sections may hold. An element without code systems in one of them may have any."""
     joined = {**one, **other}
     for name in one.keys() & other.keys():
