@@ -11,7 +11,7 @@ import msgspec
 from frontend_agent.checks.asking import compile_rules, field_of, fields_of
 from frontend_agent.checks.masking import how_to_mask, mask
 from frontend_agent.checks.registry import THIS, Category, Dimension, Mark, Rule, all_rules
-from frontend_agent.errors import ConfigurationError
+from frontend_agent.errors import FrontendAgentError
 from frontend_agent.formats.data_elements import data_element
 from frontend_agent.formats.library import load_kind, load_kinds
 from frontend_agent.model import Finding, Record
@@ -234,10 +234,10 @@ def rules_catalogue(lang: Language = "zh") -> list[RuleText]:
 
 
 def rule_text(rule_id: str, lang: Language = "zh") -> RuleText:
-    """One rule's line, its sentence as its example has it; ConfigurationError where there is no such rule."""
+    """One rule's line, its sentence as its example has it; FrontendAgentError where there is no such rule."""
     rules = all_rules()
     if rule_id not in rules:
-        raise ConfigurationError(f"no rule '{rule_id}'{did_you_mean(rule_id, rules)}")
+        raise FrontendAgentError(f"no rule '{rule_id}'{did_you_mean(rule_id, rules)}")
     return _line(rules[rule_id], lang, _said_of_example(rule_id))
 
 

@@ -92,6 +92,10 @@ def test_rows_and_past_periods_are_rehearsed_under_any_pack(folder: Path, capsys
     assert "DE-MISSING" in rules("--pack", "national")
 
 
+def test_an_unknown_rule_is_not_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "did you mean 'ID-SEX'" in said(capsys, "rules", "show", "ID-SEXX", code=1)
+
+
 def test_a_tampered_pack_is_not_installed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "rules", "pack", "build", "gd", "--key", "gd.pem")
     trusting(folder, capsys)
