@@ -76,6 +76,9 @@ def _row(kind: str, slot: Slot, match: Match | None, matches: list[Match]) -> Fi
         row.note = row.note or sheet
         return row
     printed = match.row
+    row.confidence = (
+        slot.confidence or row.confidence
+    )  # the element's own mark; length and cardinality are the sheet's alone
     row.seq, row.printed, row.cardinality = printed["seq"], printed["field_name_zh"], printed["cardinality"]
     row.group_cardinality = printed["group_cardinality"]
     length = printed["max_length_or_format"]
