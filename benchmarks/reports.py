@@ -146,11 +146,23 @@ def _report(place: Path, state: Path, out: Path) -> tuple[float, float]:
     ]  # fmt: skip
     started = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(child.pid, 0)
+    peak = 0
+    while child.poll() is None:
+        peak = max(peak, _high_water(child.pid))
+        time.sleep(0.02)
     seconds = time.perf_counter() - started
-    if status:
+    if child.returncode:
         raise RuntimeError("the report was not written")
-    return seconds, used.ru_maxrss * (1024 if sys.platform != "darwin" else 1) / 1e6
+    return seconds, peak * 1024 / 1e6
+
+
+def _high_water(pid: int) -> int:
+    """The most memory that the process had since it began its own program, in KiB. Not ru_maxrss: that begins with ours."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0  # it has just ended
+    return int(next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), "0"))
 
 
 def _bare(path: Path, number: int) -> float:
