@@ -53,7 +53,7 @@ EXPECTED: dict[str, Expectation] = {
     "mojibake_note": _expect("TEXT-MOJIBAKE", "TEXT-QUESTION-MARKS"),
     "issued_before_written": _expect("RX-SIGNATURES"),
     # the report
-    "reported_before_collected": _expect("LAB-ORDER", "DATE-VISIT-RECORD"),
+    "reported_before_collected": _expect("LAB-ORDER", "DATE-VISIT-RECORD DATE-DIAGNOSIS"),
     "received_before_collected": _expect("LAB-ORDER"),
     "missing_reviewer": _expect("DE-MISSING"),
     "missing_specimen": _expect("DE-MISSING"),
