@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.floor import FEEDS
 from connectors import Source
-from frontend_agent.app import Feed, compile_feed, open_sources
 from frontend_agent.config import Config, load_config
 from frontend_agent.demo.hospital import HOSPITAL_CODE, HOSPITAL_NAME, create_hospital
+from frontend_agent.feeds import Feed, compile_feed
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.model import Document, Envelope, Record, Severity, SourceRecord, SourceRows
+from frontend_agent.sources import open_sources
 
 PAGE = 200  # as a feed's batch
 EFFECTIVE = "20260401080000"

@@ -16,11 +16,12 @@ from typing import Any, Protocol
 import msgspec
 
 from frontend_agent import __version__, qclog
-from frontend_agent.app import App, Feed, Outcome, hl7_profiles
+from frontend_agent.app import App, Outcome, hl7_profiles
 from frontend_agent.checks import mask
 from frontend_agent.checks.masking import how_to_mask
 from frontend_agent.config import unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
+from frontend_agent.feeds import Feed
 from frontend_agent.formats import FormatError, Kind, load_kind
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.mending.groups import by_actor, what_waits

@@ -6,6 +6,7 @@ import re
 import stat
 from pathlib import Path
 
+from frontend_agent.config import Config
 from frontend_agent.errors import ConfigurationError
 
 SERVICE = "frontend-agent"
@@ -72,3 +73,8 @@ def _line(path: Path) -> str:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
         raise ConfigurationError(f"secret {path.name!r}: {path} cannot be read: {error.strerror}") from None
+
+
+def secrets_of(config: Config) -> Secrets:
+    """The secrets that this configuration names."""
+    return Secrets(Path(config.secrets.folder) if config.secrets.folder else None)

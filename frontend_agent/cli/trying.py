@@ -54,8 +54,8 @@ def _try_rows(
     xml: bool,
     json: bool,
 ) -> None:
-    from frontend_agent.app import feed_of_rows
     from frontend_agent.cli.work import show_preview
+    from frontend_agent.feeds import feed_of_rows
     from frontend_agent.mending.previewing import previewed
     from frontend_agent.mending.rehearsing import rows_from
 
@@ -78,7 +78,8 @@ def _try_rows(
 
 def _packs(settings: Settings, config: "Config | None", pack: str | None) -> "Packs":
     """What judges: the pack that is named, else the one in force here."""
-    from frontend_agent.app import NO_PACKS, pack_named, packs_in
+    from frontend_agent.app import pack_named, packs_in
+    from frontend_agent.feeds import NO_PACKS
     from frontend_agent.packs import Packs
 
     if config is None:

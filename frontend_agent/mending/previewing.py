@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from frontend_agent.app import Feed
+from frontend_agent.feeds import Feed
 from frontend_agent.formats import FormatError, UnboundField, view
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.intake import judged, may_wait, next_step

@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
-from frontend_agent.app import App, Feed
+from frontend_agent.app import App
 from frontend_agent.errors import ConfigurationError, StateError
+from frontend_agent.feeds import Feed
 from frontend_agent.identity import set_id
 from frontend_agent.intake import Known, Step, next_step, prepare, read_rows
 from frontend_agent.mapping_file import Mapping as FieldMapping

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
-from frontend_agent.app import App, Feed
+from frontend_agent.app import App
 from frontend_agent.checks.masking import how_to_mask, mask
 from frontend_agent.codes import CodeTable, with_approved
 from frontend_agent.config import unknown
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.feeds import Feed
 from frontend_agent.mapping_file import Mapping as FieldMapping
 from frontend_agent.mapping_file import plain_columns, sql_aliases
 from frontend_agent.measuring import without_index

@@ -9,7 +9,6 @@ import pytest
 from test_demo_mappings import MAPPINGS
 
 from connectors import SourceOptions, open_source
-from frontend_agent.app import compile_feed
 from frontend_agent.config import parse_config
 from frontend_agent.deidentifying import (
     KEEP,
@@ -26,6 +25,7 @@ from frontend_agent.deidentifying import (
 from frontend_agent.demo.hospital import create_hospital
 from frontend_agent.demo.samples import sample
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.feeds import compile_feed
 from frontend_agent.formats import kind_codes, load_kind
 from frontend_agent.identity import set_id
 from frontend_agent.intake import FeedPlan

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipe import COLUMNS, FEED, INSTITUTION, KIND, NOW, FakePlatform, feed, id_of, normalise, rows
 
-from frontend_agent.app import compile_feed
 from frontend_agent.config import load_config
 from frontend_agent.errors import DestinationUnreachable
+from frontend_agent.feeds import compile_feed
 from frontend_agent.identity import set_id
 from frontend_agent.intake import FeedPlan, Step, next_step, take_in
 from frontend_agent.model import Blame, RowSet, SeriesHead, Severity, SourceRecord, SourceRows, Watermark

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.files import with_files
-from frontend_agent.app import Feed, compile_feed
 from frontend_agent.checks import compile_checks
 from frontend_agent.config import load_config
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.feeds import Feed, compile_feed
 from frontend_agent.formats import headline, load_kind, view
 from frontend_agent.formats.enclosed import LARGEST, NotEnclosable, disclose, enclose, sha256_of, sniff
 from frontend_agent.formats.foreign_view import content_of

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from frontend_agent.app import App, Feed
+from frontend_agent.app import App
 from frontend_agent.cli.main import run
 from frontend_agent.config import parse_config
 from frontend_agent.demo.hospital import HOSPITAL_CODE, HOSPITAL_NAME, LIS, create_hospital
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.feeds import Feed
 from frontend_agent.mending.differing import differing
 from frontend_agent.operations import NotFound, Operations
 

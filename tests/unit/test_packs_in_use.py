@@ -12,10 +12,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pipe import FEED, NOW, feed, rows
 
-from frontend_agent.app import App, compile_feed, packs_in
+from frontend_agent.app import App, packs_in
 from frontend_agent.config import Config, parse_config
 from frontend_agent.demo.hospital import HIS, LIS, create_hospital
 from frontend_agent.errors import ConfigurationError, StateError
+from frontend_agent.feeds import compile_feed
 from frontend_agent.formats import UnboundField
 from frontend_agent.intake import take_in
 from frontend_agent.model import Finding, Severity, SourceRecord

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from frontend_agent.app import App, Feed
+from frontend_agent.app import App
 from frontend_agent.config import parse_config
 from frontend_agent.errors import ConfigurationError, SourceUnreachable
+from frontend_agent.feeds import Feed
 from frontend_agent.mapping import compile_mapping, load_mapping
 from frontend_agent.model import RowSet, Severity, SourceRecord, SourceRows
 from frontend_agent.operations import Operations

@@ -12,9 +12,10 @@ import pytest
 import zstandard
 from pipe import FEED, KIND, NOW, FakePlatform, feed, id_of, rows
 
-from frontend_agent.app import App, compile_feed
+from frontend_agent.app import App
 from frontend_agent.config import parse_config
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.feeds import compile_feed
 from frontend_agent.formats import kind_codes, load_kind
 from frontend_agent.identity import set_id
 from frontend_agent.intake import EditionPlan, FeedPlan, take_in
