@@ -941,3 +941,20 @@ SELECT json_group_array(json_array(q.id, f.value->>'$.arguments[0]', f.value->>'
 FROM quarantine q INDEXED BY quarantine_open, json_each(q.findings) f
 WHERE q.state IN ('open', 'released') AND q.state = 'open' AND instr(q.findings, 'MAP001') AND f.value->>'$.rule' = 'MAP001';
 
+-- closing.standing --
+-- Each month that was ever closed, and its newest act.
+SELECT month, action FROM closing c WHERE id = (SELECT max(id) FROM closing n WHERE n.month = c.month);
+
+-- closing.all --
+SELECT month, action, who, reason, at, log FROM closing ORDER BY month DESC, id DESC;
+
+-- closing.act --
+INSERT INTO closing (month, action, who, reason, at, log) VALUES (:month, :action, :who, :reason, :now, :log);
+
+-- closing.count --
+-- Documents made of closed months.
+INSERT INTO closing_late (month, n, last_at) SELECT value->>0, value->>1, :now FROM json_each(:months) WHERE true
+ON CONFLICT (month) DO UPDATE SET n = n + excluded.n, last_at = excluded.last_at;
+
+-- closing.late --
+SELECT month, n, last_at FROM closing_late;

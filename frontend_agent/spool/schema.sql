@@ -343,3 +343,12 @@ CREATE INDEX visit_day ON visit (day, id) WHERE day IS NOT NULL AND findings IS 
 -- migration 11 --
 -- What frames are compressed with comes from the templates; new templates must not make the frames before them unreadable.
 CREATE TABLE dictionary (sha256 TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
+
+-- migration 12 --
+-- Closed months: each act, of which the newest of a month counts; and the documents made of a month while it was closed.
+CREATE TABLE closing (
+    id INTEGER PRIMARY KEY, month INTEGER NOT NULL, action TEXT NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL,
+    at INTEGER NOT NULL, log INTEGER NOT NULL
+);
+CREATE INDEX closing_month ON closing (month, id);
+CREATE TABLE closing_late (month INTEGER PRIMARY KEY, n INTEGER NOT NULL, last_at INTEGER NOT NULL);

@@ -24,6 +24,7 @@ from frontend_agent.identity import parts
 from frontend_agent.measuring import without_index
 from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
 from frontend_agent.spool import cases, groups, releases, retention, traces, waiting, withheld
+from frontend_agent.spool.closings import Closings
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
@@ -92,6 +93,7 @@ class Spool:
         self.meta = Meta(self._database)
         self._visits = Visits(self._database, self._ledger, self.meta, self.statistics)
         self.terms = Terms(self._ledger)
+        self.closing = Closings(self._ledger)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
         self._drop_orphans()
         for row in self._database.rows("destination.all"):
@@ -234,6 +236,7 @@ class Spool:
             if taken.unmapped:
                 self.terms.count(taken)
             self.statistics.take(taken)
+            self.closing.take(taken)
             if taken.watermark:
                 mark = taken.watermark
                 name = taken.mark or taken.feed

@@ -370,3 +370,17 @@ class JudgedVisit(msgspec.Struct, frozen=True):
     judged_at: datetime | None
     documents: tuple[tuple[str, str, str], ...]
     findings: tuple[Finding, ...]
+
+
+class ClosedMonth(msgspec.Struct, frozen=True):
+    """One act about a month (`2026-10`): closed or opened, by whom and why; and how the month stands now."""
+
+    month: str
+    action: str  # closed, opened
+    who: str
+    reason: str
+    at: datetime
+    log: int
+    closed: bool  # as it stands now, whatever this act was
+    late: int  # documents that were made of it while it was closed
+    last_late_at: datetime | None
