@@ -21,7 +21,9 @@ class Closings:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._database = ledger.database
-        self._known = {month: action == CLOSED for month, action in self._database.rows("closing.standing")}
+        self._known: dict[int, bool] = {
+            month: action == CLOSED for month, action in self._database.rows("closing.standing")
+        }
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
