@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -36,9 +36,10 @@ from frontend_agent.errors import (
     RefusedWhole,
 )
 from frontend_agent.model import Document, Outcome, Receipt, SeriesHead
-from frontend_agent.wire.greeting import Hello, read_welcome
+from frontend_agent.wire.greeting import DAYS, Hello, read_welcome
 from frontend_agent.wire.parcel import CONTENT_TYPE, LogHead, pack
 from frontend_agent.wire.receipts import (
+    ABSENT,
     ALGORITHM,
     Reply,
     ReplyMalformed,
@@ -48,9 +49,11 @@ from frontend_agent.wire.receipts import (
     read_reply,
     receipts_from,
 )
+from frontend_agent.wire.reconciliation import MOST_SAID, Count, Counts, KeptSet, SaidDay, Sets
 
 LARGEST_ANSWER = 8 << 20
 ASKED_AT_ONCE = 100
+_T = TypeVar("_T")
 JSON = "application/json"
 
 
@@ -120,14 +123,18 @@ class PlatformDestination:
         log_head: Callable[[], tuple[int, str] | None] = lambda: None,
         dictionary: Callable[[str], bytes | None] = lambda _: None,
         packs: Mapping[str, str] | None = None,
+        places: Callable[[Document], bool] = lambda document: True,
     ) -> None:
-        """`log_head`: the agent's newest log entry (number, hash), to be countersigned. `dictionary`: by its SHA-256."""
+        """`log_head`: the agent's newest log entry (number, hash), to be countersigned. `dictionary`: by its SHA-256.
+
+        `places`: whether this destination may learn a document's day and department beside it."""
         self.name = options.name
         self._options = options
         self._url = _checked(options.url)
         self._memory = memory
         self._log_head = log_head
         self._dictionary = dictionary
+        self._places = places
         self._packs = dict(packs or {})
         self._their_packs: dict[str, str] = {}
         self._session = requests.Session()
@@ -184,6 +191,7 @@ class PlatformDestination:
             self._memory.get(self._lease_name(institution)) or "",
             LogHead(*head) if head else None,
             self._packs,
+            self._places if self.takes_days else lambda document: False,
         )
         return self._ask("POST", "/v1/parcels", body, CONTENT_TYPE)
 
@@ -257,7 +265,17 @@ class PlatformDestination:
                 self._memory.put(f"key:{self.name}", welcome.public_key)
             self._memory.put(self._lease_name(institution), welcome.lease)
             self._judges_by(welcome.packs)
+            self._remember(f"takes:{self.name}", " ".join(welcome.takes))
             self._greeted.add(institution)
+
+    @property
+    def takes_days(self) -> bool:
+        """Whether it knows days and departments, as it last said: what is reconciled."""
+        return DAYS in (self._memory.get(f"takes:{self.name}") or "").split()
+
+    def _remember(self, name: str, value: str) -> None:
+        if (self._memory.get(name) or "") != value:
+            self._memory.put(name, value)
 
     def heads(self, set_ids: Sequence[str], institution: str = "") -> dict[str, SeriesHead]:
         """The newest version of each set that the platform has; what it does not have is not in the answer."""
@@ -288,6 +306,74 @@ class PlatformDestination:
                     raise DestinationUnreachable(f"{self.name}: its receipts cannot be proven: {error}") from error
                 found += _stored(reply, institution)
         return found
+
+    def proofs(self, document_ids: Sequence[str], institution: str = "") -> dict[str, str]:
+        """Document id -> SHA-256 that the platform signs to have; "" where it signs that it has no such document."""
+        institution = institution or self._options.institution
+        found: dict[str, str] = {}
+        with self._turn:
+            for some in _chunks(document_ids):
+                query = urlencode([("institution", institution), *(("document_id", one) for one in some)])
+                answer = self._question("GET", f"/v1/receipts?{query}")
+                try:
+                    reply = self._proven(answer.body)
+                except (ReplyMalformed, ReplyNotProven) as error:
+                    raise DestinationUnreachable(f"{self.name}: its receipts cannot be proven: {error}") from error
+                mine = [leaf for leaf in reply.leaves if leaf.institution == institution]
+                found |= {leaf.document_id: leaf.sha256 for leaf in mine if leaf.outcome == Outcome.STORED}
+                found |= {leaf.document_id: "" for leaf in mine if leaf.outcome == ABSENT}
+        return found
+
+    # --- reconciling -------------------------------------------------------------------------------------------------
+
+    def counted(self, kind: str, first: int, last: int, institution: str = "") -> list[Count] | None:
+        """Our newest documents there, per day (yyyymmdd) and department; None from a platform that knows no days."""
+        asked = {"kind": kind, "first": first, "last": last}
+        answer = self._spoken("counts", asked, institution or self._options.institution)
+        return None if answer is None else _read_as(answer, Counts, self.name).counts
+
+    def kept_sets(self, kind: str, day: int, department: str, institution: str = "") -> Iterator[KeptSet]:
+        """Every set of one day and department, in pages."""
+        after = ""
+        while True:
+            asked = {"kind": kind, "day": day, "department": department, "after": after}
+            answer = self._spoken("sets", asked, institution or self._options.institution)
+            page = [] if answer is None else _read_as(answer, Sets, self.name).sets
+            if not page:
+                return
+            yield from page
+            after = page[-1].set_id
+
+    def say_reconciled(self, at: str, days: Sequence[SaidDay], institution: str = "") -> None:
+        """Tell the platform what was found."""
+        for start in range(0, len(days), MOST_SAID):
+            asked = {"at": at, "days": days[start : start + MOST_SAID]}
+            self._spoken("said", asked, institution or self._options.institution)
+
+    def _spoken(self, what: str, asked: Mapping[str, Any], institution: str) -> _Answer | None:
+        """A question that only the institution's own agent may ask. None: it does not know the question."""
+        with self._turn:
+            answer = self._speak(what, asked, institution)
+            if answer.status == 409 and answer.problem.error == "hello-first":
+                self._greeted.discard(institution)
+                answer = self._speak(what, asked, institution)
+            if answer.status in (404, 405):
+                return None
+            if answer.status in (408, 429, 500, 502, 503, 504):
+                raise DestinationUnreachable(f"{self.name}: {_said(answer)}")
+            if answer.status not in (200, 204):
+                raise _refusal(answer)
+            return answer
+
+    def _speak(self, what: str, asked: Mapping[str, Any], institution: str) -> _Answer:
+        if institution not in self._greeted:
+            self.hello(institution)
+        lease = self._memory.get(self._lease_name(institution)) or ""
+        who = {"institution": institution, "instance": self._instance, "lease": lease}
+        try:
+            return self._ask("POST", f"/v1/reconciliation/{what}", msgspec.json.encode(who | dict(asked)), JSON)
+        except Unanswered as error:
+            raise DestinationUnreachable(f"{self.name}: {error}") from error
 
     def probe(self) -> None:
         """Is it there, is it our platform, and does it have the key that we pinned? Changes nothing on either side."""
@@ -420,6 +506,13 @@ def _stored(reply: Reply, institution: str) -> list[Receipt]:
         for position, leaf in enumerate(reply.leaves)
         if leaf.outcome == Outcome.STORED and leaf.institution == institution
     ]
+
+
+def _read_as(answer: _Answer, kind: type[_T], name: str) -> _T:
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DestinationUnreachable(f"{name}: the answer to a reconciliation cannot be read") from error
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[list[str]]:

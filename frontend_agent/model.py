@@ -155,6 +155,8 @@ class Document(msgspec.Struct, frozen=True, omit_defaults=True):
     replaces_id: str = ""
     void: bool = False
     order_key: str = ""  # deliveries that share it are sent in order
+    day: int = 0  # of the event, local, yyyymmdd: what it counts for; 0 when that is not known (yet)
+    department: str = ""
 
     @property
     def as_is(self) -> bool:

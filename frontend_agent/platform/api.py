@@ -25,6 +25,15 @@ from frontend_agent.platform.store import LARGEST_DICTIONARY, Store, StoreFull, 
 from frontend_agent.wire.frames import LARGEST_DOCUMENT
 from frontend_agent.wire.greeting import Hello
 from frontend_agent.wire.parcel import CONTENT_TYPE, ParcelMalformed, ParcelTooLarge
+from frontend_agent.wire.reconciliation import (
+    MOST_DAYS,
+    SETS_AT_ONCE,
+    Counts,
+    CountsAsked,
+    Said,
+    Sets,
+    SetsAsked,
+)
 
 UPLOAD_SECONDS = 120  # a body that takes longer is a stalled line: let it be repeated
 LARGEST_QUESTION = 1 << 20
@@ -237,6 +246,25 @@ class Api:
         return Response(reply, media_type="application/json")
 
     @translated
+    async def counts(self, request: Request) -> Response:
+        asked = await _asked(request, CountsAsked)
+        if not 0 < asked.first <= asked.last or asked.last - asked.first > MOST_DAYS * 100:
+            raise ParcelMalformed("needs first and last as yyyymmdd, at most a year apart")
+        return answer(Counts(await run_in_threadpool(self._store.counted, asked)))
+
+    @translated
+    async def sets(self, request: Request) -> Response:
+        asked = await _asked(request, SetsAsked)
+        return answer(Sets(await run_in_threadpool(self._store.kept_sets, asked)))
+
+    @translated
+    async def said(self, request: Request) -> Response:
+        said = await _asked(request, Said)
+        await self._writing(lambda: self._store.keep_said(said))
+        _log.info("reconciliation.said institution=%s days=%d", said.institution, len(said.days))
+        return Response(status_code=204)
+
+    @translated
     async def key(self, request: Request) -> Response:
         return Response(self._store.public_key_text(), media_type="application/x-pem-file")
 
@@ -330,6 +358,30 @@ class Api:
                 answers={200: signed, 400: Problem, 503: Problem},
             ),
             Operation(
+                "POST",
+                "/v1/reconciliation/counts",
+                self.counts,
+                "An agent's own newest documents of a kind: number and digest per day and department",
+                body=CountsAsked,
+                answers={200: Counts, 400: Problem, 409: Problem, 413: Problem, 415: Problem, 503: Problem},
+            ),
+            Operation(
+                "POST",
+                "/v1/reconciliation/sets",
+                self.sets,
+                f"The sets of one day and department with version and SHA-256, {SETS_AT_ONCE} at a time",
+                body=SetsAsked,
+                answers={200: Sets, 400: Problem, 409: Problem, 413: Problem, 415: Problem, 503: Problem},
+            ),
+            Operation(
+                "POST",
+                "/v1/reconciliation/said",
+                self.said,
+                "What an agent's reconciliation found, for who looks after many hospitals",
+                body=Said,
+                answers={204: "kept", 400: Problem, 409: Problem, 413: Problem, 415: Problem, 503: Problem},
+            ),
+            Operation(
                 "GET", "/v1/key", self.key, "The public key that proves receipts", answers={200: "PEM", 503: Problem}
             ),
             Operation(
@@ -349,6 +401,11 @@ class Api:
 def _require(request: Request, *media_types: str) -> None:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() not in media_types:
         raise WrongMediaType(f"send it as {media_types[0]}")
+
+
+async def _asked(request: Request, kind: type[_T]) -> _T:
+    _require(request, "application/json")
+    return msgspec.json.decode(await _body(request, LARGEST_QUESTION), type=kind)
 
 
 async def _body(request: Request, limit: int) -> bytes:

@@ -14,7 +14,9 @@ import msgspec
 
 from frontend_agent.errors import StateError
 from frontend_agent.model import SeriesHead
+from frontend_agent.platform import reconciliations
 from frontend_agent.platform.leases import Agent
+from frontend_agent.platform.reconciliations import Reconciled
 from frontend_agent.wire.frames import decompressor, open_frame
 
 AGENT_FIELDS = Agent.__struct_fields__
@@ -210,6 +212,13 @@ class Catalogue:
         with self._reading() as db:
             rows = db.execute("SELECT institution, packs FROM agent WHERE superseded_by = ''")
             return {institution: json.loads(packs) for institution, packs in rows}
+
+    def reconciled(
+        self, institution: str = "", first: int = 0, last: int = 99_991_231, differing: bool = False, limit: int = 1_000
+    ) -> list[Reconciled]:
+        """What the hospitals' own reconciliations found, with how many documents are here; the newest days first."""
+        with self._reading() as db:
+            return reconciliations.said(db, institution, first, last, differing, limit)
 
     def disputed_logs(self) -> dict[str, str]:
         """Institution -> when two different logs last claimed the same place: somebody rewrote one."""

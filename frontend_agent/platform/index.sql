@@ -84,3 +84,25 @@ CREATE INDEX document_local ON document (local_number) WHERE local_number <> '';
 -- migration 3 --
 -- What each agent judges by, as it last said.
 ALTER TABLE agent ADD COLUMN packs TEXT NOT NULL DEFAULT '{}';
+
+-- migration 4 --
+-- For which day and department a document counts, as its agent says: what is reconciled.
+ALTER TABLE document ADD COLUMN day INTEGER NOT NULL DEFAULT 0;           -- of the event, local, yyyymmdd; 0: not said
+ALTER TABLE document ADD COLUMN department TEXT NOT NULL DEFAULT '';
+CREATE INDEX document_day ON document (institution, kind, day, department, set_id) WHERE newest = 1 AND day > 0;
+CREATE TABLE reconciliation (             -- what the agents found, the newest word for each
+    institution TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    department TEXT NOT NULL,
+    source INTEGER NOT NULL,
+    agent INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    explained INTEGER NOT NULL,
+    missed INTEGER NOT NULL,
+    differing INTEGER NOT NULL,
+    mended INTEGER NOT NULL,
+    said_at TEXT NOT NULL,
+    PRIMARY KEY (institution, day, feed, kind, department)
+) WITHOUT ROWID;

@@ -37,7 +37,7 @@ from frontend_agent.errors import StateError
 from frontend_agent.formats.foreign import Examined, examine
 from frontend_agent.formats.headline import Headline
 from frontend_agent.model import Outcome
-from frontend_agent.platform import leases
+from frontend_agent.platform import leases, reconciliations
 from frontend_agent.platform.catalogue import AGENT_FIELDS, PER_FOLDER, Catalogue, parcel_path
 from frontend_agent.platform.files import Upload, sync_folder, write_durably
 from frontend_agent.platform.judging import Foreign, Judged, is_institution, judge
@@ -46,6 +46,7 @@ from frontend_agent.wire.frames import compressor, decompressor
 from frontend_agent.wire.greeting import Hello, seal_welcome
 from frontend_agent.wire.parcel import Entry, Index, LogHead, Parcel, ParcelMalformed, ParcelTooLarge, assemble, unpack
 from frontend_agent.wire.receipts import ABSENT, Leaf, public_bytes, seal
+from frontend_agent.wire.reconciliation import Count, CountsAsked, KeptSet, Said, SetsAsked, Speaker
 
 LARGEST_DICTIONARY = 1 << 20
 ALL_DICTIONARIES = 16 << 20  # bytes of all of them: they stay in memory
@@ -55,7 +56,7 @@ _MIGRATIONS = re.split(
     r"^-- migration \d+ --$", resources.files(__package__).joinpath("index.sql").read_text("utf-8"), flags=re.MULTILINE
 )[1:]
 
-_INSERT_DOCUMENT = f"INSERT INTO document VALUES (NULL{', ?' * 28})"  # noqa: S608 - a constant
+_INSERT_DOCUMENT = f"INSERT INTO document VALUES (NULL{', ?' * 30})"  # noqa: S608 - a constant
 
 
 class UnknownDictionaries(Exception):
@@ -462,6 +463,8 @@ class Store(Catalogue):
             examined.own_id if examined else "",
             examined.local_number if examined else "",
             headline.title if examined else "",
+            entry.day,
+            entry.department,
         )
 
     def _keep_name(self, institution: str, headline: Headline | None) -> None:
@@ -633,6 +636,32 @@ class Store(Catalogue):
             }
         leaves = [found.get(one) or Leaf(institution, one, ABSENT) for one in document_ids]
         return seal(self.key, leaves, [], institution, "", iso_exact(self._clock()), None, self._packs)
+
+    # --- reconciliation ----------------------------------------------------------------------------------------------
+
+    def _must_speak(self, speaker: Speaker) -> None:
+        """Only the institution's own agent, by its lease: nobody learns what another hospital has."""
+        with self._writing:
+            self._speaking(speaker.institution, speaker.instance, speaker.lease)
+
+    def counted(self, asked: CountsAsked) -> list[Count]:
+        """The institution's newest documents of a kind, per day and department, or LeaseRefused."""
+        self._must_speak(asked)
+        with self._reading() as db:
+            return reconciliations.counted(db, asked)
+
+    def kept_sets(self, asked: SetsAsked) -> list[KeptSet]:
+        """A page of them, set by set, or LeaseRefused."""
+        self._must_speak(asked)
+        with self._reading() as db:
+            return reconciliations.kept_sets(db, asked)
+
+    def keep_said(self, said: Said) -> None:
+        """Remember what an agent found, or LeaseRefused."""
+        with self._writing:
+            self._speaking(said.institution, said.instance, said.lease)
+            with self._transaction():
+                reconciliations.keep(self._db, said)
 
 
 def _leaf(institution: str, judged: Judged, outcome: Outcome) -> Leaf:

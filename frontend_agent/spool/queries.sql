@@ -503,10 +503,11 @@ WHERE destination = :destination AND document IN (SELECT value FROM json_each(:d
 -- blob and text changes no byte, and there is no aggregate for blobs; every frame is held against its checksum anyway.
 SELECT json_group_array(json_array(d.id, s.set_id, d.version, d.plan, s.key, d.source_hash, lower(hex(d.sha256)), d.size,
            d.crc, d.made_at, coalesce(d.replaces_id, ''), d.void, coalesce(d.order_key, s.set_id), v.attempts, v.urgency,
-           coalesce(length(f.bytes), -1))),
+           coalesce(length(f.bytes), -1), coalesce(d.day, 0), coalesce(o.department, ''))),
        CAST(group_concat(CAST(f.bytes AS TEXT), '') AS BLOB)
 FROM json_each(:documents) j CROSS JOIN document d ON d.id = j.value CROSS JOIN series s ON s.id = d.series
-CROSS JOIN delivery v ON v.document = d.id AND v.destination = :destination LEFT JOIN frame f ON f.document = d.id;
+CROSS JOIN delivery v ON v.document = d.id AND v.destination = :destination LEFT JOIN frame f ON f.document = d.id
+LEFT JOIN scope o ON o.id = d.scope;
 
 -- document.last --
 SELECT max(id) FROM document;

@@ -605,6 +605,8 @@ class Spool:
             replaces_id=entry.replaces_id,
             void=bool(entry.void),
             order_key=entry.order_key,
+            day=entry.day,
+            department=entry.department,
         )
 
     def _plan_of(self, plan: int) -> tuple[str, str, str, str, str]:
@@ -1127,6 +1129,8 @@ class _Claimed(msgspec.Struct, array_like=True):
     attempts: int
     urgency: int
     stored: int  # bytes of its frame in the database, -1 when it is not there
+    day: int
+    department: str
 
 
 _CLAIMED: Callable[[str], list[_Claimed]] = msgspec.json.Decoder(list[_Claimed]).decode

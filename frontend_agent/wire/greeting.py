@@ -20,6 +20,8 @@ from frontend_agent.wire.receipts import (
 # A welcome must never verify as a reply, nor a reply as a welcome.
 _CONTEXT = b"welcome\n"
 
+DAYS = "days"  # entries of a parcel may say day and department, and reconciliation can be asked for
+
 Named = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Short = Annotated[str, msgspec.Meta(max_length=200)]
 
@@ -47,6 +49,7 @@ class Welcome(msgspec.Struct, frozen=True):
     public_key: str  # base64, raw Ed25519
     time: str
     packs: dict[str, str] = {}
+    takes: tuple[str, ...] = ()  # what it understands beyond the first version of this protocol
 
     @property
     def key(self) -> bytes:
@@ -67,6 +70,7 @@ def seal_welcome(key: Ed25519PrivateKey, hello: Hello, lease: str, time: str, pa
         public_key=base64.b64encode(public_bytes(key)).decode(),
         time=time,
         packs=packs,
+        takes=(DAYS,),
     )
     text = canonical(welcome)
     return msgspec.json.encode(_Wire(msgspec.Raw(text), sign(key, _CONTEXT + text)))

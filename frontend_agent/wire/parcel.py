@@ -6,7 +6,7 @@ The frames stand end to end in the order of the index; their lengths must fill t
 body as it came, so this layout is also the layout of its parcel files.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from struct import Struct as Layout
 from typing import Annotated, Literal
 
@@ -53,6 +53,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     replaces_id: Short = ""
     void: bool = False
     form: Form = ""
+    day: Annotated[int, msgspec.Meta(ge=0, le=99_991_231)] = 0  # of the event, local, yyyymmdd
+    department: Short = ""
 
 
 class LogHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,7 +84,8 @@ class Parcel(msgspec.Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(Index)
 
 
-def entry(document: Document) -> Entry:
+def entry(document: Document, placed: bool = False) -> Entry:
+    """`placed`: with the day and department that the agent counts it for; only for a platform that takes them."""
     return Entry(
         document_id=document.document_id,
         set_id=document.set_id,
@@ -96,6 +99,8 @@ def entry(document: Document) -> Entry:
         replaces_id=document.replaces_id,
         void=document.void,
         form="as-is" if document.as_is else "",
+        day=document.day if placed else 0,
+        department=document.department if placed else "",
     )
 
 
@@ -106,13 +111,14 @@ def pack(
     lease: str,
     log_head: LogHead | None = None,
     packs: Mapping[str, str] | None = None,
+    placed: Callable[[Document], bool] = lambda document: False,
 ) -> bytes:
-    """The request body for documents of one institution."""
+    """The request body for documents of one institution. `placed`: which of them say their day and department."""
     index = Index(
         institution=institution,
         instance=instance,
         lease=lease,
-        documents=[entry(document) for document in documents],
+        documents=[entry(document, placed(document)) for document in documents],
         log_head=log_head,
         packs=dict(packs or {}),
     )
