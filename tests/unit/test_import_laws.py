@@ -111,6 +111,7 @@ MAY_KEEP_STATE = {
     "frontend_agent.spool": "the agent's state",
     "frontend_agent.platform.store": "the platform's state",
     "frontend_agent.platform.catalogue": "the platform's state: its index",
+    "frontend_agent.platform.reconciliations": "the platform's state: what agents reconcile with",
     "frontend_agent.platform.files": "the platform's state: its parcels",
     "frontend_agent.demo": "writes the demonstration hospital and reads both sides as the oracle",
     "connectors.sql": "reads a hospital's SQLite file, read-only",
