@@ -34,7 +34,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from connectors.fetched import Fetched, Part, Sealed
 from connectors.files import with_files
+from connectors.pulse import Pulse
 from frontend_agent.errors import ConfigurationError, SourceRefused
 from frontend_agent.model import RowSet, SourceRows, Watermark
 
@@ -156,6 +158,7 @@ class Source(ABC):
         self.name = name
         self.options = options
         self.usage = Usage()
+        self.pulse = Pulse()
         self._now = clock or (lambda: datetime.now(UTC))
         self._lock = threading.RLock()
         self._samples: dict[tuple[str, str], Any] = {}
@@ -177,6 +180,20 @@ class Source(ABC):
 
     def probe(self, queries: Queries | None = None, others: Mapping[str, Source] | None = None) -> None:
         """Raise what would go wrong if we asked now: the connection, and every query of a mapping, without reading rows."""
+        self.probe_own(queries)
+        if queries is None:
+            return
+        for group, detail in queries.details.items():
+            if not self._holds(detail.source):
+                self._other(detail.source, group, others).probe_query(detail.sql, (queries.key,), group)
+        for name, partner in queries.partners.items():
+            source = self._partner(partner, name, others)
+            source.probe_query(partner.sql, (partner.by,), name)
+            if partner.changed:
+                source.probe_query(partner.changed, ("cursor", "key"), f"{name}.changed")
+
+    def probe_own(self, queries: Queries | None) -> None:
+        """The part of `probe` that is asked here: the connection, the parent, and the details that this source holds."""
         with self.session() as ask:
             ask(self.dialect.one, (), "probe")
             if queries is None:
@@ -184,19 +201,13 @@ class Source(ABC):
             ask(_nothing_of(self.dialect, queries.changed, ("cursor", "key")), (), "changed")
             ask(_nothing_of(self.dialect, queries.parent, (queries.key,)), (), "parent")
             for group, detail in queries.details.items():
-                if not detail.source or detail.source == self.name:
+                if self._holds(detail.source):
                     ask(_nothing_of(self.dialect, detail.sql, (queries.key,)), (), group)
-        for group, detail in queries.details.items():
-            if detail.source and detail.source != self.name:
-                elsewhere = self._other(detail.source, group, others)
-                with elsewhere.session() as ask:
-                    ask(_nothing_of(elsewhere.dialect, detail.sql, (queries.key,)), (), group)
-        for name, partner in queries.partners.items():
-            elsewhere = self._partner(partner, name, others)
-            with elsewhere.session() as ask:
-                ask(_nothing_of(elsewhere.dialect, partner.sql, (partner.by,)), (), name)
-                if partner.changed:
-                    ask(_nothing_of(elsewhere.dialect, partner.changed, ("cursor", "key")), (), f"{name}.changed")
+
+    def probe_query(self, sql: str, columns: Sequence[str], query: str) -> None:
+        """Raise what would go wrong if one query of a mapping were asked now for these columns."""
+        with self.session() as ask:
+            ask(_nothing_of(self.dialect, sql, columns), (), query)
 
     def changed(
         self, queries: Queries, after: Watermark | None, overlap: timedelta, limit: int = 500
@@ -257,24 +268,53 @@ class Source(ABC):
 
     def rows(self, queries: Queries, keys: Sequence[str], others: Mapping[str, Source] | None = None) -> SourceRows:
         """The parent, detail and partner rows of these keys. What this source holds of the first two is read as one moment."""
-        own = {g: d for g, d in queries.details.items() if not d.source or d.source == self.name}
+        return self.fetch(queries, keys, others).opened()
+
+    def fetch(self, queries: Queries, keys: Sequence[str], others: Mapping[str, Source] | None = None) -> Fetched:
+        """The same, in the pieces in which the sources gave them: for who hands them on to another process."""
+        own = self.part(queries, keys)
+        details = {  # after our own session: two sources never wait for each other's lock
+            group: self._other(detail.source, group, others).by_values(detail.sql, queries.key, keys, group)
+            for group, detail in queries.details.items()
+            if not self._holds(detail.source)
+        }
+        partners = {
+            name: self._other(queries.partners[name].source, name, others).by_values(
+                queries.partners[name].sql, queries.partners[name].by, values, name
+            )
+            for name, values in own.wanted.items()
+        }
+        return Fetched(own.rows, details, partners)
+
+    def part(self, queries: Queries, keys: Sequence[str]) -> Part:
+        """What this source holds of these keys: the parent rows with their own details as one moment, its own partners."""
         details: dict[str, RowSet] = {}
         with self.session() as ask:
             parent = self._by_keys(ask, queries.parent, queries.key, keys, "parent")
-            for group, detail in own.items():
-                details[group] = self._by_keys(ask, detail.sql, queries.key, keys, group)
-        for group, detail in queries.details.items():
-            if group not in own:  # after our own session: two sources never wait for each other's lock
-                details[group] = self._other(detail.source, group, others)._detail(detail.sql, queries.key, keys, group)
-        partners = {
-            name: self._partner(partner, name, others)._detail(
-                partner.sql, partner.by, _values(parent, partner.by), name
-            )
-            for name, partner in queries.partners.items()
-        }
+            for group, detail in queries.details.items():
+                if self._holds(detail.source):
+                    details[group] = self._by_keys(ask, detail.sql, queries.key, keys, group)
+        partners: dict[str, RowSet] = {}
+        wanted: dict[str, list[str]] = {}
+        for name, partner in queries.partners.items():
+            values = _values(parent, partner.by)
+            if self._holds(partner.source):
+                with self.session() as ask:
+                    partners[name] = self._by_keys(ask, partner.sql, partner.by, values, name)
+            else:
+                wanted[name] = values
         if queries.paths and self.options.files:  # after the session: a slow share holds nothing open in the database
             parent = with_files(parent, queries.paths, self.options.files)
-        return SourceRows(parent, details, partners)
+        return Part(SourceRows(parent, details, partners), wanted)
+
+    def by_values(self, sql: str, alias: str, values: Sequence[str], query: str) -> RowSet | Sealed:
+        """The rows of one query whose alias has one of these values: details and partners that live elsewhere."""
+        with self.session() as ask:
+            return self._by_keys(ask, sql, alias, values, query)
+
+    def behind(self) -> Source:
+        """The connection for work that goes on behind the real-time feeds: a second one, where two are allowed."""
+        return self
 
     def keys_by(self, queries: Queries, alias: str, values: Sequence[str]) -> list[str]:
         """The keys of the parent rows whose alias has one of these values: whose partner changed."""
@@ -295,13 +335,12 @@ class Source(ABC):
 
     # -- the parts of it --
 
-    def _detail(self, sql: str, key: str, keys: Sequence[str], query: str) -> RowSet:
-        with self.session() as ask:
-            return self._by_keys(ask, sql, key, keys, query)
+    def _holds(self, source: str) -> bool:
+        """Whether a query of a mapping is asked here."""
+        return not source or source == self.name
 
     def _partner(self, partner: PartnerQuery, name: str, others: Mapping[str, Source] | None) -> Source:
-        own = not partner.source or partner.source == self.name
-        return self if own else self._other(partner.source, name, others)
+        return self if self._holds(partner.source) else self._other(partner.source, name, others)
 
     def _other(self, name: str, group: str, others: Mapping[str, Source] | None) -> Source:
         found = (others or {}).get(name)
