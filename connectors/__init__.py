@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.source import ChangedPage, Queries, Source, SourceOptions
-from connectors.sql import SCHEMES, SqlSource
+from connectors.sql import SCHEMES, SQL_SERVER, SqlSource
 from frontend_agent.errors import ConfigurationError
 
 __all__ = ["SCHEMES", "ChangedPage", "Queries", "Source", "SourceOptions", "SqlSource", "open_source"]
@@ -13,7 +13,7 @@ def open_source(name: str, options: SourceOptions, password: str = "") -> Source
     """The source that these options describe, ready to be asked; it connects when it is."""
     if bool(options.url) == bool(options.odbc):
         raise ConfigurationError(f"sources.{name}: give either url or odbc")
-    if options.odbc:
+    if options.odbc or options.url.partition(":")[0] in SQL_SERVER:
         return _odbc_source(name, options, password)
     return SqlSource(name, options, password).open()
 

@@ -34,6 +34,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from connectors.engines.dialect import Dialect
 from connectors.fetched import Fetched, Part, Sealed
 from connectors.files import with_files
 from connectors.pulse import Pulse
@@ -49,7 +50,7 @@ CHUNKS = (1, 8, 64, 500)  # sizes of IN lists: few statement texts, so the sourc
 class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to reach one source. The password is never in here.
 
-    Exactly one of `url` (`sqlite:///path`, `postgresql://user@host/database`, `mariadb://user@host/database`) and `odbc`
+    Exactly one of `url` (`sqlite:///path`, `postgresql://user@host/database`, `mariadb://…`, `oracle://…`, `mssql://…`) and `odbc`
     (`DSN=lis;UID=reader` or `Driver={PostgreSQL Unicode};Server=…`).
     """
 
@@ -57,9 +58,12 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     odbc: str = ""
     timezone: str = "Asia/Shanghai"  # the session's: what a time without a zone means
     statement_timeout: timedelta = timedelta(seconds=30)
+    lock_timeout: timedelta = timedelta(seconds=5)  # never queue behind the hospital's own work for longer
+    idle_timeout: timedelta = timedelta(seconds=90)  # the server ends a transaction in which we are silent for longer
     connect_timeout: timedelta = timedelta(seconds=10)
     max_rows: int = 200_000  # of one query for one chunk of keys; more means a join lacks a condition
     files: str = ""  # the folder below which the files lie that columns name by path
+    oracle_client: str = ""  # the folder of an Oracle client's libraries (thick mode: Oracle 11g, network encryption)
     encoding: str = ""  # ODBC only: what the driver's narrow text is in, when it is not UTF-8 (gb18030)
 
 
@@ -125,24 +129,6 @@ class Usage:
     statements: int = 0
     rows: int = 0
     seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """What differs between SQL dialects in the few statements we write ourselves."""
-
-    quote: str = '"'
-    mark: str = "?"  # "$" is numbered: $1, $2
-    top: str = ""  # SQL Server limits in front,
-    limit: str = "LIMIT {n}"  # the others behind
-    percent: str = "%"  # how a literal % is written where the driver formats the statement
-    one: str = "SELECT 1"
-
-    def marks(self, count: int, first: int = 1) -> list[str]:
-        """The place-holders of so many parameters, of which the first is the nth of its statement."""
-        if self.mark == "$":
-            return [f"${number}" for number in range(first, first + count)]
-        return [self.mark] * count
 
 
 class Asking(Protocol):
@@ -422,39 +408,33 @@ class Source(ABC):
 # -- statements, as pure functions of their parts --
 
 
-def _select(dialect: Dialect, columns: str, body: str, limit: int) -> str:
-    top = f"{dialect.top.format(n=limit)} " if dialect.top else ""
-    return f"SELECT {top}{columns} {body}\n{dialect.limit.format(n=limit)}"
-
-
 def _wrapped(dialect: Dialect, sql: str) -> str:
     # On lines of its own: the mapping's query may end in a comment.
     return f"FROM (\n{sql.strip().rstrip(';').replace('%', dialect.percent)}\n) q"
 
 
 def _column(dialect: Dialect, name: str) -> str:
-    q = dialect.quote
-    return f"q.{q}{name.replace(q, q + q).replace('%', dialect.percent)}{q}"
+    return f"q.{dialect.quoted(name)}"
 
 
 @lru_cache(maxsize=512)
 def _by_keys_text(dialect: Dialect, sql: str, key: str, count: int, limit: int, only: str = "") -> str:
     marks = ", ".join(dialect.marks(count))
     where = f"WHERE {_column(dialect, key)} IN ({marks})"
-    return _select(dialect, _column(dialect, only) if only else "*", f"{_wrapped(dialect, sql)}\n{where}", limit)
+    return dialect.select(_column(dialect, only) if only else "*", f"{_wrapped(dialect, sql)}\n{where}", limit)
 
 
 def _window_text(dialect: Dialect, sql: str, condition: str) -> str:
     cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
     body = f"{_wrapped(dialect, sql)}\nWHERE {key} IS NOT NULL AND {condition}\nORDER BY {cursor}, {key}"
-    return _select(dialect, f"{cursor}, {key}", body, WINDOW)
+    return dialect.select(f"{cursor}, {key}", body, WINDOW)
 
 
 def _null_text(dialect: Dialect, sql: str, resumed: bool) -> str:
     cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
     further = f"{key} > {dialect.marks(1)[0]}" if resumed else f"{key} IS NOT NULL"
     body = f"{_wrapped(dialect, sql)}\nWHERE {cursor} IS NULL AND {further}\nORDER BY {key}"
-    return _select(dialect, key, body, WINDOW)
+    return dialect.select(key, body, WINDOW)
 
 
 def _newest_text(dialect: Dialect, sql: str, below: bool = False) -> str:
@@ -465,7 +445,7 @@ def _newest_text(dialect: Dialect, sql: str, below: bool = False) -> str:
 
 def _sample_text(dialect: Dialect, sql: str, column: str) -> str:
     name = _column(dialect, column)
-    return _select(dialect, name, f"{_wrapped(dialect, sql)}\nWHERE {name} IS NOT NULL", 1)
+    return dialect.select(name, f"{_wrapped(dialect, sql)}\nWHERE {name} IS NOT NULL", 1)
 
 
 def _nothing_of(dialect: Dialect, sql: str, columns: Iterable[str]) -> str:

@@ -68,7 +68,10 @@ class SourceConfig:
     odbc: str = ""
     secret: str = ""
     encoding: str = ""  # ODBC only: of the driver's narrow text, when it is not UTF-8
+    oracle_client: str = ""  # folder of an Oracle client's libraries: thick mode, which Oracle 11g needs
     statement_timeout: timedelta = timedelta(seconds=30)
+    lock_timeout: timedelta = timedelta(seconds=5)  # we never queue behind the hospital's own work for longer
+    idle_timeout: timedelta = timedelta(seconds=90)  # the server ends a transaction in which we are silent for longer
     connect_timeout: timedelta = timedelta(seconds=10)
     max_rows: int = 200_000  # of one query for one batch: more means that a join lacks a condition
     files: str = ""  # folder of the files that columns name by path (reader `file`)

@@ -114,7 +114,7 @@ MAY_KEEP_STATE = {
     "frontend_agent.platform.reconciliations": "the platform's state: what agents reconcile with",
     "frontend_agent.platform.files": "the platform's state: its parcels",
     "frontend_agent.demo": "writes the demonstration hospital and reads both sides as the oracle",
-    "connectors.sql": "reads a hospital's SQLite file, read-only",
+    "connectors.natives": "reads a hospital's SQLite file, read-only",
 }
 WRITING = re.compile(r"(^|\.)(write_text|write_bytes|fsync|fdatasync|replace|rename|unlink|mkdir|makedirs|rmtree)$")
 PATH_LIKE = re.compile(r"path|file|folder|dir|os\b|shutil|tempor", re.IGNORECASE)

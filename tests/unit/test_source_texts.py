@@ -7,65 +7,22 @@ from typing import Any
 import pytest
 
 from connectors import SourceOptions, open_source
-from connectors.preambles import DIALECTS, engine_of, preamble
+from connectors.engines import engine_named
 from connectors.refusals import explained
-from connectors.source import _beyond, _by_keys_text, _shifted, _window_text, cursor_text, cursor_value, key_text
+from connectors.source import _beyond, _shifted, _window_text, cursor_text, cursor_value, key_text
 from frontend_agent.errors import ConfigurationError, SourceRefused, SourceUnreachable
 
 NOW = datetime(2026, 9, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.mark.parametrize(
-    ("product", "family"),
-    [
-        ("PostgreSQL", "postgresql"),
-        ("KingbaseES", "postgresql"),
-        ("MariaDB", "mysql"),
-        ("MySQL", "mysql"),
-        ("SQLite", "sqlite"),
-        ("Microsoft SQL Server", "sqlserver"),
-        ("Oracle", "oracle"),
-        ("DM DBMS", "oracle"),
-        ("Informix", "other"),
-    ],
-)
-def test_an_engine_is_known_by_its_name(product: str, family: str) -> None:
-    assert engine_of(product) == family
-
-
-def test_sql_server_gets_a_polite_session() -> None:
-    assert preamble("sqlserver", "Microsoft SQL Server", SourceOptions(), NOW) == [
-        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-        "SET LOCK_TIMEOUT 5000",
-        "SET DEADLOCK_PRIORITY LOW",
-    ]
-
-
-def test_mysql_and_mariadb_name_their_time_out_differently() -> None:
-    options = SourceOptions(statement_timeout=timedelta(seconds=20))
-
-    assert "SET SESSION max_statement_time = 20" in preamble("mysql", "11.4-MariaDB", options, NOW)
-    assert "SET SESSION max_execution_time = 20000" in preamble("mysql", "8.4.0", options, NOW)
-    assert "SET SESSION time_zone = '+08:00'" in preamble("mysql", "8.4.0", options, NOW)
-
-
-def test_keys_are_asked_for_in_each_dialect() -> None:
-    sql = 'SELECT no AS "n" FROM t;'
-
-    assert _by_keys_text(DIALECTS["sqlserver"], sql, "n", 2, 9) == (
-        'SELECT TOP 9 * FROM (\nSELECT no AS "n" FROM t\n) q\nWHERE q."n" IN (?, ?)\n'
-    )
-    assert _by_keys_text(DIALECTS["oracle"], sql, "n", 1, 9).endswith("FETCH FIRST 9 ROWS ONLY")
-    assert "q.`n` IN (?, ?)" in _by_keys_text(DIALECTS["mysql"], sql, "n", 2, 9)
+SQLITE = engine_named("sqlite").dialect(())
 
 
 def test_a_window_begins_where_an_index_can() -> None:
-    condition, parameters = _beyond(DIALECTS["sqlite"], (7, "k", True), 9)
+    condition, parameters = _beyond(SQLITE, (7, "k", True), 9)
 
     assert condition == 'q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?) AND q."cursor" < ?'
     assert parameters == [7, 7, "k", 9]
-    assert 'ORDER BY q."cursor", q."key"' in _window_text(DIALECTS["sqlite"], "SELECT 1", condition)
+    assert 'ORDER BY q."cursor", q."key"' in _window_text(SQLITE, "SELECT 1", condition)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +98,7 @@ def test_an_error_says_what_is_wrong_and_no_value(code: str, text: str, kind: ty
     [
         (SourceOptions(), "either url or odbc"),
         (SourceOptions(url="sqlite:///x", odbc="DSN=x"), "either url or odbc"),
-        (SourceOptions(url="mssql://h/d"), "unknown scheme 'mssql'"),
+        (SourceOptions(url="db2://h/d"), "unknown scheme 'db2'"),
         (SourceOptions(url="postgresql://reader:secret@h/d"), "password does not belong into the url"),
         (SourceOptions(odbc="DSN=x;PWD=secret"), "password does not belong into odbc"),
         (SourceOptions(url="no url"), "not a database URL"),

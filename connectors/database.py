@@ -1,0 +1,276 @@
+"""A database with SQL, whatever driver reaches it: one connection, greeted as a greeter, one snapshot for each batch.
+
+    Driver      connects, fetches, says what its errors mean: Python's own drivers (natives.py) and ODBC (odbc.py)
+    Engine      how the server is greeted and asked, once it has said what it is (engines/)
+    Database    the two together, as a Source
+
+Every session is read-only as far as the engine can make it, has a statement time-out, speaks the institution's time zone
+and holds one snapshot while a batch is read, so that a record is never half of before and half of after a correction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol
+
+from connectors.engines import Dialect, Engine, Greeter, Version, engine_of, version_of
+from connectors.refusals import StatementTooSlow, explained
+from connectors.source import Asking, Source, SourceOptions
+from frontend_agent.errors import SourceError
+from frontend_agent.model import RowSet
+
+GRACE = 5.0  # seconds a server gets, beyond its own statement time-out, before we drop the line
+STALE = 5.0  # seconds of rest after which a connection is tried before it is trusted
+
+
+class Deadline(Protocol):
+    """Ends a statement that the engine does not end itself. `passed` says that it had to."""
+
+    @property
+    def passed(self) -> bool: ...
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Driver(ABC):
+    """One way to speak to a server. What it raises is understood here and nowhere else."""
+
+    errors: tuple[type[Exception], ...]  # what its calls raise
+
+    @abstractmethod
+    def connect(self) -> Any:
+        """A connection in which each statement stands alone, until `transact`. Raises the driver's own errors."""
+
+    @abstractmethod
+    def product(self, connection: Any) -> tuple[str, str]:
+        """What the server calls itself, and its version."""
+
+    @abstractmethod
+    def tell(self, connection: Any, sql: str) -> None:
+        """Execute a statement that has no answer."""
+
+    @abstractmethod
+    def transact(self, connection: Any, engine: Engine) -> None:
+        """From here on statements belong to a transaction, until `rollback`."""
+
+    @abstractmethod
+    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet: ...
+
+    @abstractmethod
+    def said(self, error: BaseException) -> tuple[str, str]:
+        """The code and the text of an error, for `explained` alone."""
+
+    @abstractmethod
+    def gone(self, connection: Any, error: BaseException) -> bool:
+        """Whether the connection is lost."""
+
+    def never_came(self, error: BaseException) -> bool:
+        """Whether a connection failed because nobody answered. `explained` looks first for a server that said no."""
+        return True
+
+    def dialect(self, engine: Engine, version: Version) -> Dialect:
+        return engine.dialect(version)
+
+    def begin(self, engine: Engine) -> tuple[str, ...]:
+        """What has to be said at the start of each transaction."""
+        return engine.begin
+
+    def unreadable(self, error: Exception) -> bool:
+        """Whether the rows arrived and only the driver cannot turn a value into Python."""
+        return False
+
+    def leniently(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+        """The same rows with conversions off, so that one bad value becomes a finding and not a stopped feed."""
+        return self.fetched(connection, sql, parameters)
+
+    def deadline(self, connection: Any, seconds: float) -> Deadline:
+        return Cut(seconds + GRACE, lambda: None)
+
+    def rollback(self, connection: Any) -> None:
+        connection.rollback()
+
+    def close(self, connection: Any) -> None:
+        connection.close()
+
+
+class Cut:
+    """Calls something when a time is over, from another thread."""
+
+    def __init__(self, seconds: float, cut: Callable[[], None]) -> None:
+        self.passed = False
+        self._cut = cut
+        self._timer = threading.Timer(seconds, self._over)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Cut:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _over(self) -> None:
+        self.passed = True
+        self._cut()
+
+
+class Database(Source):
+    """A server with SQL, behind one driver."""
+
+    def __init__(
+        self, name: str, options: SourceOptions, driver: Driver, clock: Callable[[], datetime] | None = None
+    ) -> None:
+        super().__init__(name, options, clock)
+        self._driver = driver
+        self._connection: Any = None
+        self._engine: Engine | None = None
+        self._dialect = Dialect()
+        self._used = 0.0
+        self.version: Version = ()
+        self.unheard: tuple[str, ...] = ()  # of our greeting, what this server did not know
+
+    @property
+    def engine(self) -> Engine:
+        """What the server is; only it can say, so it is asked at the first need."""
+        _ = self.dialect
+        assert self._engine is not None
+        return self._engine
+
+    @property
+    def dialect(self) -> Dialect:
+        if self._engine is None:
+            with self._lock:
+                self._connected()
+        return self._dialect
+
+    def open(self) -> Database:
+        """Make ready. Connects to nothing yet: a source that is down must not keep the agent from starting."""
+        return self
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                with contextlib.suppress(*self._driver.errors):
+                    self._driver.close(self._connection)
+                self._connection = None
+
+    @contextmanager
+    def session(self) -> Iterator[Asking]:
+        """One transaction, ended by a rollback."""
+        with self._lock:
+            connection = self._connected()
+            try:
+                for statement in self._driver.begin(self.engine):
+                    self._ask(connection, statement, (), "")
+                yield lambda sql, parameters, query: self._ask(connection, sql, parameters, query)
+            finally:
+                if self._connection is connection:  # not lost in between
+                    with contextlib.suppress(*self._driver.errors):
+                        self._driver.rollback(connection)
+
+    def session_id(self) -> str:
+        """The server's number of our session, by which another one can end it (`Engine.kill`). "" where none is told."""
+        if not self.engine.session_id:
+            return ""
+        with self.session() as ask:
+            return str(ask(self.engine.session_id, (), "").rows[0][0])
+
+    # -- connecting --
+
+    def _connected(self) -> Any:
+        if self._connection is not None and time.monotonic() - self._used > STALE:
+            with contextlib.suppress(SourceError):  # if it died while it rested, `_ask` forgets it
+                self._ask(self._connection, self._dialect.one, (), "")
+        if self._connection is None:
+            self._connection = self._greeted()
+        self._used = time.monotonic()
+        return self._connection
+
+    def _greeted(self) -> Any:
+        driver = self._driver
+        try:
+            connection = driver.connect()
+        # `from None`, here and below: a driver's text may hold a row's values, and must not ride along in a traceback.
+        except driver.errors as error:
+            raise explained(self.name, "", *driver.said(error), gone=driver.never_came(error)) from None
+        try:
+            self._greet(connection)
+        except driver.errors as error:
+            gone = driver.gone(connection, error)
+            with contextlib.suppress(*driver.errors):
+                driver.close(connection)
+            raise explained(self.name, "", *driver.said(error), gone=gone) from None
+        return connection
+
+    def _greet(self, connection: Any) -> None:
+        name, version = self._driver.product(connection)
+        self.version = version_of(version)
+        self._engine = engine_of(f"{name} {version}" if name else version)
+        self._dialect = self._driver.dialect(self._engine, self.version)
+        greeter = Greeter(self.options, self._now(), f"{name} {version}", self.version)
+        unheard = []
+        for said in self._engine.greeting(greeter):
+            try:
+                self._driver.tell(connection, said.sql)
+            except self._driver.errors as error:
+                if said.needed or self._driver.gone(connection, error):
+                    raise
+                unheard.append(said.sql)
+        self.unheard = tuple(unheard)
+        self._driver.transact(connection, self._engine)
+
+    # -- asking --
+
+    def _ask(self, connection: Any, sql: str, parameters: Sequence[Any], query: str) -> RowSet:
+        started = time.monotonic()
+        driver = self._driver
+        deadline = driver.deadline(connection, self.options.statement_timeout.total_seconds())
+        try:
+            with deadline:
+                answer = self._answer(connection, sql, parameters)
+        except driver.errors as error:
+            gone = deadline.passed or driver.gone(connection, error)
+            self._after_failure(connection, gone)
+            if deadline.passed:
+                raise StatementTooSlow(
+                    f"source {self.name}: query {query!r}: no answer within the statement time-out"
+                ) from None
+            raise explained(self.name, query, *driver.said(error), gone=gone) from None
+        self._used = time.monotonic()
+        self.usage.statements += 1
+        self.usage.rows += len(answer.rows)
+        self.usage.seconds += self._used - started
+        return answer
+
+    def _answer(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+        try:
+            return self._driver.fetched(connection, sql, parameters)
+        except self._driver.errors as error:
+            if not self._driver.unreadable(error):
+                raise
+        return self._driver.leniently(connection, sql, parameters)
+
+    def _after_failure(self, connection: Any, gone: bool) -> None:
+        if gone:
+            self._connection = None
+            with contextlib.suppress(*self._driver.errors):
+                self._driver.close(connection)
+        else:
+            with contextlib.suppress(*self._driver.errors):
+                self._driver.rollback(connection)
+
+
+def held(connection: Any) -> AbstractContextManager[Any]:
+    """A cursor that is closed at the end."""
+    return contextlib.closing(connection.cursor())

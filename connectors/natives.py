@@ -1,0 +1,384 @@
+"""Python's own drivers: psycopg, PyMySQL, sqlite3, python-oracledb.
+
+Each hands out the same Python value for the same column as the engine's ODBC driver does: numbers exact, times as times,
+what has no type here (JSON, intervals, addresses) as the server's text, whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import time as clock_time
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL
+
+from connectors import database
+from connectors.database import Cut, Deadline, Driver, held
+from connectors.engines import APPLICATION, Dialect, Engine, Version
+from connectors.source import SourceOptions
+from frontend_agent.errors import ConfigurationError, SourceRefused, SourceUnreachable
+from frontend_agent.model import RowSet
+
+
+def module_of(name: str, module: str, extra: str) -> Any:
+    """A driver's module. Raises ConfigurationError naming the extra that installs it."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise ConfigurationError(
+            f"sources.{name}: {module} is not installed: pip install 'frontend-agent[{extra}]'"
+        ) from None
+
+
+def _all_of(cursor: Any) -> RowSet:
+    """Tuples, as the driver makes them."""
+    if cursor.description is None:
+        return RowSet((), ())
+    return RowSet(tuple(column[0] for column in cursor.description), cursor.fetchall())
+
+
+def _wait(options: SourceOptions) -> int:
+    return max(1, round(options.connect_timeout.total_seconds()))
+
+
+# -- PostgreSQL --
+
+
+class Psycopg(Driver):
+    """PostgreSQL by psycopg 3."""
+
+    def __init__(self, name: str, options: SourceOptions, url: URL) -> None:
+        self._psycopg = module_of(name, "psycopg", "postgresql")
+        self._options, self._url = options, url
+        self.errors = (self._psycopg.Error, ValueError, OSError)
+
+    def connect(self) -> Any:
+        connection = self._psycopg.connect(
+            host=self._url.host,
+            port=self._url.port,
+            user=self._url.username,
+            password=self._url.password,
+            dbname=self._url.database,
+            **self._url.query,
+            autocommit=True,
+            connect_timeout=_wait(self._options),
+            # Nothing prepared: a view that changes under us, or a pooler between us, would break a prepared statement.
+            prepare_threshold=None,
+            client_encoding="utf8",
+            application_name=APPLICATION,
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+        )
+        self._as_text(connection, "json", "jsonb", "uuid", "interval", "inet", "cidr")
+        return connection
+
+    def product(self, connection: Any) -> tuple[str, str]:
+        return "PostgreSQL", connection.info.parameter_status("server_version") or ""
+
+    def tell(self, connection: Any, sql: str) -> None:
+        connection.execute(sql)
+
+    def transact(self, connection: Any, engine: Engine) -> None:
+        connection.autocommit = False
+
+    def dialect(self, engine: Engine, version: Version) -> Dialect:
+        return Dialect(mark="$", most_parameters=65_535)
+
+    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+        # The server's own place-holders: psycopg would look for %s in a list of 500 keys every time.
+        with contextlib.closing(self._psycopg.RawCursor(connection)) as cursor:
+            cursor.execute(sql, parameters)
+            return _all_of(cursor)
+
+    def unreadable(self, error: Exception) -> bool:
+        """A year 20260, `infinity`."""
+        ours = isinstance(error, self._psycopg.DataError) and error.sqlstate is None
+        return ours or (isinstance(error, ValueError) and not isinstance(error, self._psycopg.Error))
+
+    def leniently(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+        with contextlib.closing(self._psycopg.RawCursor(connection)) as cursor:
+            self._as_text(cursor, "date", "timestamp", "timestamptz", "time", "timetz")
+            cursor.execute(sql, parameters)
+            return _all_of(cursor)
+
+    def said(self, error: BaseException) -> tuple[str, str]:
+        return str(getattr(error, "sqlstate", None) or ""), str(error)
+
+    def gone(self, connection: Any, error: BaseException) -> bool:
+        return bool(connection.closed or connection.broken)
+
+    def never_came(self, error: BaseException) -> bool:
+        return isinstance(error, self._psycopg.OperationalError | OSError)
+
+    def deadline(self, connection: Any, seconds: float) -> Deadline:
+        """A frozen server does not keep its own time-out."""
+        return Cut(seconds + database.GRACE, lambda: _cut(connection))
+
+    @staticmethod
+    def _as_text(where: Any, *types: str) -> None:
+        from psycopg.types.string import TextLoader
+
+        for name in types:
+            where.adapters.register_loader(name, TextLoader)
+
+
+def _cut(connection: Any) -> None:
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+# -- MariaDB, MySQL --
+
+
+class PyMysql(Driver):
+    """MariaDB and MySQL by PyMySQL."""
+
+    def __init__(self, name: str, options: SourceOptions, url: URL) -> None:
+        self._pymysql = module_of(name, "pymysql", "mysql")
+        self._options, self._url = options, url
+        self.errors = (self._pymysql.MySQLError, ValueError, OSError)
+
+    def connect(self) -> Any:
+        kind = self._pymysql.constants.FIELD_TYPE
+        readers = {
+            **self._pymysql.converters.conversions,
+            kind.BIT: lambda data: int.from_bytes(data, "big"),
+            kind.TIME: _time_of_day,
+        }
+        return self._pymysql.connect(
+            host=self._url.host or "localhost",
+            port=self._url.port or 3306,
+            user=self._url.username,
+            password=(self._url.password or "").encode(),  # PyMySQL takes a str for latin-1
+            database=self._url.database or None,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=_wait(self._options),
+            read_timeout=self._options.statement_timeout.total_seconds() + database.GRACE,
+            program_name=APPLICATION,
+            conv=readers,
+        )
+
+    def product(self, connection: Any) -> tuple[str, str]:
+        version = connection.get_server_info()
+        return ("" if "mariadb" in version.lower() else "MySQL"), version
+
+    def tell(self, connection: Any, sql: str) -> None:
+        with held(connection) as cursor:
+            cursor.execute(sql)
+
+    def transact(self, connection: Any, engine: Engine) -> None:
+        connection.autocommit(False)
+
+    def dialect(self, engine: Engine, version: Version) -> Dialect:
+        return Dialect(quote="`", mark="%s", percent="%%", most_parameters=65_535)
+
+    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+        with held(connection) as cursor:
+            cursor.execute(sql, tuple(parameters))
+            return _all_of(cursor)
+
+    def said(self, error: BaseException) -> tuple[str, str]:
+        if error.args and isinstance(error.args[0], int):
+            return str(error.args[0]), " ".join(str(part) for part in error.args[1:])
+        return "", str(error)
+
+    def gone(self, connection: Any, error: BaseException) -> bool:
+        lost = isinstance(error, OSError | self._pymysql.InterfaceError)
+        return lost or not connection.open or self.said(error)[0] in ("2006", "2013", "2014", "2045", "2055", "4031")
+
+    def never_came(self, error: BaseException) -> bool:
+        return isinstance(error, self._pymysql.OperationalError | OSError)
+
+
+def _time_of_day(text: str) -> Any:
+    """A TIME that is a time of day as one; MySQL's may also be a duration, of many hours or before zero: its text."""
+    try:
+        return clock_time.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+# -- SQLite --
+
+
+class Sqlite(Driver):
+    """A SQLite file, opened so that it cannot be written."""
+
+    errors = (sqlite3.Error, ValueError, OSError)
+
+    def __init__(self, name: str, options: SourceOptions, url: URL) -> None:
+        self._name, self._options, self._path = name, options, url.database or ""
+
+    def connect(self) -> sqlite3.Connection:
+        if not Path(self._path).is_file():
+            raise SourceUnreachable(f"source {self._name}: no SQLite file at {self._path}")
+        address = f"file:{quote(os.path.abspath(self._path))}?mode=ro"
+        return sqlite3.connect(
+            address, uri=True, timeout=_wait(self._options), check_same_thread=False, cached_statements=256
+        )
+
+    def product(self, connection: sqlite3.Connection) -> tuple[str, str]:
+        return "SQLite", sqlite3.sqlite_version
+
+    def tell(self, connection: sqlite3.Connection, sql: str) -> None:
+        connection.execute(sql).close()
+
+    def transact(self, connection: sqlite3.Connection, engine: Engine) -> None:
+        return None
+
+    def dialect(self, engine: Engine, version: Version) -> Dialect:
+        return Dialect(most_parameters=32_766)
+
+    def begin(self, engine: Engine) -> tuple[str, ...]:
+        return ("BEGIN",)  # by itself sqlite3 opens a transaction only for a write
+
+    def fetched(self, connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> RowSet:
+        with held(connection) as cursor:
+            cursor.execute(sql, tuple(parameters))
+            return _all_of(cursor)
+
+    def unreadable(self, error: Exception) -> bool:
+        """Text that is not UTF-8."""
+        return isinstance(error, sqlite3.OperationalError) and "Could not decode" in str(error)
+
+    def leniently(self, connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> RowSet:
+        connection.text_factory = lambda data: data.decode("utf-8", "replace")
+        try:
+            return self.fetched(connection, sql, parameters)
+        finally:
+            connection.text_factory = str
+
+    def said(self, error: BaseException) -> tuple[str, str]:
+        return "", str(error)
+
+    def gone(self, connection: sqlite3.Connection, error: BaseException) -> bool:
+        return isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error)
+
+    def deadline(self, connection: sqlite3.Connection, seconds: float) -> Deadline:
+        """SQLite has no time-out of a statement: it asks us, every so many steps."""
+        return _Steps(connection, seconds)
+
+
+class _Steps:
+    def __init__(self, connection: sqlite3.Connection, seconds: float) -> None:
+        self.passed = False
+        self._connection = connection
+        self._seconds = seconds
+
+    def __enter__(self) -> _Steps:
+        end = time.monotonic() + self._seconds
+        self._connection.set_progress_handler(lambda: self._over(end), 100_000)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.set_progress_handler(None, 0)
+
+    def _over(self, end: float) -> bool:
+        self.passed = time.monotonic() > end
+        return self.passed
+
+
+# -- Oracle --
+
+
+class Oracledb(Driver):
+    """Oracle by python-oracledb: thin (12.1 and later, nothing to install), or thick with an Oracle client (11.2 too).
+
+    Untested against a server.
+    """
+
+    def __init__(self, name: str, options: SourceOptions, url: URL) -> None:
+        self._oracledb = module_of(name, "oracledb", "oracle")
+        self._name, self._options, self._url = name, options, url
+        self.errors = (self._oracledb.Error, ValueError, OSError)
+
+    def connect(self) -> Any:
+        if self._options.oracle_client:
+            self._thick(self._options.oracle_client)
+        wait = float(_wait(self._options))
+        connection = self._oracledb.connect(
+            user=self._url.username,
+            password=self._url.password,
+            host=self._url.host,
+            port=self._url.port or 1521,
+            service_name=self._url.query.get("service") or self._url.database,
+            sid=self._url.query.get("sid"),
+            tcp_connect_timeout=wait,
+            retry_count=0,
+            expire_time=1,  # minutes: a probe, so that a firewall does not forget the line
+        )
+        connection.call_timeout = int(self._options.statement_timeout.total_seconds() * 1000)
+        connection.module = APPLICATION
+        connection.outputtypehandler = self._reader
+        return connection
+
+    def _thick(self, folder: str) -> None:
+        if self._oracledb.is_thin_mode():
+            try:
+                self._oracledb.init_oracle_client(lib_dir=folder)
+            except self._oracledb.Error:
+                raise ConfigurationError(
+                    f"sources.{self._name}.oracle_client: no Oracle client library can be loaded from {folder}:"
+                    " unpack the Instant Client there (11.2 to 21 for an Oracle 11g), and install libaio"
+                ) from None
+
+    def product(self, connection: Any) -> tuple[str, str]:
+        return "Oracle", connection.version
+
+    def tell(self, connection: Any, sql: str) -> None:
+        with held(connection) as cursor:
+            cursor.execute(sql)
+
+    def transact(self, connection: Any, engine: Engine) -> None:
+        connection.autocommit = False
+
+    def dialect(self, engine: Engine, version: Version) -> Dialect:
+        return replace(engine.dialect(version), mark=":")
+
+    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+        with held(connection) as cursor:
+            cursor.arraysize = 500
+            cursor.prefetchrows = 501
+            cursor.execute(sql, list(parameters))
+            return _all_of(cursor)
+
+    def _reader(self, cursor: Any, column: Any) -> Any:
+        """How a column is fetched: numbers exact, large texts and bytes whole, and no time without its zone."""
+        db = self._oracledb
+        size = cursor.arraysize
+        if column.type_code is db.DB_TYPE_NUMBER:
+            whole = column.scale == 0 and (column.precision or 0) > 0
+            return cursor.var(int if whole else Decimal, arraysize=size)
+        if column.type_code is db.DB_TYPE_CLOB:
+            return cursor.var(db.DB_TYPE_LONG, arraysize=size)
+        if column.type_code is db.DB_TYPE_NCLOB:
+            return cursor.var(db.DB_TYPE_LONG_NVARCHAR, arraysize=size)
+        if column.type_code is db.DB_TYPE_BLOB:
+            return cursor.var(db.DB_TYPE_LONG_RAW, arraysize=size)
+        if column.type_code is db.DB_TYPE_TIMESTAMP_TZ:
+            raise SourceRefused(
+                f"source {self._name}: column {column.name} is a TIMESTAMP WITH TIME ZONE, of which the driver loses the"
+                f" zone: write CAST({column.name} AT TIME ZONE '{self._options.timezone}' AS TIMESTAMP) in the query"
+            )
+        return None
+
+    def said(self, error: BaseException) -> tuple[str, str]:
+        told = error.args[0] if error.args else None
+        code = str(getattr(told, "full_code", "") or "")
+        return code, str(getattr(told, "message", "") or error)
+
+    def gone(self, connection: Any, error: BaseException) -> bool:
+        return isinstance(error, OSError) or not connection.is_healthy()
