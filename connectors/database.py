@@ -97,6 +97,9 @@ class Driver(ABC):
     def deadline(self, connection: Any, seconds: float) -> Deadline:
         return Cut(seconds + GRACE, lambda: None)
 
+    def cancel(self, connection: Any) -> None:  # noqa: B027 - not every driver can
+        """End the statement that another thread waits for. Raises the driver's own errors."""
+
     def rollback(self, connection: Any) -> None:
         connection.rollback()
 
@@ -166,7 +169,7 @@ class Database(Source):
                 self._connection = None
 
     @contextmanager
-    def session(self) -> Iterator[Asking]:
+    def _open_session(self) -> Iterator[Asking]:
         """One transaction, ended by a rollback."""
         with self._lock:
             connection = self._connected()
@@ -178,6 +181,13 @@ class Database(Source):
                 if self._connection is connection:  # not lost in between
                     with contextlib.suppress(*self._driver.errors):
                         self._driver.rollback(connection)
+
+    def interrupt(self) -> None:
+        """End the statement that is running now. A driver that cannot is left to its statement time-out."""
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(*self._driver.errors):
+                self._driver.cancel(connection)
 
     def session_id(self) -> str:
         """The server's number of our session, by which another one can end it (`Engine.kill`). "" where none is told."""
@@ -191,7 +201,7 @@ class Database(Source):
     def _connected(self) -> Any:
         if self._connection is not None and time.monotonic() - self._used > STALE:
             with contextlib.suppress(SourceError):  # if it died while it rested, `_ask` forgets it
-                self._ask(self._connection, self._dialect.one, (), "")
+                self._probe_latency(lambda: self._ask(self._connection, self._dialect.one, (), ""), working=False)
         if self._connection is None:
             self._connection = self._greeted()
         self._used = time.monotonic()
@@ -204,6 +214,7 @@ class Database(Source):
         # `from None`, here and below: a driver's text may hold a row's values, and must not ride along in a traceback.
         except driver.errors as error:
             raise explained(self.name, "", *driver.said(error), gone=driver.never_came(error)) from None
+        self.guest.logged_in()
         try:
             self._greet(connection)
         except driver.errors as error:
@@ -233,7 +244,6 @@ class Database(Source):
     # -- asking --
 
     def _ask(self, connection: Any, sql: str, parameters: Sequence[Any], query: str) -> RowSet:
-        started = time.monotonic()
         driver = self._driver
         deadline = driver.deadline(connection, self.options.statement_timeout.total_seconds())
         try:
@@ -248,9 +258,6 @@ class Database(Source):
                 ) from None
             raise explained(self.name, query, *driver.said(error), gone=gone) from None
         self._used = time.monotonic()
-        self.usage.statements += 1
-        self.usage.rows += len(answer.rows)
-        self.usage.seconds += self._used - started
         return answer
 
     def _answer(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:

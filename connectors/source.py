@@ -23,9 +23,10 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -37,9 +38,11 @@ import msgspec
 from connectors.engines.dialect import Dialect
 from connectors.fetched import Fetched, Part, Sealed
 from connectors.files import with_files
+from connectors.guest import Guest, Pause, Terms, Usage, size_of
 from connectors.pulse import Pulse
-from frontend_agent.errors import ConfigurationError, SourceRefused
+from frontend_agent.errors import ConfigurationError, SourceError, SourceRefused
 from frontend_agent.model import RowSet, SourceRows, Watermark
+from frontend_agent.windows import Window
 
 WINDOW = 10_000  # (cursor, key) pairs per question: they are small, and asking again may cost the source a sort
 REMEMBERED = 50_000  # keys of this run that need not be fetched again
@@ -65,6 +68,10 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     files: str = ""  # the folder below which the files lie that columns name by path
     oracle_client: str = ""  # the folder of an Oracle client's libraries (thick mode: Oracle 11g, network encryption)
     encoding: str = ""  # ODBC only: what the driver's narrow text is in, when it is not UTF-8 (gb18030)
+    rows_per_second: int = 0  # the budget that we keep as guests (`connectors.guest`); 0: not bounded
+    bytes_per_second: int = 0
+    protected: tuple[Window, ...] = ()  # local times in which nothing is sent
+    slow_down: float = 0.0  # back off when statements take so many times their usual time; 0: never
 
 
 class DetailQuery(Protocol):
@@ -122,15 +129,6 @@ class ChangedPage(msgspec.Struct, frozen=True):
     watermark: Watermark | None
 
 
-@dataclass
-class Usage:
-    """What we cost the source so far (law 8): measurable, reportable."""
-
-    statements: int = 0
-    rows: int = 0
-    seconds: float = 0.0
-
-
 class Asking(Protocol):
     """Ask one statement inside an open session."""
 
@@ -143,9 +141,10 @@ class Source(ABC):
     def __init__(self, name: str, options: SourceOptions, clock: Callable[[], datetime] | None = None) -> None:
         self.name = name
         self.options = options
-        self.usage = Usage()
         self.pulse = Pulse()
         self._now = clock or (lambda: datetime.now(UTC))
+        self.guest = Guest(name, _terms(options), self._now)
+        self.guest.waiting = lambda seconds: self.pulse.waits(seconds)
         self._lock = threading.RLock()
         self._samples: dict[tuple[str, str], Any] = {}
 
@@ -156,13 +155,60 @@ class Source(ABC):
     def dialect(self) -> Dialect: ...
 
     @abstractmethod
-    def session(self) -> AbstractContextManager[Asking]:
+    def _open_session(self) -> AbstractContextManager[Asking]:
         """A read-only session in which everything asked sees the same moment, where the engine can."""
 
     @abstractmethod
     def close(self) -> None: ...
 
+    def interrupt(self) -> None:  # noqa: B027 - not every driver can
+        """End the statement that is running now, if there is one. Called from another thread."""
+
     # -- what everybody else uses --
+
+    @contextmanager
+    def session(self) -> Iterator[Asking]:
+        """The one way in. Every statement of every source passes here: admitted, allowed, counted.
+
+        Raises SourceResting while the source is to be left alone; waits before a session, never inside of one.
+        """
+        self.guest.admit()  # before we connect, which is asking already
+        with self._open_session() as ask:
+            if self.guest.probe_is_due():
+                self._probe_latency(lambda: ask(self.dialect.one, (), ""), working=True)
+            yield lambda sql, parameters, query: self._guarded(ask, sql, parameters, query)
+
+    def _probe_latency(self, ask: Callable[[], object], working: bool) -> None:
+        """Time a question for nothing: what the source is like, before us and beside us."""
+        started = time.monotonic()
+        ask()
+        self.guest.probed(time.monotonic() - started, working)
+
+    def _guarded(self, ask: Asking, sql: str, parameters: Sequence[Any], query: str) -> RowSet:
+        self.guest.must_not_rest()
+        started = time.monotonic()
+        try:
+            answer = ask(sql, parameters, query)
+        except SourceError:
+            self.guest.account(query, sql, 0, 0, time.monotonic() - started, failed=True)
+            self.guest.must_not_rest()  # interrupted because somebody paused it: that is no fault
+            raise
+        seconds = time.monotonic() - started
+        self.guest.account(query, sql, len(answer.rows), size_of(answer.rows), seconds)
+        return answer
+
+    @property
+    def usage(self) -> Usage:
+        """What we cost the source so far."""
+        return self.guest.total
+
+    def pause(self, pause: Pause) -> None:
+        """Leave the source alone from now on; a statement that is running is ended."""
+        self.guest.pause(pause)
+        self.interrupt()
+
+    def resume(self) -> None:
+        self.guest.resume()
 
     def probe(self, queries: Queries | None = None, others: Mapping[str, Source] | None = None) -> None:
         """Raise what would go wrong if we asked now: the connection, and every query of a mapping, without reading rows."""
@@ -403,6 +449,16 @@ class Source(ABC):
             if found is not None:
                 self._samples[sql, column] = found
         return found
+
+
+def _terms(options: SourceOptions) -> Terms:
+    return Terms(
+        rows_per_second=options.rows_per_second,
+        bytes_per_second=options.bytes_per_second,
+        protected=options.protected,
+        slow_down=options.slow_down,
+        timezone=options.timezone,
+    )
 
 
 # -- statements, as pure functions of their parts --

@@ -26,6 +26,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.qclog import TERM
+from frontend_agent.windows import Window, leaves_time, window
 
 DEFAULT_STATE = "state"
 
@@ -43,7 +44,9 @@ class Count(int):
 
 
 TWO = Count(2)
+ROWS_A_SECOND = Count(50_000)
 GiB20 = Size(20 * 1024**3)
+MiB32 = Size(32 * 1024**2)
 MiB10 = Size(10 * 1024**2)
 
 
@@ -73,6 +76,10 @@ class SourceConfig:
     lock_timeout: timedelta = timedelta(seconds=5)  # we never queue behind the hospital's own work for longer
     idle_timeout: timedelta = timedelta(seconds=90)  # the server ends a transaction in which we are silent for longer
     connect_timeout: timedelta = timedelta(seconds=10)
+    rows_per_second: Count = ROWS_A_SECOND  # what we take at most, a page overdrawn and paid back; 0: not bounded
+    bytes_per_second: Size = MiB32
+    protected: tuple[Window, ...] = ()  # local times in which nothing is sent: 零点计费, 日结, backup
+    slow_down: float = 3.0  # back off when statements take so many times their own usual time; 0: never
     max_rows: int = 200_000  # of one query for one batch: more means that a join lacks a condition
     files: str = ""  # folder of the files that columns name by path (reader `file`)
 
@@ -358,6 +365,12 @@ def _count(value: object) -> Count:
     return Count(_number_from(value, 0))
 
 
+def _factor(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+        raise ValueError("a number like 2.5")
+    return float(value)
+
+
 def _yes_or_no(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("true or false")
@@ -374,7 +387,9 @@ SCALARS: dict[Any, Callable[[object], Any]] = {
     str: _text,
     int: _number,
     Count: _count,
+    float: _factor,
     bool: _yes_or_no,
+    Window: window,
     timedelta: duration,
     Size: size,
     date: _day,
@@ -559,6 +574,10 @@ def _source(source: SourceConfig) -> Iterable[str]:
         yield 'url holds a password; name it instead: secret = "…", and keep it outside this file'
     if re.search(r"(?i)\b(pwd|password)\s*=", source.odbc):
         yield 'odbc holds a password; name it instead: secret = "…", and keep it outside this file'
+    if not leaves_time(source.protected):
+        yield "protected leaves no minute of the day in which the source may be read"
+    if source.slow_down and source.slow_down <= 1:
+        yield "slow_down must be more than 1 (3.0: back off when statements take three times as long), or 0 for never"
 
 
 def _destination(destination: DestinationConfig) -> Iterable[str]:

@@ -27,6 +27,11 @@ class SourceRefused(SourceError, ConfigurationError):
     exit_code = 78
 
 
+class SourceResting(SourceError):
+    """The source is to be left alone now: a person paused it, or a protected window holds. No fault; it passes by itself
+    or by `source resume`. The text is the outcome of a run: `his: protected until 00:40`."""
+
+
 class StateError(FrontendAgentError):
     """The state directory cannot be used: copied, locked by a running daemon, damaged, or from a newer version."""
 
