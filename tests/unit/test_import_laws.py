@@ -169,6 +169,7 @@ PURE = (
     "frontend_agent.delivery", "frontend_agent.identity", "frontend_agent.qclog", "frontend_agent.wire",
     "frontend_agent.measuring", "frontend_agent.reports",
     "frontend_agent.unmade", "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",
+    "frontend_agent.windows",
 )  # fmt: skip
 # No clock, no socket, no file, no logger, no chance.
 IMPURE_MODULES = (
@@ -228,6 +229,7 @@ SHARED_WITH_THE_PLATFORM = (
 )  # fmt: skip
 SHARED_WITH_CONNECTORS = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.__version__",
+    "frontend_agent.windows",  # times of day: no value of the hospital's
 )  # fmt: skip
 PARTS = (
     "connectors",
