@@ -17,7 +17,9 @@ from typing import Any
 
 import msgspec
 
-from connectors.source import Dialect, Source
+from connectors.engines import Dialect
+from connectors.source import Source
+from frontend_agent.errors import SourceRefused
 from frontend_agent.model import RowSet
 
 SAMPLE = 200  # rows of one table
@@ -193,7 +195,9 @@ JOIN sys.columns rc ON rc.object_id = x.referenced_object_id AND rc.column_id = 
 QUESTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {"postgresql": _POSTGRESQL, "mysql": _MYSQL, "sqlite": _SQLITE, "oracle": _ORACLE, "sqlserver": _SQLSERVER}
 )
-# Asked in this order until one is understood, where the source's own family is not told by its URL.
+_FAMILIES = MappingProxyType(  # the grammar of an engine -> whose catalogue it has
+    {"postgres": "postgresql", "mysql": "mysql", "sqlite": "sqlite", "oracle": "oracle", "tsql": "sqlserver"}
+)
 _CUT = MappingProxyType({"oracle": "SUBSTR({c}, 1, 2000)", "sqlserver": "SUBSTRING({c}, 1, {n})"})
 
 
@@ -220,7 +224,12 @@ def read_catalogue(source: Source) -> Catalogue:
 
 
 def sample(
-    source: Source, family: str, table: Sequence[str], columns: Sequence[str], long: Sequence[str] = (), newest: str = ""
+    source: Source,
+    family: str,
+    table: Sequence[str],
+    columns: Sequence[str],
+    long: Sequence[str] = (),
+    newest: str = "",
 ) -> RowSet:
     """At most 200 rows of these columns, the newest first where `newest` is an indexed column; `long` ones are cut.
 
@@ -242,10 +251,16 @@ def contained(source: Source, table: Sequence[str], column: str, values: Sequenc
 
 
 def family_of(source: Source) -> str:
-    """Whose SQL a source speaks: postgresql, mysql, sqlite, oracle or sqlserver."""
-    source.dialect  # noqa: B018  over ODBC, only the connection can tell
-    family = str(getattr(source, "_family", ""))
-    return family if family in QUESTIONS else "postgresql"
+    """Whose SQL a source speaks: postgresql, mysql, sqlite, oracle or sqlserver. Raises SourceRefused for any other."""
+    with source.session():  # over ODBC, only the connection can tell what is there
+        engine = getattr(source, "engine", None)
+    grammar = str(getattr(engine, "grammar", ""))
+    if grammar not in _FAMILIES:
+        raise SourceRefused(
+            f"source {source.name}: we do not know how this engine describes its tables; write its mapping by hand"
+            " (docs/guide/init.md)"
+        )
+    return _FAMILIES[grammar]
 
 
 # -- statements, as pure functions of their parts --
@@ -257,23 +272,17 @@ def sample_text(
     """SELECT the newest rows of one table."""
     cut = _CUT.get(family, "SUBSTR({c}, 1, {n})")
     shown = ", ".join(
-        cut.format(c=_quoted(dialect, name), n=LONGEST) if name in long else _quoted(dialect, name) for name in columns
+        cut.format(c=dialect.quoted(name), n=LONGEST) if name in long else dialect.quoted(name) for name in columns
     )
-    order = f"\nORDER BY {_quoted(dialect, newest)} DESC" if newest else ""
-    top = f"{dialect.top.format(n=SAMPLE)} " if dialect.top else ""
-    return f"SELECT {top}{shown} FROM {_named(dialect, table)}{order}\n{dialect.limit.format(n=SAMPLE)}".rstrip()
+    order = f"\nORDER BY {dialect.quoted(newest)} DESC" if newest else ""
+    return dialect.select(shown, f"FROM {_named(dialect, table)}{order}", SAMPLE)
 
 
 def contained_text(dialect: Dialect, table: Sequence[str], column: str, count: int) -> str:
     """SELECT those of so many parameters that stand in a column."""
-    name, marks = _quoted(dialect, column), ", ".join(dialect.marks(count))
-    return f"SELECT DISTINCT {name} FROM {_named(dialect, table)}\nWHERE {name} IN ({marks})"
+    name, marks = dialect.quoted(column), ", ".join(dialect.marks(count))
+    return "\n".join((f"SELECT DISTINCT {name}", f"FROM {_named(dialect, table)}", f"WHERE {name} IN ({marks})"))
 
 
 def _named(dialect: Dialect, table: Sequence[str]) -> str:
-    return ".".join(_quoted(dialect, part) for part in table if part)
-
-
-def _quoted(dialect: Dialect, name: str) -> str:
-    q = dialect.quote
-    return q + name.replace(q, q + q).replace("%", dialect.percent) + q
+    return ".".join(dialect.quoted(part) for part in table if part)

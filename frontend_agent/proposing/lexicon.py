@@ -31,10 +31,10 @@ SUBJECT_OF = MappingProxyType(  # a field's first word -> what the table is abou
 )  # fmt: skip
 # Words that say what a value is, but not of what: alone they fit in every table.
 GENERIC = frozenset(
-    "name id code number time type status flag note remark text description value state title date content start end key no num result".split()
+    "name id code number time type status flag note remark text description value state title date content start end key no num result".split()  # noqa: SIM905  a list of words, read as one
 )
 GENERIC_ZH = frozenset(
-    "姓名 名称 名字 编码 代码 编号 编号 标识 号 序号 时间 日期 类型 类别 状态 标志 备注 说明 描述 内容 结果 结果值 开始时间 结束时间 单位 数量 地址 项目 项目名称 项目代码 项目编码 状态编码 电话".split()
+    "姓名 名称 名字 编码 代码 编号 编号 标识 号 序号 时间 日期 类型 类别 状态 标志 备注 说明 描述 内容 结果 结果值 开始时间 结束时间 单位 数量 地址 项目 项目名称 项目代码 项目编码 状态编码 电话".split()  # noqa: SIM905  the same
 )
 
 
@@ -100,9 +100,7 @@ def _phrases(zh: Mapping[str, float], en: Mapping[str, float], py: Iterable[str]
 
 def targets(kind: Kind) -> list[Target]:
     """What is to be found for a kind: its fields without those that the feed says itself, and what the checks want besides."""
-    found = [
-        _target(kind, field) for field in kind.fields if not field.name.startswith("institution.") and field.name
-    ]
+    found = [_target(kind, field) for field in kind.fields if not field.name.startswith("institution.") and field.name]
     return sorted(found, key=lambda target: not target.required)
 
 
