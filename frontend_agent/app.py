@@ -25,6 +25,7 @@ import msgspec
 from connectors import Source
 from connectors.platform import PlatformDestination, PlatformOptions
 from frontend_agent import __version__
+from frontend_agent.calendar import load_calendar
 from frontend_agent.checks import rules_digest
 from frontend_agent.checks.visits import Visit, judge
 from frontend_agent.codes import Approvals, must_differ
@@ -257,6 +258,10 @@ class App:
         self.spool.meta.put(PACK_UNTIL, until.isoformat() if until else "")
         if used.active and used.active.expired(self._today()):
             log.warning(event("packs.expired", active=active))
+
+    def uncovered_years(self) -> list[int]:
+        """Years that the calendar of holidays does not cover, though it should by now."""
+        return load_calendar(self.config.calendar.file).uncovered(self._today())
 
     # --- extract … spool ----------------------------------------------------------------------------------------------
 

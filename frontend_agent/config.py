@@ -24,6 +24,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from frontend_agent.calendar import time_of_day
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.qclog import TERM
 from frontend_agent.windows import Window, leaves_time, window
@@ -43,6 +44,7 @@ class Count(int):
     """A number that may be none at all."""
 
 
+NONE = Count(0)
 TWO = Count(2)
 ROWS_A_SECOND = Count(50_000)
 GiB20 = Size(20 * 1024**3)
@@ -109,6 +111,26 @@ class FeedConfig:
     overlap: timedelta = timedelta(minutes=10)
     batch: int = 100
     destinations: tuple[str, ...] = ()
+    cron: str = ""  # instead of every: minute hour day month weekday
+    from_: str = field(default="", metadata={"key": "from"})  # local times between which `every` counts
+    to: str = ""
+    jitter: timedelta = timedelta(0)
+    days: Literal["all", "working", "holidays"] = "all"  # by [calendar]
+    silence: timedelta = timedelta(0)  # of its active hours without anything new: an alarm
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalendarConfig:
+    """Holidays and shifted working days (调休): a CSV that the institution keeps, date,kind,name."""
+
+    file: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosingConfig:
+    """Months close by themselves on this day of the next month; 0: only when a person closes them."""
+
+    day: Count = NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,6 +288,8 @@ class Config:
     withhold: tuple[WithholdConfig, ...] = ()
     packs: PacksConfig = field(default_factory=PacksConfig)
     visits: VisitsConfig = field(default_factory=VisitsConfig)
+    calendar: CalendarConfig = field(default_factory=CalendarConfig)
+    closing: ClosingConfig = field(default_factory=ClosingConfig)
 
     def feed(self, name: str) -> FeedConfig:
         """The feed of that name; an unknown one is answered with those there are."""
@@ -413,7 +437,7 @@ class _Reader:
         if not isinstance(table, dict):
             return self._wrong(place, f"expected a table [{place}]")
         before = len(self.problems)
-        known = {member.name: member for member in fields(cls)}
+        known = {member.metadata.get("key", member.name): member for member in fields(cls)}
         hints = get_type_hints(cls)
         for key in table:
             if key not in known:
@@ -421,10 +445,11 @@ class _Reader:
         values: dict[str, Any] = {}
         for key, member in known.items():
             where = f"{place}.{key}" if place else key
+            hint = hints[member.name]
             if key in table:
-                values[key] = self._value(hints[key], table[key], where)
+                values[member.name] = self._value(hint, table[key], where)
             elif member.default is MISSING and member.default_factory is MISSING:
-                self._wrong(place, self._missing(hints[key], key))
+                self._wrong(place, self._missing(hint, key))
         if len(self.problems) > before:
             return None
         for key in PATHS.get(cls, ()):
@@ -520,6 +545,7 @@ def _sentence(error: Exception) -> str:
 
 # What may be a path, and is then meant from the file's folder, wherever the program was started.
 PATHS: dict[type[Any], tuple[str, ...]] = {
+    CalendarConfig: ("file",),
     CatalogueConfig: ("path",),
     SourceConfig: ("url",),
     FeedConfig: ("mapping", "profile"),
@@ -527,7 +553,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     VisitsConfig: ("profile",),
     WithholdConfig: ("patients",),
 }
-ALWAYS_PATHS = ("classes", "patients", "path")
+ALWAYS_PATHS = ("classes", "file", "patients", "path")
 SQLITE = "sqlite:///"
 
 
@@ -636,6 +662,33 @@ def _feed(feed: FeedConfig) -> Iterable[str]:
         yield f"name {feed.name!r} may hold letters, digits, '-' and '_' only, 40 at most"
     if feed.every < timedelta(seconds=1):
         yield "every must be at least 1s"
+    yield from _schedule(feed)
+
+
+def _schedule(feed: FeedConfig) -> Iterable[str]:
+    if feed.cron:
+        from frontend_agent.schedules import problem_of_cron  # loads APScheduler: only who needs it waits for it
+
+        if problem := problem_of_cron(feed.cron):
+            yield f"cron = {problem}"
+        for key, value in (("every", feed.every != timedelta(minutes=5)), ("from", feed.from_), ("to", feed.to)):
+            if value:
+                yield f"cron and {key} cannot both say when; keep one of them"
+    if bool(feed.from_) != bool(feed.to):
+        yield 'from and to belong together (for example from = "07:00", to = "19:00")'
+    for key, value in (("from", feed.from_), ("to", feed.to)):
+        try:
+            if value:
+                time_of_day(value)
+        except ValueError as error:
+            yield f"{key}: {error}"
+    if feed.jitter >= feed.every:
+        yield "jitter must be shorter than every"
+
+
+def _closing(closing: ClosingConfig) -> Iterable[str]:
+    if closing.day > 28:
+        yield "day must lie in 1..28, or 0 for none: every month has it"
 
 
 def _qc_log(log: QcLogConfig) -> Iterable[str]:
@@ -685,6 +738,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     ReportsConfig: _reports,
     QcLogConfig: _qc_log,
     FeedConfig: _feed,
+    ClosingConfig: _closing,
     MayLeaveConfig: _may_leave,
     WithholdConfig: _withhold,
     TrustConfig: _trust,

@@ -18,6 +18,7 @@ from typing import Any
 from frontend_agent.app import App, Outcome
 from frontend_agent.control import ControlServer
 from frontend_agent.errors import DestinationUnreachable, FrontendAgentError
+from frontend_agent.housekeeping import Housekeeping, schedules
 from frontend_agent.logs import event, failed, log
 from frontend_agent.notify import Notifier
 from frontend_agent.operations import operations
@@ -71,8 +72,11 @@ class Daemon:
 
     def run(self) -> None:
         """Go on until told to stop."""
-        feeds = [(feed.name, feed.source, feed.every) for feed in self.app.config.feeds]
-        besides = [("visits", JUDGE_EVERY, self._judge_visits)]
+        times = schedules(self.app)
+        feeds = [(feed.name, feed.source, times[feed.name]) for feed in self.app.config.feeds]
+        house = Housekeeping(self.app, times)
+        house.tell_years()
+        besides = [("visits", JUDGE_EVERY, self._judge_visits), *house.looks()]
         self._scheduler = Scheduler(feeds, self._run_feed, self._jumped, besides=besides)
         with self._working():
             self._scheduler.start()

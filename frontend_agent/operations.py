@@ -19,6 +19,8 @@ from frontend_agent import __version__, qclog
 from frontend_agent.app import App, Outcome, hl7_profiles
 from frontend_agent.checks import mask
 from frontend_agent.checks.masking import how_to_mask
+from frontend_agent.closing import month_text
+from frontend_agent.closing_operations import ClosingOperations
 from frontend_agent.config import unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.feeds import Feed
@@ -56,7 +58,7 @@ class Running(Protocol):
     def wake(self, feeds: Iterable[str] = (), /) -> None: ...
 
 
-class Operations(TermOperations):
+class Operations(TermOperations, ClosingOperations):
     """Each public method is a question that can be asked by its name."""
 
     _app: App
@@ -75,6 +77,7 @@ class Operations(TermOperations):
         next_runs = self._daemon.next_runs() if self._daemon else {}
         last = {run.feed: run for run in reversed(spool.runs(200))}
         pauses = {pause.name: pause for pause in spool.pauses()}
+        silent = spool.silence.now()
         return {
             "version": __version__,
             "institution": app.config.institution.id,
@@ -92,6 +95,7 @@ class Operations(TermOperations):
                     "waiting_for_partner": counts.waiting.get(feed.name, 0),
                     "last_run": plain(last[feed.name]) if feed.name in last else None,
                     "next_run": next_runs.get(feed.name),
+                    "silent_since": silent[feed.name].isoformat() if feed.name in silent else None,
                 }
                 for feed in app.config.feeds
             ],
@@ -109,6 +113,8 @@ class Operations(TermOperations):
             "quarantine": {"open": counts.held},
             "packs": app.which_packs(),
             "visits": {"with_findings": counts.visits_with_findings},
+            "closed_months": sorted(map(month_text, spool.closing.months), reverse=True),
+            "calendar_missing": app.uncovered_years(),
             "withheld": {"open": counts.withheld, "alarms": counts.alarms},
             "spool": {"documents": counts.documents, "bytes": counts.bytes_used, "quota": int(app.config.spool.quota)},
             "steps": plain(app.times.snapshot()),

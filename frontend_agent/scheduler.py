@@ -5,17 +5,20 @@ up by one; a run never overlaps itself. Nothing is kept in a job store: what a f
 
 APScheduler plans by the wall clock. When that is set back by an hour, every feed would be silent for an hour; so the
 watchdog compares it with the monotonic clock, and when they part by more than five seconds it plans all jobs anew.
+(A machine that was suspended looks the same: its wall clock went on, its monotonic clock stood still.)
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+
+from frontend_agent.schedules import Schedule, Trigger
 
 DRIFT = 5.0  # seconds
 LOOK_EVERY = 1.0
@@ -36,42 +39,38 @@ class ClockWatch:
 
 
 class Scheduler:
-    """Calls `run(name)` for each feed every so often, from the worker of its source."""
+    """Calls `run(name)` for each feed when its schedule says so, from the worker of its source."""
 
     def __init__(
         self,
-        feeds: Iterable[tuple[str, str, timedelta]],  # name, source, every
+        feeds: Iterable[tuple[str, str, Schedule]],  # name, source
         run: Callable[[str], None],
         jumped: Callable[[float], None] = lambda seconds: None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         besides: Iterable[tuple[str, timedelta, Callable[[], None]]] = (),  # name, every: what asks no source
+        random: Random | None = None,
+        scheduler: Callable[..., Any] = BackgroundScheduler,
+        executor: Callable[[], Any] = lambda: ThreadPoolExecutor(1),
     ) -> None:
-        self._feeds = list(feeds)
         self._jumped = jumped
         self._wall = wall
         self._monotonic = monotonic
+        self._random = random or Random()  # noqa: S311 - spreads runs, guards nothing
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_clocks, name="clock-watch", daemon=True)
-        sources = {source for _, source, _ in self._feeds}
-        self._scheduler: Any = BackgroundScheduler(
+        feeds = list(feeds)
+        sources = {source for _, source, _ in feeds}
+        self._scheduler: Any = scheduler(
             timezone=UTC,
-            executors={source: ThreadPoolExecutor(1) for source in sources} | {"default": ThreadPoolExecutor(1)},
+            executors={name: executor() for name in {*sources, "default"}},
             job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
         )
-        for name, source, every in self._feeds:
-            self._scheduler.add_job(
-                run,
-                IntervalTrigger(seconds=every.total_seconds(), timezone=UTC),
-                args=(name,),
-                id=name,
-                executor=source,
-                next_run_time=datetime.now(UTC),
-            )
+        self._schedules: dict[str, Schedule] = {}
+        for name, source, schedule in feeds:
+            self._add(name, schedule, run, not schedule.cron, args=(name,), executor=source)
         for name, every, work in besides:
-            self._scheduler.add_job(
-                work, IntervalTrigger(seconds=every.total_seconds(), timezone=UTC), id=f"besides:{name}"
-            )
+            self._add(f"besides:{name}", Schedule(every=every), work, False)
 
     def start(self) -> None:
         self._scheduler.start()
@@ -79,7 +78,7 @@ class Scheduler:
 
     def now(self, name: str) -> None:
         """Run that feed as soon as its source is free."""
-        self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+        self._scheduler.modify_job(name, next_run_time=self._time())
 
     def next_runs(self) -> dict[str, str]:
         """When each feed runs next, ISO 8601."""
@@ -99,12 +98,23 @@ class Scheduler:
             self._scheduler.shutdown(wait=False)
 
     def look(self, watch: ClockWatch) -> None:
-        """One look at the clocks; after a jump every feed is due at once."""
+        """One look at the clocks; after a jump every feed that is read at such times is due at once."""
         seconds = watch.jumped(self._wall(), self._monotonic())
         if seconds:
             self._jumped(seconds)
-            for name, _, _ in self._feeds:
-                self.now(name)
+            now = self._time()
+            for job, schedule in self._schedules.items():
+                at = now if schedule.is_active(now) else schedule.next_after(now, self._random)
+                self._scheduler.modify_job(job, next_run_time=at)
+
+    def _add(self, job: str, schedule: Schedule, work: Callable[..., None], at_once: bool, **more: Any) -> None:
+        self._schedules[job] = schedule
+        now = self._time()
+        at = now if at_once and schedule.is_active(now) else schedule.next_after(now, self._random)
+        self._scheduler.add_job(work, Trigger(schedule, self._random), id=job, next_run_time=at, **more)
+
+    def _time(self) -> datetime:
+        return datetime.fromtimestamp(self._wall(), UTC)
 
     def _watch_clocks(self) -> None:
         watch = ClockWatch(self._wall(), self._monotonic())

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from frontend_agent.cli.texts_backfill import BACKFILL_TEXTS
+
 Language = Literal["zh", "en"]
 
 TEXTS: dict[str, tuple[str, str]] = {
@@ -784,6 +786,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.dimension": ("dimension", "维度"),
     "head.confidence": ("confidence", "可信程度"),
     "head.clause": ("clause", "依据"),
+    **BACKFILL_TEXTS,
 }
 
 

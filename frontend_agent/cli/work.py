@@ -310,6 +310,13 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         if one["skew"]:
             differ = ", ".join(f"{skew['what']} ({skew['ours']} / {skew['theirs']})" for skew in one["skew"])
             output.say(t("said.skew", destination=one["name"], differ=differ))
+    for feed in told["feeds"]:
+        if feed["silent_since"]:
+            output.say(t("said.silent", feed=feed["name"], since=feed["silent_since"][:16].replace("T", " ")))
+    if told["calendar_missing"]:
+        output.say(t("said.calendar_missing", years=", ".join(map(str, told["calendar_missing"]))))
+    if told["closed_months"]:
+        output.say(t("said.closed_months", months=", ".join(told["closed_months"][:6])))
     if told["visits"]["with_findings"]:
         output.say(t("said.visits_with_findings", visits=told["visits"]["with_findings"]))
     withheld = told["withheld"]

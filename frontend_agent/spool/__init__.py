@@ -3,7 +3,7 @@
 `database.py` is the file, `schema.sql` its tables and `queries.sql` its queries; `spool.py` takes in, claims and settles;
 `cases.py` is what waits for a person, `groups.py` the same by cause, `releases.py` how it is let go; `waiting.py` what waits
 for another system, `visits.py` what rules over a visit need, `withheld.py` what is kept back by rule, `terms.py` what is decided about local codes, `closings.py`
-which months are closed, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
+which months are closed, `silences.py` which feeds are silent, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
 """
 
 from frontend_agent.errors import SpoolFull
@@ -29,6 +29,7 @@ from frontend_agent.spool.words import (
     Released,
     Run,
     Shadowed,
+    Silent,
     Skipped,
     Standing,
     Taken,
@@ -57,6 +58,7 @@ __all__ = [
     "Released",
     "Run",
     "Shadowed",
+    "Silent",
     "Skipped",
     "Spool",
     "SpoolFull",

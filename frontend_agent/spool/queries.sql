@@ -959,3 +959,25 @@ ON CONFLICT (month) DO UPDATE SET n = n + excluded.n, last_at = excluded.last_at
 
 -- closing.late --
 SELECT month, n, last_at FROM closing_late;
+
+-- silence.news --
+-- Something new came from a feed.
+INSERT INTO feed_news (feed, new_at) VALUES (:feed, :now) ON CONFLICT (feed) DO UPDATE SET new_at = excluded.new_at;
+
+-- silence.standing --
+SELECT new_at, alarm_at FROM feed_news WHERE feed = :feed;
+
+-- silence.alarm --
+UPDATE feed_news SET alarm_at = :now WHERE feed = :feed;
+
+-- silence.add --
+INSERT INTO silence (feed, since, at, log) VALUES (:feed, :since, :now, :log);
+
+-- silence.end --
+UPDATE silence SET ended_at = :now WHERE feed = :feed AND ended_at IS NULL;
+
+-- silence.now --
+SELECT feed, new_at FROM feed_news WHERE alarm_at IS NOT NULL;
+
+-- silence.list --
+SELECT feed, since, at, ended_at FROM silence WHERE at >= :first AND at < :last ORDER BY at;

@@ -352,3 +352,13 @@ CREATE TABLE closing (
 );
 CREATE INDEX closing_month ON closing (month, id);
 CREATE TABLE closing_late (month INTEGER PRIMARY KEY, n INTEGER NOT NULL, last_at INTEGER NOT NULL);
+
+-- migration 13 --
+-- When something new last came from each feed, and since when that is an alarm; every alarm there was.
+CREATE TABLE feed_news (feed TEXT PRIMARY KEY, new_at INTEGER NOT NULL, alarm_at INTEGER) WITHOUT ROWID;
+CREATE TABLE silence (
+    id INTEGER PRIMARY KEY, feed TEXT NOT NULL, since INTEGER NOT NULL, at INTEGER NOT NULL, ended_at INTEGER,
+    log INTEGER NOT NULL
+);
+CREATE INDEX silence_at ON silence (at);
+CREATE INDEX silence_open ON silence (feed) WHERE ended_at IS NULL;

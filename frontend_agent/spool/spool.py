@@ -28,6 +28,7 @@ from frontend_agent.spool.closings import Closings
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
+from frontend_agent.spool.silences import Silences
 from frontend_agent.spool.statistics import Ended, Statistics
 from frontend_agent.spool.terms import Terms
 from frontend_agent.spool.times import millis, millis_of_text, moment, moment_or_none, text
@@ -94,6 +95,7 @@ class Spool:
         self._visits = Visits(self._database, self._ledger, self.meta, self.statistics)
         self.terms = Terms(self._ledger)
         self.closing = Closings(self._ledger)
+        self.silence = Silences(self._ledger)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
         self._drop_orphans()
         for row in self._database.rows("destination.all"):
@@ -237,6 +239,7 @@ class Spool:
                 self.terms.count(taken)
             self.statistics.take(taken)
             self.closing.take(taken)
+            self.silence.take(taken)
             if taken.watermark:
                 mark = taken.watermark
                 name = taken.mark or taken.feed

@@ -384,3 +384,12 @@ class ClosedMonth(msgspec.Struct, frozen=True):
     closed: bool  # as it stands now, whatever this act was
     late: int  # documents that were made of it while it was closed
     last_late_at: datetime | None
+
+
+class Silent(msgspec.Struct, frozen=True):
+    """An alarm about a feed: nothing new came since `since`, told at `at`, over at `ended_at`."""
+
+    feed: str
+    since: datetime
+    at: datetime
+    ended_at: datetime | None
