@@ -144,6 +144,10 @@ class Database(Source):
         self.unheard: tuple[str, ...] = ()  # of our greeting, what this server did not know
 
     @property
+    def family(self) -> str:
+        return self.engine.name
+
+    @property
     def engine(self) -> Engine:
         """What the server is; only it can say, so it is asked at the first need."""
         _ = self.dialect

@@ -28,16 +28,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from connectors.engines.dialect import Dialect
 from connectors.fetched import Fetched, Part, Sealed
 from connectors.files import with_files
+from connectors.finding.bearings import Bearings, Note, leave, where_to_start
+from connectors.finding.clock import ClockWatch, Moment
+from connectors.finding.cursors import Unit, cursor_text, cursor_value, earliest, later, like, moment, shifted
+from connectors.finding.gaps import Gap, kept, missing, without
+from connectors.finding.search import FoundPage, Search
 from connectors.guest import Guest, Pause, Terms, Usage, size_of
 from connectors.pulse import Pulse
 from frontend_agent.errors import ConfigurationError, SourceError, SourceRefused
@@ -47,6 +53,7 @@ from frontend_agent.windows import Window
 WINDOW = 10_000  # (cursor, key) pairs per question: they are small, and asking again may cost the source a sort
 REMEMBERED = 50_000  # keys of this run that need not be fetched again
 FUTURE = timedelta(days=1)
+GAPS_AT_ONCE = 32  # conditions of one question
 CHUNKS = (1, 8, 64, 500)  # sizes of IN lists: few statement texts, so the source's statement cache is of use
 
 
@@ -65,6 +72,7 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     idle_timeout: timedelta = timedelta(seconds=90)  # the server ends a transaction in which we are silent for longer
     connect_timeout: timedelta = timedelta(seconds=10)
     max_rows: int = 200_000  # of one query for one chunk of keys; more means a join lacks a condition
+    nolock: bool = False  # dirty reads, where the vendor imposes them
     files: str = ""  # the folder below which the files lie that columns name by path
     oracle_client: str = ""  # the folder of an Oracle client's libraries (thick mode: Oracle 11g, network encryption)
     encoding: str = ""  # ODBC only: what the driver's narrow text is in, when it is not UTF-8 (gb18030)
@@ -147,12 +155,19 @@ class Source(ABC):
         self.guest.waiting = lambda seconds: self.pulse.waits(seconds)
         self._lock = threading.RLock()
         self._samples: dict[tuple[str, str], Any] = {}
+        self._zone = ZoneInfo(options.timezone)
+        self._watch = ClockWatch(self._zone, lambda: self._now(), set())
 
     # -- what a kind of connection provides --
 
     @property
     @abstractmethod
     def dialect(self) -> Dialect: ...
+
+    @property
+    @abstractmethod
+    def family(self) -> str:
+        """Our name for the engine: `postgresql`, `mariadb`, `sqlserver` … It is asked at the first need."""
 
     @abstractmethod
     def _open_session(self) -> AbstractContextManager[Asking]:
@@ -241,19 +256,58 @@ class Source(ABC):
         with self.session() as ask:
             ask(_nothing_of(self.dialect, sql, columns), (), query)
 
+    def moment(self) -> Moment:
+        """The source's own time, and what cannot be seen there yet, as far as it tells."""
+
+        def ask(sql: str) -> RowSet:
+            with self.session() as alone:
+                return alone(sql, (), "clock")
+
+        return self._watch.moment(ask, self.family)
+
+    def found(
+        self, queries: Queries, search: Search, after: Watermark | None, before: Bearings | None
+    ) -> Iterator[FoundPage]:
+        """What is new since the watermark, found by time or by key; last of all what this run leaves for the next.
+
+        `before` is what the last whole run left. A run that is broken off leaves nothing: the next looks from where this did.
+        """
+        now = self.moment()
+        now = msgspec.structs.replace(now, behind=max(now.behind, search.replica_lag))
+        begin = where_to_start(before, now, search.overlap)
+        passed = _Passed(after, list(before.gaps) if before else [], now.asked_at)
+        if search.how == "key":
+            pages = self._numbered(queries, after, begin.note, passed, search.limit)
+        else:
+            pages = self.changed(queries, after, search.overlap, search.limit, begin.low, now.horizon)
+        for page in pages:
+            yield FoundPage(page.keys, page.watermark)
+        gaps = kept(passed.gaps, now.asked_at, search.term)
+        left = leave(before, now, after, search.overlap, gaps, passed.tail)
+        yield FoundPage((), None, left, begin.set_back)
+
     def changed(
-        self, queries: Queries, after: Watermark | None, overlap: timedelta, limit: int = 500
+        self,
+        queries: Queries,
+        after: Watermark | None,
+        overlap: timedelta,
+        limit: int = 500,
+        low: datetime | None = None,
+        horizon: datetime | None = None,
     ) -> Iterator[ChangedPage]:
-        """Everything that changed since the watermark, then everything whose cursor is NULL, in pages of `limit` keys."""
-        mark = _Mark(after, self._now() + FUTURE, overlap)
+        """Everything that changed since the watermark, then everything whose cursor is NULL, in pages of `limit` keys.
+
+        Starts at `low` (the source's time), if that is earlier; the watermark never passes `horizon`, where it is given.
+        """
+        mark = _Mark(after, horizon or self._today() + FUTURE, overlap, _unit(queries), self._zone)
         recent = _Recent()
-        position = self._start(queries, after, overlap)
+        position = self._start(queries, after, overlap, low)
         settled: Any = _UNKNOWN
         while window := self._window(queries.changed, position):
             full = len(window) == WINDOW
             if full and settled is _UNKNOWN:
                 # Asked before the first page is read: whatever is older than this was visible when its key was read.
-                settled = self._settled(queries.changed, overlap)
+                settled = self._settled(queries.changed, overlap, _unit(queries))
             for part in mark.parts(window):
                 for keys, last in _pages(part, recent, settled, limit):
                     yield ChangedPage(keys, mark.move(*last))
@@ -274,9 +328,10 @@ class Source(ABC):
         style = self._sample(queries.changed, "cursor")
         if style is None:
             return
-        top = _like(style, high)
+        unit = _unit(queries)
+        top = like(style, high, unit, self._zone)
         recent = _Recent()
-        position: _Position = (_like(style, low), None, False)
+        position: _Position = (like(style, low, unit, self._zone), None, False)
         while window := self._window(queries.changed, position, top):
             for keys, _ in _pages(window, recent, _EVERYTHING, limit):
                 yield keys
@@ -286,11 +341,13 @@ class Source(ABC):
 
     def since(self, queries: Queries, low: datetime, limit: int = 500) -> Iterator[tuple[str, ...]]:
         """The keys whose cursor is no older than `low` (local time), in pages; all keys, where a cursor is no time."""
-        sample = self._sample(queries.changed, "cursor")
-        if sample is None:
-            return
+        sample, unit = self._sample(queries.changed, "cursor"), _unit(queries)
         recent = _Recent()
-        position = (_like(sample, low), None, False) if _moment(sample) is not None else None
+        if sample is None:  # no row has a cursor: all of them are meant
+            yield from self._without_cursor(queries.changed, recent, limit)
+            return
+        timed = moment(sample, unit, self._zone) is not None
+        position = (like(sample, low, unit, self._zone), None, False) if timed else None
         while window := self._window(queries.changed, position):
             for keys, _ in _pages(window, recent, _EVERYTHING, limit):
                 yield keys
@@ -359,7 +416,7 @@ class Source(ABC):
         sample = self._sample(changed, "cursor")
         if sample is None:
             return None
-        top = _like(sample, self._now() + FUTURE) if _moment(sample) is not None else None
+        top = like(sample, self._today() + FUTURE, "", self._zone) if moment(sample) is not None else None
         with self.session() as ask:
             newest = ask(_newest_text(self.dialect, changed, top is not None), () if top is None else (top,), "changed")
         cursor = newest.rows[0][0]
@@ -370,6 +427,10 @@ class Source(ABC):
     def _holds(self, source: str) -> bool:
         """Whether a query of a mapping is asked here."""
         return not source or source == self.name
+
+    def _today(self) -> datetime:
+        """Our own time, as local time without a zone."""
+        return self._now().astimezone(self._zone).replace(tzinfo=None)
 
     def _partner(self, partner: PartnerQuery, name: str, others: Mapping[str, Source] | None) -> Source:
         return self if self._holds(partner.source) else self._other(partner.source, name, others)
@@ -419,21 +480,73 @@ class Source(ABC):
                 return
             last = rows[-1][0]
 
-    def _start(self, queries: Queries, after: Watermark | None, overlap: timedelta) -> _Position | None:
+    def _start(
+        self, queries: Queries, after: Watermark | None, overlap: timedelta, low: datetime | None = None
+    ) -> _Position | None:
         if after is None:
             return None
+        unit = _unit(queries)
         cursor = cursor_value(after.cursor)
-        earlier = _shifted(cursor, overlap) if overlap else None
+        earlier = shifted(cursor, overlap, unit) if overlap else None
+        if low is not None and moment(cursor, unit, self._zone) is not None:
+            earlier = earliest(cursor if earlier is None else earlier, like(cursor, low, unit, self._zone))
         if earlier is not None:
             return (earlier, None, False)
+        return self._behind(queries, after)
+
+    def _behind(self, queries: Queries, after: Watermark) -> _Position:
+        """Right behind a row that has been read."""
+        cursor = cursor_value(after.cursor)
         native = _native([after.key], self._sample(queries.changed, "key"))
         return (cursor, native[0], True) if native else (cursor, None, False)
 
-    def _settled(self, sql: str, overlap: timedelta) -> Any:
+    def _numbered(
+        self, queries: Queries, after: Watermark | None, note: Note | None, passed: _Passed, limit: int
+    ) -> Iterator[ChangedPage]:
+        """By an increasing cursor that is no time: the numbers that were passed over, then all from a place on."""
+        watermark = after
+        for gaps in _some(passed.gaps, GAPS_AT_ONCE):
+            for window in self._gap_windows(queries.changed, gaps):
+                passed.found(window)
+                for keys, _ in _pages(window, _Recent(), None, limit):
+                    yield ChangedPage(keys, watermark)
+        position = None
+        if after is not None:
+            mark = after if note is None else Watermark(note.cursor, note.key)
+            position = self._behind(queries, mark) if mark.cursor else None
+        while window := self._window(queries.changed, position):
+            passed.over(window)
+            for keys, last in _pages(window, _Recent(), None, limit):
+                # While it looks again at what is behind the watermark, that stays where it is.
+                if after is None or later(last[0], cursor_value(after.cursor)):
+                    watermark = Watermark(cursor_text(last[0]), key_text(last[1]))
+                yield ChangedPage(keys, watermark)
+            if len(window) < WINDOW:
+                break
+            if position and window[-1] == position[:2]:
+                raise SourceRefused(f"source {self.name}: the changed query does not advance")
+            position = (*window[-1], True)
+        for keys in self._without_cursor(queries.changed, _Recent(), limit):
+            yield ChangedPage(keys, watermark)
+
+    def _gap_windows(self, sql: str, gaps: Sequence[Gap]) -> Iterator[_Window]:
+        """What appeared in some gaps."""
+        position: _Position | None = None
+        while True:
+            text, parameters = _gaps_text(self.dialect, sql, gaps, position)
+            with self.session() as ask:
+                window = list(ask(text, parameters, "changed").rows)
+            if window:
+                yield window
+            if len(window) < WINDOW:
+                return
+            position = (*window[-1], True)
+
+    def _settled(self, sql: str, overlap: timedelta, unit: Unit) -> Any:
         """The cursor up to which, by the overlap's promise, everything has been committed. None if it cannot be told."""
         with self.session() as ask:
             newest = ask(_newest_text(self.dialect, sql), (), "changed").rows[0][0]
-        return newest if newest is None or not overlap else _shifted(newest, overlap)
+        return newest if newest is None or not overlap else shifted(newest, overlap, unit)
 
     def _sample(self, sql: str, column: str, ask: Asking | None = None, query: str = "changed") -> Any:
         """One value of a column, to learn its type: what we are given as text goes back as what the source compares."""
@@ -486,6 +599,21 @@ def _window_text(dialect: Dialect, sql: str, condition: str) -> str:
     return dialect.select(f"{cursor}, {key}", body, WINDOW)
 
 
+def _gaps_text(dialect: Dialect, sql: str, gaps: Sequence[Gap], position: _Position | None) -> tuple[str, list[Any]]:
+    """The pairs whose cursor lies in one of the gaps; always so many conditions, so that few texts are made of it."""
+    cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
+    filled = [*gaps, *[gaps[-1]] * (GAPS_AT_ONCE - len(gaps))]
+    parameters: list[Any] = [bound for gap in filled for bound in (gap.low, gap.high)]
+    marks = iter(dialect.marks(2 * len(filled) + 3))
+    any_of = " OR ".join(f"({cursor} >= {next(marks)} AND {cursor} <= {next(marks)})" for _ in filled)
+    further = ""
+    if position is not None:
+        further = f" AND {cursor} >= {next(marks)} AND ({cursor} > {next(marks)} OR {key} > {next(marks)})"
+        parameters += [position[0], position[0], position[1]]
+    body = f"{_wrapped(dialect, sql)}\nWHERE {key} IS NOT NULL AND ({any_of}){further}\nORDER BY {cursor}, {key}"
+    return dialect.select(f"{cursor}, {key}", body, WINDOW), parameters
+
+
 def _null_text(dialect: Dialect, sql: str, resumed: bool) -> str:
     cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
     further = f"{key} > {dialect.marks(1)[0]}" if resumed else f"{key} IS NOT NULL"
@@ -535,53 +663,6 @@ def _beyond(dialect: Dialect, position: _Position | None, top: Any) -> tuple[str
 
 _UNKNOWN = object()
 _EVERYTHING = object()
-_TAGS = ("time:", "date:", "int:", "number:", "float:", "text:")
-_TEXT_TIMES = (
-    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "%Y-%m-%d %H:%M:%S"),
-    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"), "%Y-%m-%dT%H:%M:%S"),
-    (re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d"), "%Y/%m/%d %H:%M:%S"),
-    (re.compile(r"\d{14}(?=\.|$)"), "%Y%m%d%H%M%S"),
-    (re.compile(r"\d{8}(?=$)"), "%Y%m%d"),
-    (re.compile(r"\d{4}-\d\d-\d\d(?=$)"), "%Y-%m-%d"),
-)
-
-
-def cursor_text(value: Any) -> str:
-    """A cursor as text that says its own type, so that it goes back to the source as what it was."""
-    if isinstance(value, datetime):
-        return f"time:{value.isoformat()}"
-    if isinstance(value, date):
-        return f"date:{value.isoformat()}"
-    if isinstance(value, int):
-        return f"int:{value}"
-    if isinstance(value, Decimal):
-        return f"number:{value}"
-    if isinstance(value, float):
-        return f"float:{value!r}"
-    text = str(value)
-    return f"text:{text}" if text.startswith(_TAGS) else text
-
-
-def cursor_value(text: str) -> Any:
-    """The opposite of `cursor_text`."""
-    tag, _, rest = text.partition(":")
-    if f"{tag}:" not in _TAGS:
-        return text
-    try:
-        match tag:
-            case "time":
-                return datetime.fromisoformat(rest)
-            case "date":
-                return date.fromisoformat(rest)
-            case "int":
-                return int(rest)
-            case "number":
-                return Decimal(rest)
-            case "float":
-                return float(rest)
-    except (ValueError, InvalidOperation):
-        return text
-    return rest
 
 
 def _values(rows: RowSet, alias: str) -> list[str]:
@@ -607,70 +688,22 @@ def _native(keys: Iterable[str], sample: Any) -> list[Any]:
     return list(keys)
 
 
-def _shifted(value: Any, overlap: timedelta) -> Any:
-    """The cursor that much earlier, in the same form. None where a time means nothing."""
-    try:
-        if isinstance(value, datetime):
-            return value - overlap
-        if isinstance(value, date):
-            return value - timedelta(days=-(-overlap // timedelta(days=1)))
-        if isinstance(value, str) and (read := _text_time(value)):
-            moment, form, rest = read
-            return (moment - overlap).strftime(form) + rest
-    except OverflowError:
-        return value
-    return None
-
-
-def _text_time(text: str) -> tuple[datetime, str, str] | None:
-    for pattern, form in _TEXT_TIMES:
-        if found := pattern.match(text):
-            try:
-                return datetime.strptime(found[0], form), form, text[found.end() :]
-            except ValueError:
-                return None
-    return None
-
-
-def _like(sample: Any, bound: datetime | str) -> Any:
-    """A bound in the form the source's cursor has."""
-    if isinstance(bound, str):
-        return cursor_value(bound)
-    if isinstance(sample, datetime):
-        if sample.tzinfo and not bound.tzinfo:
-            return bound.replace(tzinfo=sample.tzinfo)
-        return bound if sample.tzinfo else bound.replace(tzinfo=None)
-    if isinstance(sample, date):
-        return bound.date()
-    if isinstance(sample, str) and (read := _text_time(sample)):
-        return bound.strftime(read[1])
-    return bound
-
-
-def _moment(value: Any) -> datetime | None:
-    """The cursor as a time, if it is one; without a zone it is compared as if it were UTC: a day's tolerance covers it."""
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    if isinstance(value, str) and (read := _text_time(value)):
-        return read[0].replace(tzinfo=UTC)
-    return None
-
-
-def _later(one: Any, other: Any) -> bool:
-    try:
-        return bool(one > other)
-    except TypeError:  # the query's cursor changed its type since: what is read now counts
-        return True
+def _unit(queries: Queries) -> Unit:
+    """Whether the mapping says that a plain number is a time."""
+    found: Unit = getattr(queries, "cursor_unit", "")
+    return found
 
 
 class _Mark:
-    """The watermark of a run: it never goes back into the overlap and never into the future."""
+    """The watermark of a run: it never goes back into the overlap and never past the source's own time."""
 
-    def __init__(self, after: Watermark | None, future: datetime, overlap: timedelta) -> None:
+    def __init__(
+        self, after: Watermark | None, future: datetime, overlap: timedelta, unit: Unit, zone: ZoneInfo
+    ) -> None:
         self.watermark = after
         self._future = future
+        self._unit: Unit = unit
+        self._zone = zone
         self._floor = cursor_value(after.cursor) if after and overlap else None
 
     def parts(self, window: _Window) -> Iterator[_Window]:
@@ -681,14 +714,49 @@ class _Mark:
         return (part for part in (window[:first], window[first:]) if part)
 
     def move(self, cursor: Any, key: Any) -> Watermark | None:
-        before = self._floor is not None and _later(self._floor, cursor)
+        before = self._floor is not None and later(self._floor, cursor)
         if not before and not self._in_future(cursor):
             self.watermark = Watermark(cursor_text(cursor), key_text(key))
         return self.watermark
 
     def _in_future(self, cursor: Any) -> bool:
-        moment = _moment(cursor)
-        return moment is not None and moment > self._future
+        at = moment(cursor, self._unit, self._zone)
+        return at is not None and at > self._future
+
+
+@dataclass
+class _Passed:
+    """The numbers of a run that were passed over, and a place shortly before its end."""
+
+    after: Watermark | None
+    gaps: list[Gap]
+    since: datetime
+    tail: Watermark | None = None
+    _last: int | None = None
+    _before: _Window = ()
+
+    def found(self, window: _Window) -> None:
+        self.gaps = without(self.gaps, _numbers(window))
+
+    def over(self, window: _Window) -> None:
+        if self.after is None:  # of a whole table only what is missing near its end may still come
+            self.gaps = []
+            self.tail = (
+                Watermark(cursor_text(self._before[0][0]), key_text(self._before[0][1])) if self._before else None
+            )
+            self._before = window
+        numbers = _numbers(window)
+        self.gaps += missing(numbers, self._last, self.since)
+        self._last = numbers[-1] if numbers else self._last
+
+
+def _numbers(window: _Window) -> list[int]:
+    """The cursors, where they are whole numbers."""
+    return [int(c) for c, _ in window if isinstance(c, int | Decimal) and not isinstance(c, bool) and c == int(c)]
+
+
+def _some(gaps: Sequence[Gap], count: int) -> list[Sequence[Gap]]:
+    return [gaps[start : start + count] for start in range(0, len(gaps), count)]
 
 
 @dataclass
@@ -737,7 +805,7 @@ def _pages(
 def _surely_seen(cursor: Any, settled: Any) -> bool:
     if settled is _EVERYTHING:
         return True
-    return settled is not _UNKNOWN and settled is not None and not _later(cursor, settled)
+    return settled is not _UNKNOWN and settled is not None and not later(cursor, settled)
 
 
 def _chunks(keys: list[Any]) -> Iterator[list[Any]]:

@@ -37,6 +37,7 @@ from frontend_agent.config import (
 from frontend_agent.delivery import back_off
 from frontend_agent.errors import ConfigurationError, DestinationError, FrontendAgentError, NotAllowed, StateError
 from frontend_agent.feeds import NO_PACKS, Feed, compile_feed, meaningless, pack_names, under_approvals
+from frontend_agent.finding import Finder
 from frontend_agent.intake import (
     Heads,
     take_in,
@@ -53,7 +54,7 @@ from frontend_agent.preparing import Order, Prepared, Worker
 from frontend_agent.proving import genuine_by
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE, send_out
 from frontend_agent.sources import open_sources
-from frontend_agent.spool import Run, Spool, Taken, this_machine
+from frontend_agent.spool import Progress, Run, Spool, Taken, this_machine
 from frontend_agent.spool.database import FILE
 from frontend_agent.spool.packs import PackFolder
 from frontend_agent.spool.visits import DueVisit
@@ -103,6 +104,7 @@ class Page(NamedTuple):
     asked: Sequence[str]
     rows: SourceRows | None
     mark: str = ""
+    progress: Progress | None = None  # of a page without keys: how far the feed has been found
 
 
 # -- All of it --------------------------------------------------------------------------------------------------------
@@ -375,17 +377,17 @@ class App:
                 yield Page((), page.watermark, (), None, mark)
 
     def _changed(self, feed: Feed) -> Iterator[Page]:
-        """The keys that changed since the watermark."""
-        source, queries = self.sources[feed.config.source], feed.mapping.queries
-        mark = self.spool.watermark(feed.config.name)
-        changed = source.changed(queries, mark, feed.config.overlap, feed.config.batch)
+        """The keys that are new since the last run, found the way the feed says."""
+        source = self.sources[feed.config.source]
+        found = Finder(self.config, feed.config, feed.mapping.queries, source, self.spool).pages()
         while True:
             self.spool.room()
             with self.times.measured("extract"):
-                page = next(changed, None)
+                page = next(found, None)
             if page is None:
                 return
-            yield Page(page.keys, page.watermark, (), self._read(feed, page.keys))
+            rows = self._read(feed, page.keys) if page.keys else None
+            yield Page(page.keys, page.watermark, (), rows, page.mark, page.progress)
 
     def _read(self, feed: Feed, keys: Sequence[str]) -> SourceRows | None:
         """The rows of a page, read ahead of their turn; with workers they read for themselves."""
@@ -413,7 +415,7 @@ class App:
         plan = feed.plan
         taken = Taken(
             feed=plan.name, kind=plan.kind, institution=plan.institution, digests=plan.digests, at=self.clock(),
-            destinations=plan.destinations, watermark=page.watermark, mark=page.mark,
+            destinations=plan.destinations, watermark=page.watermark, mark=page.mark, progress=page.progress,
         )  # fmt: skip
         self.spool.commit(taken)
         return taken

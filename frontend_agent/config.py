@@ -82,6 +82,10 @@ class SourceConfig:
     bytes_per_second: Size = MiB32
     protected: tuple[Window, ...] = ()  # local times in which nothing is sent: 零点计费, 日结, backup
     slow_down: float = 3.0  # back off when statements take so many times their own usual time; 0: never
+    replica_lag: timedelta = timedelta()  # it is a replica, and so much behind; more counts if the engine says so
+    nolock: bool = False  # the vendor imposes dirty reads: what is read may be rolled back yet
+    settle: timedelta = timedelta(minutes=2)  # with nolock: a record is taken when it reads the same so much later
+    acknowledge: tuple[str, ...] = ()  # schema.table.column[=value]: the columns of change tables that we may update
     max_rows: int = 200_000  # of one query for one batch: more means that a join lacks a condition
     files: str = ""  # folder of the files that columns name by path (reader `file`)
 
@@ -108,7 +112,9 @@ class FeedConfig:
     mapping: str
     profile: str = "regional"
     every: timedelta = timedelta(minutes=5)
+    find: Literal["time", "key"] = "time"  # how new rows are found
     overlap: timedelta = timedelta(minutes=10)
+    vanished_at_most: int = 20  # more keys that are gone at once stop the feed
     batch: int = 100
     destinations: tuple[str, ...] = ()
     cron: str = ""  # instead of every: minute hour day month weekday

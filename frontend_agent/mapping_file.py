@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Map
 from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -43,6 +43,7 @@ class Queries(msgspec.Struct, frozen=True):
     parent: str
     details: Map[str, Detail] = {}
     partners: Map[str, Partner] = {}
+    cursor_unit: Literal["", "s", "ms"] = ""  # a cursor that is a plain number counts these since 1970
     paths: tuple[str, ...] = ()  # aliases of the parent query that hold paths of files
 
 
@@ -170,7 +171,12 @@ def _queries(
 ) -> tuple[Queries, dict[str, str], list[str]]:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{path}: needs a table [queries] with changed and parent")
-    only_known_keys(table, ("changed", "parent", "details", "partners"), f"{path}: [queries]")
+    only_known_keys(table, ("changed", "parent", "details", "partners", "cursor_unit"), f"{path}: [queries]")
+    unit = table.get("cursor_unit", "")
+    if unit not in ("", "s", "ms"):
+        raise ConfigurationError(
+            f'{path}: [queries] cursor_unit must be "s" or "ms" (seconds or milliseconds since 1970)'
+        )
     files: dict[str, str] = {}
     texts: list[str] = []
 
@@ -197,7 +203,8 @@ def _queries(
         details[group] = Detail(sql=sql(group, _text(value, "sql", where)), source=str(value.get("source", "")))
         _needs_aliases(details[group].sql, (key,), files[group])
     partners = _partners(table.get("partners", {}), path, parent, sql, files)
-    return Queries(key=key, changed=changed, parent=parent, details=details, partners=partners), files, texts
+    queries = Queries(key=key, changed=changed, parent=parent, details=details, partners=partners, cursor_unit=unit)
+    return queries, files, texts
 
 
 def partner_query(name: str) -> str:

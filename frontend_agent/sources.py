@@ -30,6 +30,7 @@ def open_sources(config: Config, names: Iterable[str] | None = None) -> dict[str
                 max_rows=options.max_rows,
                 files=options.files,
                 oracle_client=options.oracle_client,
+                nolock=options.nolock,
                 encoding=options.encoding,
             ),
             password(options.secret) if options.secret else "",

@@ -148,6 +148,10 @@ class Spool:
         row = self._database.row("watermark", feed=feed)
         return Watermark(*row) if row and row[0] is not None else None
 
+    def bearings(self, feed: str) -> str:
+        """What the last whole run of the feed left; empty for none."""
+        return self.meta.get(f"finding:{feed}") or ""
+
     def series(self, set_ids: Iterable[str]) -> dict[str, SeriesHead]:
         """The newest we know of these sets; those we never saw are absent."""
         return {head.set_id: head for head, _ in self._heads(set_ids)}
@@ -244,6 +248,9 @@ class Spool:
                 mark = taken.watermark
                 name = taken.mark or taken.feed
                 self._database.run("take.watermark", feed=name, cursor=mark.cursor, key=mark.key, now=now)
+            if taken.progress and taken.progress.bearings:
+                name = f"finding:{taken.mark or taken.feed}"
+                self._database.run("meta.put", name=name, value=taken.progress.bearings)
             for name, count in _counted(taken).items():
                 changes["feed:" + taken.feed, name] += count
             self._ledger.change(changes)

@@ -62,6 +62,12 @@ class Beside(msgspec.Struct, frozen=True):
     documents: Sequence[Document]
 
 
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a feed has been found, beside its watermark."""
+
+    bearings: str = ""  # what the last whole run leaves for the next: of the source's making, kept as it is
+
+
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """All that one batch comes to. It is committed whole, or not at all (law 1)."""
 
@@ -89,6 +95,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     visits: Sequence[Seen] = ()  # what final records say of their visits
     arrived: Sequence[str] = ()  # sets that wait no longer: their partner came, or their time is over
     watermark: Watermark | None = None
+    progress: Progress | None = None
     mark: str = ""  # whose watermark it is, where that is not the feed's own (a partner's)
     urgency: int = 0
     unmapped: Sequence[Met] = ()

@@ -8,8 +8,9 @@ import pytest
 
 from connectors import SourceOptions, open_source
 from connectors.engines import engine_named
+from connectors.finding.cursors import cursor_text, cursor_value, shifted
 from connectors.refusals import explained
-from connectors.source import _beyond, _shifted, _window_text, cursor_text, cursor_value, key_text
+from connectors.source import _beyond, _window_text, key_text
 from frontend_agent.errors import ConfigurationError, SourceRefused, SourceUnreachable
 
 NOW = datetime(2026, 9, 30, tzinfo=UTC)
@@ -64,7 +65,7 @@ def test_a_key_never_passes_through_a_float() -> None:
     ],
 )
 def test_the_overlap_shifts_a_cursor_in_its_own_form(cursor: Any, earlier: Any) -> None:
-    assert _shifted(cursor, HOUR) == earlier
+    assert shifted(cursor, HOUR) == earlier
 
 
 @pytest.mark.parametrize(
