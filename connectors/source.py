@@ -401,6 +401,11 @@ class Source(ABC):
         with self.session() as ask:
             return self._by_keys(ask, sql, alias, values, query)
 
+    def end_session(self, session: str) -> bool:
+        """End another session of ours at the server, by its number: whether it is gone. Asked around the guest's terms, by
+        nobody but the parent of an extractor that hung."""
+        return False
+
     def behind(self) -> Source:
         """The connection for work that goes on behind the real-time feeds: a second one, where two are allowed."""
         return self

@@ -230,6 +230,7 @@ SHARED_WITH_THE_PLATFORM = (
 SHARED_WITH_CONNECTORS = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.__version__",
     "frontend_agent.windows",  # times of day: no value of the hospital's
+    "frontend_agent.processes",  # how a process of ours is started and ended: a source lives in one
 )  # fmt: skip
 PARTS = (
     "connectors",
