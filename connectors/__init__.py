@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from connectors.remote import RemoteSource
 from connectors.source import ChangedPage, Queries, Source, SourceOptions
 from connectors.sql import SCHEMES, SQL_SERVER, SqlSource
 from frontend_agent.errors import ConfigurationError
 
-__all__ = ["SCHEMES", "ChangedPage", "Queries", "Source", "SourceOptions", "SqlSource", "open_source"]
+__all__ = ["SCHEMES", "ChangedPage", "Queries", "RemoteSource", "Source", "SourceOptions", "SqlSource", "open_source"]
 
 
 def open_source(name: str, options: SourceOptions, password: str = "") -> Source:

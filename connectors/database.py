@@ -11,6 +11,7 @@ and holds one snapshot while a batch is read, so that a record is never half of 
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -23,10 +24,11 @@ from typing import Any, Protocol
 from connectors.engines import Dialect, Engine, Greeter, Version, engine_of, version_of
 from connectors.refusals import StatementTooSlow, explained
 from connectors.source import Asking, Source, SourceOptions
-from frontend_agent.errors import SourceError
+from frontend_agent.errors import SourceError, SourceRefused
 from frontend_agent.model import RowSet
 
 GRACE = 5.0  # seconds a server gets, beyond its own statement time-out, before we drop the line
+SESSION = re.compile(r"[\w,.$:@-]{1,64}")  # a server's number of a session
 STALE = 5.0  # seconds of rest after which a connection is tried before it is trusted
 
 
@@ -47,6 +49,7 @@ class Driver(ABC):
     """One way to speak to a server. What it raises is understood here and nowhere else."""
 
     errors: tuple[type[Exception], ...]  # what its calls raise
+    serves = True  # a server lets us in: logins are told before they are tried
 
     @abstractmethod
     def connect(self) -> Any:
@@ -185,6 +188,7 @@ class Database(Source):
                 if self._connection is connection:  # not lost in between
                     with contextlib.suppress(*self._driver.errors):
                         self._driver.rollback(connection)
+                self.pulse.rests()
 
     def interrupt(self) -> None:
         """End the statement that is running now. A driver that cannot is left to its statement time-out."""
@@ -200,6 +204,26 @@ class Database(Source):
         with self.session() as ask:
             return str(ask(self.engine.session_id, (), "").rows[0][0])
 
+    def end_session(self, session: str) -> bool:
+        if not SESSION.fullmatch(session):
+            raise SourceRefused(f"source {self.name}: {session!r} is no number of a session")
+        with self._lock:
+            connection, driver, engine = self._connected(), self._driver, self.engine
+            if not engine.kill:
+                return False
+            self.pulse.asks("end_session", self.options.statement_timeout.total_seconds())
+            try:
+                driver.tell(connection, engine.kill.format(id=session))
+            except driver.errors as error:
+                code, text = driver.said(error)
+                if code not in engine.no_session:  # it has ended by itself meanwhile
+                    raise explained(self.name, "end_session", code, text, driver.gone(connection, error)) from None
+            finally:
+                with contextlib.suppress(*driver.errors):
+                    driver.rollback(connection)
+                self.pulse.rests()
+            return True
+
     # -- connecting --
 
     def _connected(self) -> Any:
@@ -213,6 +237,8 @@ class Database(Source):
 
     def _greeted(self) -> Any:
         driver = self._driver
+        if driver.serves:
+            self.pulse.logs_in(self.options.connect_timeout.total_seconds())
         try:
             connection = driver.connect()
         # `from None`, here and below: a driver's text may hold a row's values, and must not ride along in a traceback.
@@ -243,12 +269,23 @@ class Database(Source):
                     raise
                 unheard.append(said.sql)
         self.unheard = tuple(unheard)
+        number = self._engine.session_id
         self._driver.transact(connection, self._engine)
+        self.pulse.connected(self._number(connection, number) if number else "")
+
+    def _number(self, connection: Any, sql: str) -> str:
+        try:
+            number = str(self._driver.fetched(connection, sql, ()).rows[0][0])
+        except self._driver.errors:  # an account that may not ask: its session ends by the engine's own time-outs
+            number = ""
+        self._driver.rollback(connection)
+        return number
 
     # -- asking --
 
     def _ask(self, connection: Any, sql: str, parameters: Sequence[Any], query: str) -> RowSet:
         driver = self._driver
+        self.pulse.asks(query, self.options.statement_timeout.total_seconds())
         deadline = driver.deadline(connection, self.options.statement_timeout.total_seconds())
         try:
             with deadline:

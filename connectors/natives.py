@@ -217,6 +217,7 @@ class Sqlite(Driver):
     """A SQLite file, opened so that it cannot be written."""
 
     errors = (sqlite3.Error, ValueError, OSError)
+    serves = False
 
     def __init__(self, name: str, options: SourceOptions, url: URL) -> None:
         self._name, self._options, self._path = name, options, url.database or ""

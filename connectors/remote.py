@@ -30,11 +30,12 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, NoReturn
 
+from connectors.engines.dialect import Dialect
 from connectors.fetched import Part, Sealed, sealed
 from connectors.pulse import Pulse
 from connectors.reach import Reach, Reached
 from connectors.refusals import StatementTooSlow
-from connectors.source import Asking, Dialect, Source, SourceOptions, Usage
+from connectors.source import Asking, Source, SourceOptions, Usage
 from frontend_agent.errors import FrontendAgentError, SourceError, SourceRefused, SourceUnreachable
 from frontend_agent.model import RowSet
 from frontend_agent.processes import Child, may_fork

@@ -22,7 +22,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from connectors import Source
+from connectors import RemoteSource, Source
+from connectors.fetched import Fetched
 from connectors.platform import PlatformDestination, PlatformOptions
 from frontend_agent import __version__
 from frontend_agent.calendar import load_calendar
@@ -51,9 +52,10 @@ from frontend_agent.packs import NATIONAL, Pack, PackRefused, Packs, Skew, compa
 from frontend_agent.packs.content import content_of, name_of
 from frontend_agent.prefetch import Prefetch
 from frontend_agent.preparing import Order, Prepared, Worker
+from frontend_agent.processes import settle_memory
 from frontend_agent.proving import genuine_by
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE, send_out
-from frontend_agent.sources import open_sources
+from frontend_agent.sources import open_sources, remote_sources
 from frontend_agent.spool import Progress, Run, Spool, Taken, this_machine
 from frontend_agent.spool.database import FILE
 from frontend_agent.spool.packs import PackFolder
@@ -102,7 +104,7 @@ class Page(NamedTuple):
     keys: Sequence[str]
     watermark: Watermark | None
     asked: Sequence[str]
-    rows: SourceRows | None
+    rows: Fetched | None
     mark: str = ""
     progress: Progress | None = None  # of a page without keys: how far the feed has been found
 
@@ -123,7 +125,7 @@ class App:
     """Everything one agent has, over one state directory. `open` it, or use it as a context."""
 
     def __init__(self, config: Config, state: Path, clock: Clock = utc_now, alone: bool = False) -> None:
-        """`alone`: without workers, for who asks for one record."""
+        """`alone`: without processes beside this one, for who asks for one record."""
         self.config = config
         self.state = state
         self.clock = clock
@@ -131,6 +133,7 @@ class App:
         self.times = StepTimes()
         self.spool = Spool(state, quota=config.spool.quota)
         self.sources: dict[str, Source] = {}
+        self.remotes: dict[str, RemoteSource] = {}  # the same, where each has a process of its own
         self.destinations: dict[str, PlatformDestination] = {}
         self.feeds: dict[str, Feed] = {}
         self.approvals = Approvals()
@@ -148,12 +151,11 @@ class App:
             raise problem
         must_differ(table for feed in self.feeds.values() for table in feed.mapping.codes.values())
         self._dictionaries = {feed.kind.dictionary_sha256: feed.kind.dictionary for feed in self.feeds.values()}
-        if self.config.workers and not self._alone:  # before the state is open: what a fork inherits it may not touch
-            self._workers = Workers(self.config.workers, Worker(self.config, self.packs_used, self.feeds))
         try:
+            self._open_processes()  # before the state is open: what a fork inherits it may not touch
             self.open_state()
         except BaseException:
-            self._end_workers()
+            self._end_processes()
             raise
         try:
             self.spool.keep_dictionaries(self._dictionaries)
@@ -161,7 +163,6 @@ class App:
             self._say_which_packs()
             if not self._alone:
                 self._tell_doubts()
-            self.sources = open_sources(self.config)
             self.destinations = {
                 name: self._platform(name, options) for name, options in self.config.destinations.items()
             }
@@ -169,6 +170,17 @@ class App:
             self.close()
             raise
         return self
+
+    def _open_processes(self) -> None:
+        """An extractor for each source, which alone connects to it, and the workers."""
+        if self._alone:
+            self.sources = open_sources(self.config)
+            return
+        settle_memory()
+        self.remotes = remote_sources(self.config)
+        self.sources = dict(self.remotes)
+        if self.config.workers:
+            self._workers = Workers(self.config.workers, Worker(self.config, self.packs_used, self.feeds))
 
     def _tell_doubts(self) -> None:
         """What only a person can settle about the code maps is said once, at the start; what is wrong has stopped us by now."""
@@ -198,12 +210,12 @@ class App:
         return self
 
     def close(self) -> None:
-        self._end_workers()
-        for source in self.sources.values():
-            source.close()
+        self._end_processes()
         self.spool.close()
 
-    def _end_workers(self) -> None:
+    def _end_processes(self) -> None:
+        for source in self.sources.values():
+            source.close()
         if self._workers:
             self._workers.close()
 
@@ -389,12 +401,10 @@ class App:
             rows = self._read(feed, page.keys) if page.keys else None
             yield Page(page.keys, page.watermark, (), rows, page.mark, page.progress)
 
-    def _read(self, feed: Feed, keys: Sequence[str]) -> SourceRows | None:
-        """The rows of a page, read ahead of their turn; with workers they read for themselves."""
-        if self._workers:
-            return None
+    def _read(self, feed: Feed, keys: Sequence[str]) -> Fetched:
+        """The rows of a page, read ahead of their turn; who prepares them opens them."""
         with self.times.measured("extract", len(keys)):
-            return self.sources[feed.config.source].rows(feed.mapping.queries, keys, self.sources)
+            return self.sources[feed.config.source].fetch(feed.mapping.queries, keys, self.sources)
 
     def _taken(self, feed: Feed, pages: Iterator[Page], heads: Heads | None) -> Iterator[Taken]:
         """Every page, committed in its turn. The next is prepared only when the caller is done with the last."""
@@ -405,7 +415,7 @@ class App:
             yield self._take_in(feed, page, heads) if page.keys else self._mark(feed, page)
 
     def _take_in(self, feed: Feed, page: Page, heads: Heads | None) -> Taken:
-        rows = self.rows_of(feed, page.keys) if page.rows is None else page.rows
+        rows = self.rows_of(feed, page.keys) if page.rows is None else page.rows.opened()
         lap = _in_our_words(self.times.laps())
         plan = self.feeds[feed.config.name].plan  # the code maps of now, not of when the run began
         return take_in(plan, rows, page.watermark, self.spool, heads, self.clock(), asked=page.asked, lap=lap)
@@ -443,6 +453,7 @@ class App:
                 page.keys,
                 page.watermark,
                 page.asked,
+                page.rows or self._read(feed, page.keys),
                 known,
                 self.clock(),
                 self.approvals,

@@ -74,6 +74,7 @@ class SourceConfig:
     secret: str = ""
     encoding: str = ""  # ODBC only: of the driver's narrow text, when it is not UTF-8
     oracle_client: str = ""  # folder of an Oracle client's libraries: thick mode, which Oracle 11g needs
+    connections: int = 1  # at once; a second one is for work behind the real-time feeds
     statement_timeout: timedelta = timedelta(seconds=30)
     lock_timeout: timedelta = timedelta(seconds=5)  # we never queue behind the hospital's own work for longer
     idle_timeout: timedelta = timedelta(seconds=90)  # the server ends a transaction in which we are silent for longer
@@ -610,6 +611,8 @@ def _source(source: SourceConfig) -> Iterable[str]:
         yield "protected leaves no minute of the day in which the source may be read"
     if source.slow_down and source.slow_down <= 1:
         yield "slow_down must be more than 1 (3.0: back off when statements take three times as long), or 0 for never"
+    if source.connections > 2:
+        yield "connections must be 1 or 2 (the second is for backfill and reconciliation beside the real-time feeds)"
 
 
 def _destination(destination: DestinationConfig) -> Iterable[str]:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from connectors import Source
+from connectors.fetched import Fetched
 from frontend_agent.codes import Approvals
 from frontend_agent.config import (
     Config,
@@ -18,19 +18,19 @@ from frontend_agent.intake import (
 )
 from frontend_agent.model import Watermark
 from frontend_agent.packs import Packs
-from frontend_agent.sources import open_sources
 from frontend_agent.spool import Taken
 from frontend_agent.times import Step, StepTimes
 
 
 class Order(NamedTuple):
-    """A page to read and prepare, and what is known of its keys."""
+    """A page that was read, still sealed, and what is known of its keys."""
 
     feed: str
     digests: str  # of what the parent judges and renders with: a worker that has other files compiles them anew
     keys: Sequence[str]
     watermark: Watermark | None
     asked: Sequence[str]
+    rows: Fetched
     known: Known
     now: datetime
     approvals: Approvals
@@ -45,15 +45,12 @@ class Prepared(NamedTuple):
 
 
 class Preparing:
-    """Reads and prepares pages; it has connections to the sources, and no state."""
+    """Opens and prepares pages; it has neither a source nor a state."""
 
-    def __init__(
-        self, config: Config, feeds: Mapping[str, Feed], sources: Mapping[str, Source], compiled: Callable[[str], Feed]
-    ) -> None:
+    def __init__(self, config: Config, feeds: Mapping[str, Feed], compiled: Callable[[str], Feed]) -> None:
         """`compiled` compiles a feed from its files as they are now."""
         self._config = config
         self._feeds = dict(feeds)
-        self._sources = sources
         self._compiled = compiled
 
     def _feed(self, order: Order) -> Feed:
@@ -73,8 +70,8 @@ class Preparing:
         if feed.plan.digests != order.digests:  # changed once more since: the parent does this page with what it has
             return Prepared(None, times.snapshot())
         lap = times.laps()
-        rows = self._sources[feed.config.source].rows(feed.mapping.queries, order.keys, self._sources)
-        lap("extract", len(order.keys))
+        rows = order.rows.opened()
+        lap("extract")
         read = read_rows(feed.plan, rows)
         lap("normalise")
         taken = None
@@ -84,7 +81,7 @@ class Preparing:
 
 
 class Worker:
-    """Makes a worker's whole world: compiled feeds, and connections of its own.
+    """Makes a worker's whole world: compiled feeds.
 
     A fork has the feeds already; a fresh interpreter is only told the configuration.
     """
@@ -108,4 +105,4 @@ class Worker:
             return compile_feed(config, config.feed(name), today, self._packs)
 
         feeds = self._feeds or {feed.name: compiled(feed.name) for feed in config.feeds}
-        return Preparing(config, feeds, open_sources(config), compiled)
+        return Preparing(config, feeds, compiled)

@@ -1,38 +1,60 @@
-"""The configured sources, ready to be asked."""
+"""The configured sources, ready to be asked: in this process, or each in processes of its own (its extractors)."""
 
 from collections.abc import Iterable
+from functools import partial
 
-from connectors import Source, SourceOptions, open_source
-from frontend_agent.config import Config
+from connectors import RemoteSource, Source, SourceOptions, open_source
+from frontend_agent.config import Config, SourceConfig
+from frontend_agent.logs import event, log
 from frontend_agent.secrets import secrets_of
 
 
 def open_sources(config: Config, names: Iterable[str] | None = None) -> dict[str, Source]:
-    """The configured sources (all, or those named), ready to be asked; none is connected to yet."""
+    """The configured sources (all, or those named), in this process; none is connected to yet."""
     password = secrets_of(config)
-    opened: dict[str, Source] = {}
-    for name in config.sources if names is None else names:
-        options = config.sources[name]
-        opened[name] = open_source(
-            name,
-            SourceOptions(
-                url=options.url,
-                odbc=options.odbc,
-                timezone=config.institution.timezone,
-                statement_timeout=options.statement_timeout,
-                lock_timeout=options.lock_timeout,
-                idle_timeout=options.idle_timeout,
-                connect_timeout=options.connect_timeout,
-                rows_per_second=options.rows_per_second,
-                bytes_per_second=options.bytes_per_second,
-                protected=options.protected,
-                slow_down=options.slow_down,
-                max_rows=options.max_rows,
-                files=options.files,
-                oracle_client=options.oracle_client,
-                nolock=options.nolock,
-                encoding=options.encoding,
-            ),
-            password(options.secret) if options.secret else "",
-        )
+    return {
+        name: open_source(name, options_of(config, options), password(options.secret) if options.secret else "")
+        for name, options in _chosen(config, names).items()
+    }
+
+
+def remote_sources(config: Config, names: Iterable[str] | None = None) -> dict[str, RemoteSource]:
+    """The same, each in processes of its own. To be called before any thread starts: then they are forks."""
+    password = secrets_of(config)
+    opened: dict[str, RemoteSource] = {}
+    for name, source in _chosen(config, names).items():
+        options = options_of(config, source)
+        make = partial(open_source, name, options, password(source.secret) if source.secret else "")
+        make().close()  # what is wrong in the configuration is told here; nothing is connected to
+        opened[name] = RemoteSource(name, options, make, source.connections, tell=_log)
     return opened
+
+
+def _chosen(config: Config, names: Iterable[str] | None) -> dict[str, SourceConfig]:
+    return {name: config.sources[name] for name in (config.sources if names is None else names)}
+
+
+def _log(what: str, **fields: object) -> None:
+    log.warning(event(what, **fields))
+
+
+def options_of(config: Config, options: SourceConfig) -> SourceOptions:
+    """What a source needs to know of its table in agent.toml."""
+    return SourceOptions(
+        url=options.url,
+        odbc=options.odbc,
+        timezone=config.institution.timezone,
+        statement_timeout=options.statement_timeout,
+        lock_timeout=options.lock_timeout,
+        idle_timeout=options.idle_timeout,
+        connect_timeout=options.connect_timeout,
+        rows_per_second=options.rows_per_second,
+        bytes_per_second=options.bytes_per_second,
+        protected=options.protected,
+        slow_down=options.slow_down,
+        max_rows=options.max_rows,
+        files=options.files,
+        oracle_client=options.oracle_client,
+        nolock=options.nolock,
+        encoding=options.encoding,
+    )

@@ -79,6 +79,7 @@ class Engine:
     begin: tuple[str, ...] = ()  # said at the start of every transaction
     session_id: str = ""  # asks for the number of our own session
     kill: str = ""  # ends the session {id}, from another one
+    no_session: tuple[str, ...] = ()  # what it answers when there is none of that number
     read_only: bool = True  # whether the engine itself refuses a write in our sessions
     one_moment: bool = True  # whether all statements of a transaction see the same moment
     narrow: str = ""  # over ODBC: what its driver's narrow text is in, when the site does not say

@@ -55,6 +55,7 @@ MARIADB = Engine(
     tested=True,
     session_id="SELECT CONNECTION_ID()",
     kill="KILL {id}",
+    no_session=("1094",),
     narrow="utf-8",
     wide_as_narrow=True,
 )
@@ -68,6 +69,7 @@ MYSQL = Engine(
     grammar="mysql",
     session_id="SELECT CONNECTION_ID()",
     kill="KILL {id}",
+    no_session=("1094",),
     narrow="utf-8",
     wide_as_narrow=True,
 )
@@ -83,6 +85,7 @@ GBASE_8A = Engine(
     one_moment=False,
     session_id="SELECT CONNECTION_ID()",
     kill="KILL {id}",
+    no_session=("1094",),
     narrow="utf-8",
 )
 
@@ -99,5 +102,6 @@ OCEANBASE = Engine(
     grammar="mysql",
     session_id="SELECT CONNECTION_ID()",
     kill="KILL {id}",
+    no_session=("1094",),
     narrow="utf-8",
 )

@@ -18,13 +18,13 @@ import pytest
 
 from benchmarks.workload import configuration
 from frontend_agent.app import App
+from frontend_agent.config import load_config
 from frontend_agent.demo.hospital import create_hospital
 from frontend_agent.demo.later import advance
 from frontend_agent.demo.oracle import Count, count
 from frontend_agent.platform.store import Store
 from tests.crash import sweep
 from tests.crash.sweep import Point, Zygote
-from tests.crash.victim import configured
 from tests.crash.victim import cycle as cycle_of_the_agent
 from tests.platform_kit import running
 
@@ -122,7 +122,7 @@ def proven(cycle: Cycle, folder: Path, point: Point) -> None:
     cycle.both(folder)
     again = count(cycle.hospital, folder / "platform", folder / "agent", compared=100_000)
     assert again.as_json() == told.as_json(), f"{point}: a second effect"
-    with App(configured(folder / "agent.toml"), folder / "agent") as app:
+    with App(load_config(folder / "agent.toml"), folder / "agent", alone=True) as app:
         assert app.waiting("platform") == 0, f"{point}: something waits"
         verdict = app.spool.verify_log()
         assert verdict.ok, f"{point}: {verdict}"

@@ -10,28 +10,22 @@ import os
 import sys
 import threading
 import traceback
-from dataclasses import replace
 from pathlib import Path
 
 from frontend_agent.app import App
-from frontend_agent.config import Config, load_config
+from frontend_agent.config import load_config
 from frontend_agent.formats import load_kinds
 from frontend_agent.platform.server import serve
 
 ANY_TRACER = (0x59616D61, ctypes.c_ulong(-1))  # PR_SET_PTRACER: without root, strace may hold only who allows it
 
 
-def configured(path: Path) -> Config:
-    """Without worker processes: they write nothing."""
-    return replace(load_config(path), workers=0)
-
-
 def cycle(config: Path, state: Path) -> None:
     """The agent's whole cycle: every feed, then all that is due. Ends when the platform fails: the next one goes on.
 
-    In one thread, so that its durable writes come in the same order each time.
+    In one thread and without processes beside it (they write nothing), so that its durable writes come in the same order each time.
     """
-    with App(configured(config), state) as app:
+    with App(load_config(config), state, alone=True) as app:
         for feed in app.feeds:
             outcome = app.run_feed(feed, threading.Event())
             if outcome.error:
