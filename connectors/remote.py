@@ -35,7 +35,7 @@ from connectors.fetched import Part, Sealed, sealed
 from connectors.pulse import Pulse
 from connectors.reach import Reach, Reached
 from connectors.refusals import StatementTooSlow
-from connectors.source import Asking, Source, SourceOptions, Usage
+from connectors.source import Asking, Source, SourceOptions
 from frontend_agent.errors import FrontendAgentError, SourceError, SourceRefused, SourceUnreachable
 from frontend_agent.model import RowSet
 from frontend_agent.processes import Child, may_fork
@@ -71,10 +71,11 @@ def _returns_pages(method: FunctionType) -> bool:
 
 
 COMPOSED = ("probe", "rows", "fetch")  # of questions to several sources
+OURS = ("session", "close", "interrupt", "pause", "resume", "behind")  # answered on this side
 QUESTIONS: Mapping[str, bool] = {  # every other public method of a source -> whether it answers page by page
     name: _returns_pages(method)
     for name, method in vars(Source).items()
-    if isinstance(method, FunctionType) and not name.startswith("_") and name not in (*COMPOSED, "session", "close")
+    if isinstance(method, FunctionType) and not name.startswith("_") and name not in (*COMPOSED, *OURS)
 }
 
 
@@ -98,10 +99,10 @@ class RemoteSource(Source):
         self._reach = reach or Reach(name)
         self._lanes = [_Lane(self, make, tell) for _ in range(connections)]
         self._lane = self._lanes[0]
-        self._behind: RemoteSource = self
+        self._second: RemoteSource = self
         if connections > 1:
-            self._behind = copy.copy(self)
-            self._behind._lane = self._lanes[1]
+            self._second = copy.copy(self)
+            self._second._lane = self._lanes[1]
         if may_fork():
             for lane in self._lanes:
                 lane.start()
@@ -113,13 +114,17 @@ class RemoteSource(Source):
         found: Dialect = self._lane.ask("dialect")
         return found
 
-    def session(self) -> AbstractContextManager[Asking]:
+    @property
+    def family(self) -> str:
+        return str(self._lane.ask("family"))
+
+    def _open_session(self) -> AbstractContextManager[Asking]:
         raise AssertionError(f"source {self.name}: statements are asked in its extractor only")
 
     # what is ours
 
     def behind(self) -> Source:
-        return self._behind
+        return self._second
 
     def interrupt(self, why: str = "reading it was interrupted") -> None:
         """End what is under way, at this moment. Whoever waits for an answer gets SourceInterrupted; the next question
@@ -160,8 +165,7 @@ def _pages(name: str) -> Callable[..., Iterator[Any]]:
 
 
 for _name, _in_pages in QUESTIONS.items():
-    if _name not in vars(RemoteSource):
-        setattr(RemoteSource, _name, _pages(_name) if _in_pages else _question(_name))
+    setattr(RemoteSource, _name, _pages(_name) if _in_pages else _question(_name))
 
 
 class _Lane:
@@ -183,16 +187,20 @@ class _Lane:
         self._closed = False
         self._numbers = itertools.count()
         self._dropped: list[int] = []  # iterators that nobody asks for more
+        self._new = True  # nothing was asked of this extractor yet
 
     # questions
 
     def ask(self, name: str, *args: Any, **kwargs: Any) -> Any:
         with self._lock:
+            if name != "end_session":
+                self._owner.guest.must_not_rest()
             return self._converse("ask", name, args, kwargs)
 
     def pages(self, name: str, *args: Any, **kwargs: Any) -> Iterator[Any]:
         number = next(self._numbers)
         with self._lock:
+            self._owner.guest.must_not_rest()
             item = self._converse("begin", name, args, kwargs, number)
             child = self._child
         try:
@@ -201,6 +209,7 @@ class _Lane:
                 with self._lock:
                     if self._child is not child:
                         raise ExtractorDied(f"the extractor of source {self._name} was replaced; it is read again")
+                    self._owner.guest.must_not_rest()
                     item = self._converse("more", number)
         finally:
             if not isinstance(item, _End) and self._child is child:
@@ -218,6 +227,7 @@ class _Lane:
         self._child = Child(_Extracting(self._make), f"extract-{self._name}")
         self._why, self._session, self._busy, self._logging_in = "", "", False, False
         self._dropped.clear()
+        self._new = True
         return self._child
 
     def interrupt(self, why: str) -> None:
@@ -250,8 +260,10 @@ class _Lane:
                 child.close(0.0)
             child = self.start()
         dropped, self._dropped = self._dropped, []
+        learned = self._owner.guest.baselines() if self._new else {}  # by those before it
+        self._new = False
         try:
-            child.pipe.send_bytes(pickle.dumps((dropped, *message), pickle.HIGHEST_PROTOCOL))
+            child.pipe.send_bytes(pickle.dumps((dropped, learned, *message), pickle.HIGHEST_PROTOCOL))
             answer = self._answer(child)
         except (EOFError, OSError):
             raise self._ended(child) from None
@@ -281,10 +293,10 @@ class _Lane:
                 case "waits":
                     until = now + what[0] + THINKING
                 case "failed":
-                    self._count(what[1])
+                    self._owner.guest.merge(what[1])
                     self._failed(what[0])
                 case _:
-                    self._count(what[1])
+                    self._owner.guest.merge(what[1])
                     return what[0]
 
     def _admitted(self, child: Child) -> float:
@@ -298,12 +310,6 @@ class _Lane:
         self._logging_in, self._session = True, ""
         child.pipe.send_bytes(pickle.dumps(wait))
         return wait
-
-    def _count(self, usage: Usage) -> None:
-        kept = self._owner.usage
-        kept.statements += usage.statements
-        kept.rows += usage.rows
-        kept.seconds += usage.seconds
 
     def _failed(self, error: Exception) -> NoReturn:
         out_of_reach = isinstance(error, SourceUnreachable) and not isinstance(error, StatementTooSlow | _TooEarly)
@@ -322,6 +328,7 @@ class _Lane:
             problem = SourceUnreachable(f"source {self._name}: no connection within {seconds:.0f} s")
             self._owner._reach.failed(problem)
             return problem
+        self._owner.guest.account(query, "", 0, 0, seconds, failed=True)
         if not busy:
             return ExtractorFailed(
                 f"the extractor of source {self._name} did nothing for {seconds:.0f} s and was ended"
@@ -340,7 +347,8 @@ class _Lane:
             threading.Thread(target=self._end_sessions, name=f"end-{self._name}", daemon=True).start()
         self._busy = self._logging_in = False
         if self._why or self._closed:
-            return SourceInterrupted(f"source {self._name}: {self._why or 'the agent stops'}")
+            why = SourceInterrupted(f"source {self._name}: {self._why or 'the agent stops'}")
+            return self._owner.guest.resting() or why  # by a pause, which is no fault
         self._tell("source.extractor_died", source=self._name)
         return ExtractorDied(
             f"the extractor of source {self._name} ended in the middle of its work; nothing was taken, it is read again"
@@ -413,7 +421,8 @@ class _Answering:
         self._iterators: dict[int, Iterator[Any]] = {}
 
     def __call__(self, question: tuple[Any, ...]) -> bytes:
-        dropped, kind, *rest = question
+        dropped, learned, kind, *rest = question
+        self._source.guest.remember(learned)
         for number in dropped:
             self._iterators.pop(number, None)
         try:
@@ -422,8 +431,7 @@ class _Answering:
             reply = "failed", error
         except Exception as error:  # noqa: BLE001 - told to the parent, who logs it as that run's failure
             reply = "failed", ExtractorFailed(f"unexpected {type(error).__name__} {_place(error)} in an extractor")
-        usage, self._source.usage = self._source.usage, Usage()
-        return pickle.dumps((*reply, usage), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((*reply, self._source.guest.take()), pickle.HIGHEST_PROTOCOL)
 
     def _answer(self, kind: str, *rest: Any) -> Any:
         if kind == "more":

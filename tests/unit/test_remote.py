@@ -21,10 +21,11 @@ import pytest
 from connectors import RemoteSource, Source, SourceOptions, open_source
 from connectors.engines.dialect import Dialect
 from connectors.fetched import Sealed
+from connectors.guest import Pause
 from connectors.refusals import StatementTooSlow
-from connectors.remote import COMPOSED, QUESTIONS, ExtractorDied, ExtractorFailed, SourceInterrupted
+from connectors.remote import COMPOSED, OURS, QUESTIONS, ExtractorDied, ExtractorFailed, SourceInterrupted
 from connectors.source import Asking
-from frontend_agent.errors import ConfigurationError, FrontendAgentError, SourceUnreachable
+from frontend_agent.errors import ConfigurationError, FrontendAgentError, SourceResting, SourceUnreachable
 from frontend_agent.mapping_file import Detail, Partner, Queries
 from frontend_agent.model import NotFetched, RowSet, SourceRows
 
@@ -44,8 +45,12 @@ class Told(Source):
     def close(self) -> None:
         pass
 
+    @property
+    def family(self) -> str:
+        return "told"
+
     @contextmanager
-    def session(self) -> Iterator[Asking]:
+    def _open_session(self) -> Iterator[Asking]:
         yield self._ask
 
     def _ask(self, sql: str, parameters: Any, query: str) -> RowSet:
@@ -137,9 +142,11 @@ QUERIES = Queries(
     partners={"patient": Partner("SELECT * FROM patient", "patient", "lis"), "own": Partner("SELECT * FROM patient", "patient")},
 )  # fmt: skip
 
+QUERIES_HERE = Queries(QUERIES.key, QUERIES.changed, QUERIES.parent)
+
 
 def both(files: Path, remote: bool) -> dict[str, Source]:
-    options = SourceOptions(url=f"sqlite:///{files}")
+    options = SourceOptions(url=f"sqlite:///{files}", slow_down=3.0)
     if remote:
         return {name: RemoteSource(name, options, partial(open_source, name, options)) for name in ("his", "lis")}
     return {name: open_source(name, options) for name in ("his", "lis")}
@@ -216,13 +223,14 @@ def test_every_public_method_of_a_source_can_be_asked_remotely() -> None:
     for name in QUESTIONS:
         taken = inspect.signature(getattr(Source, name)).parameters
         assert "others" not in taken, f"{name} asks other sources: it is composed, name it in remote.COMPOSED"
+    assert set(OURS).isdisjoint(QUESTIONS)
     assert all("others" in inspect.signature(getattr(Source, name)).parameters for name in COMPOSED)
     assert all(not inspect.isgeneratorfunction(getattr(Source, name)) or pages for name, pages in QUESTIONS.items())
 
 
 def test_a_statement_cannot_be_asked_past_the_extractor(his: RemoteSource) -> None:
-    with pytest.raises(AssertionError):
-        his.session()
+    with pytest.raises(AssertionError), his.session():
+        pass
 
 
 # -- deadlines --
@@ -272,6 +280,40 @@ def test_one_that_died_at_rest_is_replaced_unnoticed(his: RemoteSource) -> None:
     os.kill(before, signal.SIGKILL)
     time.sleep(0.1)
     assert pid(his) != before
+
+
+def test_a_pause_ends_what_is_under_way_within_five_seconds(his: RemoteSource) -> None:
+    before = pid(his)
+    problems: list[type[BaseException]] = []
+    asking = threading.Thread(target=lambda: problems.append(problem_of(his, "hang")))
+    asking.start()
+    time.sleep(0.1)
+    began = time.monotonic()
+    his.pause(Pause(reason="backup"))
+    asking.join(5)
+    assert time.monotonic() - began < 2
+    assert problems == [SourceResting]  # no fault
+    assert not Path(f"/proc/{before}").exists()
+    with pytest.raises(SourceResting, match="paused"):
+        do(his, "nothing")
+    assert his.extractors() == []  # nothing was started for it
+    his.resume()
+    do(his, "nothing")
+
+
+def test_what_the_guest_learned_outlives_an_extractor(files: Path) -> None:
+    source = both(files, True)["his"]
+    for _ in range(9):
+        source.rows(QUERIES_HERE, KEYS)
+    learned = source.guest.baselines()
+    statements = source.usage.statements
+    assert learned
+    source.interrupt()
+    time.sleep(0.1)
+    source.rows(QUERIES_HERE, KEYS)
+    assert source.guest.baselines().keys() >= learned.keys()
+    assert source.usage.statements > statements
+    source.close()
 
 
 def test_it_can_be_interrupted_within_five_seconds(his: RemoteSource) -> None:
