@@ -73,6 +73,10 @@ class Recording(Source):
     def dialect(self) -> Dialect:
         return Dialect()
 
+    @property
+    def family(self) -> str:
+        return "recording"
+
     def close(self) -> None: ...
 
     @contextmanager
