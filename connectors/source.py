@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -50,6 +50,7 @@ from frontend_agent.errors import ConfigurationError, SourceError, SourceRefused
 from frontend_agent.model import RowSet, SourceRows, Watermark
 from frontend_agent.windows import Window
 
+CursorKind = Literal["time", "number", "text", "none"]
 WINDOW = 10_000  # (cursor, key) pairs per question: they are small, and asking again may cost the source a sort
 REMEMBERED = 50_000  # keys of this run that need not be fetched again
 FUTURE = timedelta(days=1)
@@ -339,6 +340,43 @@ class Source(ABC):
                 return
             position = (*window[-1], True)
 
+    def cursor_kind(self, queries: Queries) -> CursorKind:
+        """What the cursor of a mapping is, by one value of it."""
+        sample = self._sample(queries.changed, "cursor")
+        if sample is None:
+            return "none"
+        if moment(sample, _unit(queries), self._zone) is not None:
+            return "time"
+        return "number" if isinstance(sample, int | Decimal | float) else "text"
+
+    def walk(
+        self, queries: Queries, low: datetime | str, high: datetime | str, after: Watermark | None, limit: int = 500
+    ) -> Iterator[ChangedPage]:
+        """What `range` gives, from behind `after` on (where it lies in the range): each page with where it ends."""
+        style = self._sample(queries.changed, "cursor")
+        if style is None:
+            return
+        unit = _unit(queries)
+        top, recent = like(style, high, unit, self._zone), _Recent()
+        position: _Position = (like(style, low, unit, self._zone), None, False)
+        if after is not None:
+            position = (cursor_value(after.cursor), *_native([after.key], self._sample(queries.changed, "key")), True)
+        while window := self._window(queries.changed, position, top):
+            for keys, (cursor, key) in _pages(window, recent, _EVERYTHING, limit):
+                yield ChangedPage(keys, Watermark(cursor_text(cursor), key_text(key)))
+            if len(window) < WINDOW:
+                return
+            position = (*window[-1], True)
+
+    def count(self, queries: Queries, low: datetime | str, high: datetime | str, most: int) -> int:
+        """How many rows have a cursor in [low, high); no more than `most` are looked for."""
+        style, unit = self._sample(queries.changed, "cursor"), _unit(queries)
+        if style is None:
+            return 0
+        bounds = [like(style, bound, unit, self._zone) for bound in (low, high)]
+        with self.session() as ask:
+            return int(ask(_count_text(self.dialect, queries.changed, most), bounds, "count").rows[0][0])
+
     def since(self, queries: Queries, low: datetime, limit: int = 500) -> Iterator[tuple[str, ...]]:
         """The keys whose cursor is no older than `low` (local time), in pages; all keys, where a cursor is no time."""
         sample, unit = self._sample(queries.changed, "cursor"), _unit(queries)
@@ -617,6 +655,14 @@ def _gaps_text(dialect: Dialect, sql: str, gaps: Sequence[Gap], position: _Posit
         parameters += [position[0], position[0], position[1]]
     body = f"{_wrapped(dialect, sql)}\nWHERE {key} IS NOT NULL AND ({any_of}){further}\nORDER BY {cursor}, {key}"
     return dialect.select(f"{cursor}, {key}", body, WINDOW), parameters
+
+
+def _count_text(dialect: Dialect, sql: str, most: int) -> str:
+    cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
+    low, high = dialect.marks(2)
+    where = f"WHERE {key} IS NOT NULL AND {cursor} >= {low} AND {cursor} < {high}"
+    found = dialect.select(key, f"{_wrapped(dialect, sql)}\n{where}", most)
+    return f"SELECT COUNT(*) FROM (\n{found}\n) n"  # noqa: S608 - the mapping's own query
 
 
 def _null_text(dialect: Dialect, sql: str, resumed: bool) -> str:

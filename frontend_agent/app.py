@@ -41,6 +41,7 @@ from frontend_agent.feeds import NO_PACKS, Feed, compile_feed, meaningless, pack
 from frontend_agent.finding import Finder
 from frontend_agent.intake import (
     Heads,
+    behind_real_time,
     take_in,
     what_is_known,
 )
@@ -56,7 +57,7 @@ from frontend_agent.processes import settle_memory
 from frontend_agent.proving import genuine_by
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE, send_out
 from frontend_agent.sources import open_sources, remote_sources
-from frontend_agent.spool import Progress, Run, Spool, Taken, this_machine
+from frontend_agent.spool import Progress, Run, Spool, Taken, Walked, this_machine
 from frontend_agent.spool.database import FILE
 from frontend_agent.spool.packs import PackFolder
 from frontend_agent.spool.visits import DueVisit
@@ -107,6 +108,8 @@ class Page(NamedTuple):
     rows: Fetched | None
     mark: str = ""
     progress: Progress | None = None  # of a page without keys: how far the feed has been found
+    walked: Walked | None = None  # of a backfill's page
+    closed: frozenset[int] = frozenset()  # months of which nothing new is made
 
 
 # -- All of it --------------------------------------------------------------------------------------------------------
@@ -334,6 +337,20 @@ class App:
         if heads is not None and not released_only:
             self._heads_are_known(feed)
 
+    def backfill_page(self, feed: Feed, keys: Sequence[str], walked: Walked, closed: frozenset[int]) -> Page:
+        """A page of a backfill, read behind the real-time feeds."""
+        source = self.sources[feed.config.source].behind()
+        with self.times.measured("extract", len(keys)):
+            rows = source.fetch(feed.mapping.queries, keys, self.sources) if keys else None
+        return Page(keys, None, (), rows, walked=walked, closed=closed)
+
+    def take_backfill(self, feed: Feed, pages: Iterator[Page]) -> Iterator[Taken]:
+        """Read and commit the pages of a backfill, each in its turn, as far as they are asked for."""
+        self.spool.room()
+        self._judge_by_rules_of_today(feed)
+        with Prefetch(pages, name=f"backfill-{feed.config.source}") as read:
+            yield from self._taken(feed, read, self._heads(feed))
+
     def _judge_by_rules_of_today(self, feed: Feed) -> None:
         """Rules of withholding that were lifted let go what they kept; new ones are asked of what is still to go."""
         name, known = feed.config.name, f"withhold:{feed.config.name}"
@@ -418,7 +435,10 @@ class App:
         rows = self.rows_of(feed, page.keys) if page.rows is None else page.rows.opened()
         lap = _in_our_words(self.times.laps())
         plan = self.feeds[feed.config.name].plan  # the code maps of now, not of when the run began
-        return take_in(plan, rows, page.watermark, self.spool, heads, self.clock(), asked=page.asked, lap=lap)
+        return take_in(
+            plan, rows, page.watermark, self.spool, heads, self.clock(),
+            asked=page.asked, walked=page.walked, closed=page.closed, lap=lap,
+        )  # fmt: skip
 
     def _mark(self, feed: Feed, page: Page) -> Taken:
         """Keep how far a partner was read, once all that it changed is taken."""
@@ -427,6 +447,8 @@ class App:
             feed=plan.name, kind=plan.kind, institution=plan.institution, digests=plan.digests, at=self.clock(),
             destinations=plan.destinations, watermark=page.watermark, mark=page.mark, progress=page.progress,
         )  # fmt: skip
+        if page.walked:
+            taken = behind_real_time(taken, page.walked)
         self.spool.commit(taken)
         return taken
 
@@ -457,6 +479,7 @@ class App:
                 known,
                 self.clock(),
                 self.approvals,
+                page.closed,
             )
             under_way.append((page, workers.submit(order)))
             ordered.update(page.keys)
@@ -472,9 +495,10 @@ class App:
         self.times.merge(prepared.steps)
         if prepared.taken is None:
             return self._take_in(feed, page, heads)
+        taken = behind_real_time(prepared.taken, page.walked) if page.walked else prepared.taken
         with self.times.measured("spool"):
-            self.spool.commit(prepared.taken)
-        return prepared.taken
+            self.spool.commit(taken)
+        return taken
 
     # --- visits --------------------------------------------------------------------------------------------------------
 
@@ -601,7 +625,7 @@ class App:
 
     def retire(self) -> int:
         """Drop what was proven longer ago than its term."""
-        dropped = self.spool.retire(self.config.spool.retention, self.clock())
+        dropped = self.spool.retire(self.config.spool.retention, self.clock(), self.config.backfill.retention)
         if dropped:
             log.info(event("spool.retired", documents=dropped))
         entries = self.spool.drop_log(self.config.qc_log.retention, genuine_by(self.platform_keys()), self.clock())
@@ -674,6 +698,7 @@ def _counted(taken: Taken) -> dict[str, int]:
         "not_final": skipped.not_final,
         "withdrawn": skipped.withdrawn + skipped.returned,
         "waiting": skipped.waiting,
+        "closed": skipped.closed,
     }
 
 

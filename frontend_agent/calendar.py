@@ -100,11 +100,3 @@ def time_of_day(text: str) -> time:
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
         raise ValueError(f"{text!r} is no time of day (for example 07:00)")
     return time.fromisoformat(text)
-
-
-def hours_of(text: str) -> tuple[time, time]:
-    """`22:00-06:00`. Raises ValueError."""
-    low, dash, high = text.partition("-")
-    if not dash:
-        raise ValueError(f"{text!r} are no hours (for example 22:00-06:00)")
-    return time_of_day(low.strip()), time_of_day(high.strip())

@@ -134,6 +134,16 @@ class CalendarConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BackfillConfig:
+    """What a backfill may use of our own disk, and when it waits for the destinations."""
+
+    share: int = 50  # % of the spool's quota: filled so far, a backfill waits
+    backlog: int = 20_000  # documents that wait for a destination: with so many a backfill makes no more
+    retention: timedelta = timedelta(days=2)  # of the bytes of what it made, after their proof
+    ask_from: int = 100_000  # rows from which on a person is asked before it begins
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClosingConfig:
     """Months close by themselves on this day of the next month; 0: only when a person closes them."""
 
@@ -297,6 +307,7 @@ class Config:
     visits: VisitsConfig = field(default_factory=VisitsConfig)
     calendar: CalendarConfig = field(default_factory=CalendarConfig)
     closing: ClosingConfig = field(default_factory=ClosingConfig)
+    backfill: BackfillConfig = field(default_factory=BackfillConfig)
 
     def feed(self, name: str) -> FeedConfig:
         """The feed of that name; an unknown one is answered with those there are."""
@@ -695,6 +706,11 @@ def _schedule(feed: FeedConfig) -> Iterable[str]:
         yield "jitter must be shorter than every"
 
 
+def _backfill(backfill: BackfillConfig) -> Iterable[str]:
+    if backfill.share > 90:
+        yield "share must be at most 90: what is new needs room beside a backfill"
+
+
 def _closing(closing: ClosingConfig) -> Iterable[str]:
     if closing.day > 28:
         yield "day must lie in 1..28, or 0 for none: every month has it"
@@ -747,6 +763,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     ReportsConfig: _reports,
     QcLogConfig: _qc_log,
     FeedConfig: _feed,
+    BackfillConfig: _backfill,
     ClosingConfig: _closing,
     MayLeaveConfig: _may_leave,
     WithholdConfig: _withhold,

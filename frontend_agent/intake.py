@@ -18,6 +18,7 @@ from zlib import crc32
 import msgspec
 import zstandard
 
+from frontend_agent.closing import month_of
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.measuring import Event, Measures, Tally
 from frontend_agent.model import (
@@ -37,7 +38,7 @@ from frontend_agent.model import (
     Withheld,
 )
 from frontend_agent.packs.shadow import compared
-from frontend_agent.spool import Awaiting, Beside, Met, Shadowed, Skipped, Spool, Taken
+from frontend_agent.spool import Awaiting, Beside, Met, Shadowed, Skipped, Spool, Taken, Walked
 from frontend_agent.unmade import unmade
 from frontend_agent.visits import HELD, MADE, VOID, WITHHELD, Observer, Seen
 from frontend_agent.withholding import Decision, Withhold
@@ -52,6 +53,8 @@ _MISSING = ("DE-MISSING", "DE-ONE-OF")
 
 # A record that waits for its partner is looked for again: after a minute, two, four … at most an hour.
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+
+BACKFILL = 1  # the urgency of what a backfill makes: after all that is new
 
 _AT_ONCE = 50  # documents rendered before they are compressed
 
@@ -128,21 +131,31 @@ def take_in(
     now: datetime,
     *,
     asked: Sequence[str] = (),
+    walked: Walked | None = None,
+    closed: Set[int] = frozenset(),
     lap: Callable[[str], None] = _no_lap,
 ) -> Taken:
     """Carry one batch of rows into the spool. Either all of it is kept and the watermark moves, or neither.
 
     `heads` asks the platform for version heads that a lost state does not know; without it what we have is taken as it is.
     `asked` are the keys that were to be read again: those that the source no longer has are put back before a person.
+    `walked` says how far a backfill is with this batch; nothing new is made of the months in `closed` (yyyymm).
     `lap` is told the name of each step as it ends. Returns what was committed.
     """
     read = read_rows(feed, rows)
     lap("normalise")
     known = what_is_known(spool, heads, feed, [*read.keys(), *asked])
-    taken = prepare(feed, read, watermark, known, now, asked=asked, lap=lap)
+    taken = prepare(feed, read, watermark, known, now, asked=asked, closed=closed, lap=lap)
+    if walked:
+        taken = behind_real_time(taken, walked)
     spool.commit(taken)
     lap("commit")
     return taken
+
+
+def behind_real_time(taken: Taken, walked: Walked) -> Taken:
+    """What a backfill has prepared: it is sent after everything that is new, and says how far the backfill is."""
+    return msgspec.structs.replace(taken, walked=walked, urgency=BACKFILL, watermark=None)
 
 
 def prepare(
@@ -153,11 +166,12 @@ def prepare(
     now: datetime,
     *,
     asked: Sequence[str] = (),
+    closed: Set[int] = frozenset(),
     lap: Callable[[str], None] = _no_lap,
 ) -> Taken:
     """Everything between reading and the commit, without touching anything: it may as well happen in another process."""
     sets = {key: set_id(feed.institution, feed.epoch, feed.kind, key) for key in (*read.keys(), *asked)}
-    batch = _Batch(feed, now, known.heads, known.waiting)
+    batch = _Batch(feed, now, known.heads, known.waiting, closed)
     for record in _one_per_key(read.records, batch, sets):
         batch.decide(record, sets[record.key], record.key in asked)
     for key in read.unreadable:
@@ -287,6 +301,7 @@ class Step(Enum):
     WITHDRAWN = auto()  # void, and nothing of it was ever sent
     RETURNED = auto()  # what was held is again what was delivered
     WAITING = auto()  # for a partner's row, which may still come
+    CLOSED = auto()  # of a month of which nothing is sent again
 
 
 def next_step(head: SeriesHead | None, record: SourceRecord, digests: str) -> Step:
@@ -355,9 +370,15 @@ class _Batch:
     """One batch on its way through the steps."""
 
     def __init__(
-        self, feed: FeedPlan, now: datetime, known: Mapping[str, SeriesHead], waiting: Mapping[str, Awaiting]
+        self,
+        feed: FeedPlan,
+        now: datetime,
+        known: Mapping[str, SeriesHead],
+        waiting: Mapping[str, Awaiting],
+        closed: Set[int] = frozenset(),
     ) -> None:
         self._feed = feed
+        self._closed_months = closed
         self._was_waiting = waiting
         self._seen: dict[str, Seen] = {}
         self._waiting: list[Awaiting] = []
@@ -399,6 +420,9 @@ class _Batch:
         editions = self._editions_wanted(source, head, step, event)
         if step is Step.MAKE and not editions and not self._feed.destinations:
             step = Step.RETURNED if head and head.held else Step.UNCHANGED  # every edition has it
+        if self._closed_months and month_of(event.day) in self._closed_months and (step is Step.MAKE or editions):
+            self._steps[Step.CLOSED] += 1
+            return
         self._steps[Step.MAKE if editions else step] += 1
         if step is Step.MAKE or editions:
             wanted = step is Step.MAKE and bool(self._feed.destinations)
@@ -652,6 +676,7 @@ class _Batch:
                 withdrawn=self._steps[Step.WITHDRAWN],
                 returned=self._steps[Step.RETURNED],
                 waiting=self._steps[Step.WAITING],
+                closed=self._steps[Step.CLOSED],
             ),
             waiting=self._waiting,
             visits=list(self._seen.values()),

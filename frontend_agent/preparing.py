@@ -34,6 +34,7 @@ class Order(NamedTuple):
     known: Known
     now: datetime
     approvals: Approvals
+    closed: frozenset[int] = frozenset()  # months of which nothing new is made
 
 
 class Prepared(NamedTuple):
@@ -76,7 +77,16 @@ class Preparing:
         lap("normalise")
         taken = None
         if read.keys() <= set(order.keys):
-            taken = prepare(feed.plan, read, order.watermark, order.known, order.now, asked=order.asked, lap=lap)
+            taken = prepare(
+                feed.plan,
+                read,
+                order.watermark,
+                order.known,
+                order.now,
+                asked=order.asked,
+                closed=order.closed,
+                lap=lap,
+            )
         return Prepared(taken, times.snapshot())
 
 

@@ -3,7 +3,8 @@
 `database.py` is the file, `schema.sql` its tables and `queries.sql` its queries; `spool.py` takes in, claims and settles;
 `cases.py` is what waits for a person, `groups.py` the same by cause, `releases.py` how it is let go; `waiting.py` what waits
 for another system, `visits.py` what rules over a visit need, `withheld.py` what is kept back by rule, `terms.py` what is decided about local codes, `closings.py`
-which months are closed, `silences.py` which feeds are silent, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
+which months are closed, `silences.py` which feeds are silent,
+`backfills.py` how far each backfill is, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
 """
 
 from frontend_agent.errors import SpoolFull
@@ -11,6 +12,7 @@ from frontend_agent.spool.meta import this_machine
 from frontend_agent.spool.spool import Spool
 from frontend_agent.spool.words import (
     Awaiting,
+    Backfill,
     Became,
     Beside,
     Case,
@@ -37,10 +39,12 @@ from frontend_agent.spool.words import (
     Trace,
     TracedDelivery,
     UnmappedCode,
+    Walked,
 )
 
 __all__ = [
     "Awaiting",
+    "Backfill",
     "Became",
     "Beside",
     "Case",
@@ -69,5 +73,6 @@ __all__ = [
     "Trace",
     "TracedDelivery",
     "UnmappedCode",
+    "Walked",
     "this_machine",
 ]

@@ -847,7 +847,7 @@ SELECT bytes FROM frame WHERE document = :document;
 -- Frames from here on, with what still needs them: an unsettled or young delivery.
 SELECT json_group_array(json_array(f.document, f.bytes IS NULL, d.length, s.set_id, d.version, EXISTS (
     SELECT 1 FROM delivery v WHERE v.document = f.document
-    AND (v.state NOT IN ('delivered', 'discarded') OR v.settled_at > :before))) ORDER BY f.document)
+    AND (v.state NOT IN ('delivered', 'discarded') OR v.settled_at > iif(v.urgency = 1, :backfilled, :before)))) ORDER BY f.document)
 FROM (SELECT document, bytes FROM frame WHERE document > :after ORDER BY document LIMIT 500) f
 JOIN document d ON d.id = f.document JOIN series s ON s.id = d.series;
 
@@ -981,3 +981,51 @@ SELECT feed, new_at FROM feed_news WHERE alarm_at IS NOT NULL;
 
 -- silence.list --
 SELECT feed, since, at, ended_at FROM silence WHERE at >= :first AND at < :last ORDER BY at;
+
+-- take.hurry series --
+-- Newer versions that stand behind what a backfill made: that goes now, too, or they would wait for all of the backfill.
+UPDATE delivery SET urgency = 0 WHERE urgency = 1 AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')
+AND document IN (SELECT o.id FROM incoming i CROSS JOIN document n ON n.id = i.id CROSS JOIN document o ON o.series = n.series
+                 WHERE i.follows > 0 AND o.id < n.id);
+
+-- take.hurry lanes --
+-- The same, for orders that are not a series.
+UPDATE delivery SET urgency = 0 WHERE urgency = 1 AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')
+AND document IN (
+    SELECT v.document FROM incoming i CROSS JOIN delivery n ON n.document = i.id
+    CROSS JOIN delivery v INDEXED BY delivery_lane ON v.destination = n.destination AND v.lane = n.lane AND v.lane < 0
+        AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')
+    WHERE i.follows > 0 AND i.order_key IS NOT NULL);
+
+-- backfill.add --
+INSERT INTO backfill (feed, axis, low, high, rate, windows, state, who, closed, expected, begun_at, reached)
+VALUES (:feed, :axis, :low, :high, :rate, :windows, 'running', :who, :closed, :expected, :now, :low) RETURNING id;
+
+-- backfill.move --
+-- How far it is, and what came of it.
+UPDATE backfill SET reached = :reached, cursor = :cursor, key = :key, keys = keys + :keys,
+    documents = documents + :documents, unchanged = unchanged + :unchanged, held = held + :held,
+    refused = refused + :refused, others = others + :others, bytes = bytes + :bytes, worked = worked + :worked,
+    problem = '', state = iif(:done AND state = 'running', 'done', state),
+    ended_at = iif(:done AND state = 'running', :now, ended_at)
+WHERE id = :id;
+
+-- backfill.state --
+UPDATE backfill SET state = :state, ended_at = :now WHERE id = :id AND state IN (SELECT value FROM json_each(:before));
+
+-- backfill.problem --
+UPDATE backfill SET problem = :problem WHERE id = :id;
+
+-- backfill.one --
+SELECT id, feed, axis, low, high, rate, windows, state, who, closed, expected, begun_at, ended_at, reached, cursor, key,
+       keys, documents, unchanged, held, refused, others, bytes, worked, problem FROM backfill WHERE id = :id;
+
+-- backfill.running --
+SELECT id, feed, axis, low, high, rate, windows, state, who, closed, expected, begun_at, ended_at, reached, cursor, key,
+       keys, documents, unchanged, held, refused, others, bytes, worked, problem
+FROM backfill INDEXED BY backfill_running WHERE state = 'running' ORDER BY id;
+
+-- backfill.list --
+SELECT id, feed, axis, low, high, rate, windows, state, who, closed, expected, begun_at, ended_at, reached, cursor, key,
+       keys, documents, unchanged, held, refused, others, bytes, worked, problem
+FROM backfill ORDER BY id DESC LIMIT :limit;

@@ -12,10 +12,11 @@ from frontend_agent.spool.ledger import Ledger, as_json
 from frontend_agent.spool.times import millis
 
 
-def retire(ledger: Ledger, bodies: Bodies, term: timedelta, now: datetime) -> int:
+def retire(ledger: Ledger, bodies: Bodies, term: timedelta, now: datetime, backfilled: timedelta) -> int:
     """One pass over the kept frames, a page per transaction: feeds and senders get their turn in between."""
     dropped, position = 0, 0
-    while page := ledger.database.batch("retire.page", after=position, before=millis(now - term)):
+    before, earlier = millis(now - term), millis(now - backfilled)
+    while page := ledger.database.batch("retire.page", after=position, before=before, backfilled=earlier):
         position = page[-1][0]
         over = [row for row in page if not row[5]]
         try:

@@ -362,3 +362,17 @@ CREATE TABLE silence (
 );
 CREATE INDEX silence_at ON silence (at);
 CREATE INDEX silence_open ON silence (feed) WHERE ended_at IS NULL;
+
+-- migration 14 --
+-- Backfills: what is to be read again or for the first time, how far it is, and what came of it. `reached`: all before it is
+-- done; `cursor` and `key`: the last row taken beyond that. Both move in the commit of what was taken.
+CREATE TABLE backfill (
+    id INTEGER PRIMARY KEY, feed TEXT NOT NULL, axis TEXT NOT NULL, low TEXT NOT NULL, high TEXT NOT NULL,
+    rate REAL NOT NULL, windows TEXT NOT NULL, state TEXT NOT NULL, who TEXT NOT NULL, closed TEXT NOT NULL,
+    expected INTEGER NOT NULL, begun_at INTEGER NOT NULL, ended_at INTEGER, reached TEXT NOT NULL,
+    cursor TEXT, key TEXT, keys INTEGER NOT NULL DEFAULT 0, documents INTEGER NOT NULL DEFAULT 0,
+    unchanged INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
+    others INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, worked REAL NOT NULL DEFAULT 0,
+    problem TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX backfill_running ON backfill (id) WHERE state = 'running';

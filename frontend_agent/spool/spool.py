@@ -24,6 +24,7 @@ from frontend_agent.identity import parts
 from frontend_agent.measuring import without_index
 from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
 from frontend_agent.spool import cases, groups, releases, retention, traces, waiting, withheld
+from frontend_agent.spool.backfills import Backfills
 from frontend_agent.spool.closings import Closings
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.ledger import Ledger, as_json, packed
@@ -96,6 +97,7 @@ class Spool:
         self.terms = Terms(self._ledger)
         self.closing = Closings(self._ledger)
         self.silence = Silences(self._ledger)
+        self.backfills = Backfills(self._ledger)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
         self._drop_orphans()
         for row in self._database.rows("destination.all"):
@@ -170,7 +172,7 @@ class Spool:
 
     def room(self) -> None:
         """Raise SpoolFull while there is none. Asked before a source is read, and again by every commit."""
-        used = self._database.used() + self._ledger.tally("bytes", "files")
+        used = self.size()
         if self._quota:
             limit = self._quota * FULL_AGAIN if self._full else self._quota
             self._full = used >= limit
@@ -244,6 +246,7 @@ class Spool:
             self.statistics.take(taken)
             self.closing.take(taken)
             self.silence.take(taken)
+            self.backfills.take(taken)
             if taken.watermark:
                 mark = taken.watermark
                 name = taken.mark or taken.feed
@@ -280,6 +283,10 @@ class Spool:
         behind = {}
         if any(row[14] for row in rows):
             behind = dict(database.batch("take.behind", first=first))
+        if behind and not taken.urgency:
+            database.run("take.hurry series")
+            if any(row[13] for row in rows):
+                database.run("take.hurry lanes")
         for name, number in zip(part.destinations, destinations, strict=True):
             changes["delivery:" + name, State.READY] += len(rows) - behind.get(number, 0)
             changes["delivery:" + name, State.BEHIND] += behind.get(number, 0)
@@ -1088,9 +1095,16 @@ class Spool:
         """The document's frame as it was sent; None when its term is over, or it is damaged or unknown."""
         return traces.frame(self._database, self._bodies, document_id)
 
-    def retire(self, term: timedelta, now: datetime) -> int:
-        """Drop frames whose every delivery ended at least `term` ago. Receipts and index rows stay. How many."""
-        return retention.retire(self._ledger, self._bodies, term, now)
+    def retire(self, term: timedelta, now: datetime, backfilled: timedelta | None = None) -> int:
+        """Drop frames whose every delivery ended at least `term` ago. Receipts and index rows stay. How many.
+
+        `backfilled`: the term of what a backfill made, where that is another.
+        """
+        return retention.retire(self._ledger, self._bodies, term, now, term if backfilled is None else backfilled)
+
+    def size(self) -> int:
+        """Bytes in use, as the quota counts them."""
+        return self._database.used() + self._ledger.tally("bytes", "files")
 
 
 class _Answer(msgspec.Struct, frozen=True):

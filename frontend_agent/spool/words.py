@@ -19,6 +19,7 @@ class Skipped(msgspec.Struct, frozen=True):
     withdrawn: int = 0  # void, and nothing of it was ever sent
     returned: int = 0  # was held, and is again what was delivered
     waiting: int = 0  # for a partner's row
+    closed: int = 0  # new or changed, but of a closed month: not sent again
 
 
 class Awaiting(msgspec.Struct, frozen=True):
@@ -68,6 +69,17 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     bearings: str = ""  # what the last whole run leaves for the next: of the source's making, kept as it is
 
 
+class Walked(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a backfill is once a page is taken. `reached`: all before it is done; `at`: the last row taken beyond that."""
+
+    backfill: int
+    reached: str
+    at: Watermark | None = None
+    keys: int = 0
+    seconds: float = 0.0  # of work
+    done: bool = False
+
+
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """All that one batch comes to. It is committed whole, or not at all (law 1)."""
 
@@ -97,6 +109,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     watermark: Watermark | None = None
     progress: Progress | None = None
     mark: str = ""  # whose watermark it is, where that is not the feed's own (a partner's)
+    walked: Walked | None = None  # of a backfill's page
     urgency: int = 0
     unmapped: Sequence[Met] = ()
     terms: int = 0  # the newest decision about local codes that the batch was made with
@@ -400,3 +413,32 @@ class Silent(msgspec.Struct, frozen=True):
     since: datetime
     at: datetime
     ended_at: datetime | None
+
+
+class Backfill(msgspec.Struct, frozen=True, kw_only=True):
+    """One backfill: what was asked for, how far it is, what came of it. Bounds are texts on its axis: time, number, text."""
+
+    id: int
+    feed: str
+    axis: str
+    low: str
+    high: str
+    rate: float  # rows a second; 0: as fast as it goes
+    windows: tuple[str, ...]  # local hours in which it works; none: always
+    state: str  # running, stopped, done
+    who: str
+    closed: str  # why documents of closed months may be sent again; empty: they may not
+    expected: int  # rows, as it was planned; 0: nobody knows
+    begun_at: datetime
+    ended_at: datetime | None
+    reached: str
+    at: Watermark | None
+    keys: int
+    documents: int
+    unchanged: int
+    held: int
+    refused: int  # of closed months
+    others: int  # not final, withheld, waiting for a partner …
+    bytes: int  # of frames
+    worked: float  # seconds
+    problem: str

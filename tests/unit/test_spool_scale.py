@@ -137,6 +137,8 @@ WHOLE_TABLES_ON_PURPOSE = {
     "term.all": "decisions of people about local codes",
     "term.approved": "decisions of people about local codes, once per decision",
     "decision.all": "a page, in its own order",
+    "backfill.running": "a partial index of what runs",
+    "backfill.list": "its end",
     "silence.now": "one row per feed",
     "closing.standing": "a dozen rows a year",
     "closing.all": "a dozen rows a year",
