@@ -1,0 +1,515 @@
+"""The second layer against writing: a statement is sent only when everything in it is on a list. Pure.
+
+    refusal(text, rules) -> "" or the reason
+
+Twice over, by two readers that must agree. `lexing` cuts the text and refuses what servers might cut differently; every
+word before a bracket must be a known function of that engine. Then sqlglot reads it, and every node of its tree must be
+of a kind that a query needs: one SELECT, with WITH, UNION and subqueries of SELECTs. What neither knows is refused.
+
+What a text cannot show stays with the other layers (the account's grants, the read-only transaction): a view or an
+operator that calls a function, PostgreSQL's `row.function`, Oracle's functions without brackets on a table's column.
+
+Statements that our own code makes (the session's preamble, SHOW GRANTS, EXPLAIN) come in by a door of their own, `Own`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from connectors import statement_names as names
+from connectors.lexing import Ambiguous, Lexeme, lexemes
+from frontend_agent.errors import SourceRefused
+
+GRAMMARS = {
+    "postgresql": "postgres",
+    "mysql": "mysql",
+    "sqlite": "sqlite",
+    "sqlserver": "tsql",
+    "oracle": "oracle",
+    "other": "postgres",  # read by the standard's nearest relative, with the lists of what all engines share
+}
+MOST_REPEATED = 10_000  # characters that REPEAT, RPAD and their like may be asked for by a number
+MOST_ROUNDS = 10_000  # rows that a recursion may count up to
+
+
+class StatementRefused(SourceRefused):
+    """A query holds something that is not on the list of what a query may hold. Nothing was sent."""
+
+
+class Own(str):
+    """A statement that our own code wrote, of constants and quoted names: never a text of a configuration, a pack or a row."""
+
+    __slots__ = ()
+
+
+class Rules(NamedTuple):
+    """By what a source's statements are judged."""
+
+    engine: str  # a key of GRAMMARS; anything else is judged as "other"
+    functions: frozenset[str] = frozenset()  # allow_functions of the source: its hospital answers for them
+    nolock: bool = False
+    formatted: bool = False  # the driver replaces %s and %%
+
+
+def must_be_allowed(source: str, query: str, text: str, rules: Rules) -> None:
+    """Raise StatementRefused unless the statement may be sent. What was asked before is known: it costs nothing again."""
+    if isinstance(text, Own):
+        return
+    if reason := refusal(text, rules):
+        where = f"source {source}" + (f": query {query!r}" if query else "")
+        raise StatementRefused(f"{where}: not sent: {reason}")
+
+
+@lru_cache(maxsize=4096)
+def refusal(text: str, rules: Rules) -> str:
+    """Why this statement may not be sent; empty when it may."""
+    engine = rules.engine if rules.engine in GRAMMARS else "other"
+    try:
+        text = _formatted(text) if rules.formatted else text
+        found = lexemes(text, engine)
+        tree = _tree(text, engine, found)
+        _judge_words(found, tree, engine, rules)
+        _judge_tree(tree, engine, rules)
+    except (Ambiguous, _Refused) as reason:
+        return str(reason)
+    except RecursionError:
+        return "it is nested too deeply"
+    return ""
+
+
+class _Refused(ValueError):
+    """The text is the reason."""
+
+
+def _formatted(text: str) -> str:
+    """As the server gets it from a driver that formats: a parameter where %s stands. Raises Ambiguous."""
+    if "%" in text.replace("%%", "").replace("%s", ""):
+        raise Ambiguous("it holds a single % where the driver expects %% or %s")
+    return re.sub(r"%[s%]", lambda one: "?" if one[0] == "%s" else "%", text)
+
+
+# -- by words ---------------------------------------------------------------------------------------------------------
+
+
+def _judge_words(found: Sequence[Lexeme], tree: Any, engine: str, rules: Rules) -> None:
+    words = [one for one in found if one.kind != "comment"]
+    for one in found:
+        if one.kind == "comment" and one.text.startswith("/*+"):
+            _judge_hints(one.text[3:-2])
+    if not words or words[0].text.upper() not in ("SELECT", "WITH", "("):
+        raise _Refused("it is no SELECT")
+    never = names.NEVER | names.NEVER_OF.get(engine, frozenset())
+    for place, one in enumerate(words):
+        bare = one.text.lower()
+        if one.kind == "word" and bare in never and not _is_called(words, place, engine):
+            raise _Refused(f"it holds the word {one.text.upper()}: a query only reads")
+        if one.kind in ("word", "name") and _unquoted(one).lower() in ("nextval", "currval"):
+            raise _Refused("it counts up a sequence (NEXTVAL, CURRVAL)")
+        if engine == "oracle" and re.match(r"(dbms|utl|owa|ctx|htp|htf)_", _unquoted(one).lower()):
+            called = "".join(_unquoted(part) for part in words[place : place + 3]).lower()
+            if called not in names.FUNCTIONS[engine] | rules.functions:
+                raise _Refused(f"{one.text} is the name of a package")
+    aliases = _places_of_aliases(tree)
+    for place, one in enumerate(words):
+        if one.text == "(" and one.kind == "sign" and place:
+            _judge_call(words, place, aliases, engine, rules)
+
+
+def _is_called(words: Sequence[Lexeme], place: int, engine: str) -> bool:
+    """A function that is called like a word of the list: SQL Server has none; MySQL's INSERT(…) is not on its list either."""
+    following = words[place + 1].text if place + 1 < len(words) else ""
+    return following == "(" and words[place].text.lower() in names.FUNCTIONS[engine]
+
+
+def _judge_call(words: Sequence[Lexeme], place: int, aliases: frozenset[int], engine: str, rules: Rules) -> None:
+    before = words[place - 1]
+    if before.kind not in ("word", "name"):
+        return
+    if before.start in aliases:
+        return
+    if engine == "oracle" and [one.text for one in words[place : place + 3]] == ["(", "+", ")"]:
+        return  # an outer join
+    parts = _chain(words, place - 1)
+    name = ".".join(parts).lower()
+    bare = before.text.lower()
+    if len(parts) == 1 and before.kind == "word" and bare in names.SYNTAX | names.SYNTAX_OF[engine] | names.TYPES:
+        return
+    if name in names.FUNCTIONS[engine] or name in rules.functions:
+        return
+    method = engine == "sqlserver" and before.kind == "word" and before.text in names.XML_METHODS
+    dotted = place >= 2 and words[place - 2].text == "."
+    if method and dotted and place + 1 < len(words) and words[place + 1].kind == "text":
+        return
+    shown = ".".join(parts)
+    raise _Refused(
+        f"the function {shown} is not on the list of those that only compute; if the hospital answers for it:"
+        f' allow_functions = ["{name}"] in this source\'s table'
+    )
+
+
+def _chain(words: Sequence[Lexeme], place: int) -> list[str]:
+    """The name that ends there, with what stands before its dots."""
+    parts = [_unquoted(words[place])]
+    while place >= 2 and words[place - 1].text == "." and words[place - 2].kind in ("word", "name"):
+        place -= 2
+        parts.insert(0, _unquoted(words[place]))
+    return parts
+
+
+def _unquoted(one: Lexeme) -> str:
+    if one.kind != "name":
+        return one.text
+    quote = "]" if one.text[0] == "[" else one.text[0]
+    return one.text[1:-1].replace(quote * 2, quote)
+
+
+def _judge_hints(text: str) -> None:
+    for hint in re.findall(r"[A-Za-z_]\w*(?=\s*\(|\s|$)", re.sub(r"\([^()]*\)", "()", text)):
+        if hint.lower() not in names.HINTS:
+            raise _Refused(f"the hint {hint} is not on the list of those that only choose a plan")
+
+
+# -- by sqlglot's tree -------------------------------------------------------------------------------------------------
+
+
+def _tree(text: str, engine: str, found: Sequence[Lexeme]) -> Any:
+    # Not at the top: it costs a tenth of a second, and asking a daemon or for help needs no query judged.
+    import sqlglot
+    from sqlglot.errors import ErrorLevel, SqlglotError
+
+    logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it would write the statement into our log
+    dialect = sqlglot.Dialect.get_or_raise(GRAMMARS[engine])
+    try:
+        for one in found:
+            if one.kind == "mark" and one.text[0] == ":":  # Oracle's numbered marks, in a form that sqlglot knows
+                text = f"{text[: one.start]}{'?':<{one.end - one.start}}{text[one.end :]}"
+        tokens = dialect.tokenize(text)
+        _must_agree(text, found, tokens)
+        trees = dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, text)
+    except SqlglotError:
+        raise _Refused("it is no query that we can read to its end; write it more plainly") from None
+    if len(trees) != 1 or trees[0] is None:
+        raise _Refused("one statement, and one alone")
+    return trees[0]
+
+
+def _must_agree(text: str, found: Sequence[Lexeme], tokens: Sequence[Any]) -> None:
+    """Both readers must see the same comments and the same quoted things, or one of them was led astray."""
+    covered = bytearray(len(text))
+    ends: dict[int, int] = {}
+    for token in tokens:
+        covered[token.start : token.end + 1] = b"\1" * (token.end + 1 - token.start)
+        ends[token.end + 1] = token.start
+    for one in found:
+        if one.kind == "comment":
+            if not one.text.startswith("/*+") and any(covered[one.start : one.end]):
+                raise _Refused("a comment stands where it could be read as part of the statement")
+        elif not covered[one.start] or not (one.kind == "mark" or covered[one.end - 1]):
+            raise _Refused("it could be read in more than one way; write it more plainly")
+        if one.kind in ("text", "name") and not one.start - 10 <= ends.get(one.end, -100) <= one.start:
+            raise _Refused("a text in it could end in more than one place; write it more plainly")
+
+
+def _judge_tree(tree: Any, engine: str, rules: Rules) -> None:
+    from sqlglot import exp
+
+    if not isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery):
+        raise _Refused("it is no SELECT")
+    for node in tree.walk():
+        kind = type(node).__name__
+        if kind in names.NODES or (isinstance(node, exp.Func) and kind not in names.NOT_FUNCTIONS):
+            _JUDGES.get(kind, _nothing)(node, engine, rules)
+            continue
+        raise _Refused(_WHY_NOT.get(kind, f"it holds something that is not on the list ({kind})"))
+    if engine == "oracle":
+        _judge_qualifiers(tree)
+
+
+def _nothing(node: Any, engine: str, rules: Rules) -> None:
+    """Nothing more to ask of this kind of node."""
+
+
+_WHY_NOT = {
+    "Into": "SELECT … INTO writes",
+    "Lock": "FOR UPDATE, FOR SHARE and LOCK IN SHARE MODE lock rows of the hospital",
+    "Command": "it is no query that we can read to its end; write it more plainly",
+    "Insert": "INSERT inside of WITH writes",
+    "Update": "UPDATE inside of WITH writes",
+    "Delete": "DELETE inside of WITH writes",
+    "Merge": "MERGE inside of WITH writes",
+    "NextValueFor": "NEXT VALUE FOR counts up a sequence",
+    "PropertyEQ": "it sets a variable",
+    "SessionParameter": "it names a server variable",
+}
+
+
+def _judge_select(node: Any, engine: str, rules: Rules) -> None:
+    for modifier in node.args.get("operation_modifiers") or ():
+        if str(modifier).upper() not in ("STRAIGHT_JOIN", "SQL_NO_CACHE", "SQL_SMALL_RESULT", "SQL_BIG_RESULT"):
+            raise _Refused(f"the modifier {modifier} is not on the list")
+    if node.args.get("kind") or not node.expressions:
+        raise _Refused("it is no plain SELECT of columns")
+
+
+def _judge_for(node: Any, engine: str, rules: Rules) -> None:
+    if str(node.args.get("kind")).upper() not in ("XML", "JSON"):
+        raise _Refused(f"FOR {node.args.get('kind')} is not on the list")
+
+
+def _judge_cte(node: Any, engine: str, rules: Rules) -> None:
+    from sqlglot import exp
+
+    if not isinstance(node.this, exp.Select | exp.SetOperation | exp.Subquery):
+        raise _Refused("inside of WITH stands something else than a SELECT")
+
+
+def _judge_subquery(node: Any, engine: str, rules: Rules) -> None:
+    from sqlglot import exp
+
+    inner = node.this
+    if isinstance(inner, exp.Table) and not (inner.args.get("joins") or node.args.get("joins")):
+        raise _Refused("in brackets stands something else than a SELECT")
+    if not isinstance(inner, exp.Select | exp.SetOperation | exp.Subquery | exp.Table | exp.Values):
+        raise _Refused("in brackets stands something else than a SELECT")
+
+
+def _judge_parameter(node: Any, engine: str, rules: Rules) -> None:
+    from sqlglot import exp
+
+    if not isinstance(node.this, exp.Literal):
+        raise _Refused("it names a variable")
+
+
+def _judge_table(node: Any, engine: str, rules: Rules) -> None:
+    from sqlglot import exp
+
+    if isinstance(node.this, exp.Dot):
+        raise _Refused("a name of more than three parts leads to another server")
+    parts = [part.name.lower() for part in (node.args.get("db"), node.this) if part is not None]
+    if parts[-1] in names.SECRET_TABLES or ".".join(parts) in names.SECRET_TABLES:
+        raise _Refused(f"the table {'.'.join(parts)} holds accounts and passwords")
+    if any(node.args.get(key) for key in ("version", "when", "changes")):
+        raise _Refused("reading a table as of another time is no part of a query")
+    if engine == "sqlite" and re.match(r"pragma_|sqlite_dbpage|sqlite_stmt|dbstat", parts[-1]):
+        raise _Refused(f"the table {parts[-1]} is made by a function")
+    if engine == "sqlserver" and node.alias.lower() in names.DIRTY_HINTS:
+        raise _Refused("a hint is written WITH (…)")
+
+
+def _judge_table_hint(node: Any, engine: str, rules: Rules) -> None:
+    for hint in node.expressions:
+        name = hint.name.lower() if hint.name else str(hint).lower()
+        if name in names.DIRTY_HINTS:
+            if not rules.nolock:
+                raise _Refused(
+                    f"the hint {name.upper()} reads what is not committed; where the vendor imposes it say nolock = true"
+                    " in this source's table"
+                )
+        elif name not in names.TABLE_HINTS:
+            raise _Refused(f"the hint {name.upper()} locks or skips rows")
+
+
+def _judge_with(node: Any, engine: str, rules: Rules) -> None:
+    """A recursion walks the hospital's own rows, or counts up to a number that is written there."""
+    from sqlglot import exp
+
+    for cte in node.expressions:
+        own = cte.alias.lower()
+        within = cte.this
+        if not any(table.name.lower() == own for table in within.find_all(exp.Table)):
+            continue
+        walked = [table for table in within.find_all(exp.Table) if table.name.lower() != own]
+        for part in _parts_of(within):
+            of_itself = [table for table in part.find_all(exp.Table) if table.name.lower() == own]
+            if not of_itself:
+                continue
+            joined = any(table in walked for table in part.find_all(exp.Table))
+            if not joined and not _is_bounded(part.args.get("where")):
+                raise _Refused(f"the recursion {cte.alias} has no end that we can see: WHERE n < {MOST_ROUNDS} at most")
+
+
+def _parts_of(node: Any) -> Iterator[Any]:
+    from sqlglot import exp
+
+    if isinstance(node, exp.SetOperation):
+        yield from _parts_of(node.left)
+        yield from _parts_of(node.right)
+    elif isinstance(node, exp.Subquery):
+        yield from _parts_of(node.this)
+    else:
+        yield node
+
+
+def _is_bounded(where: Any) -> bool:
+    from sqlglot import exp
+
+    if where is None or where.find(exp.Or):
+        return False
+    for one in where.find_all(exp.LT, exp.LTE, exp.GT, exp.GTE):
+        small, large = (one.this, one.expression) if isinstance(one, exp.LT | exp.LTE) else (one.expression, one.this)
+        if (
+            small.find(exp.Column)
+            and isinstance(large, exp.Literal)
+            and large.is_int
+            and int(large.name) <= MOST_ROUNDS
+        ):
+            return True
+        if small.find(exp.Column) and not large.find(exp.Literal):  # up to a date or a column: another row's value
+            return True
+    return False
+
+
+def _judge_connect(node: Any, engine: str, rules: Rules) -> None:
+    from sqlglot import exp
+
+    if node.find(exp.Prior):
+        return
+    if not _is_bounded(node.args.get("connect")) and not _is_bounded(node):
+        raise _Refused(f"CONNECT BY without PRIOR needs an end that we can see: LEVEL <= {MOST_ROUNDS} at most")
+
+
+def _judge_repeated(node: Any, engine: str, rules: Rules) -> None:
+    """REPEAT, SPACE, RPAD: a text of a thousand million characters is made by one small number."""
+    from sqlglot import exp
+
+    amounts = [
+        part
+        for key, part in node.args.items()
+        if key not in ("this", "fill_pattern") and isinstance(part, exp.Expression)
+    ]
+    if type(node).__name__ == "Space":
+        amounts = [node.this]
+    if isinstance(node, exp.Anonymous):
+        amounts = list(node.expressions[1:2])
+    for amount in amounts:
+        for number in amount.find_all(exp.Literal):
+            if not number.is_string and not (number.is_int and int(number.name) <= MOST_REPEATED):
+                raise _Refused(f"a text is repeated or filled up to more than {MOST_REPEATED} characters")
+        if amount.find(exp.Mul, exp.Pow, exp.BitwiseLeftShift):
+            raise _Refused("how often a text is repeated must be a small number or a length")
+    if any(type(inner).__name__ in _REPEATING for inner in node.walk() if inner is not node):
+        raise _Refused("a repeated text inside of a repeated text")
+
+
+_REPEATING = ("Repeat", "Space", "Pad")
+
+
+def _judge_anonymous(node: Any, engine: str, rules: Rules) -> None:
+    if node.name.lower() in ("rpad", "lpad", "repeat", "replicate", "space"):
+        _judge_repeated(node, engine, rules)
+    if node.name.lower() in ("printf", "format"):
+        _judge_format(node, engine, rules)
+
+
+def _judge_format(node: Any, engine: str, rules: Rules) -> None:
+    """SQLite's printf: a width in the pattern is as good as REPEAT."""
+    from sqlglot import exp
+
+    pattern = node.expressions[0] if isinstance(node, exp.Anonymous) and node.expressions else node.this
+    text = pattern.name if isinstance(pattern, exp.Literal) else None
+    if engine == "sqlite" and (text is None or "*" in text or re.search(r"\d{5,}", text)):
+        raise _Refused("the pattern of printf must be a text with widths below 10000")
+
+
+def _judge_option(node: Any, engine: str, rules: Rules) -> None:
+    name = str(getattr(node.this, "name", node.this)).upper()
+    allowed = (
+        "MAXDOP",
+        "RECOMPILE",
+        "FAST",
+        "XML PATH",
+        "XML RAW",
+        "XML AUTO",
+        "JSON PATH",
+        "JSON AUTO",
+        "TYPE",
+        "ROOT",
+        "ELEMENTS",
+    )
+    known = name in allowed or name.startswith(
+        ("XML", "JSON", "PATH", "RAW", "AUTO", "WITHOUT_ARRAY_WRAPPER", "INCLUDE_NULL")
+    )
+    if not known:
+        raise _Refused(f"OPTION ({name}) is not on the list")
+
+
+def _judge_type(node: Any, engine: str, rules: Rules) -> None:
+    if str(getattr(node.this, "name", node.this)).upper() in ("USERDEFINED", "USER-DEFINED"):
+        raise _Refused("it converts to a type of the hospital's own, whose input function could do anything")
+
+
+def _judge_qualifiers(tree: Any) -> None:
+    """Oracle calls `package.function` without brackets: what stands before a dot must be a table of this query."""
+    from sqlglot import exp
+
+    known = {part.alias_or_name.lower() for part in tree.find_all(exp.Table, exp.Subquery, exp.CTE, exp.Lateral)}
+    known |= {alias.name.lower() for alias in tree.find_all(exp.TableAlias)}
+    known |= {table.name.lower() for table in tree.find_all(exp.Table)}
+    for column in tree.find_all(exp.Column):
+        before = column.table.lower()
+        if before and before not in known:
+            raise _Refused(
+                f"{column.table}.{column.name} is no column of a table in this query: it could be a function"
+            )
+    _judge_dual(tree)
+
+
+_OF_DUAL = frozenset(
+    {"sysdate", "systimestamp", "user", "rownum", "level", "dummy", "current_date", "current_timestamp", "uid", "rowid"}
+)
+
+
+def _judge_dual(tree: Any) -> None:
+    """DUAL has one column: any other word there is a function."""
+    from sqlglot import exp
+
+    for select in tree.find_all(exp.Select):
+        tables = [table.name.lower() for table in select.find_all(exp.Table) if table.parent_select is select]
+        if tables != ["dual"]:
+            continue
+        for column in select.find_all(exp.Column):
+            mine = column.parent_select is select and not column.table
+            if mine and column.name.lower() not in _OF_DUAL and select.parent_select is None:
+                raise _Refused(f"{column.name} is no column of DUAL: it could be a function")
+
+
+_JUDGES = {
+    "Select": _judge_select,
+    "ForClause": _judge_for,
+    "CTE": _judge_cte,
+    "Subquery": _judge_subquery,
+    "Parameter": _judge_parameter,
+    "Table": _judge_table,
+    "WithTableHint": _judge_table_hint,
+    "With": _judge_with,
+    "Connect": _judge_connect,
+    "Repeat": _judge_repeated,
+    "Space": _judge_repeated,
+    "Pad": _judge_repeated,
+    "Anonymous": _judge_anonymous,
+    "Format": _judge_format,
+    "QueryOption": _judge_option,
+    "DataType": _judge_type,
+}
+
+
+def _places_of_aliases(tree: Any) -> frozenset[int]:
+    """Where names stand that may have a bracket after them: `WITH t (a, b) AS`, `AS q (a, b)`, `IN ix (…)` of a hint."""
+    from sqlglot import exp
+
+    places: set[int] = set()
+    for alias in tree.find_all(exp.TableAlias):
+        if alias.this is not None and alias.args.get("columns"):
+            start = alias.this.meta.get("start")
+            if isinstance(start, int):
+                places.add(start)
+    return frozenset(places)
+
+
+def engine_of_grammar(grammar: str) -> str:
+    """Our name for the lists of a grammar of sqlglot's (`tsql`), or "other"."""
+    return next((engine for engine, name in GRAMMARS.items() if name == grammar), "other")
