@@ -19,6 +19,7 @@ import msgspec
 
 from connectors.engines import Dialect
 from connectors.source import Source
+from connectors.statements import Own
 from frontend_agent.errors import SourceRefused
 from frontend_agent.model import RowSet
 
@@ -214,7 +215,7 @@ def read_catalogue(source: Source) -> Catalogue:
     """All that the account may see. Raises a SourceError as every other question does."""
     family = family_of(source)
     with source.session() as ask:
-        found = {name: ask(sql, (), "catalogue") for name, sql in QUESTIONS[family].items()}
+        found = {name: ask(Own(sql), (), "catalogue") for name, sql in QUESTIONS[family].items()}
     return Catalogue(
         family,
         RowSet(TABLES, found["tables"].rows),

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from connectors.engines import Dialect, Engine, Greeter, Version, engine_of, version_of
 from connectors.refusals import StatementTooSlow, explained
 from connectors.source import Asking, Source, SourceOptions
+from connectors.statements import Own
 from frontend_agent.errors import SourceError, SourceRefused
 from frontend_agent.model import RowSet
 
@@ -158,6 +159,10 @@ class Database(Source):
         return self._engine
 
     @property
+    def grammar(self) -> str:
+        return self.engine.grammar
+
+    @property
     def dialect(self) -> Dialect:
         if self._engine is None:
             with self._lock:
@@ -202,7 +207,7 @@ class Database(Source):
         if not self.engine.session_id:
             return ""
         with self.session() as ask:
-            return str(ask(self.engine.session_id, (), "").rows[0][0])
+            return str(ask(Own(self.engine.session_id), (), "").rows[0][0])
 
     def end_session(self, session: str) -> bool:
         if not SESSION.fullmatch(session):

@@ -36,6 +36,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from connectors import statements
 from connectors.engines.dialect import Dialect
 from connectors.fetched import Fetched, Part, Sealed
 from connectors.files import with_files
@@ -81,6 +82,8 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     bytes_per_second: int = 0
     protected: tuple[Window, ...] = ()  # local times in which nothing is sent
     slow_down: float = 0.0  # back off when statements take so many times their usual time; 0: never
+    allow_functions: tuple[str, ...] = ()  # functions of the hospital's own that a query may call; it answers for them
+    nolock: bool = False  # the vendor imposes WITH (NOLOCK)
 
 
 class DetailQuery(Protocol):
@@ -201,6 +204,7 @@ class Source(ABC):
         self.guest.probed(time.monotonic() - started, working)
 
     def _guarded(self, ask: Asking, sql: str, parameters: Sequence[Any], query: str) -> RowSet:
+        statements.must_be_allowed(self.name, query, sql, self.rules)
         self.guest.must_not_rest()
         started = time.monotonic()
         try:
@@ -212,6 +216,17 @@ class Source(ABC):
         seconds = time.monotonic() - started
         self.guest.account(query, sql, len(answer.rows), size_of(answer.rows), seconds)
         return answer
+
+    @property
+    def grammar(self) -> str:
+        """The name of the engine's SQL in sqlglot, as far as it has one."""
+        return ""
+
+    @property
+    def rules(self) -> statements.Rules:
+        """By what every statement is judged before it is sent."""
+        options = self.options
+        return statements.rules_of(self.grammar, options.allow_functions, options.nolock, self.dialect.percent != "%")
 
     @property
     def usage(self) -> Usage:

@@ -35,7 +35,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
         " unnest split_part strpos initcap btrim chr overlay format concat_ws quote_literal quote_ident quote_nullable"
         " regexp_replace regexp_matches regexp_match regexp_split_to_table regexp_split_to_array regexp_count regexp_instr"
         " regexp_substr regexp_like starts_with encode decode convert_from convert_to md5 sha256 sha512 sha224 sha384"
-        " to_hex bit_length trunc div width_bucket cbrt random gen_random_uuid bool_and bool_or every bit_and bit_or mode"
+        " to_hex bit_length trim_scale min_scale scale trunc div width_bucket cbrt random gen_random_uuid bool_and bool_or every bit_and bit_or mode"
         " percentile_cont percentile_disc corr covar_pop covar_samp regr_slope regr_intercept regr_r2 regr_count"
         " json_agg jsonb_agg json_object_agg jsonb_object_agg json_build_object jsonb_build_object json_build_array"
         " jsonb_build_array to_json to_jsonb row_to_json array_to_json json_array_elements jsonb_array_elements"
@@ -60,7 +60,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
         " json_array json_arrayagg json_objectagg json_contains json_contains_path json_keys json_length json_type json_valid"
         " json_search json_table json_quote json_depth json_exists json_compact json_detailed json_merge_patch json_set"
         " json_overlaps convert values bit_and bit_or bit_xor std any_value json_pretty uuid_to_bin bin_to_uuid inet_ntoa"
-        " inet_aton nvl nvl2 to_char chr add_months row weight_string interval nullif"
+        " inet_aton database schema nvl nvl2 to_char chr add_months row weight_string interval nullif"
     ),
     "sqlite": _SHARED
     | _names(
@@ -126,7 +126,8 @@ XML_METHODS = frozenset({"value", "query", "nodes", "exist"})
 # Bare words that no query of ours has, whatever a parser makes of them.
 NEVER = _names(
     "into insert update delete drop alter create truncate grant revoke exec execute nextval currval lastval outfile dumpfile"
-    " shutdown attach detach pragma vacuum openrowset openquery opendatasource waitfor procedure analyse"
+    " shutdown attach detach pragma vacuum openrowset openquery opendatasource waitfor procedure analyse high_priority"
+    " sql_calc_found_rows"
 )
 NEVER_OF: dict[str, frozenset[str]] = {"sqlite": _names("lastval"), "oracle": _names("dblink")}
 
@@ -138,6 +139,9 @@ SECRET_TABLES = _names(
 )
 
 TABLE_HINTS = _names("forceseek noexpand readcommitted readcommittedlock index")
+ALL_HINTS = _names(
+    "nolock readuncommitted updlock xlock tablock tablockx holdlock serializable repeatableread paglock rowlock readpast"
+)
 DIRTY_HINTS = _names("nolock readuncommitted")  # where the vendor imposes it: nolock = true
 
 HINTS = _names(

@@ -55,6 +55,13 @@ class Rules(NamedTuple):
     formatted: bool = False  # the driver replaces %s and %%
 
 
+@lru_cache(maxsize=64)
+def rules_of(grammar: str, functions: tuple[str, ...], nolock: bool, formatted: bool) -> Rules:
+    """The rules of a source. `grammar` is sqlglot's name (`tsql`); one that we have no list for is judged as "other"."""
+    engine = next((engine for engine, name in GRAMMARS.items() if name == grammar), "other")
+    return Rules(engine, frozenset(name.lower() for name in functions), nolock, formatted)
+
+
 def must_be_allowed(source: str, query: str, text: str, rules: Rules) -> None:
     """Raise StatementRefused unless the statement may be sent. What was asked before is known: it costs nothing again."""
     if isinstance(text, Own):
@@ -184,6 +191,8 @@ def _tree(text: str, engine: str, found: Sequence[Lexeme]) -> Any:
     logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it would write the statement into our log
     dialect = sqlglot.Dialect.get_or_raise(GRAMMARS[engine])
     try:
+        if engine == "other":
+            text, found = _without_top(text, found)
         for one in found:
             if one.kind == "mark" and one.text[0] == ":":  # Oracle's numbered marks, in a form that sqlglot knows
                 text = f"{text[: one.start]}{'?':<{one.end - one.start}}{text[one.end :]}"
@@ -195,6 +204,17 @@ def _tree(text: str, engine: str, found: Sequence[Lexeme]) -> Any:
     if len(trees) != 1 or trees[0] is None:
         raise _Refused("one statement, and one alone")
     return trees[0]
+
+
+def _without_top(text: str, found: Sequence[Lexeme]) -> tuple[str, Sequence[Lexeme]]:
+    """Without the `TOP 10` or `FIRST 10` that some engines limit their rows with, and no grammar of all engines has."""
+    words = [one for one in found if one.kind != "comment"]
+    for select, top, number in zip(words, words[1:], words[2:], strict=False):
+        limits = top.kind == "word" and top.text.upper() in ("TOP", "FIRST") and number.kind == "number"
+        if limits and select.text.upper() == "SELECT":
+            text = text[: top.start] + " " * (number.end - top.start) + text[number.end :]
+            found = [one for one in found if one not in (top, number)]
+    return text, found
 
 
 def _must_agree(text: str, found: Sequence[Lexeme], tokens: Sequence[Any]) -> None:
@@ -225,7 +245,7 @@ def _judge_tree(tree: Any, engine: str, rules: Rules) -> None:
             _JUDGES.get(kind, _nothing)(node, engine, rules)
             continue
         raise _Refused(_WHY_NOT.get(kind, f"it holds something that is not on the list ({kind})"))
-    if engine == "oracle":
+    if engine in ("oracle", "other"):
         _judge_qualifiers(tree)
 
 
@@ -294,9 +314,11 @@ def _judge_table(node: Any, engine: str, rules: Rules) -> None:
         raise _Refused(f"the table {'.'.join(parts)} holds accounts and passwords")
     if any(node.args.get(key) for key in ("version", "when", "changes")):
         raise _Refused("reading a table as of another time is no part of a query")
-    if engine == "sqlite" and re.match(r"pragma_|sqlite_dbpage|sqlite_stmt|dbstat", parts[-1]):
+    if engine in ("sqlite", "other") and re.match(r"pragma_|sqlite_dbpage|sqlite_stmt|dbstat", parts[-1]):
         raise _Refused(f"the table {parts[-1]} is made by a function")
-    if engine == "sqlserver" and node.alias.lower() in names.DIRTY_HINTS:
+    alias = node.args.get("alias")
+    named = [alias.name.lower(), *(column.name.lower() for column in alias.columns)] if alias is not None else []
+    if engine in ("sqlserver", "other") and not names.ALL_HINTS.isdisjoint(named):
         raise _Refused("a hint is written WITH (…)")
 
 
@@ -508,8 +530,3 @@ def _places_of_aliases(tree: Any) -> frozenset[int]:
             if isinstance(start, int):
                 places.add(start)
     return frozenset(places)
-
-
-def engine_of_grammar(grammar: str) -> str:
-    """Our name for the lists of a grammar of sqlglot's (`tsql`), or "other"."""
-    return next((engine for engine, name in GRAMMARS.items() if name == grammar), "other")

@@ -66,6 +66,18 @@ class InstitutionConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WaiverConfig:
+    """The account of a source can write, and somebody lets that be: who, why, and until which day."""
+
+    who: str
+    reason: str
+    until: date
+
+
+NO_WAIVER = WaiverConfig(who="", reason="", until=date.min)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceConfig:
     """A system of the hospital: a URL, or an ODBC connection string. `secret` is the name of the password."""
 
@@ -89,6 +101,9 @@ class SourceConfig:
     acknowledge: tuple[str, ...] = ()  # schema.table.column[=value]: the columns of change tables that we may update
     max_rows: int = 200_000  # of one query for one batch: more means that a join lacks a condition
     files: str = ""  # folder of the files that columns name by path (reader `file`)
+    allow_functions: tuple[str, ...] = ()  # functions of the hospital's own that queries may call: dbo.fn_age
+    nolock: bool = False  # the vendor imposes WITH (NOLOCK)
+    waiver: WaiverConfig = NO_WAIVER  # the account can write, and somebody lets that be
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -618,12 +633,21 @@ def _source(source: SourceConfig) -> Iterable[str]:
         yield 'url holds a password; name it instead: secret = "…", and keep it outside this file'
     if re.search(r"(?i)\b(pwd|password)\s*=", source.odbc):
         yield 'odbc holds a password; name it instead: secret = "…", and keep it outside this file'
+    for name in source.allow_functions:
+        if not re.fullmatch(r"[^\s().;'\"]+(\.[^\s().;'\"]+){0,3}", name):
+            yield f'allow_functions: {name!r} is no name of a function (for example "dbo.fn_age")'
     if not leaves_time(source.protected):
         yield "protected leaves no minute of the day in which the source may be read"
     if source.slow_down and source.slow_down <= 1:
         yield "slow_down must be more than 1 (3.0: back off when statements take three times as long), or 0 for never"
     if source.connections > 2:
         yield "connections must be 1 or 2 (the second is for backfill and reconciliation beside the real-time feeds)"
+
+
+def _waiver(waiver: WaiverConfig) -> Iterable[str]:
+    for key in ("who", "reason"):
+        if not getattr(waiver, key).strip():
+            yield f"{key} is empty: an account that can write is let be by somebody, for a reason"
 
 
 def _destination(destination: DestinationConfig) -> Iterable[str]:
@@ -758,6 +782,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     Config: _whole,
     InstitutionConfig: _institution,
     SourceConfig: _source,
+    WaiverConfig: _waiver,
     DestinationConfig: _destination,
     SecretsConfig: _secrets,
     ReportsConfig: _reports,

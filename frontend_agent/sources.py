@@ -55,6 +55,7 @@ def options_of(config: Config, options: SourceConfig) -> SourceOptions:
         max_rows=options.max_rows,
         files=options.files,
         oracle_client=options.oracle_client,
+        allow_functions=options.allow_functions,
         nolock=options.nolock,
         encoding=options.encoding,
     )

@@ -45,3 +45,14 @@ def hostile(engine: str) -> list[str]:
 def _placed(place: str, call: str) -> str:
     name, bracket, arguments = call.partition("(")
     return place.format(f=call, name=name, arguments=bracket + arguments)
+
+
+def calls(engine: str) -> list[str]:
+    """The functions of an engine that do more than compute."""
+    found: list[str] = _table()[engine]["functions"]
+    return found
+
+
+def places() -> list[str]:
+    """Where in a query a function may stand."""
+    return list(_table()["places"].values())
