@@ -83,7 +83,6 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     protected: tuple[Window, ...] = ()  # local times in which nothing is sent
     slow_down: float = 0.0  # back off when statements take so many times their usual time; 0: never
     allow_functions: tuple[str, ...] = ()  # functions of the hospital's own that a query may call; it answers for them
-    nolock: bool = False  # the vendor imposes WITH (NOLOCK)
 
 
 class DetailQuery(Protocol):

@@ -200,7 +200,7 @@ def _tree(text: str, engine: str, found: Sequence[Lexeme]) -> Any:
         _must_agree(text, found, tokens)
         trees = dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, text)
     except SqlglotError:
-        raise _Refused("it is no query that we can read to its end; write it more plainly") from None
+        raise _Refused("it is no query that we can read to its end (syntax)") from None
     if len(trees) != 1 or trees[0] is None:
         raise _Refused("one statement, and one alone")
     return trees[0]
@@ -256,7 +256,7 @@ def _nothing(node: Any, engine: str, rules: Rules) -> None:
 _WHY_NOT = {
     "Into": "SELECT … INTO writes",
     "Lock": "FOR UPDATE, FOR SHARE and LOCK IN SHARE MODE lock rows of the hospital",
-    "Command": "it is no query that we can read to its end; write it more plainly",
+    "Command": "it is no query that we can read to its end (syntax)",
     "Insert": "INSERT inside of WITH writes",
     "Update": "UPDATE inside of WITH writes",
     "Delete": "DELETE inside of WITH writes",

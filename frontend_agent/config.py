@@ -102,7 +102,6 @@ class SourceConfig:
     max_rows: int = 200_000  # of one query for one batch: more means that a join lacks a condition
     files: str = ""  # folder of the files that columns name by path (reader `file`)
     allow_functions: tuple[str, ...] = ()  # functions of the hospital's own that queries may call: dbo.fn_age
-    nolock: bool = False  # the vendor imposes WITH (NOLOCK)
     waiver: WaiverConfig = NO_WAIVER  # the account can write, and somebody lets that be
 
 

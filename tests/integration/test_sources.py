@@ -19,6 +19,7 @@ import pytest
 
 import connectors.source
 from connectors import Source, SourceOptions, open_source
+from connectors.statements import Own
 from frontend_agent.errors import ConfigurationError, SourceError, SourceRefused, SourceUnreachable
 from frontend_agent.model import Watermark
 from tests.servers import PASSWORD, READER_PASSWORD, free_port, mariadb_server, postgres_server
@@ -474,7 +475,7 @@ def test_nothing_can_be_written_through_our_session(hospital: Hospital) -> None:
     source = hospital.source()
 
     with pytest.raises(SourceRefused, match="read-only"), source.session() as ask:
-        ask("INSERT INTO report (report_no) VALUES (2)", (), "changed")
+        ask(Own("INSERT INTO report (report_no) VALUES (2)"), (), "changed")  # past the allow-list
 
     assert keys(source) == ["1"]
 
@@ -491,7 +492,7 @@ def test_a_statement_that_takes_too_long_is_ended(hospital: Hospital) -> None:
     started = time.monotonic()
 
     with pytest.raises(SourceUnreachable, match="time-out"), source.session() as ask:
-        ask(SLOW[hospital.name], (), "changed")
+        ask(Own(SLOW[hospital.name]), (), "changed")
 
     assert time.monotonic() - started < 10
     assert keys(source) == ["1"]  # and the source goes on
@@ -548,7 +549,7 @@ def test_a_probe_finds_mistakes_in_any_query(hospital: Hospital) -> None:
 
 def test_no_error_carries_a_value(hospital: Hospital) -> None:
     hospital.write(*report(1, "2026-09-30 08:00:00", SECRET))
-    source = hospital.source()
+    source = hospital.source(allow_functions=("extractvalue",))
     cast = {"sqlite": "abs(json(xm))", "postgres": "CAST(xm AS bigint)", "mariadb": "EXTRACTVALUE(xm, CONCAT('/', xm))"}
     mapped = Mapped(parent=f'SELECT report_no AS "report_number", {cast[hospital.name]} AS n FROM report')
 
