@@ -70,6 +70,10 @@ class Recording(Source):
         self.opened: list[datetime] = []
 
     @property
+    def family(self) -> str:
+        return "sqlite"
+
+    @property
     def dialect(self) -> Dialect:
         return Dialect()
 
