@@ -70,10 +70,6 @@ class Recording(Source):
         self.opened: list[datetime] = []
 
     @property
-    def family(self) -> str:
-        return "sqlite"
-
-    @property
     def dialect(self) -> Dialect:
         return Dialect()
 
