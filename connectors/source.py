@@ -130,7 +130,17 @@ class Queries(Protocol):
     def paths(self) -> tuple[str, ...]: ...
 
     @property
+    def day(self) -> str: ...
+
+    @property
     def partners(self) -> Mapping[str, PartnerQuery]: ...
+
+
+class Changes(Protocol):
+    """The part of it that says what changed."""
+
+    @property
+    def changed(self) -> str: ...
 
 
 class ChangedPage(msgspec.Struct, frozen=True):
@@ -261,6 +271,8 @@ class Source(ABC):
             if queries is None:
                 return
             ask(_nothing_of(self.dialect, queries.changed, ("cursor", "key")), (), "changed")
+            if queries.day:
+                ask(_nothing_of(self.dialect, queries.day, ("day", "key")), (), "day")
             ask(_nothing_of(self.dialect, queries.parent, (queries.key,)), (), "parent")
             for group, detail in queries.details.items():
                 if self._holds(detail.source):
@@ -337,7 +349,7 @@ class Source(ABC):
             yield ChangedPage(keys, mark.watermark)
 
     def range(
-        self, queries: Queries, low: datetime | str, high: datetime | str, limit: int = 500
+        self, queries: Changes, low: datetime | str, high: datetime | str, limit: int = 500
     ) -> Iterator[tuple[str, ...]]:
         """The keys whose cursor lies in [low, high), in pages. Times are the institution's local ones."""
         style = self._sample(queries.changed, "cursor")
@@ -406,6 +418,56 @@ class Source(ABC):
             if len(window) < WINDOW:
                 return
             position = (*window[-1], True)
+
+    def of_days(
+        self, queries: Queries, low: datetime | str, high: datetime | str, limit: int = 500
+    ) -> Iterator[tuple[str, ...]]:
+        """The keys whose day, by the mapping's own query of days, lies in [low, high), in pages."""
+        return self.range(_Changes(_day_text(self.dialect, queries.day)), low, high, limit)
+
+    def is_dated(self, queries: Queries) -> bool:
+        """Whether the cursor is a time: only then can the changes of some days be asked for. So is one without rows."""
+        sample = self._sample(queries.changed, "cursor")
+        return sample is None or moment(sample, _unit(queries), self._zone) is not None
+
+    def cursors(self, queries: Queries, keys: Sequence[str]) -> dict[str, str | None]:
+        """The newest cursor of each of these keys; None where it is NULL. What the query of changes does not give is absent."""
+        with self.session() as ask:
+            found = self._by_keys(ask, queries.changed, "key", keys, "changed")
+        places = found.columns.index("cursor"), found.columns.index("key")
+        newest: dict[str, Any] = {}
+        for cursor, key in ((row[places[0]], key_text(row[places[1]])) for row in found.rows):
+            before = newest.get(key, cursor)
+            newest[key] = None if cursor is None or before is None else max(before, cursor)
+        return {key: None if cursor is None else cursor_text(cursor) for key, cursor in newest.items()}
+
+    def passed_over(
+        self, queries: Queries, search: Search, after: Watermark | None, before: Bearings | None, keys: Sequence[str]
+    ) -> list[str]:
+        """Those of these keys that a run which starts from here would not come by: what the watermark has missed."""
+        if after is None or not keys:
+            return []
+        now = self.moment()
+        begin = where_to_start(
+            before, msgspec.structs.replace(now, behind=max(now.behind, search.replica_lag)), search.overlap
+        )
+        overlap = timedelta() if search.how == "key" else search.overlap
+        start = self._start(queries, after, overlap, begin.low)
+        first = start[0] if start else None
+        if search.how == "key" and begin.note:
+            first = earliest(first, cursor_value(begin.note.cursor)) if begin.note.cursor else None
+        if first is None:
+            return []
+        awaited = before.gaps if before else ()
+        found = {key: None if at is None else cursor_value(at) for key, at in self.cursors(queries, keys).items()}
+
+        def is_met(key: str) -> bool:
+            cursor = found[key]
+            if cursor is None or not later(first, cursor):
+                return cursor is None or cursor != cursor_value(after.cursor) or key > after.key or bool(overlap)
+            return isinstance(cursor, int) and any(gap.low <= cursor <= gap.high for gap in awaited)
+
+        return [key for key in keys if key not in found or not is_met(key)]
 
     def rows(self, queries: Queries, keys: Sequence[str], others: Mapping[str, Source] | None = None) -> SourceRows:
         """The parent, detail and partner rows of these keys. What this source holds of the first two is read as one moment."""
@@ -697,6 +759,20 @@ def _sample_text(dialect: Dialect, sql: str, column: str) -> str:
     return dialect.select(name, f"{_wrapped(dialect, sql)}\nWHERE {name} IS NOT NULL", 1)
 
 
+@dataclass(frozen=True)
+class _Changes:
+    """A query of its own, where `range` looks for that of changes."""
+
+    changed: str
+
+
+def _day_text(dialect: Dialect, sql: str) -> str:
+    """The query of days in the words of a query of changes."""
+    q = dialect.quote
+    columns = f"d.{q}day{q} AS {q}cursor{q}, d.{q}key{q} AS {q}key{q}"
+    return f"SELECT {columns} FROM (\n{sql.strip().rstrip(';')}\n) d"  # noqa: S608 - of a mapping on our disk
+
+
 def _nothing_of(dialect: Dialect, sql: str, columns: Iterable[str]) -> str:
     """The query with no rows: the source parses it and resolves every name in it, and reads nothing."""
     named = ", ".join(_column(dialect, name) for name in columns) or "*"
@@ -753,7 +829,7 @@ def _native(keys: Iterable[str], sample: Any) -> list[Any]:
     return list(keys)
 
 
-def _unit(queries: Queries) -> Unit:
+def _unit(queries: Changes) -> Unit:
     """Whether the mapping says that a plain number is a time."""
     found: Unit = getattr(queries, "cursor_unit", "")
     return found

@@ -238,7 +238,13 @@ class App:
             log_head=self.spool.log_head,
             dictionary=self._find_dictionary,
             packs=self.packs(),
+            places=lambda document: self._leaves_whole(document.feed, name),
         )
+
+    def _leaves_whole(self, feed: str, destination: str) -> bool:
+        """Whether nothing of a feed's documents is left out for a destination: then it may know their day and department."""
+        plan = self.feeds[feed].plan if feed in self.feeds else None
+        return plan is not None and plan.leave_out is None and destination in plan.destinations
 
     def packs(self) -> dict[str, str]:
         """What this agent judges and renders with, so that skew between both sides is visible (architecture §8)."""
@@ -322,7 +328,7 @@ class App:
         self.spool.room()
         self._judge_by_rules_of_today(feed)
         heads = self._heads(feed)
-        wanted = self._released(feed)
+        wanted = chain(self._released(feed), self._resent(feed))
         if not released_only:
             wanted = chain(wanted, self._awaited(feed), self._visits_again(feed))
             wanted = chain(wanted, self._partners_changed(feed), self._changed(feed))
@@ -375,6 +381,15 @@ class App:
                 keys = list(dict.fromkeys(key for key, _ in released[start : start + feed.config.batch]))
                 self.spool.room()
                 yield Page(keys, None, keys, self._read(feed, keys))
+
+    def _resent(self, feed: Feed) -> Iterator[Page]:
+        """The keys that a reconciliation found to be missing or changed."""
+        place = ""
+        while asked := self.spool.reconciliations.asked(feed.config.name, feed.config.batch, place):
+            place = asked[-1][0]
+            keys = [key for _, key in asked]
+            self.spool.room()
+            yield Page(keys, None, keys, self._read(feed, keys))
 
     def _awaited(self, feed: Feed) -> Iterator[Page]:
         """The keys that wait for a partner's row, and whose turn it is."""

@@ -40,6 +40,7 @@ class Event(StrEnum):
     NOT_SENT = "not sent"  # the request it was to travel in was given up, or refused for another's sake
     LAPSED = "lapsed"  # its lease ran out, or we died: it may have arrived
     DUE = "due"
+    LOST = "lost"  # delivered and proven, and the destination signs now that it does not have it (law 5)
 
 
 AFTER: dict[tuple[State, Outcome | Event], State] = {
@@ -54,6 +55,7 @@ AFTER: dict[tuple[State, Outcome | Event], State] = {
     (State.SENDING, Event.LAPSED): State.UNCERTAIN,
     (State.WAITING, Event.DUE): State.READY,
     (State.UNCERTAIN, Event.DUE): State.READY,
+    (State.DELIVERED, Event.LOST): State.READY,
     # A proof counts whenever it comes: after the lease lapsed, or when receipts were asked for by id.
     **{
         (state, proof): State.DELIVERED

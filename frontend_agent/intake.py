@@ -686,6 +686,7 @@ class _Batch:
             unmapped=[_met(*found) for found in self._unmapped.values()],
             terms=self._feed.terms,
             figures=self._tally.figures(),
+            asked=list(asked),
         )
 
     def _count_unmapped(self, source: SourceRecord) -> None:

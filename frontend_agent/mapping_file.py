@@ -45,6 +45,7 @@ class Queries(msgspec.Struct, frozen=True):
     partners: Map[str, Partner] = {}
     cursor_unit: Literal["", "s", "ms"] = ""  # a cursor that is a plain number counts these since 1970
     paths: tuple[str, ...] = ()  # aliases of the parent query that hold paths of files
+    day: str = ""  # "day" (of the event) and "key": which records count for a day, for reconciliation
 
 
 class ReadField(msgspec.Struct, frozen=True):
@@ -171,7 +172,7 @@ def _queries(
 ) -> tuple[Queries, dict[str, str], list[str]]:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{path}: needs a table [queries] with changed and parent")
-    only_known_keys(table, ("changed", "parent", "details", "partners", "cursor_unit"), f"{path}: [queries]")
+    only_known_keys(table, ("changed", "parent", "details", "partners", "cursor_unit", "day"), f"{path}: [queries]")
     unit = table.get("cursor_unit", "")
     if unit not in ("", "s", "ms"):
         raise ConfigurationError(
@@ -189,6 +190,9 @@ def _queries(
     parent = sql("parent", _text(table, "parent", f"{path}: [queries]"))
     _needs_aliases(changed, ("cursor", "key"), files["changed"])
     _needs_aliases(parent, (key,), files["parent"])
+    day = sql("day", _text(table, "day", f"{path}: [queries]")) if "day" in table else ""
+    if day:
+        _needs_aliases(day, ("day", "key"), files["day"])
     details: dict[str, Detail] = {}
     given = table.get("details", {})
     if not isinstance(given, dict):
@@ -203,7 +207,9 @@ def _queries(
         details[group] = Detail(sql=sql(group, _text(value, "sql", where)), source=str(value.get("source", "")))
         _needs_aliases(details[group].sql, (key,), files[group])
     partners = _partners(table.get("partners", {}), path, parent, sql, files)
-    queries = Queries(key=key, changed=changed, parent=parent, details=details, partners=partners, cursor_unit=unit)
+    queries = Queries(
+        key=key, changed=changed, parent=parent, details=details, partners=partners, cursor_unit=unit, day=day
+    )
     return queries, files, texts
 
 

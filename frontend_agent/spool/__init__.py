@@ -4,7 +4,8 @@
 `cases.py` is what waits for a person, `groups.py` the same by cause, `releases.py` how it is let go; `waiting.py` what waits
 for another system, `visits.py` what rules over a visit need, `withheld.py` what is kept back by rule, `terms.py` what is decided about local codes, `closings.py`
 which months are closed, `silences.py` which feeds are silent,
-`backfills.py` how far each backfill is, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
+`backfills.py` how far each backfill is, `reconciliations.py` what is compared with
+the source and the platform, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
 """
 
 from frontend_agent.errors import SpoolFull

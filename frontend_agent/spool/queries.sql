@@ -1029,3 +1029,111 @@ FROM backfill INDEXED BY backfill_running WHERE state = 'running' ORDER BY id;
 SELECT id, feed, axis, low, high, rate, windows, state, who, closed, expected, begun_at, ended_at, reached, cursor, key,
        keys, documents, unchanged, held, refused, others, bytes, worked, problem
 FROM backfill ORDER BY id DESC LIMIT :limit;
+
+-- reconcile.documents --
+-- A page of the newest documents of some days, of one feed: where they stand, and of which key.
+SELECT d.day, d.id, s.key FROM document d INDEXED BY document_day JOIN plan p ON p.id = d.plan AND p.feed = :feed
+JOIN series s ON s.id = d.series AND s.version = d.version
+WHERE d.day IS NOT NULL AND (d.day, d.id) > (:day, :after) AND d.day <= :last ORDER BY d.day, d.id LIMIT :limit;
+
+-- reconcile.held --
+-- A page of what waits for a person of some days, of one feed.
+SELECT q.day, q.id, s.key FROM quarantine q INDEXED BY quarantine_day JOIN plan p ON p.id = q.plan AND p.feed = :feed
+JOIN series s ON s.id = q.series
+WHERE q.day IS NOT NULL AND (q.day, q.id) > (:day, :after) AND q.day <= :last AND q.state IN ('open', 'released')
+ORDER BY q.day, q.id LIMIT :limit;
+
+-- reconcile.kept --
+-- What is known of these sets: the newest version, what is held or withheld of it, and for which day it counts.
+SELECT json_group_array(json_array(s.set_id, s.version, s.document_hash, s.held_hash, s.void,
+    coalesce(d.day, (SELECT q.day FROM quarantine q WHERE q.series = s.id AND q.state IN ('open', 'released') LIMIT 1), 0),
+    coalesce(c.department, (SELECT h.department FROM quarantine q JOIN scope h ON h.id = q.scope
+                            WHERE q.series = s.id AND q.state IN ('open', 'released') LIMIT 1), ''),
+    EXISTS (SELECT 1 FROM withheld w WHERE w.series = s.id AND w.state = 'open'), d.id IS NOT NULL))
+FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value
+LEFT JOIN document d ON d.series = s.id AND d.version = s.version LEFT JOIN scope c ON c.id = d.scope;
+
+-- reconcile.journeys --
+-- How far the newest document of each of these sets is on its way, per destination.
+SELECT json_group_array(json_array(s.set_id, t.name, v.state))
+FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value JOIN document d ON d.series = s.id AND d.version = s.version
+CROSS JOIN delivery v ON v.document = d.id CROSS JOIN destination t ON t.id = v.destination;
+
+-- reconcile.delivered --
+-- A page of what a destination is proven to have of a kind, of some days: of each set the newest such version.
+SELECT d.day, d.id, coalesce(c.department, ''), s.set_id, d.version, lower(hex(d.sha256)), p.feed, s.key
+FROM document d INDEXED BY document_day JOIN plan p ON p.id = d.plan AND p.kind = :kind AND p.institution = :institution
+JOIN series s ON s.id = d.series LEFT JOIN scope c ON c.id = d.scope
+CROSS JOIN destination t ON t.name = :destination
+CROSS JOIN delivery v ON v.document = d.id AND v.destination = t.id AND v.state = 'delivered'
+WHERE d.day IS NOT NULL AND (d.day, d.id) > (:day, :after) AND d.day <= :last
+AND (d.version = s.version OR NOT EXISTS (SELECT 1 FROM document n CROSS JOIN delivery w ON w.document = n.id
+    AND w.destination = t.id AND w.state = 'delivered' WHERE n.series = d.series AND n.version > d.version))
+ORDER BY d.day, d.id LIMIT :limit;
+
+-- reconcile.versions --
+-- Every version of these sets that was made here for a destination: how far it is, and where it counts.
+SELECT json_group_array(json_array(s.set_id, d.version, lower(hex(d.sha256)), v.state, coalesce(d.day, 0),
+    coalesce(c.department, ''), p.feed, s.key, s.version))
+FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value JOIN document d ON d.series = s.id
+JOIN plan p ON p.id = d.plan LEFT JOIN scope c ON c.id = d.scope CROSS JOIN destination t ON t.name = :destination
+CROSS JOIN delivery v ON v.document = d.id AND v.destination = t.id;
+
+-- reconcile.lost --
+-- A delivered document that the destination says it does not have: its row, its series, whether its bytes are still here.
+SELECT d.id, d.series, v.destination, v.lane, f.document IS NOT NULL, d.day, d.scope
+FROM series s JOIN document d ON d.series = s.id AND d.version = :version JOIN destination t ON t.name = :destination
+JOIN delivery v ON v.document = d.id AND v.destination = t.id AND v.state = 'delivered'
+LEFT JOIN frame f ON f.document = d.id WHERE s.set_id = :set_id;
+
+-- reconcile.gone --
+-- Its bytes are no longer kept: this version ends here, its record becomes the next.
+UPDATE delivery SET state = 'discarded', settled_at = :now, reasons = :reasons
+WHERE document = :document AND destination = :destination;
+
+-- reconcile.add --
+INSERT INTO reconciliation (feed, first, last, who, started_at, ended_at, missed, differing, mended, problem, body, log)
+VALUES (:feed, :first, :last, :who, :started_at, :ended_at, :missed, :differing, :mended, :problem, :body, :log)
+RETURNING id;
+
+-- reconcile.trim --
+-- The newest so many of a feed are kept.
+DELETE FROM reconciliation WHERE feed = :feed AND who = :who AND id <=
+    (SELECT id FROM reconciliation WHERE feed = :feed AND who = :who ORDER BY id DESC LIMIT 1 OFFSET :kept);
+
+-- reconcile.list --
+SELECT id, feed, first, last, who, started_at, ended_at, missed, differing, mended, problem FROM reconciliation
+WHERE id < :before AND (:feed IS NULL OR feed = :feed) ORDER BY id DESC LIMIT :limit;
+
+-- reconcile.one --
+SELECT id, feed, first, last, who, started_at, ended_at, missed, differing, mended, problem, body FROM reconciliation
+WHERE id = :id;
+
+-- reconcile.last night --
+-- The newest that a feed had by itself.
+SELECT id, feed, first, last, who, started_at, ended_at, missed, differing, mended, problem FROM reconciliation
+WHERE feed = :feed AND who = '' ORDER BY id DESC LIMIT 1;
+
+-- reconcile.missed --
+INSERT INTO missed (feed, key, kind, institution, day, department, found_at)
+SELECT :feed, value->>0, :kind, :institution, value->>1, value->>2, :now FROM json_each(:rows) WHERE true
+ON CONFLICT DO NOTHING;
+
+-- report.missed --
+-- How many rows the watermark would have missed, by the day of their event.
+SELECT day, feed, kind, institution, department, count(*) FROM missed WHERE day BETWEEN :first AND :last
+GROUP BY day, feed, kind, institution, department;
+
+-- resend.ask --
+INSERT INTO resend (set_id, feed, key, asked_at)
+SELECT value->>0, :feed, value->>1, :now FROM json_each(:rows) WHERE true ON CONFLICT DO NOTHING;
+
+-- resend.page --
+SELECT json_group_array(json_array(set_id, key)) FROM
+(SELECT set_id, key FROM resend WHERE feed = :feed AND set_id > :after ORDER BY set_id LIMIT :limit);
+
+-- resend.taken --
+DELETE FROM resend WHERE set_id IN (SELECT value FROM json_each(:set_ids));
+
+-- resend.left --
+SELECT count(*) FROM resend WHERE feed = :feed;

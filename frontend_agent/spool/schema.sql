@@ -376,3 +376,25 @@ CREATE TABLE backfill (
     problem TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX backfill_running ON backfill (id) WHERE state = 'running';
+
+-- migration 15 --
+-- Reconciliation: what each one found (`who` empty: by itself, at night; body: the whole answer as JSON, zstd).
+CREATE TABLE reconciliation (
+    id INTEGER PRIMARY KEY, feed TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, who TEXT NOT NULL,
+    started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL, missed INTEGER NOT NULL, differing INTEGER NOT NULL,
+    mended INTEGER NOT NULL, problem TEXT NOT NULL, body BLOB NOT NULL, log INTEGER NOT NULL
+);
+CREATE INDEX reconciliation_feed ON reconciliation (feed, who, id);
+
+-- Rows that the watermark would have missed, each once, by the day of its event.
+CREATE TABLE missed (
+    feed TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL, institution TEXT NOT NULL, day INTEGER NOT NULL,
+    department TEXT NOT NULL, found_at INTEGER NOT NULL, PRIMARY KEY (feed, key)
+) WITHOUT ROWID;
+CREATE INDEX missed_day ON missed (day);
+
+-- Keys that are to be read once more, whatever is known of them. Gone in the commit that takes them.
+CREATE TABLE resend (
+    set_id TEXT PRIMARY KEY, feed TEXT NOT NULL, key TEXT NOT NULL, asked_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX resend_feed ON resend (feed, set_id);

@@ -29,6 +29,7 @@ from frontend_agent.spool.closings import Closings
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
+from frontend_agent.spool.reconciliations import Reconciliations
 from frontend_agent.spool.silences import Silences
 from frontend_agent.spool.statistics import Ended, Statistics
 from frontend_agent.spool.terms import Terms
@@ -98,6 +99,7 @@ class Spool:
         self.closing = Closings(self._ledger)
         self.silence = Silences(self._ledger)
         self.backfills = Backfills(self._ledger)
+        self.reconciliations = Reconciliations(self._ledger)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
         self._drop_orphans()
         for row in self._database.rows("destination.all"):
@@ -226,6 +228,7 @@ class Spool:
                 changes["quarantine", "open"] += len(taken.held)
             if taken.withheld:
                 self._take_withheld(taken, log)
+            self.reconciliations.taken(taken.asked)
             if taken.looked:
                 self._database.run("series.looked", set_ids=as_json(list(taken.looked)))
             if taken.not_found:

@@ -114,6 +114,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     unmapped: Sequence[Met] = ()
     terms: int = 0  # the newest decision about local codes that the batch was made with
     figures: Figures | None = None  # what it adds to the statistics
+    asked: Sequence[str] = ()  # sets that were asked for by key: they have had their turn
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -53,6 +53,7 @@ class Mapped:
     )
     partners: Mapping[str, Any] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
+    day: str = ""
 
 
 @dataclass

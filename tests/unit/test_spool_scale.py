@@ -125,6 +125,7 @@ WHOLE_TABLES_ON_PURPOSE = {
     "statistics.forget visits": "what was said of visits, when they are judged anew",
     "visits.clear visits": "all of it goes",
     "visits.clear identity": "all of it goes",
+    "reconcile.list": "a page, in its own order",
     "log.page": "a page, in its own order",
     "log.newest": "a page, in its own order",
     "log.last": "its end",

@@ -1,0 +1,358 @@
+"""对账 on real databases and a real platform process: exactly what was planted is named, and what can be mended is mended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from frontend_agent.closing import MonthClosed
+from frontend_agent.reconciliation import reconcile
+from tests.reconciling_kit import (
+    DAY,
+    Engine,
+    Site,
+    explained,
+    found,
+    platform_process,
+    sqlite_engine,
+)
+from tests.servers import READER_PASSWORD, mariadb_server, postgres_server
+
+EVERYTHING_FINE = {"withdrawn": 1, "not final": 1, "withheld": 1, "held": 1}
+
+GRANTS = {
+    "postgres": "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
+    "mariadb": "GRANT SELECT ON his.* TO reader@'127.0.0.1'",
+}
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, object]]:
+    with postgres_server() as postgres, mariadb_server() as mariadb:
+        yield {"postgres": postgres, "mariadb": mariadb}
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    settings = ""
+    if request.param == "sqlite":
+        engine = sqlite_engine(tmp_path)
+    else:
+        server = request.getfixturevalue("servers")[request.param]
+        server.create("his")
+        (tmp_path / "secrets").mkdir(mode=0o700)
+        (tmp_path / "secrets" / "his").write_text(READER_PASSWORD, encoding="utf-8")
+        (tmp_path / "secrets" / "his").chmod(0o600)
+        settings = f'[secrets]\nfolder = "{tmp_path / "secrets"}"\n'
+        engine = Engine(
+            request.param,
+            lambda *statements: server.execute(*statements, database="his"),
+            f'url = "{server.url("his", "reader")}"\nsecret = "his"',
+            "TIMESTAMP" if request.param == "postgres" else "DATETIME",
+        )
+    with platform_process(tmp_path / "platform") as url:
+        made = Site(tmp_path, engine, url, tmp_path / "platform", settings=settings).make()
+        if request.param != "sqlite":
+            server.execute(GRANTS[request.param], database="his")
+        yield made
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Site]:
+    """On SQLite alone: what does not depend on the engine."""
+    with platform_process(tmp_path / "platform") as url:
+        yield Site(tmp_path, sqlite_engine(tmp_path), url, tmp_path / "platform").make()
+
+
+def hospital(site: Site) -> list[str]:
+    """Two departments, the neighbouring days, and one of everything that is not sent."""
+    inner, outer = site.visits(60), site.visits(12, dept="外科")
+    site.visit("V1", void=1)  # withdrawn before anything was sent
+    site.visit("N1", final=0)
+    site.visit("H1", xm="")
+    site.visit("W1", code="B20.100")
+    site.visit("B1", seen="2026-09-28 23:59:59")
+    site.visit("A1", seen="2026-09-30 00:00:00")
+    site.visit("Z1", seen="2026-09-30 09:30:00")  # where the watermark stands
+    return [*inner, *outer]
+
+
+def documents_of(site: Site, app: object, *keys: str) -> list[str]:
+    feed = app.feeds["visit"]  # type: ignore[attr-defined]
+    from frontend_agent.mending.previewing import set_of
+
+    heads = app.spool.series([set_of(feed, key) for key in keys])  # type: ignore[attr-defined]
+    return [head.document_id for head in heads.values()]
+
+
+@pytest.mark.parametrize("way", ["cursor", "day"])
+def test_what_is_planted_is_named_and_mended(site: Site, way: str) -> None:
+    if way == "day":
+        site.more = 'day = "day.sql"'
+        site.make_mapping()
+    keys = hospital(site)
+    with site.app() as app:
+        site.run(app)
+        clean = site.reconcile(app)
+        assert (found(clean), explained(clean), clean["walked_by"]) == ({}, EVERYTHING_FINE, way)
+        rows = {row["department"]: row for row in clean["days"]}
+        assert {dept: (row["source"]["records"], row["agent"]["records"]) for dept, row in rows.items()} == {
+            "内科": (62, 60),  # one held, one withheld
+            "外科": (12, 12),
+        }
+        assert rows["外科"]["equal"]
+        assert {dept: row["destinations"]["platform"]["platform"] for dept, row in rows.items()} == {
+            "内科": 60,
+            "外科": 12,
+        }
+        assert (
+            rows["外科"]["destinations"]["platform"]["digest"]
+            == rows["外科"]["destinations"]["platform"]["platform_digest"]
+        )
+
+        # 1: rows with old cursors, behind the watermark and its overlap. 2: other content, the cursor stays.
+        site.visits(3, first=900, dept="外科")
+        site.visit("M1", updated="2026-09-29 12:00:00")
+        site.engine.execute(f"UPDATE visit SET chief = '咳嗽' WHERE no IN ('{keys[0]}', '{keys[61]}')")
+        site.engine.execute(f"UPDATE diagnosis SET code = 'J06.900' WHERE no = '{keys[1]}'")
+        # 3: gone at the platform.
+        lost = documents_of(site, app, keys[5], keys[62])
+        site.lose(*lost)
+        # 4: taken in and not delivered. Newer than the watermark, but by now read.
+        site.visit("U1", seen="2026-09-29 17:00:00", updated="2026-09-30 09:50:00")
+        site.run(app, send=False)
+        # Not yet read: nobody has to do anything.
+        site.visit("R1", seen="2026-09-29 18:00:00", updated="2026-09-30 09:55:00")
+        # 7: withdrawn after it was sent, with and without its cursor.
+        site.engine.execute(f"UPDATE visit SET void = 1 WHERE no = '{keys[7]}'")
+
+        told = site.reconcile(app)
+        assert found(told) == {
+            "missed": ["M1", "外00900", "外00901", "外00902"],
+            "stale": sorted([keys[0], keys[1], keys[7], keys[61]]),
+            "lost": sorted([keys[5], keys[62]]),
+        }
+        assert explained(told) == EVERYTHING_FINE | {"on its way": 1, "unread": 1}
+        blames = {one["gap"]: one["blame"] for one in told["differences"]}
+        assert blames == {"missed": "mapping", "stale": "mapping", "lost": "platform"}
+        by_department = {(one["gap"], one["department"]) for one in told["differences"]}
+        assert ("missed", "外科") in by_department
+        assert ("lost", "外科") in by_department
+        assert {one["document"] for one in told["differences"] if one["gap"] == "lost"} == set(lost)
+
+        only = site.reconcile(app, department="外科")
+        assert {one["department"] for one in only["differences"]} == {"外科"}
+        assert [row["department"] for row in only["days"]] == ["外科"]
+
+        mended = site.reconcile(app, resend=True)
+        assert mended["differing"] == mended["mended"] == 10, mended["differences"]
+        again = site.reconcile(app)
+        assert found(again) == {}
+        assert (
+            again["days"][0]["destinations"]["platform"]["platform"] == 62
+        )  # M1 and U1 came, the withdrawn one is a version
+        assert app.spool.verify_log().ok
+        assert app.spool.reconciliations.missed(20260929, 20260929) == [
+            (20260929, "visit", "C0002", "999000013", "内科", 1),
+            (20260929, "visit", "C0002", "999000013", "外科", 3),
+        ]
+
+
+def test_the_same_bytes_go_to_a_platform_that_lost_them(small: Site) -> None:
+    """Law 2: the platform's own index of sets is the proof, the SHA-256 before and after."""
+    keys = small.visits(5)
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+        (lost,) = documents_of(small, app, keys[2])
+        before = app.destinations["platform"].proofs([lost])[lost]
+        small.lose(lost)
+        assert app.destinations["platform"].proofs([lost]) == {lost: ""}
+        small.reconcile(app, resend=True)
+        assert app.destinations["platform"].proofs([lost]) == {lost: before}
+
+
+def test_bytes_that_are_no_longer_kept_become_the_next_version(small: Site) -> None:
+    keys = small.visits(5)
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+        (lost,) = documents_of(small, app, keys[2])
+        assert app.spool.retire(timedelta(0), small.now + timedelta(days=1)) == 6
+        small.lose(lost)
+        told = small.reconcile(app, resend=True)
+        assert (found(told), told["mended"]) == ({"lost": [keys[2]]}, 1)
+        (next_one,) = documents_of(small, app, keys[2])
+        assert next_one == lost.removesuffix("-1") + "-2"
+        assert app.destinations["platform"].proofs([next_one])[next_one]
+        assert found(small.reconcile(app)) == {}
+
+
+def test_a_platform_that_denies_nothing_is_believed_only_by_signature(small: Site) -> None:
+    """Deleted from the day but not from the index: the signed word by its id counts, nothing is sent again."""
+    import apsw
+
+    keys = small.visits(4)
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+        with apsw.Connection(str(small.platform / "index.sqlite")) as database:
+            database.execute("UPDATE document SET day = 0 WHERE document_id = ?", documents_of(small, app, keys[0]))
+        told = small.reconcile(app)
+        assert found(told) == {}
+        assert told["destinations"]["platform"]["by_id"] == 1
+        assert told["days"][0]["destinations"]["platform"]["platform"] == 4
+
+
+def test_other_bytes_and_unknown_sets_at_the_platform_are_named(small: Site) -> None:
+    import apsw
+
+    keys = small.visits(4)
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+        one, other = documents_of(small, app, keys[0]), documents_of(small, app, keys[1])
+        with apsw.Connection(str(small.platform / "index.sqlite")) as database:
+            database.execute("UPDATE document SET sha256 = randomblob(32) WHERE document_id = ?", one)
+            database.execute(
+                "UPDATE document SET set_id = 'C0002-NOBODY', document_id = 'C0002-NOBODY-1' WHERE document_id = ?",
+                other,
+            )
+        told = small.reconcile(app, resend=True)
+        assert found(told) == {"other bytes": [keys[0]], "unknown here": [""], "lost": [keys[1]]}
+        assert {one["gap"]: (one["mendable"], one["mended"]) for one in told["differences"]} == {
+            "other bytes": (False, False),
+            "unknown here": (False, False),
+            "lost": (True, True),
+        }
+
+
+def test_a_key_that_vanished_is_named_and_nothing_is_withdrawn(small: Site) -> None:
+    keys = small.visits(4)
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+        small.engine.execute(f"DELETE FROM visit WHERE no = '{keys[3]}'")
+        told = small.reconcile(app, resend=True)
+        assert (found(told), told["mended"]) == ({"vanished": [keys[3]]}, 0)
+        assert len(app.destinations["platform"].proofs(documents_of(small, app, keys[3]))) == 1
+
+
+def test_a_closed_month_is_not_sent_again_unless_somebody_says_why(small: Site) -> None:
+    small.visits(4)
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+        small.visit("M1")
+        app.spool.closing.close(202609, "li", "月报已上报", small.now)
+        with pytest.raises(MonthClosed):
+            small.reconcile(app, resend=True)
+        by_itself = small.reconcile(app, resend=True, who="")
+        assert (found(by_itself), by_itself["mended"], by_itself["closed"]) == ({"missed": ["M1"]}, 0, [202609])
+        assert found(small.reconcile(app)) == {"missed": ["M1"]}
+        on_a_word = small.reconcile(app, resend=True, closed=True, reason="漏报")
+        assert on_a_word["mended"] == 1
+        assert found(small.reconcile(app)) == {}
+
+
+def test_an_unreachable_platform_cannot_be_asked_and_is_no_difference(small: Site) -> None:
+    small.visits(4)
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+    small.url = "http://127.0.0.1:9"
+    with small.app() as app:
+        told = small.reconcile(app)
+        assert found(told) == {}
+        assert not told["destinations"]["platform"]["asked"]
+        assert "no connection" in told["destinations"]["platform"]["why"]
+        assert told["days"][0]["destinations"]["platform"]["platform"] is None
+
+
+def test_what_the_feed_takes_meanwhile_is_no_difference(small: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The feed reads on between our look at the source and our look at the state, and the source changes in between."""
+    from frontend_agent.reconciliation import Reconciler
+
+    keys = small.visits(4)
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+        read = Reconciler._read
+        done = threading.Event()
+
+        def reading(self: Reconciler, some: list[str]) -> object:
+            rows = read(self, some)
+            if not done.is_set():
+                done.set()
+                small.engine.execute(
+                    f"UPDATE visit SET chief = '咳嗽', updated = '2026-09-30 09:40:00' WHERE no = '{keys[0]}'"
+                )
+                small.run(app)
+            return rows
+
+        monkeypatch.setattr(Reconciler, "_read", reading)
+        assert found(small.reconcile(app)) == {}
+        assert done.is_set()
+
+
+def test_what_was_missed_on_other_days_is_not_kept_back(small: Site) -> None:
+    """A row that came late for a day that nobody asks for any more."""
+    small.visits(4)
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+        small.visit("L1", seen="2026-09-10 09:00:00", updated="2026-09-29 09:00:00")
+        told = small.reconcile(app)
+        assert [(one["gap"], one["key"], one["day"]) for one in told["differences"]] == [("missed", "L1", 20260910)]
+
+
+def test_a_cursor_that_is_no_time_is_told_and_what_we_have_is_compared(small: Site) -> None:
+    (small.folder / "changed.sql").write_text(
+        'SELECT CAST(substr(no, 2) AS INTEGER) AS "cursor", no AS "key" FROM visit'
+    )
+    keys = small.visits(4)
+    with small.app() as app:
+        small.run(app)
+        small.engine.execute(f"UPDATE visit SET chief = '咳嗽' WHERE no = '{keys[0]}'")
+        told = small.reconcile(app)
+        assert (told["walked_by"], found(told)) == ("", {"stale": [keys[0]]})
+
+
+def test_a_state_that_was_lost_does_not_accuse_the_platform(small: Site) -> None:
+    import shutil
+
+    small.visits(4)
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+    shutil.rmtree(small.folder / "state")
+    with small.app() as app:
+        app.greet("platform")
+        small.run(app)
+        told = small.reconcile(app)
+        assert found(told) == {}
+
+
+def test_days_that_are_none_are_refused(small: Site) -> None:
+    from frontend_agent.errors import ConfigurationError
+
+    with small.app() as app:
+        for first, last in ((DAY, date(2026, 9, 1)), (date(2020, 1, 1), DAY)):
+            with pytest.raises(ConfigurationError):
+                list(reconcile(app, None, "visit", first, last))
+
+
+def test_several_days_cost_one_walk(small: Site) -> None:
+    small.visits(4)
+    small.visit("B1", seen="2026-09-28 23:59:59")
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+        told = small.reconcile(app, date(2026, 9, 27), date(2026, 9, 29))
+        assert [(row["day"], row["source"]["records"]) for row in told["days"]] == [(20260928, 1), (20260929, 4)]
+        assert told["cost"]["walked"] == 6
+        assert told["cost"]["read"] == 5  # what was walked of other days is known, and not read
