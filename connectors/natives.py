@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import time as clock_time
+from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +25,7 @@ from sqlalchemy import URL
 from connectors import database
 from connectors.database import Cut, Deadline, Driver, held
 from connectors.engines import APPLICATION, Dialect, Engine, Version
+from connectors.engines.types import time_of_day
 from connectors.source import SourceOptions
 from frontend_agent.errors import ConfigurationError, SourceRefused, SourceUnreachable
 from frontend_agent.model import RowSet
@@ -80,8 +81,11 @@ class Psycopg(Driver):
             keepalives_interval=5,
             keepalives_count=3,
         )
-        self._as_text(connection, "json", "jsonb", "uuid", "interval", "inet", "cidr")
+        self._as_text(connection, "json", "jsonb", "uuid", "interval", "inet", "cidr", *self._arrays())
         return connection
+
+    def _arrays(self) -> list[int]:
+        return [kind.array_oid for kind in self._psycopg.postgres.types if kind.array_oid]
 
     def product(self, connection: Any) -> tuple[str, str]:
         return "PostgreSQL", connection.info.parameter_status("server_version") or ""
@@ -126,7 +130,7 @@ class Psycopg(Driver):
         return Cut(seconds + database.GRACE, lambda: _cut(connection))
 
     @staticmethod
-    def _as_text(where: Any, *types: str) -> None:
+    def _as_text(where: Any, *types: str | int) -> None:
         from psycopg.types.string import TextLoader
 
         for name in types:
@@ -154,7 +158,7 @@ class PyMysql(Driver):
         readers = {
             **self._pymysql.converters.conversions,
             kind.BIT: lambda data: int.from_bytes(data, "big"),
-            kind.TIME: _time_of_day,
+            kind.TIME: time_of_day,
         }
         return self._pymysql.connect(
             host=self._url.host or "localhost",
@@ -200,14 +204,6 @@ class PyMysql(Driver):
 
     def never_came(self, error: BaseException) -> bool:
         return isinstance(error, self._pymysql.OperationalError | OSError)
-
-
-def _time_of_day(text: str) -> Any:
-    """A TIME that is a time of day as one; MySQL's may also be a duration, of many hours or before zero: its text."""
-    try:
-        return clock_time.fromisoformat(text)
-    except ValueError:
-        return text
 
 
 # -- SQLite --
@@ -353,8 +349,14 @@ class Oracledb(Driver):
         with held(connection) as cursor:
             cursor.arraysize = 500
             cursor.prefetchrows = 501
+            if parameters:
+                cursor.setinputsizes(*(self._bound_type(value) for value in parameters))
             cursor.execute(sql, list(parameters))
             return _all_of(cursor)
+
+    def _bound_type(self, value: Any) -> Any:
+        # Bound as a TIMESTAMP, a time makes Oracle convert a whole DATE column, past its index, to compare it.
+        return self._oracledb.DB_TYPE_DATE if isinstance(value, datetime) and not value.microsecond else None
 
     def _reader(self, cursor: Any, column: Any) -> Any:
         """How a column is fetched: numbers exact, large texts and bytes whole, and no time without its zone."""

@@ -10,9 +10,8 @@ from __future__ import annotations
 import codecs
 import contextlib
 import re
-import struct
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 import pyodbc
@@ -21,13 +20,10 @@ from connectors import database
 from connectors.database import Cut, Database, Deadline, Driver, held
 from connectors.engines import Engine
 from connectors.engines.drivers import completed, driver_in, sql_server_driver, sql_server_string
-from connectors.engines.mysql import MARIADB, MYSQL
 from connectors.source import SourceOptions
 from connectors.sql import url_of
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.model import RowSet
-
-DATETIMEOFFSET = -155  # SQL Server's own, of which ODBC knows nothing
 
 
 class OdbcSource(Database):
@@ -85,14 +81,17 @@ class Odbc(Driver):
         self._engine = engine
         connection.autocommit = False
         self._decode(connection)
-        connection.add_output_converter(DATETIMEOFFSET, _moment_with_offset)
+        for kind, read in engine.converters.items():
+            connection.add_output_converter(kind, read)
         with contextlib.suppress(pyodbc.Error):  # a driver without a time-out keeps the engine's
             connection.timeout = max(1, round(self._options.statement_timeout.total_seconds()))
 
     def fetched(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
-        bound = [self._bound(value) for value in parameters]
+        bound, sizes = bound_as(self._engine, parameters)
         with held(connection) as cursor:
             self._running = cursor
+            if sizes:
+                cursor.setinputsizes(sizes)
             cursor.execute(sql, *bound)
             if cursor.description is None:
                 return RowSet((), ())
@@ -138,11 +137,6 @@ class Odbc(Driver):
         if engine and engine.wide_as_narrow:
             connection.setdecoding(pyodbc.SQL_WCHAR, encoding=encoding + manner, ctype=pyodbc.SQL_CHAR)
 
-    def _bound(self, value: Any) -> Any:
-        # MariaDB's driver cuts the fraction off a datetime parameter, and paging would meet the same rows for ever.
-        as_text = self._engine in (MARIADB, MYSQL) and isinstance(value, datetime)
-        return value.isoformat(" ") if as_text else value
-
     def _cancel(self) -> None:
         cursor = self._running
         if cursor is not None:
@@ -150,11 +144,30 @@ class Odbc(Driver):
                 cursor.cancel()
 
 
-def _moment_with_offset(data: bytes) -> datetime:
-    """SQL Server's datetimeoffset: six numbers, nanoseconds, and the offset in hours and minutes."""
-    year, month, day, hour, minute, second, nanoseconds, hours, minutes = struct.unpack("<6hI2h", data)
-    zone = timezone(timedelta(hours=hours, minutes=minutes))
-    return datetime(year, month, day, hour, minute, second, nanoseconds // 1000, zone)
+def bound_as(engine: Engine | None, parameters: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The parameters as this engine's drivers take them without loss, and their types where pyodbc's choice is wrong.
+
+    MariaDB's driver cuts the fraction off a time. SQL Server compares a `datetime` with the `datetime2` that pyodbc would
+    bind by nanoseconds it never stored, and misses its own value: as text it becomes what the column is. And it converts a
+    whole varchar column, past its index, to compare it with an nvarchar parameter.
+    """
+    if engine is None or not (engine.times_as_text or engine.narrow_parameters):
+        return list(parameters), []
+    bound = [_written(value, engine) if isinstance(value, datetime) else value for value in parameters]
+    if not engine.narrow_parameters:
+        return bound, []
+    plain = [isinstance(value, str) and value.isascii() for value in bound]
+    return bound, [
+        (pyodbc.SQL_VARCHAR, max(1, len(value)), 0) if ascii_ else None
+        for value, ascii_ in zip(bound, plain, strict=True)
+    ] if any(plain) else []
+
+
+def _written(value: datetime, engine: Engine) -> str:
+    if not engine.narrow_parameters:
+        return value.isoformat(" ")
+    # A `datetime` takes milliseconds at most, and no space that a language could read otherwise.
+    return value.isoformat(timespec="microseconds" if value.microsecond % 1000 else "milliseconds")
 
 
 def _lenient(name: str) -> codecs.CodecInfo | None:

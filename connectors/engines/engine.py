@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from connectors.engines.dialect import Dialect
+from connectors.engines.types import Converters
 
 if TYPE_CHECKING:
     from connectors.source import SourceOptions
@@ -84,6 +85,9 @@ class Engine:
     one_moment: bool = True  # whether all statements of a transaction see the same moment
     narrow: str = ""  # over ODBC: what its driver's narrow text is in, when the site does not say
     wide_as_narrow: bool = False  # its driver's wide text is asked for as narrow (three times faster)
+    converters: Converters = field(default_factory=dict)  # over ODBC: types that are read by us
+    times_as_text: bool = False  # over ODBC: a time as a parameter is written, not bound
+    narrow_parameters: bool = False  # over ODBC: plain ASCII is bound as varchar, or no index on a varchar is used
 
     def knows(self, product: str) -> bool:
         """Whether a server that calls itself so is one of these."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from connectors.engines import types
 from connectors.engines.dialect import Dialect
 from connectors.engines.engine import Engine, Greeter, Said, seconds
 
@@ -58,6 +59,8 @@ MARIADB = Engine(
     no_session=("1094",),
     narrow="utf-8",
     wide_as_narrow=True,
+    converters=types.MYSQL,
+    times_as_text=True,
 )
 
 MYSQL = Engine(
@@ -72,6 +75,8 @@ MYSQL = Engine(
     no_session=("1094",),
     narrow="utf-8",
     wide_as_narrow=True,
+    converters=types.MYSQL,
+    times_as_text=True,
 )
 
 GBASE_8A = Engine(

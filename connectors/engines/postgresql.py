@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from connectors.engines import types
 from connectors.engines.dialect import Dialect
 from connectors.engines.engine import APPLICATION, Engine, Greeter, Said
 
@@ -42,6 +43,7 @@ POSTGRESQL = Engine(
     session_id="SELECT pg_backend_pid()",
     kill="SELECT pg_terminate_backend({id})",
     narrow="utf-8",
+    converters=types.POSTGRESQL,
 )
 
 KINGBASE = Engine(
@@ -54,6 +56,7 @@ KINGBASE = Engine(
     session_id="SELECT pg_backend_pid()",
     kill="SELECT pg_terminate_backend({id})",
     narrow="utf-8",
+    converters=types.POSTGRESQL,
 )
 
 OPENGAUSS = Engine(
@@ -66,4 +69,5 @@ OPENGAUSS = Engine(
     session_id="SELECT pg_backend_pid()",
     kill="SELECT pg_terminate_backend({id})",
     narrow="utf-8",
+    converters=types.POSTGRESQL,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from connectors.engines import types
 from connectors.engines.dialect import Dialect
 from connectors.engines.engine import Engine, Greeter, Said
 
@@ -56,6 +57,9 @@ SQLSERVER = Engine(
     one_moment=False,  # only where the database allows snapshots
     session_id="SELECT @@SPID",
     kill="KILL {id}",
+    converters=types.SQL_SERVER,
+    times_as_text=True,
+    narrow_parameters=True,
 )
 
 SYBASE = Engine(
@@ -69,4 +73,7 @@ SYBASE = Engine(
     one_moment=False,
     session_id="SELECT @@spid",
     kill="KILL {id}",
+    converters=types.SQL_SERVER,
+    times_as_text=True,
+    narrow_parameters=True,
 )

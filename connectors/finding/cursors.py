@@ -139,6 +139,7 @@ def like(sample: Any, bound: datetime | str, unit: Unit = "", zone: ZoneInfo | N
     if isinstance(bound, str):
         return cursor_value(bound)
     if isinstance(sample, datetime):
+        bound = bound.replace(microsecond=0)  # Oracle's DATE has none, SQL Server's datetime takes milliseconds at most
         if sample.tzinfo and not bound.tzinfo:
             return bound.replace(tzinfo=zone or sample.tzinfo)
         return bound if sample.tzinfo else bound.replace(tzinfo=None)

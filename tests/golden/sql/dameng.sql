@@ -1,0 +1,84 @@
+-- tested against
+no server: text only
+
+-- greeting
+SP_SET_SESSION_READONLY(1);
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;  -- may be unknown
+SP_SET_PARA_VALUE_SESSION('LOCK_TIMEOUT', 3000);  -- may be unknown
+ALTER SESSION SET NLS_DATE_FORMAT = 'YYYY-MM-DD HH24:MI:SS';  -- may be unknown
+SET TIME ZONE '+08:00';  -- may be unknown
+
+-- alive
+SELECT 1 FROM DUAL
+
+-- probe
+SELECT q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE 1 = 0
+
+-- sample
+SELECT q."cursor" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."cursor" IS NOT NULL
+FETCH FIRST 1 ROWS ONLY
+
+-- first window
+SELECT q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" IS NOT NULL
+ORDER BY q."cursor", q."key"
+FETCH FIRST 10000 ROWS ONLY
+
+-- next window
+SELECT q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?)
+ORDER BY q."cursor", q."key"
+FETCH FIRST 10000 ROWS ONLY
+
+-- range
+SELECT q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND q."cursor" < ?
+ORDER BY q."cursor", q."key"
+FETCH FIRST 10000 ROWS ONLY
+
+-- range, further on
+SELECT q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?) AND q."cursor" < ?
+ORDER BY q."cursor", q."key"
+FETCH FIRST 10000 ROWS ONLY
+
+-- without a cursor
+SELECT q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."cursor" IS NULL AND q."key" > ?
+ORDER BY q."key"
+FETCH FIRST 10000 ROWS ONLY
+
+-- newest
+SELECT MAX(q."cursor") FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."cursor" < ?
+
+-- keys
+SELECT * FROM (
+SELECT REPORT_NO AS "report_number", XM AS "patient.name" FROM 检验报告 -- 报告
+) q
+WHERE q."report_number" IN (?, ?, ?, ?, ?, ?, ?, ?)
+FETCH FIRST 200001 ROWS ONLY
+
+-- session
+SELECT SESSID()
+
+-- end a session
+SP_CLOSE_SESSION(42)

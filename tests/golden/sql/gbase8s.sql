@@ -1,0 +1,71 @@
+-- tested against
+no server: text only
+
+-- greeting
+SET ISOLATION TO COMMITTED READ LAST COMMITTED;  -- may be unknown
+SET LOCK MODE TO WAIT 3;  -- may be unknown
+
+-- alive
+SELECT 1 FROM systables WHERE tabid = 1
+
+-- probe
+SELECT q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE 1 = 0
+
+-- sample
+SELECT FIRST 1 q."cursor" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."cursor" IS NOT NULL
+
+-- first window
+SELECT FIRST 10000 q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" IS NOT NULL
+ORDER BY q."cursor", q."key"
+
+-- next window
+SELECT FIRST 10000 q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?)
+ORDER BY q."cursor", q."key"
+
+-- range
+SELECT FIRST 10000 q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND q."cursor" < ?
+ORDER BY q."cursor", q."key"
+
+-- range, further on
+SELECT FIRST 10000 q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?) AND q."cursor" < ?
+ORDER BY q."cursor", q."key"
+
+-- without a cursor
+SELECT FIRST 10000 q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."cursor" IS NULL AND q."key" > ?
+ORDER BY q."key"
+
+-- newest
+SELECT MAX(q."cursor") FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."cursor" < ?
+
+-- keys
+SELECT FIRST 200001 * FROM (
+SELECT REPORT_NO AS "report_number", XM AS "patient.name" FROM 检验报告 -- 报告
+) q
+WHERE q."report_number" IN (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- session
+SELECT DBINFO('sessionid') FROM systables WHERE tabid = 1

@@ -1,0 +1,88 @@
+-- tested against
+no server: text only
+
+-- greeting
+SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;  -- may be unknown
+SET SESSION TRANSACTION READ ONLY;  -- may be unknown
+SET SESSION lock_wait_timeout = 3;  -- may be unknown
+SET SESSION innodb_lock_wait_timeout = 3;  -- may be unknown
+SET SESSION time_zone = '+08:00';  -- may be unknown
+SET SESSION max_execution_time = 20000;  -- may be unknown
+SET SESSION wait_timeout = 60;  -- may be unknown
+SET SESSION ob_query_timeout = 20000000;
+SET SESSION ob_trx_idle_timeout = 60000000;  -- may be unknown
+
+-- alive
+SELECT 1
+
+-- probe
+SELECT q.`cursor`, q.`key` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE 1 = 0
+
+-- sample
+SELECT q.`cursor` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q.`cursor` IS NOT NULL
+LIMIT 1
+
+-- first window
+SELECT q.`cursor`, q.`key` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q.`key` IS NOT NULL AND q.`cursor` IS NOT NULL
+ORDER BY q.`cursor`, q.`key`
+LIMIT 10000
+
+-- next window
+SELECT q.`cursor`, q.`key` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q.`key` IS NOT NULL AND q.`cursor` >= ? AND (q.`cursor` > ? OR q.`key` > ?)
+ORDER BY q.`cursor`, q.`key`
+LIMIT 10000
+
+-- range
+SELECT q.`cursor`, q.`key` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q.`key` IS NOT NULL AND q.`cursor` >= ? AND q.`cursor` < ?
+ORDER BY q.`cursor`, q.`key`
+LIMIT 10000
+
+-- range, further on
+SELECT q.`cursor`, q.`key` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q.`key` IS NOT NULL AND q.`cursor` >= ? AND (q.`cursor` > ? OR q.`key` > ?) AND q.`cursor` < ?
+ORDER BY q.`cursor`, q.`key`
+LIMIT 10000
+
+-- without a cursor
+SELECT q.`key` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q.`cursor` IS NULL AND q.`key` > ?
+ORDER BY q.`key`
+LIMIT 10000
+
+-- newest
+SELECT MAX(q.`cursor`) FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q.`cursor` < ?
+
+-- keys
+SELECT * FROM (
+SELECT REPORT_NO AS `report_number`, XM AS `patient.name` FROM 检验报告 -- 报告
+) q
+WHERE q.`report_number` IN (?, ?, ?, ?, ?, ?, ?, ?)
+LIMIT 200001
+
+-- session
+SELECT CONNECTION_ID()
+
+-- end a session
+KILL 42

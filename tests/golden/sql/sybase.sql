@@ -1,0 +1,76 @@
+-- tested against
+no server: text only
+
+-- greeting
+SET TRANSACTION ISOLATION LEVEL 1;
+SET LOCK WAIT 3;  -- may be unknown
+SET QUOTED_IDENTIFIER ON;
+SET TEXTSIZE 2147483647;  -- may be unknown
+
+-- alive
+SELECT 1
+
+-- probe
+SELECT q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE 1 = 0
+
+-- sample
+SELECT TOP 1 q."cursor" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."cursor" IS NOT NULL
+
+-- first window
+SELECT TOP 10000 q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" IS NOT NULL
+ORDER BY q."cursor", q."key"
+
+-- next window
+SELECT TOP 10000 q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?)
+ORDER BY q."cursor", q."key"
+
+-- range
+SELECT TOP 10000 q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND q."cursor" < ?
+ORDER BY q."cursor", q."key"
+
+-- range, further on
+SELECT TOP 10000 q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?) AND q."cursor" < ?
+ORDER BY q."cursor", q."key"
+
+-- without a cursor
+SELECT TOP 10000 q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."cursor" IS NULL AND q."key" > ?
+ORDER BY q."key"
+
+-- newest
+SELECT MAX(q."cursor") FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."cursor" < ?
+
+-- keys
+SELECT TOP 200001 * FROM (
+SELECT REPORT_NO AS "report_number", XM AS "patient.name" FROM 检验报告 -- 报告
+) q
+WHERE q."report_number" IN (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- session
+SELECT @@spid
+
+-- end a session
+KILL 42

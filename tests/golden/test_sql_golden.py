@@ -1,0 +1,96 @@
+"""What every engine is told and asked, as text: one file per engine (and version, where it matters) in tests/golden/sql.
+
+For the engines that no server is here for, this is all the proof there is. After a change that is meant:
+`python -m tests.golden.test_sql_golden` writes the files anew, and the difference is read.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.engines import ENGINES, Dialect, Engine, Greeter, engine_named, version_of
+from connectors.source import (
+    CHUNKS,
+    SourceOptions,
+    _beyond,
+    _by_keys_text,
+    _newest_text,
+    _nothing_of,
+    _null_text,
+    _sample_text,
+    _window_text,
+)
+
+FOLDER = Path(__file__).parent / "sql"
+NOW = datetime(2026, 9, 30, tzinfo=UTC)
+OPTIONS = SourceOptions(
+    statement_timeout=timedelta(seconds=20), lock_timeout=timedelta(seconds=3), idle_timeout=timedelta(seconds=60)
+)
+CHANGED = "SELECT 修改时间 AS {q}cursor{q}, REPORT_NO AS {q}key{q} FROM 检验报告 WHERE XM LIKE '%王%'"
+PARENT = "SELECT REPORT_NO AS {q}report_number{q}, XM AS {q}patient.name{q} FROM 检验报告 -- 报告"
+LOW, HIGH = datetime(2026, 9, 1), datetime(2026, 10, 1)
+
+VERSIONS = {"oracle": ("11.2.0.4.0", "19.0.0.0.0"), "mysql": ("8.4.0",), "mariadb": ("10.11.6-MariaDB",)}
+NATIVE = {  # how the native drivers take parameters; over ODBC all take ?
+    "postgresql": Dialect(mark="$"),
+    "mariadb": Dialect(quote="`", mark="%s", percent="%%"),
+    "oracle": replace(engine_named("oracle").dialect((19,)), mark=":"),
+}
+
+
+def cases() -> Iterator[tuple[str, Engine, Dialect, str]]:
+    for engine in ENGINES:
+        for version in VERSIONS.get(engine.name, ("",)):
+            name = f"{engine.name}-{version.partition('.')[0]}" if engine.name == "oracle" else engine.name
+            yield name, engine, engine.dialect(version_of(version)), version
+    for name, dialect in NATIVE.items():
+        yield f"{name}-native", engine_named(name), dialect, VERSIONS.get(name, ("",))[-1]
+
+
+def text_of(engine: Engine, dialect: Dialect, version: str) -> str:
+    """Everything that this engine hears from us, with a heading for each."""
+    changed, parent = (sql.format(q=dialect.quote) for sql in (CHANGED, PARENT))
+    greeter = Greeter(OPTIONS, NOW, f"{engine.title} {version}", version_of(version))
+    greeting = [f"{said.sql};{'' if said.needed else '  -- may be unknown'}" for said in engine.greeting(greeter)]
+    parts = [
+        ("tested against", "real servers" if engine.tested else "no server: text only"),
+        ("greeting", "\n".join(greeting)),
+        ("begin", "\n".join(f"{sql};" for sql in engine.begin)),
+        ("alive", dialect.one),
+        ("probe", _nothing_of(dialect, changed, ("cursor", "key"))),
+        ("sample", _sample_text(dialect, changed, "cursor")),
+        ("first window", _window_text(dialect, changed, _beyond(dialect, None, None)[0])),
+        ("next window", _window_text(dialect, changed, _beyond(dialect, (LOW, "R1", True), None)[0])),
+        ("range", _window_text(dialect, changed, _beyond(dialect, (LOW, None, False), HIGH)[0])),
+        ("range, further on", _window_text(dialect, changed, _beyond(dialect, (LOW, "R1", True), HIGH)[0])),
+        ("without a cursor", _null_text(dialect, changed, resumed=True)),
+        ("newest", _newest_text(dialect, changed, below=True)),
+        ("keys", _by_keys_text(dialect, parent, "report_number", 8, 200_001)),
+        ("session", engine.session_id),
+        ("end a session", engine.kill.format(id="42")),
+    ]
+    return "".join(f"-- {title}\n{text}\n\n" for title, text in parts if text).rstrip() + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "dialect", "version"), [pytest.param(*case, id=case[0]) for case in cases()]
+)
+def test_an_engine_hears_what_is_written_down(name: str, engine: Engine, dialect: Dialect, version: str) -> None:
+    assert text_of(engine, dialect, version) == (FOLDER / f"{name}.sql").read_text("utf-8")
+
+
+def test_every_golden_text_has_its_engine() -> None:
+    assert {path.stem for path in FOLDER.glob("*.sql")} == {name for name, *_ in cases()}
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+def test_no_list_of_keys_is_longer_than_the_engine_takes(engine: Engine) -> None:
+    assert max(CHUNKS) + 2 <= engine.dialect(()).most_parameters
+
+
+if __name__ == "__main__":
+    for name, engine, dialect, version in cases():
+        (FOLDER / f"{name}.sql").write_text(text_of(engine, dialect, version), "utf-8")
