@@ -122,6 +122,9 @@ class Psycopg(Driver):
     def gone(self, connection: Any, error: BaseException) -> bool:
         return bool(connection.closed or connection.broken)
 
+    def cancel(self, connection: Any) -> None:
+        connection.cancel_safe(timeout=_wait(self._options))
+
     def never_came(self, error: BaseException) -> bool:
         return isinstance(error, self._psycopg.OperationalError | OSError)
 
@@ -202,6 +205,11 @@ class PyMysql(Driver):
         lost = isinstance(error, OSError | self._pymysql.InterfaceError)
         return lost or not connection.open or self.said(error)[0] in ("2006", "2013", "2014", "2045", "2055", "4031")
 
+    def cancel(self, connection: Any) -> None:
+        """By a second connection, which is all that MySQL's protocol offers."""
+        with contextlib.closing(self.connect()) as other:
+            self.tell(other, f"KILL QUERY {connection.thread_id()}")
+
     def never_came(self, error: BaseException) -> bool:
         return isinstance(error, self._pymysql.OperationalError | OSError)
 
@@ -262,6 +270,9 @@ class Sqlite(Driver):
 
     def gone(self, connection: sqlite3.Connection, error: BaseException) -> bool:
         return isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error)
+
+    def cancel(self, connection: sqlite3.Connection) -> None:
+        connection.interrupt()
 
     def deadline(self, connection: sqlite3.Connection, seconds: float) -> Deadline:
         """SQLite has no time-out of a statement: it asks us, every so many steps."""
@@ -382,6 +393,9 @@ class Oracledb(Driver):
         told = error.args[0] if error.args else None
         code = str(getattr(told, "full_code", "") or "")
         return code, str(getattr(told, "message", "") or error)
+
+    def cancel(self, connection: Any) -> None:
+        connection.cancel()
 
     def gone(self, connection: Any, error: BaseException) -> bool:
         return isinstance(error, OSError) or not connection.is_healthy()

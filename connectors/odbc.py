@@ -96,7 +96,9 @@ class Odbc(Driver):
             if cursor.description is None:
                 return RowSet((), ())
             columns = tuple(column[0].removeprefix("q.") for column in cursor.description)  # SQLite's long names
-            return RowSet(columns, list(map(tuple, cursor.fetchall())))
+            rows = list(map(tuple, cursor.fetchall()))
+            self._running = None
+            return RowSet(columns, rows)
 
     def unreadable(self, error: Exception) -> bool:
         return isinstance(error, UnicodeDecodeError)
@@ -117,14 +119,14 @@ class Odbc(Driver):
 
     def gone(self, connection: Any, error: BaseException) -> bool:
         code, text = self.said(error)
-        return code.startswith("08") or code in ("2006", "2013", "57P01") or "server closed the connection" in text
+        return code.startswith("08") or code in _LOST or "server closed the connection" in text
 
     def never_came(self, error: BaseException) -> bool:
         return self.said(error)[0] in ("08001", "08S01", "HYT00", "HYT01", "HY000", "2002", "2003")
 
     def deadline(self, connection: Any, seconds: float) -> Deadline:
         """For a statement that neither driver nor engine ends."""
-        return Cut(seconds + database.GRACE, self._cancel)
+        return Cut(seconds + database.GRACE, lambda: self._give_up(connection))
 
     def _decode(self, connection: Any, manner: str = "") -> None:
         engine = self._engine
@@ -137,11 +139,14 @@ class Odbc(Driver):
         if engine and engine.wide_as_narrow:
             connection.setdecoding(pyodbc.SQL_WCHAR, encoding=encoding + manner, ctype=pyodbc.SQL_CHAR)
 
-    def _cancel(self) -> None:
+    def cancel(self, connection: Any) -> None:
         cursor = self._running
         if cursor is not None:
-            with contextlib.suppress(pyodbc.Error):
-                cursor.cancel()
+            cursor.cancel()
+
+    def _give_up(self, connection: Any) -> None:
+        with contextlib.suppress(pyodbc.Error):
+            self.cancel(connection)
 
 
 def bound_as(engine: Engine | None, parameters: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -168,6 +173,9 @@ def _written(value: datetime, engine: Engine) -> str:
         return value.isoformat(" ")
     # A `datetime` takes milliseconds at most, and no space that a language could read otherwise.
     return value.isoformat(timespec="microseconds" if value.microsecond % 1000 else "milliseconds")
+
+
+_LOST = {"2006", "2013", "4031", "5014", "25P03", "57P01"}  # the last three: the server ended it
 
 
 def _lenient(name: str) -> codecs.CodecInfo | None:
