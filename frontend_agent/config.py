@@ -165,6 +165,16 @@ class ClosingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReconciliationConfig:
+    """Source, agent and platform are compared every night by themselves."""
+
+    at: str = "03:30"  # local; empty: only when a person asks
+    days: int = 3  # yesterday and those before it
+    feeds: tuple[str, ...] = ()  # default: all
+    resend: bool = True  # what was missed, changed or lost is mended at once; closed months are not
+
+
+@dataclass(frozen=True, kw_only=True)
 class CatalogueConfig:
     """A code table of the hospital's or the region's own (ICD-10, drugs …), in a file. Membership in it then decides.
 
@@ -321,6 +331,7 @@ class Config:
     visits: VisitsConfig = field(default_factory=VisitsConfig)
     calendar: CalendarConfig = field(default_factory=CalendarConfig)
     closing: ClosingConfig = field(default_factory=ClosingConfig)
+    reconciliation: ReconciliationConfig = field(default_factory=ReconciliationConfig)
     backfill: BackfillConfig = field(default_factory=BackfillConfig)
 
     def feed(self, name: str) -> FeedConfig:
@@ -377,6 +388,7 @@ def unknown(what: str, word: str, known: Iterable[str]) -> str:
     return f"unknown {what} {word!r} ({hint}known: {', '.join(names) or 'none'})"
 
 
+LONGEST_NIGHT = 31  # days that are reconciled every night
 DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)\s*")
@@ -493,7 +505,7 @@ class _Reader:
             self._wrong(place, problem)
         if cls is FeedConfig:
             self._names(instance, place)
-        elif cls in (MayLeaveConfig, WithholdConfig):
+        elif cls in (MayLeaveConfig, WithholdConfig, ReconciliationConfig):
             self._known(instance, place)
         return instance
 
@@ -776,6 +788,13 @@ def _catalogue(catalogue: CatalogueConfig) -> Iterable[str]:
         yield "valid_to is before valid_from"
 
 
+def _reconciliation(settings: ReconciliationConfig) -> Iterable[str]:
+    if settings.at and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", settings.at):
+        yield 'at must be a local time of day like "03:30", or "" for never'
+    if settings.days > LONGEST_NIGHT:
+        yield f"days must be at most {LONGEST_NIGHT}: frontend-agent reconcile FEED --from --to looks further back"
+
+
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     CatalogueConfig: _catalogue,
     Config: _whole,
@@ -789,6 +808,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     FeedConfig: _feed,
     BackfillConfig: _backfill,
     ClosingConfig: _closing,
+    ReconciliationConfig: _reconciliation,
     MayLeaveConfig: _may_leave,
     WithholdConfig: _withhold,
     TrustConfig: _trust,

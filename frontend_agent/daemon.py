@@ -20,6 +20,7 @@ from frontend_agent.control import ControlServer
 from frontend_agent.errors import DestinationUnreachable, FrontendAgentError
 from frontend_agent.housekeeping import Housekeeping, schedules
 from frontend_agent.logs import event, failed, log
+from frontend_agent.nights import Nights
 from frontend_agent.notify import Notifier
 from frontend_agent.operations import operations
 from frontend_agent.reporting import Reporting
@@ -82,6 +83,8 @@ class Daemon:
             self._scheduler.start()
             if self._reporting is not None:
                 threading.Thread(target=self._report, args=(self._reporting,), name="reports", daemon=True).start()
+            nights = Nights(self.app, self, self.stopping)
+            threading.Thread(target=nights.work, name="nights", daemon=True).start()
             self._notifier.say("READY=1", f"STATUS={len(feeds)} feeds")
             log.info(event("daemon.ready", feeds=len(feeds), destinations=len(self._senders), pid=os.getpid()))
             self._watch()

@@ -34,6 +34,7 @@ from frontend_agent.mending.tracing import element_of, rows_of, versions_of
 from frontend_agent.model import Envelope, Record, SourceRecord
 from frontend_agent.packs.shadow import NEWLY_HELD, NEWLY_PASSED, compared
 from frontend_agent.proving import genuine_by
+from frontend_agent.reconciliation_operations import ReconciliationOperations, last_nights
 from frontend_agent.spool import Case, Group, KeptBack, Trace
 from frontend_agent.telling import plain, told, told_case
 from frontend_agent.terms.operations import TermOperations
@@ -58,7 +59,7 @@ class Running(Protocol):
     def wake(self, feeds: Iterable[str] = (), /) -> None: ...
 
 
-class Operations(TermOperations, ClosingOperations):
+class Operations(TermOperations, ClosingOperations, ReconciliationOperations):
     """Each public method is a question that can be asked by its name."""
 
     _app: App
@@ -115,6 +116,7 @@ class Operations(TermOperations, ClosingOperations):
             "visits": {"with_findings": counts.visits_with_findings},
             "closed_months": sorted(map(month_text, spool.closing.months), reverse=True),
             "calendar_missing": app.uncovered_years(),
+            "reconciliation": last_nights(app),
             "withheld": {"open": counts.withheld, "alarms": counts.alarms},
             "spool": {"documents": counts.documents, "bytes": counts.bytes_used, "quota": int(app.config.spool.quota)},
             "steps": plain(app.times.snapshot()),

@@ -13,7 +13,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from frontend_agent import __version__, logs
-from frontend_agent.cli import closing, proofs, quarantine, reference, regional, rules, terms, trying, withheld, work
+from frontend_agent.cli import (
+    closing,
+    proofs,
+    quarantine,
+    reconcile,
+    reference,
+    regional,
+    rules,
+    terms,
+    trying,
+    withheld,
+    work,
+)
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Language, Texts, language_of
 from frontend_agent.errors import FrontendAgentError
@@ -108,7 +120,7 @@ def build(language: Language) -> typer.Typer:
     ) -> None:
         context.obj.append(Settings(config, state, t))
 
-    for module in (work, quarantine, withheld, proofs, reference, rules, regional, terms, trying, closing):
+    for module in (work, quarantine, withheld, proofs, reference, rules, regional, terms, trying, closing, reconcile):
         module.add_to(cli, t)
     return cli
 

@@ -30,6 +30,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     _add_serve(group, t)
     _add_reading(group, t)
     _add_hospitals(group, t)
+    _add_reconciliations(group, t)
     _add_foreign(group, t)
 
 
@@ -104,6 +105,39 @@ def _add_hospitals(group: typer.Typer, t: Texts) -> None:
                 (one["institution"], one["name"], one["documents"], one["last_seen"], one["packs"].get("pack", ""),
                  ", ".join(skew["what"] for skew in one["skew"]))
                 for one in told
+            ],
+        )  # fmt: skip
+
+
+def _add_reconciliations(group: typer.Typer, t: Texts) -> None:
+    @group.command("reconciliations", help=t("platform.reconciliations"))
+    def reconciliations(
+        context: typer.Context,
+        institution: Annotated[str, typer.Option(help=t("platform.institution"))] = "",
+        first_day: Annotated[int, typer.Option("--from", help=t("platform.day"))] = 0,
+        last_day: Annotated[int, typer.Option("--to", help=t("platform.day"))] = 99_991_231,
+        differing: Annotated[bool, typer.Option("--differing", help=t("platform.differing"))] = False,
+        limit: Annotated[int, typer.Option("--limit", "-n", help=t("qc.limit"), min=1)] = 200,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        with _reading(context) as catalogue:
+            found = catalogue.reconciled(institution, first_day, last_day, differing, limit)
+        if json:
+            output.as_json([msgspec.to_builtins(one) for one in found])
+            return
+        output.table(
+            t,
+            (
+                "day", "institution", "feed", "kind", "department", "at_source", "at_agent", "proven", "at_platform",
+                "explained", "missed", "differing", "mended", "time",
+            ),
+            [
+                (
+                    str(one.day), one.institution_name or one.institution, one.feed, one.kind, one.department, one.source,
+                    one.agent, one.delivered, one.here, one.explained or None, one.missed or None, one.differing or None,
+                    one.mended or None, one.said_at,
+                )
+                for one in found
             ],
         )  # fmt: skip
 

@@ -23,6 +23,7 @@ NEED_FEEDS = frozenset(
         "preview", "rehearse", "quarantine_release", "trace", "trace_element", "trace_key", "document", "report_sample", "terms_unmapped",
         "terms_list", "terms_show",
         "terms_targets", "terms_decide", "terms_problems", "terms_undo", "shadow_report", "visits_rebuild",
+        "reconcile",
     }
 )  # fmt: skip
 

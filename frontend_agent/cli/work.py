@@ -319,6 +319,11 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         output.say(t("said.closed_months", months=", ".join(told["closed_months"][:6])))
     if told["visits"]["with_findings"]:
         output.say(t("said.visits_with_findings", visits=told["visits"]["with_findings"]))
+    for night in told["reconciliation"]:
+        if night["alarm"]:
+            figures = {name: night[name] for name in ("feed", "missed", "differing", "mended", "id")}
+            problem = f"· {night['problem']} " if night["problem"] else ""
+            output.say(t("said.reconcile_alarm", day=night["ended_at"][:10], problem=problem, **figures))
     withheld = told["withheld"]
     if withheld["open"]:
         output.say(f"{t('head.withheld')}: {withheld['open']:,}")
