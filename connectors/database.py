@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from connectors.engines import Dialect, Engine, Greeter, Version, engine_of, version_of
 from connectors.refusals import StatementTooSlow, explained
+from connectors.room import Room
 from connectors.source import Asking, Source, SourceOptions
 from connectors.statements import Own
 from frontend_agent.errors import SourceError, SourceRefused
@@ -69,7 +70,8 @@ class Driver(ABC):
         """From here on statements belong to a transaction, until `rollback`."""
 
     @abstractmethod
-    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet: ...
+    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
+        """All rows of the answer, weighed as they come. Raises AnswerTooLarge where they do not fit."""
 
     @abstractmethod
     def said(self, error: BaseException) -> tuple[str, str]:
@@ -94,9 +96,9 @@ class Driver(ABC):
         """Whether the rows arrived and only the driver cannot turn a value into Python."""
         return False
 
-    def leniently(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+    def leniently(self, connection: Any, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
         """The same rows with conversions off, so that one bad value becomes a finding and not a stopped feed."""
-        return self.fetched(connection, sql, parameters)
+        return self.fetched(connection, sql, parameters, room)
 
     def deadline(self, connection: Any, seconds: float) -> Deadline:
         return Cut(seconds + GRACE, lambda: None)
@@ -280,7 +282,7 @@ class Database(Source):
 
     def _number(self, connection: Any, sql: str) -> str:
         try:
-            number = str(self._driver.fetched(connection, sql, ()).rows[0][0])
+            number = str(self._driver.fetched(connection, sql, (), self._room).rows[0][0])
         except self._driver.errors:  # an account that may not ask: its session ends by the engine's own time-outs
             number = ""
         self._driver.rollback(connection)
@@ -308,11 +310,11 @@ class Database(Source):
 
     def _answer(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
         try:
-            return self._driver.fetched(connection, sql, parameters)
+            return self._driver.fetched(connection, sql, parameters, self._room)
         except self._driver.errors as error:
             if not self._driver.unreadable(error):
                 raise
-        return self._driver.leniently(connection, sql, parameters)
+        return self._driver.leniently(connection, sql, parameters, self._room)
 
     def _after_failure(self, connection: Any, gone: bool) -> None:
         if gone:

@@ -6,7 +6,7 @@ What came from another process is sealed: bytes that the parent hands on unopene
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from frontend_agent.model import RowSet, SourceRows
@@ -33,13 +33,20 @@ class Part(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """The rows of some keys, from one source or several, still in pieces."""
+    """The rows of some keys, from one source or several, still in pieces. What did not fit into one reading has `more`."""
 
     own: SourceRows | Sealed
     details: Mapping[str, RowSet | Sealed]  # from other sources
     partners: Mapping[str, RowSet | Sealed]
+    more: Fetched | None = None
+    by: Mapping[str, str] = {}  # of what has more: by which column a partner's rows are found
 
     def opened(self) -> SourceRows:
+        """All of it. The pieces are let go one by one."""
+        rows = self._opened()
+        return rows if self.more is None else _added(rows, self.more.opened(), self.by)
+
+    def _opened(self) -> SourceRows:
         own: SourceRows = _opened(self.own)
         if not self.details and not self.partners:
             return own
@@ -48,6 +55,28 @@ class Fetched(NamedTuple):
             {**own.details, **{name: _opened(rows) for name, rows in self.details.items()}},
             {**own.partners, **{name: _opened(rows) for name, rows in self.partners.items()}},
         )
+
+
+def joined(one: Fetched, other: Fetched, by: Mapping[str, str]) -> Fetched:
+    """The rows of some keys and of some others."""
+    return one._replace(more=other if one.more is None else joined(one.more, other, by), by=by)
+
+
+def _added(one: SourceRows, other: SourceRows, by: Mapping[str, str]) -> SourceRows:
+    details = {name: _both(rows, other.details[name].rows) for name, rows in one.details.items()}
+    partners = {name: _both(rows, _unmet(other.partners[name], rows, by[name])) for name, rows in one.partners.items()}
+    return SourceRows(_both(one.parent, other.parent.rows), details, partners)
+
+
+def _both(one: RowSet, rows: Sequence[Any]) -> RowSet:
+    return RowSet(one.columns, [*one.rows, *rows])
+
+
+def _unmet(rows: RowSet, met: RowSet, alias: str) -> list[Any]:
+    """The rows of partners that the other half had not asked for: two halves may share a partner."""
+    place = rows.columns.index(alias)
+    known = {row[place] for row in met.rows}
+    return [row for row in rows.rows if row[place] not in known]
 
 
 def _opened(rows: Any) -> Any:

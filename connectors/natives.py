@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from connectors import database
 from connectors.database import Cut, Deadline, Driver, held
 from connectors.engines import APPLICATION, Dialect, Engine, Version
 from connectors.engines.types import time_of_day
+from connectors.room import LARGEST_STEP, Room, fetched_in
 from connectors.source import SourceOptions
 from frontend_agent.errors import ConfigurationError, SourceRefused, SourceUnreachable
 from frontend_agent.model import RowSet
@@ -41,11 +43,11 @@ def module_of(name: str, module: str, extra: str) -> Any:
         ) from None
 
 
-def _all_of(cursor: Any) -> RowSet:
+def _all_of(cursor: Any, room: Room) -> RowSet:
     """Tuples, as the driver makes them."""
     if cursor.description is None:
         return RowSet((), ())
-    return RowSet(tuple(column[0] for column in cursor.description), cursor.fetchall())
+    return RowSet(tuple(column[0] for column in cursor.description), fetched_in(room, cursor.fetchmany))
 
 
 def _wait(options: SourceOptions) -> int:
@@ -54,12 +56,15 @@ def _wait(options: SourceOptions) -> int:
 
 # -- PostgreSQL --
 
+_REMEMBERED = 1_000  # statements of which the columns are remembered
+
 
 class Psycopg(Driver):
     """PostgreSQL by psycopg 3."""
 
     def __init__(self, name: str, options: SourceOptions, url: URL) -> None:
         self._psycopg = module_of(name, "psycopg", "postgresql")
+        self._known: dict[str, tuple[str, ...]] = {}  # statement -> its columns
         self._options, self._url = options, url
         self.errors = (self._psycopg.Error, ValueError, OSError)
 
@@ -99,22 +104,36 @@ class Psycopg(Driver):
     def dialect(self, engine: Engine, version: Version) -> Dialect:
         return Dialect(mark="$", most_parameters=65_535)
 
-    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
         # The server's own place-holders: psycopg would look for %s in a list of 500 keys every time.
         with contextlib.closing(self._psycopg.RawCursor(connection)) as cursor:
+            return self._streamed(cursor, sql, parameters, room)
+
+    def _streamed(self, cursor: Any, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
+        """Some rows at a time off the wire: libpq would keep the whole answer, and we could not stop it."""
+        with contextlib.closing(cursor.stream(sql, parameters, size=LARGEST_STEP)) as coming:
+            rows = fetched_in(room, lambda count: list(islice(coming, count)))
+        return RowSet(self._columns(cursor, sql, parameters), rows)
+
+    def _columns(self, cursor: Any, sql: str, parameters: Sequence[Any]) -> tuple[str, ...]:
+        """A stream without rows does not tell its columns: they are known from before, or asked for once."""
+        if cursor.description is None and sql not in self._known:
             cursor.execute(sql, parameters)
-            return _all_of(cursor)
+        if cursor.description is not None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[sql] = tuple(column.name for column in cursor.description)
+        return self._known[sql]
 
     def unreadable(self, error: Exception) -> bool:
         """A year 20260, `infinity`."""
         ours = isinstance(error, self._psycopg.DataError) and error.sqlstate is None
         return ours or (isinstance(error, ValueError) and not isinstance(error, self._psycopg.Error))
 
-    def leniently(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+    def leniently(self, connection: Any, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
         with contextlib.closing(self._psycopg.RawCursor(connection)) as cursor:
             self._as_text(cursor, "date", "timestamp", "timestamptz", "time", "timetz")
-            cursor.execute(sql, parameters)
-            return _all_of(cursor)
+            return self._streamed(cursor, sql, parameters, room)
 
     def said(self, error: BaseException) -> tuple[str, str]:
         return str(getattr(error, "sqlstate", None) or ""), str(error)
@@ -191,10 +210,11 @@ class PyMysql(Driver):
     def dialect(self, engine: Engine, version: Version) -> Dialect:
         return Dialect(quote="`", mark="%s", percent="%%", most_parameters=65_535)
 
-    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
-        with held(connection) as cursor:
+    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
+        # Unbuffered: the server keeps what we have not fetched yet. What we leave, closing reads past.
+        with contextlib.closing(connection.cursor(self._pymysql.cursors.SSCursor)) as cursor:
             cursor.execute(sql, tuple(parameters))
-            return _all_of(cursor)
+            return _all_of(cursor, room)
 
     def said(self, error: BaseException) -> tuple[str, str]:
         if error.args and isinstance(error.args[0], int):
@@ -249,19 +269,19 @@ class Sqlite(Driver):
     def begin(self, engine: Engine) -> tuple[str, ...]:
         return ("BEGIN",)  # by itself sqlite3 opens a transaction only for a write
 
-    def fetched(self, connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> RowSet:
+    def fetched(self, connection: sqlite3.Connection, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
         with held(connection) as cursor:
             cursor.execute(sql, tuple(parameters))
-            return _all_of(cursor)
+            return _all_of(cursor, room)
 
     def unreadable(self, error: Exception) -> bool:
         """Text that is not UTF-8."""
         return isinstance(error, sqlite3.OperationalError) and "Could not decode" in str(error)
 
-    def leniently(self, connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> RowSet:
+    def leniently(self, connection: sqlite3.Connection, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
         try:
-            return self.fetched(connection, sql, parameters)
+            return self.fetched(connection, sql, parameters, room)
         finally:
             connection.text_factory = str
 
@@ -356,14 +376,13 @@ class Oracledb(Driver):
     def dialect(self, engine: Engine, version: Version) -> Dialect:
         return replace(engine.dialect(version), mark=":")
 
-    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
         with held(connection) as cursor:
-            cursor.arraysize = 500
-            cursor.prefetchrows = 501
+            cursor.arraysize = cursor.prefetchrows = 100
             if parameters:
                 cursor.setinputsizes(*(self._bound_type(value) for value in parameters))
             cursor.execute(sql, list(parameters))
-            return _all_of(cursor)
+            return _all_of(cursor, room)
 
     def _bound_type(self, value: Any) -> Any:
         # Bound as a TIMESTAMP, a time makes Oracle convert a whole DATE column, past its index, to compare it.

@@ -20,6 +20,7 @@ from connectors import database
 from connectors.database import Cut, Database, Deadline, Driver, held
 from connectors.engines import Engine
 from connectors.engines.drivers import completed, driver_in, sql_server_driver, sql_server_string
+from connectors.room import Room, fetched_in
 from connectors.source import SourceOptions
 from connectors.sql import url_of
 from frontend_agent.errors import ConfigurationError
@@ -86,7 +87,7 @@ class Odbc(Driver):
         with contextlib.suppress(pyodbc.Error):  # a driver without a time-out keeps the engine's
             connection.timeout = max(1, round(self._options.statement_timeout.total_seconds()))
 
-    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+    def fetched(self, connection: Any, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
         bound, sizes = bound_as(self._engine, parameters)
         with held(connection) as cursor:
             self._running = cursor
@@ -96,18 +97,18 @@ class Odbc(Driver):
             if cursor.description is None:
                 return RowSet((), ())
             columns = tuple(column[0].removeprefix("q.") for column in cursor.description)  # SQLite's long names
-            rows = list(map(tuple, cursor.fetchall()))
+            rows = fetched_in(room, lambda count: list(map(tuple, cursor.fetchmany(count))))
             self._running = None
             return RowSet(columns, rows)
 
     def unreadable(self, error: Exception) -> bool:
         return isinstance(error, UnicodeDecodeError)
 
-    def leniently(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
+    def leniently(self, connection: Any, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
         """Once more, with U+FFFD for what cannot be decoded."""
         self._decode(connection, "-lenient")
         try:
-            return self.fetched(connection, sql, parameters)
+            return self.fetched(connection, sql, parameters, room)
         finally:
             self._decode(connection)
 

@@ -30,7 +30,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
@@ -38,7 +38,7 @@ import msgspec
 
 from connectors import statements
 from connectors.engines.dialect import Dialect
-from connectors.fetched import Fetched, Part, Sealed
+from connectors.fetched import Fetched, Part, Sealed, joined
 from connectors.files import with_files
 from connectors.finding.bearings import Bearings, Note, leave, where_to_start
 from connectors.finding.clock import ClockWatch, Moment
@@ -47,6 +47,7 @@ from connectors.finding.gaps import Gap, kept, missing, without
 from connectors.finding.search import FoundPage, Search
 from connectors.guest import Guest, Pause, Terms, Usage, size_of
 from connectors.pulse import Pulse
+from connectors.room import ALONE, AnswerTooLarge, Room
 from frontend_agent.errors import ConfigurationError, SourceError, SourceRefused
 from frontend_agent.model import RowSet, SourceRows, Watermark
 from frontend_agent.windows import Window
@@ -74,6 +75,7 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     idle_timeout: timedelta = timedelta(seconds=90)  # the server ends a transaction in which we are silent for longer
     connect_timeout: timedelta = timedelta(seconds=10)
     max_rows: int = 200_000  # of one query for one chunk of keys; more means a join lacks a condition
+    max_bytes: int = 16 << 20  # of the rows that are held at once; what is more is read in parts
     nolock: bool = False  # dirty reads, where the vendor imposes them
     files: str = ""  # the folder below which the files lie that columns name by path
     oracle_client: str = ""  # the folder of an Oracle client's libraries (thick mode: Oracle 11g, network encryption)
@@ -168,6 +170,8 @@ class Source(ABC):
         self.guest.waiting = lambda seconds: self.pulse.waits(seconds)
         self._lock = threading.RLock()
         self._samples: dict[tuple[str, str], Any] = {}
+        self._fitting: dict[str, int] = {}  # query -> of how many keys its rows fit
+        self._room = Room(options.max_bytes * ALONE, name)
         self._zone = ZoneInfo(options.timezone)
         self._watch = ClockWatch(self._zone, lambda: self._now(), set())
 
@@ -201,6 +205,7 @@ class Source(ABC):
         Raises SourceResting while the source is to be left alone; waits before a session, never inside of one.
         """
         self.guest.admit()  # before we connect, which is asking already
+        self._room = Room(self.options.max_bytes * ALONE, self.name)
         with self._open_session() as ask:
             if self.guest.probe_is_due():
                 self._probe_latency(lambda: ask(self.dialect.one, (), ""), working=True)
@@ -475,7 +480,14 @@ class Source(ABC):
 
     def fetch(self, queries: Queries, keys: Sequence[str], others: Mapping[str, Source] | None = None) -> Fetched:
         """The same, in the pieces in which the sources gave them: for who hands them on to another process."""
-        own = self.part(queries, keys)
+        try:
+            own = self.part(queries, keys)
+        except AnswerTooLarge:
+            if len(keys) == 1:
+                raise
+            half = len(keys) // 2
+            by = {name: partner.by for name, partner in queries.partners.items()}
+            return joined(self.fetch(queries, keys[:half], others), self.fetch(queries, keys[half:], others), by)
         details = {  # after our own session: two sources never wait for each other's lock
             group: self._other(detail.source, group, others).by_values(detail.sql, queries.key, keys, group)
             for group, detail in queries.details.items()
@@ -493,6 +505,8 @@ class Source(ABC):
         """What this source holds of these keys: the parent rows with their own details as one moment, its own partners."""
         details: dict[str, RowSet] = {}
         with self.session() as ask:
+            if len(keys) > 1:  # a record alone may have more
+                self._room = Room(self.options.max_bytes, self.name)
             parent = self._by_keys(ask, queries.parent, queries.key, keys, "parent")
             for group, detail in queries.details.items():
                 if self._holds(detail.source):
@@ -567,9 +581,12 @@ class Source(ABC):
         native = _native(keys, self._sample(sql, key, ask, query)) if keys else []
         columns: tuple[str, ...] = ()
         rows: list[Any] = []
-        for chunk in _chunks(native):
+        position = 0
+        while position < len(native):
+            chunk = _filled(native[position : position + self._fitting.get(sql, CHUNKS[1])])
             text = _by_keys_text(self.dialect, sql, key, len(chunk), self.options.max_rows + 1, only)
-            answer = ask(text, chunk, query)
+            answer = self._weighed(sql, len(chunk), partial(ask, text, chunk, query))
+            position += len(chunk)
             if len(answer.rows) > self.options.max_rows:
                 raise SourceRefused(
                     f"source {self.name}: query {query!r} gave more than {self.options.max_rows} rows for {len(chunk)} keys:"
@@ -580,6 +597,17 @@ class Source(ABC):
         if not columns:
             columns = ask(_nothing_of(self.dialect, sql, ()), (), query).columns
         return RowSet(columns, rows)
+
+    def _weighed(self, sql: str, count: int, answer: Callable[[], RowSet]) -> RowSet:
+        """Ask for so many keys, and learn for how many the next question may be. A driver may keep whole answers."""
+        try:
+            rows = answer()
+        except AnswerTooLarge:
+            self._fitting[sql] = max(size for size in CHUNKS if size == 1 or size < count)
+            raise
+        weight = max(1, size_of(rows.rows) // count)
+        self._fitting[sql] = max(n for n in CHUNKS if n == 1 or 2 * n * weight <= self.options.max_bytes)
+        return rows
 
     def _window(self, sql: str, position: _Position | None, top: Any = None) -> list[tuple[Any, Any]]:
         condition, parameters = _beyond(self.dialect, position, top)
@@ -949,9 +977,7 @@ def _surely_seen(cursor: Any, settled: Any) -> bool:
     return settled is not _UNKNOWN and settled is not None and not later(cursor, settled)
 
 
-def _chunks(keys: list[Any]) -> Iterator[list[Any]]:
-    """IN lists of a few fixed sizes; the last is filled up with its own last key."""
-    for start in range(0, len(keys), CHUNKS[-1]):
-        chunk = keys[start : start + CHUNKS[-1]]
-        size = next(n for n in CHUNKS if n >= len(chunk))
-        yield chunk + [chunk[-1]] * (size - len(chunk))
+def _filled(keys: list[Any]) -> list[Any]:
+    """An IN list of one of a few fixed sizes, filled up with its own last key."""
+    size = next(n for n in CHUNKS if n >= len(keys))
+    return keys + [keys[-1]] * (size - len(keys))

@@ -49,6 +49,7 @@ TWO = Count(2)
 ROWS_A_SECOND = Count(50_000)
 GiB20 = Size(20 * 1024**3)
 MiB32 = Size(32 * 1024**2)
+MiB16 = Size(16 * 1024**2)
 MiB10 = Size(10 * 1024**2)
 
 
@@ -100,6 +101,9 @@ class SourceConfig:
     settle: timedelta = timedelta(minutes=2)  # with nolock: a record is taken when it reads the same so much later
     acknowledge: tuple[str, ...] = ()  # schema.table.column[=value]: the columns of change tables that we may update
     max_rows: int = 200_000  # of one query for one batch: more means that a join lacks a condition
+    max_bytes: Size = (
+        MiB16  # of rows that are held at once; more is read in parts, one record alone may have eight times it
+    )
     files: str = ""  # folder of the files that columns name by path (reader `file`)
     allow_functions: tuple[str, ...] = ()  # functions of the hospital's own that queries may call: dbo.fn_age
     waiver: WaiverConfig = NO_WAIVER  # the account can write, and somebody lets that be

@@ -53,6 +53,7 @@ def options_of(config: Config, options: SourceConfig) -> SourceOptions:
         protected=options.protected,
         slow_down=options.slow_down,
         max_rows=options.max_rows,
+        max_bytes=options.max_bytes,
         files=options.files,
         oracle_client=options.oracle_client,
         allow_functions=options.allow_functions,

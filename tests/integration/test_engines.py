@@ -34,7 +34,7 @@ def hospital(request: pytest.FixtureRequest, tmp_path: Path) -> Hospital:
 def told(source: Any, sql: str) -> Any:
     """What the server answers on our own connection, past everything that judges statements: a test's question."""
     with source._lock:
-        return list(source._driver.fetched(source._connected(), sql, ()).rows)
+        return list(source._driver.fetched(source._connected(), sql, (), source._room).rows)
 
 
 # -- the session --
