@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from frontend_agent.app import App, Outcome
+from frontend_agent.backfilling import Backfilling
 from frontend_agent.control import ControlServer
 from frontend_agent.errors import DestinationUnreachable, FrontendAgentError
 from frontend_agent.housekeeping import Housekeeping, schedules
@@ -25,6 +26,7 @@ from frontend_agent.notify import Notifier
 from frontend_agent.operations import operations
 from frontend_agent.reporting import Reporting
 from frontend_agent.scheduler import Scheduler
+from frontend_agent.turns import Turn
 
 DRAIN = 6.0  # seconds that deliveries have after SIGTERM; what is left is sent at the next start
 GIVE_UP = 9.5  # then we end, whatever still hangs: every state on our disk is one that we can start from
@@ -65,6 +67,8 @@ class Daemon:
         self._last: dict[str, Outcome] = {}
         self._running: set[str] = set()
         self._runs = threading.Condition()
+        self._turns = {name: Turn() for name in app.config.sources}
+        self.backfilling = Backfilling(app, self._turns, self.stopping, self._wake)
         self._control = ControlServer(
             app.state, operations(app, self), failed=lambda error: failed("control.failed", error)
         )
@@ -81,6 +85,7 @@ class Daemon:
         self._scheduler = Scheduler(feeds, self._run_feed, self._jumped, besides=besides)
         with self._working():
             self._scheduler.start()
+            self.backfilling.start()
             if self._reporting is not None:
                 threading.Thread(target=self._report, args=(self._reporting,), name="reports", daemon=True).start()
             nights = Nights(self.app, self, self.stopping)
@@ -112,6 +117,21 @@ class Daemon:
             self.empty(tick)
             self._stop()
         return [self._last[feed.name] for feed in self.app.config.feeds if feed.name in self._last]
+
+    def backfill(self, number: int, tick: Callable[[], None] = lambda: None) -> None:
+        """Work on one backfill until it is done or stopped, with nothing beside it, and send what it makes."""
+        backfills = self.app.spool.backfills
+        with self._working():
+            self.backfilling.start()
+            while (job := backfills.one(number)) and job.state == "running" and not self.stopping.is_set():
+                tick()
+                self.stopping.wait(0.2)
+            self.empty(tick)
+            self._stop()
+
+    def turn(self, source: str) -> Turn:
+        """Whose turn it is at a source."""
+        return self._turns[source]
 
     def empty(self, tick: Callable[[], None] = lambda: None) -> None:
         """Wait until everything that can be delivered is, or a destination has failed too often in a row."""
@@ -178,7 +198,8 @@ class Daemon:
         with self._runs:
             self._running.add(name)
         try:
-            outcome = self.app.run_feed(name, self.stopping, self._wake)
+            with self._turns[self.app.config.feed(name).source].first():
+                outcome = self.app.run_feed(name, self.stopping, self._wake)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one feed must not end the others
             outcome = Outcome(name, {}, 0.0, FrontendAgentError(failed("feed.failed", error)))
         with self._runs:
@@ -249,6 +270,7 @@ class Daemon:
                 if time.monotonic() - began > DRAIN:
                     break
                 time.sleep(0.05)
+        self.backfilling.join(max(GIVE_UP - (time.monotonic() - began), 0.1))
         with self._runs:
             self._runs.wait_for(lambda: not self._running, max(GIVE_UP - (time.monotonic() - began), 0.1))
         self._closing.set()

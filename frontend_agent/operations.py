@@ -17,6 +17,8 @@ import msgspec
 
 from frontend_agent import __version__, qclog
 from frontend_agent.app import App, Outcome, hl7_profiles
+from frontend_agent.backfill_operations import BackfillOperations
+from frontend_agent.backfilling import Backfilling
 from frontend_agent.checks import mask
 from frontend_agent.checks.masking import how_to_mask
 from frontend_agent.closing import month_text
@@ -38,6 +40,7 @@ from frontend_agent.reconciliation_operations import ReconciliationOperations, l
 from frontend_agent.spool import Case, Group, KeptBack, Trace
 from frontend_agent.telling import plain, told, told_case
 from frontend_agent.terms.operations import TermOperations
+from frontend_agent.turns import Turn
 from frontend_agent.visits import VISIT
 from frontend_agent.wire.frames import decompressor, open_frame
 from frontend_agent.withholding import Decision
@@ -57,9 +60,13 @@ class Running(Protocol):
     def next_runs(self) -> Mapping[str, str]: ...
     def run_now(self) -> list[Outcome]: ...
     def wake(self, feeds: Iterable[str] = (), /) -> None: ...
+    def turn(self, source: str, /) -> Turn: ...
+
+    @property
+    def backfilling(self) -> Backfilling: ...
 
 
-class Operations(TermOperations, ClosingOperations, ReconciliationOperations):
+class Operations(TermOperations, ClosingOperations, ReconciliationOperations, BackfillOperations):
     """Each public method is a question that can be asked by its name."""
 
     _app: App
@@ -114,6 +121,7 @@ class Operations(TermOperations, ClosingOperations, ReconciliationOperations):
             "quarantine": {"open": counts.held},
             "packs": app.which_packs(),
             "visits": {"with_findings": counts.visits_with_findings},
+            "backfills": [self._told(job) for job in spool.backfills.running()],
             "closed_months": sorted(map(month_text, spool.closing.months), reverse=True),
             "calendar_missing": app.uncovered_years(),
             "reconciliation": last_nights(app),

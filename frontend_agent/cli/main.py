@@ -14,6 +14,7 @@ import typer
 
 from frontend_agent import __version__, logs
 from frontend_agent.cli import (
+    backfill,
     closing,
     proofs,
     quarantine,
@@ -120,7 +121,20 @@ def build(language: Language) -> typer.Typer:
     ) -> None:
         context.obj.append(Settings(config, state, t))
 
-    for module in (work, quarantine, withheld, proofs, reference, rules, regional, terms, trying, closing, reconcile):
+    for module in (
+        work,
+        quarantine,
+        withheld,
+        proofs,
+        reference,
+        rules,
+        regional,
+        terms,
+        trying,
+        closing,
+        reconcile,
+        backfill,
+    ):
         module.add_to(cli, t)
     return cli
 

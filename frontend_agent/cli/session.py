@@ -20,7 +20,7 @@ Ask = Callable[..., Any]
 # Questions that need the feeds compiled and the sources at hand; the others look at the state alone.
 NEED_FEEDS = frozenset(
     {
-        "preview", "rehearse", "quarantine_release", "trace", "trace_element", "trace_key", "document", "report_sample", "terms_unmapped",
+        "backfill_plan", "backfill_start", "preview", "rehearse", "quarantine_release", "trace", "trace_element", "trace_key", "document", "report_sample", "terms_unmapped",
         "terms_list", "terms_show",
         "terms_targets", "terms_decide", "terms_problems", "terms_undo", "shadow_report", "visits_rebuild",
         "reconcile",

@@ -110,7 +110,7 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
         from frontend_agent.reporting import Reporting
 
         settings = _settings(context)
-        with _logging_app(settings, to_stderr=True) as app:
+        with logging_app(settings, to_stderr=True) as app:
             zone = ZoneInfo(app.config.institution.timezone)
             reporting = Reporting(app.config.reports, app.state, zone, settings.config_path.absolute())
             daemon = Daemon(app, reporting=reporting)
@@ -131,7 +131,7 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
         from frontend_agent.daemon import Daemon, on_signals, problem_of
         from frontend_agent.operations import told_outcomes
 
-        with _logging_app(settings, to_stderr=False) as app:
+        with logging_app(settings, to_stderr=False) as app:
             daemon = Daemon(app)
             on_signals(daemon.stopping.set)
             with _progress(t, app, not json) as tick:
@@ -143,7 +143,7 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
 
 
 @contextmanager
-def _logging_app(settings: Settings, to_stderr: bool) -> "Iterator[App]":
+def logging_app(settings: Settings, to_stderr: bool) -> "Iterator[App]":
     """An open app whose log goes to its state directory, and to the journal where it is a service."""
     from frontend_agent.app import App
 
@@ -313,6 +313,10 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
     for feed in told["feeds"]:
         if feed["silent_since"]:
             output.say(t("said.silent", feed=feed["name"], since=feed["silent_since"][:16].replace("T", " ")))
+    for one in told["backfills"]:
+        output.say(
+            t("said.backfill_status", number=one["id"], feed=one["feed"], part=100 * one["fraction"]) + _left(one)
+        )
     if told["calendar_missing"]:
         output.say(t("said.calendar_missing", years=", ".join(map(str, told["calendar_missing"]))))
     if told["closed_months"]:
@@ -334,6 +338,11 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
     steps = [(name, step) for name, step in told["steps"].items() if step["seconds"]]
     if steps:
         output.table(t, ("step", "seconds", "cpu"), [(n, s["seconds"], s["cpu_seconds"]) for n, s in steps])
+
+
+def _left(backfill: dict[str, Any]) -> str:
+    days, waiting = backfill["days_left"], backfill["waiting"]
+    return (f" · {days:.1f} d" if days else "") + (f" · {waiting}" if waiting else "")
 
 
 def _settings(context: typer.Context) -> Settings:

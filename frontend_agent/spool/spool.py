@@ -1105,6 +1105,10 @@ class Spool:
         """
         return retention.retire(self._ledger, self._bodies, term, now, term if backfilled is None else backfilled)
 
+    def free(self) -> int:
+        """Bytes that the disk has left for us."""
+        return max(_free(self.path) - self._reserve, 0)
+
     def size(self) -> int:
         """Bytes in use, as the quota counts them."""
         return self._database.used() + self._ledger.tally("bytes", "files")

@@ -20,6 +20,7 @@ SUBCOMMANDS = (
     "terms unmapped", "terms list", "terms sets", "terms show", "terms check", "terms approve", "terms reject", "terms undo",
     "terms history", "terms export", "terms import", "kinds list", "kinds show", "platform serve", "platform documents", "platform show",
     "platform hospitals", "withheld list", "withheld acknowledge", "rules shadow", "rules pack build", "rules pack verify",
+    "backfill start", "backfill plan", "backfill list", "backfill show", "backfill stop", "backfill resume",
     "closing list", "closing close", "closing open", "rules pack show", "rules pack list", "rules pack install", "rules pack shadow", "rules pack activate",
 )  # fmt: skip
 
