@@ -17,7 +17,6 @@ Clocks are injected. One object belongs to one source; its methods may be called
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -32,6 +31,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from frontend_agent.errors import SourceResting
+from frontend_agent.usage import HOUR, Baseline, Tally, Usage, latency_bucket
 from frontend_agent.windows import Window, open_until
 
 SLICE = 1.0  # seconds: a wait looks so often whether a window has begun meanwhile
@@ -46,7 +46,6 @@ SCATTER = 6.0  # median deviations that are noise
 SHAPES = 500  # remembered per source
 SAMPLE = 64  # rows of an answer that are weighed
 PROBE_EVERY = 10.0  # seconds of work between two looks at the source's latency
-HOUR = 3600
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,52 +63,6 @@ class Pause(msgspec.Struct, frozen=True):
 
     until: datetime | None = None
     reason: str = ""
-
-
-class Baseline(msgspec.Struct, frozen=True):
-    """What a shape of statement usually takes, and how far that scatters (median deviation). Seconds."""
-
-    seconds: float
-    scatter: float
-    query: str = ""  # its name in the mapping
-
-
-class Usage(msgspec.Struct):
-    """What we cost the source: sums, which add up. Latencies of the probe are counted by `latency_bucket`."""
-
-    statements: int = 0
-    failed: int = 0
-    rows: int = 0
-    bytes: int = 0  # estimated from a sample of each answer's rows
-    seconds: float = 0.0  # between sending a statement and having its last row, as we measured it
-    slowest: float = 0.0
-    slowest_query: str = ""
-    logins: int = 0
-    sessions: int = 0  # open at once, at most
-    put_off: int = 0  # times that a window or a pause turned us away
-    back_offs: int = 0
-    waited: float = 0.0  # seconds, for the pace and the budget
-    idle: dict[int, int] = {}  # probe latency when nothing of ours ran
-    working: dict[int, int] = {}  # and between statements of a run
-    server: dict[str, float] = {}  # what the engine itself says that we cost, by its own names
-
-    def add(self, other: Usage) -> None:
-        for name in ("statements", "failed", "rows", "bytes", "seconds", "logins", "put_off", "back_offs", "waited"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        if other.slowest > self.slowest:
-            self.slowest, self.slowest_query = other.slowest, other.slowest_query
-        self.sessions = max(self.sessions, other.sessions)
-        self.idle = _added(self.idle, other.idle)
-        self.working = _added(self.working, other.working)
-        self.server = _added(self.server, other.server)
-
-
-class Tally(msgspec.Struct, frozen=True):
-    """What happened since the last one: usage by hour (UTC, its first second since 1970), and what was learned."""
-
-    hours: dict[int, Usage] = {}
-    baselines: dict[str, Baseline] = {}
-    pace: float = 1.0
 
 
 class Bucket:
@@ -359,18 +312,19 @@ class Guest:
             for shape, baseline in tally.baselines.items():
                 self._baselines.put(shape, baseline)
                 self._baselines.changed.add(shape)
-            self._pace.share = tally.pace
+            self._pace.share = tally.share
 
-    def remember(self, baselines: Mapping[str, Baseline]) -> None:
-        """Baselines of an earlier life."""
+    def remember(self, known: Tally) -> None:
+        """What an earlier life, or another process, had learned."""
         with self._lock:
-            for shape, baseline in baselines.items():
+            for shape, baseline in known.baselines.items():
                 self._baselines.put(shape, baseline)
+            self._pace.share = known.share
 
-    def baselines(self) -> dict[str, Baseline]:
-        """All that is known: what a fresh process begins with."""
+    def known(self) -> Tally:
+        """All that was learned: what a fresh process begins with."""
         with self._lock:
-            return dict(self._baselines.known)
+            return Tally({}, dict(self._baselines.known), self._pace.share)
 
 
 # -- pure parts --
@@ -402,25 +356,6 @@ def _row_size(row: Sequence[Any]) -> int:
         else 8
         for value in row
     )  # fmt: skip
-
-
-def latency_bucket(seconds: float) -> int:
-    """The class of a latency: four for each doubling, from 10 µs on."""
-    return max(0, round(4 * math.log2(max(seconds, 1e-5) / 1e-5)))
-
-
-def percentile(counted: Mapping[int, int], share: float) -> float | None:
-    """The latency, in seconds, that so large a share of the counted did not exceed; None of nothing."""
-    left = share * sum(counted.values())
-    for bucket in sorted(counted):
-        left -= counted[bucket]
-        if left <= 0:
-            return float(1e-5 * 2 ** (bucket / 4))
-    return None
-
-
-def _added(one: dict[Any, Any], other: Mapping[Any, Any]) -> dict[Any, Any]:
-    return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}} if other else one
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> str:

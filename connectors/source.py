@@ -45,11 +45,12 @@ from connectors.finding.clock import ClockWatch, Moment
 from connectors.finding.cursors import Unit, cursor_text, cursor_value, earliest, later, like, moment, shifted
 from connectors.finding.gaps import Gap, kept, missing, without
 from connectors.finding.search import FoundPage, Search
-from connectors.guest import Guest, Pause, Terms, Usage, size_of
+from connectors.guest import Guest, Pause, Terms, size_of
 from connectors.pulse import Pulse
 from connectors.room import ALONE, AnswerTooLarge, Room
 from frontend_agent.errors import ConfigurationError, SourceError, SourceRefused
 from frontend_agent.model import RowSet, SourceRows, Watermark
+from frontend_agent.usage import Usage
 from frontend_agent.windows import Window
 
 CursorKind = Literal["time", "number", "text", "none"]

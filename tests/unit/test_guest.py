@@ -19,14 +19,12 @@ from connectors.guest import (
     Guest,
     Pause,
     Terms,
-    Usage,
-    latency_bucket,
-    percentile,
     size_of,
 )
 from connectors.source import Asking, Dialect, Source, SourceOptions
 from frontend_agent.errors import SourceResting
 from frontend_agent.model import RowSet
+from frontend_agent.usage import Usage, latency_bucket, percentile
 from frontend_agent.windows import open_until, window
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -234,7 +232,7 @@ def test_what_was_learned_outlives_the_process() -> None:
     asked(first, clock, 0.1, 30)
     tally = pickle.loads(pickle.dumps(first.take()))
     second = guest_at(clock, slow_down=3.0)
-    second.remember(tally.baselines)
+    second.remember(tally)
     asked(second, clock, 0.5, JUDGED)
     assert second.share == 0.5
 
@@ -312,6 +310,6 @@ def test_a_baseline_is_known_after_one_look() -> None:
     clock = Clock()
     guest = guest_at(clock, slow_down=3.0)
     asked(guest, clock, 0.1, MEDIAN_OF - 1)
-    assert guest.baselines() == {}
+    assert guest.known().baselines == {}
     asked(guest, clock, 0.1)
-    assert [one.seconds for one in guest.baselines().values()] == [pytest.approx(0.1)]
+    assert [one.seconds for one in guest.known().baselines.values()] == [pytest.approx(0.1)]
