@@ -266,6 +266,11 @@ class Guest:
         with self._lock:
             self._add(Usage(logins=1))
 
+    def opened(self, sessions: int) -> None:
+        """So many sessions are open at once."""
+        with self._lock:
+            self._add(Usage(sessions=sessions))
+
     def probe_is_due(self) -> bool:
         """Whether it is time to look at the source's latency again, while we are at work."""
         return self._monotonic() - self._probed_at >= PROBE_EVERY
@@ -291,6 +296,11 @@ class Guest:
         self.total.add(usage)
         hour = int(self._now().timestamp()) // HOUR * HOUR
         self._hours.setdefault(hour, Usage()).add(usage)
+
+    def fresh(self) -> list[Usage]:
+        """What was counted and not taken yet."""
+        with self._lock:
+            return [msgspec.structs.replace(usage) for usage in self._hours.values()]
 
     # --- kept by others ------------------------------------------------------------------------------------------------
 

@@ -144,6 +144,10 @@ class RemoteSource(Source):
         """The process ids."""
         return [lane.pid for lane in self._lanes if lane.pid]
 
+    def connected(self) -> int:
+        """How many sessions there are at the source now, as far as we know."""
+        return sum(bool(lane.pid and lane.logged_in) for lane in self._lanes)
+
     def close(self) -> None:
         """End the extractors: those at rest in order, others at once."""
         for lane in self._lanes:
@@ -187,6 +191,7 @@ class _Lane:
         self._closed = False
         self._numbers = itertools.count()
         self._dropped: list[int] = []  # iterators that nobody asks for more
+        self.logged_in = False
         self._new = True  # nothing was asked of this extractor yet
 
     # questions
@@ -227,7 +232,7 @@ class _Lane:
         self._child = Child(_Extracting(self._make), f"extract-{self._name}")
         self._why, self._session, self._busy, self._logging_in = "", "", False, False
         self._dropped.clear()
-        self._new = True
+        self._new, self.logged_in = True, False
         return self._child
 
     def interrupt(self, why: str) -> None:
@@ -260,7 +265,7 @@ class _Lane:
                 child.close(0.0)
             child = self.start()
         dropped, self._dropped = self._dropped, []
-        learned = self._owner.guest.baselines() if self._new else {}  # by those before it
+        learned = self._owner.guest.known() if self._new else None  # by those before it
         self._new = False
         try:
             child.pipe.send_bytes(pickle.dumps((dropped, learned, *message), pickle.HIGHEST_PROTOCOL))
@@ -284,7 +289,8 @@ class _Lane:
                     wait = self._admitted(child)
                     query, asked, until = "", now + wait, now + wait + what[0] + GRACE
                 case "connected":
-                    self._session, self._logging_in = what[0], False
+                    self._session, self._logging_in, self.logged_in = what[0], False, True
+                    self._owner.guest.opened(self._owner.connected())
                 case "asks":
                     self._busy = True
                     query, asked, until = what[0], now, now + what[1] + GRACE
@@ -422,7 +428,8 @@ class _Answering:
 
     def __call__(self, question: tuple[Any, ...]) -> bytes:
         dropped, learned, kind, *rest = question
-        self._source.guest.remember(learned)
+        if learned is not None:
+            self._source.guest.remember(learned)
         for number in dropped:
             self._iterators.pop(number, None)
         try:

@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import cache
 from itertools import chain
@@ -36,9 +37,18 @@ from frontend_agent.config import (
     FeedConfig,
 )
 from frontend_agent.delivery import back_off
-from frontend_agent.errors import ConfigurationError, DestinationError, FrontendAgentError, NotAllowed, StateError
+from frontend_agent.errors import (
+    ConfigurationError,
+    DestinationError,
+    FrontendAgentError,
+    NotAllowed,
+    SourceResting,
+    SpoolFull,
+    StateError,
+)
 from frontend_agent.feeds import NO_PACKS, Feed, compile_feed, meaningless, pack_names, under_approvals
 from frontend_agent.finding import Finder
+from frontend_agent.guest_book import GuestBook
 from frontend_agent.intake import (
     Heads,
     behind_real_time,
@@ -137,6 +147,7 @@ class App:
         self.spool = Spool(state, quota=config.spool.quota)
         self.sources: dict[str, Source] = {}
         self.remotes: dict[str, RemoteSource] = {}  # the same, where each has a process of its own
+        self.guest_book = GuestBook(self.spool, self.sources)
         self.destinations: dict[str, PlatformDestination] = {}
         self.feeds: dict[str, Feed] = {}
         self.approvals = Approvals()
@@ -166,6 +177,8 @@ class App:
             self._say_which_packs()
             if not self._alone:
                 self._tell_doubts()
+            self.guest_book = GuestBook(self.spool, self.sources)
+            self.guest_book.recall(self.clock())
             self.destinations = {
                 name: self._platform(name, options) for name, options in self.config.destinations.items()
             }
@@ -214,7 +227,13 @@ class App:
 
     def close(self) -> None:
         self._end_processes()
+        self._keep_guests()
         self.spool.close()
+
+    def _keep_guests(self) -> None:
+        """What was counted since the last minute. A full disk is no reason not to end."""
+        with suppress(SpoolFull):
+            self.guest_book.keep()
 
     def _end_processes(self) -> None:
         for source in self.sources.values():
@@ -313,7 +332,7 @@ class App:
         alarms = self.spool.counts().alarms if counts["withheld"] else 0
         if alarms:
             log.warning(event("withheld.alarm", feed=name, records=alarms))  # the region keeps what is withheld now
-        say = log.warning if error else log.info
+        say = log.warning if error and not isinstance(error, SourceResting) else log.info
         say(event("feed.run", feed=name, **counts, seconds=seconds, problem=str(error or "")))
         return Outcome(name, dict(counts), seconds, error)
 
@@ -646,6 +665,7 @@ class App:
         entries = self.spool.drop_log(self.config.qc_log.retention, genuine_by(self.platform_keys()), self.clock())
         if entries:
             log.info(event("log.dropped", entries=entries))
+        self.guest_book.drop(self.clock())
         return dropped
 
     def platform_keys(self) -> list[bytes]:

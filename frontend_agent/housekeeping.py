@@ -17,6 +17,7 @@ from frontend_agent.silence import turn
 
 SILENCE_EVERY = timedelta(minutes=1)
 CLOSING_EVERY = timedelta(hours=1)
+GUESTS_EVERY = timedelta(minutes=1)  # what the sources counted is written down
 CALENDAR_EVERY = timedelta(hours=24)
 AGENT = "frontend-agent"  # who closes a month by [closing] day
 
@@ -45,6 +46,7 @@ class Housekeeping:
             ("silence", SILENCE_EVERY, self.judge_silence),
             ("closing", CLOSING_EVERY, self.close_months),
             ("calendar", CALENDAR_EVERY, self.tell_years),
+            ("guests", GUESTS_EVERY, self._app.guest_book.keep),
         ]
         return [(name, every, _quietly(name, look)) for name, every, look in looks]
 

@@ -27,6 +27,7 @@ from frontend_agent.config import unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.feeds import Feed
 from frontend_agent.formats import FormatError, Kind, load_kind
+from frontend_agent.guest_operations import GuestOperations
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.mending.groups import by_actor, what_waits
 from frontend_agent.mending.previewing import previewed, set_of
@@ -66,7 +67,7 @@ class Running(Protocol):
     def backfilling(self) -> Backfilling: ...
 
 
-class Operations(TermOperations, ClosingOperations, ReconciliationOperations, BackfillOperations):
+class Operations(TermOperations, ClosingOperations, ReconciliationOperations, BackfillOperations, GuestOperations):
     """Each public method is a question that can be asked by its name."""
 
     _app: App
@@ -118,6 +119,7 @@ class Operations(TermOperations, ClosingOperations, ReconciliationOperations, Ba
                 }
                 for name, options in app.config.destinations.items()
             ],
+            "sources": self.source_list(),
             "quarantine": {"open": counts.held},
             "packs": app.which_packs(),
             "visits": {"with_findings": counts.visits_with_findings},

@@ -22,6 +22,7 @@ from frontend_agent.cli import (
     reference,
     regional,
     rules,
+    source,
     terms,
     trying,
     withheld,
@@ -134,6 +135,7 @@ def build(language: Language) -> typer.Typer:
         closing,
         reconcile,
         backfill,
+        source,
     ):
         module.add_to(cli, t)
     return cli

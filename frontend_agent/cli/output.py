@@ -56,6 +56,19 @@ def table(t: Texts, headings: Sequence[str], rows: Iterable[Sequence[Any]], titl
     console().print(drawn)
 
 
+def plain_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Rows under headings that are words already: a table of a report. Nothing, if there are none."""
+    shown = [[_cell(value) for value in row] for row in rows]
+    if not shown:
+        return
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        drawn.add_column(heading, overflow="fold")
+    for row in shown:
+        drawn.add_row(*row)
+    console().print(drawn)
+
+
 def _cell(value: Any) -> Text:
     if isinstance(value, Text):
         return value

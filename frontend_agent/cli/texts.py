@@ -94,6 +94,58 @@ TEXTS: dict[str, tuple[str, str]] = {
         "改用此规则包：已安装的（gd-2026.2）、.pack 文件或 national（默认为现行规则包）。",
     ),
     "preview.xml": ("The document itself, nothing else.", "只输出文档本身。"),
+    "source": ("The hospital's systems that we read as guests.", "作为“客人”读取的医院系统（来源）。"),
+    "source.list": (
+        "Every source: how it stands, and what it cost today.",
+        "列出各来源：当前状态与今日访问量。",
+    ),
+    "source.show": (
+        "One source: what was agreed, how it stands, what its statements usually take.",
+        "查看一个来源：约定的限制、当前状态、各语句的常态耗时。",
+    ),
+    "source.pause": (
+        "Leave a source alone: within seconds nothing more is sent, a statement that runs is ended. Holds over restarts until "
+        "its time is over or somebody resumes it.\n\n"
+        "Examples: frontend-agent source pause his --for 2h --reason 'storage migration' · frontend-agent source pause his",
+        "暂停一个来源：数秒内不再发送任何语句，正在执行的语句被终止。重启后仍有效，直到到期或有人恢复。\n\n"
+        "示例：frontend-agent source pause his --for 2h --reason 存储迁移 · frontend-agent source pause his",
+    ),
+    "source.resume": ("It may be asked again; its feeds run at once.", "恢复来源；其数据流立即执行。"),
+    "source.report": (
+        "The guest report of a source, for the hospital's IT and the vendor of its system: statements, rows, time, slowest, "
+        "latency before us and beside us, pauses, back-offs.\n\n"
+        "Examples: frontend-agent source report his · frontend-agent source report his --from 2026-03-01 --to 2026-03-31 "
+        "--format xlsx --out his.xlsx",
+        "某来源的访问报告，可交给医院信息科与系统厂商：语句数、行数、用时、最慢语句、空闲时与读取时的延迟、暂停、退让。\n\n"
+        "示例：frontend-agent source report his · frontend-agent source report his --from 2026-03-01 --to 2026-03-31 "
+        "--format xlsx --out his.xlsx",
+    ),
+    "source.name": ("The source's name in agent.toml.", "agent.toml 中的来源名称。"),
+    "source.for": (
+        "For so long: 30m, 2h, 1d (default: until it is resumed).",
+        "暂停时长：30m、2h、1d（默认直到恢复）。",
+    ),
+    "source.reason": ("Why; shown in status, kept in the quality log.", "原因；显示在状态中并记入质控日志。"),
+    "source.day": ("One day (default: today).", "某一天（默认今天）。"),
+    "source.from": ("First day.", "起始日。"),
+    "source.to": ("Last day.", "截止日。"),
+    "source.format": (
+        "table, json, csv, html or xlsx (xlsx: to --out).",
+        "table、json、csv、html 或 xlsx（xlsx 需 --out）。",
+    ),
+    "source.out": ("Into this file instead of the terminal.", "写入该文件，而不是终端。"),
+    "source.state.open": ("open", "可读取"),
+    "source.state.slow": ("slow: read at {share:.0%}", "较慢：以 {share:.0%} 读取"),
+    "source.state.paused": ("paused", "已暂停"),
+    "source.state.protected": ("protected", "受保护时段"),
+    "said.source_paused": ("{source}: paused until {until}.", "{source}：已暂停至 {until}。"),
+    "said.source_paused_open": (
+        "{source}: paused until somebody resumes it (frontend-agent source resume {source}).",
+        "{source}：已暂停，直到有人恢复（frontend-agent source resume {source}）。",
+    ),
+    "said.source_resumed": ("{source}: may be asked again.", "{source}：已恢复。"),
+    "said.source_not_paused": ("{source}: was not paused.", "{source}：未处于暂停状态。"),
+    "said.source_rests": ("{source}: {state}{until} {why}", "{source}：{state}{until} {why}"),
     "status": ("Feeds, destinations, quarantine, spool.", "数据流、目的地、隔离区、缓存。"),
     "quarantine": ("What waits for a person.", "等待人工处理的内容。"),
     "quarantine.list": (
@@ -682,6 +734,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.note": ("note", "备注"),
     "head.action": ("decision", "决定"),
     "head.by": ("by", "决定人"),
+    "head.statements": ("statements", "语句"),
+    "head.rows": ("rows", "行"),
+    "head.slowest": ("slowest s", "最慢（秒）"),
+    "head.usual": ("usual ms", "常态（毫秒）"),
+    "head.scatter": ("scatter ms", "波动（毫秒）"),
+    "head.until_when": ("until", "至"),
+    "head.term": ("agreed", "约定"),
     "head.feed": ("feed", "数据流"),
     "head.source": ("source", "来源"),
     "head.read_up_to": ("read up to", "已读至"),

@@ -13,6 +13,7 @@ import typer
 from frontend_agent import control, logs
 from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings, this_user
+from frontend_agent.cli.source import rests
 from frontend_agent.cli.texts import Texts
 from frontend_agent.config import ConfigurationProblems
 from frontend_agent.errors import ConfigurationError, FrontendAgentError, StateError
@@ -301,6 +302,9 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
             for one in told["destinations"]
         ],
     )
+    for source in told["sources"]:
+        if source["state"] != "open":
+            output.say(rests(t, source))
     output.say(f"{t('head.quarantine')}: {told['quarantine']['open']:,}")
     packs = told["packs"]
     output.say(t("said.packs", active=packs["active"], shadow=packs["shadow"] or "–"))

@@ -1137,3 +1137,41 @@ DELETE FROM resend WHERE set_id IN (SELECT value FROM json_each(:set_ids));
 
 -- resend.left --
 SELECT count(*) FROM resend WHERE feed = :feed;
+
+-- guest.hour --
+SELECT usage FROM guest_hour WHERE source = :source AND hour = :hour;
+
+-- guest.keep hour --
+INSERT INTO guest_hour (source, hour, usage) VALUES (:source, :hour, :usage)
+ON CONFLICT (source, hour) DO UPDATE SET usage = excluded.usage;
+
+-- guest.hours --
+SELECT hour, usage FROM guest_hour WHERE source = :source AND hour >= :first AND hour < :last ORDER BY hour;
+
+-- guest.keep baselines --
+INSERT INTO guest_baseline (source, shape, seconds, scatter, query)
+SELECT :source, value->>0, value->>1, value->>2, value->>3 FROM json_each(:rows) WHERE true
+ON CONFLICT (source, shape) DO UPDATE SET seconds = excluded.seconds, scatter = excluded.scatter, query = excluded.query;
+
+-- guest.baselines --
+SELECT shape, seconds, scatter, query FROM guest_baseline WHERE source = :source;
+
+-- guest.drop --
+DELETE FROM guest_hour WHERE hour < :before;
+
+-- guest.pause --
+INSERT INTO guest_pause (source, since, until, who, reason, log) VALUES (:source, :since, :until, :who, :reason, :log);
+
+-- guest.resume --
+-- Ends what holds; one that passed by itself keeps the end it was given.
+UPDATE guest_pause SET ended = CASE WHEN until <= :now THEN until ELSE :now END,
+    ended_by = CASE WHEN until <= :now THEN '' ELSE :who END
+WHERE source = :source AND ended IS NULL;
+
+-- guest.paused --
+SELECT source, since, until, who, reason, ended, ended_by FROM guest_pause INDEXED BY guest_paused
+WHERE ended IS NULL AND (until IS NULL OR until > :now) ORDER BY id;
+
+-- guest.pauses --
+SELECT source, since, until, who, reason, ended, ended_by FROM guest_pause
+WHERE source = :source AND since < :last AND coalesce(ended, until, :last) > :first ORDER BY since;

@@ -398,3 +398,19 @@ CREATE TABLE resend (
     set_id TEXT PRIMARY KEY, feed TEXT NOT NULL, key TEXT NOT NULL, asked_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX resend_feed ON resend (feed, set_id);
+
+-- migration 16 --
+-- We are guests: what we cost each source by hour (UTC, its first second), what its statements usually take, who paused it.
+CREATE TABLE guest_hour (
+    source TEXT NOT NULL, hour INTEGER NOT NULL, usage TEXT NOT NULL, PRIMARY KEY (source, hour)
+) WITHOUT ROWID;
+CREATE TABLE guest_baseline (
+    source TEXT NOT NULL, shape TEXT NOT NULL, seconds REAL NOT NULL, scatter REAL NOT NULL, query TEXT NOT NULL,
+    PRIMARY KEY (source, shape)
+) WITHOUT ROWID;
+CREATE TABLE guest_pause (
+    id INTEGER PRIMARY KEY, source TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER, who TEXT NOT NULL,
+    reason TEXT NOT NULL, log INTEGER NOT NULL, ended INTEGER, ended_by TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX guest_paused ON guest_pause (source) WHERE ended IS NULL;
+CREATE INDEX guest_pauses ON guest_pause (source, since);

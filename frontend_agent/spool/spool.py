@@ -27,6 +27,7 @@ from frontend_agent.spool import cases, groups, releases, retention, traces, wai
 from frontend_agent.spool.backfills import Backfills
 from frontend_agent.spool.closings import Closings
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
+from frontend_agent.spool.guests import Guests
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
 from frontend_agent.spool.reconciliations import Reconciliations
@@ -100,6 +101,7 @@ class Spool:
         self.silence = Silences(self._ledger)
         self.backfills = Backfills(self._ledger)
         self.reconciliations = Reconciliations(self._ledger)
+        self.guests = Guests(self._ledger)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
         self._drop_orphans()
         for row in self._database.rows("destination.all"):

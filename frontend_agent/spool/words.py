@@ -443,3 +443,15 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int  # of frames
     worked: float  # seconds
     problem: str
+
+
+class SourcePause(msgspec.Struct, frozen=True):
+    """A source was to be left alone: by whose word, and until when. `until` None: until somebody resumes it."""
+
+    source: str
+    since: datetime
+    until: datetime | None
+    who: str
+    reason: str
+    ended_at: datetime | None = None
+    ended_by: str = ""

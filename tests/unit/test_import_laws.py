@@ -222,6 +222,8 @@ OUTERMOST = (
     "frontend_agent.mending", "frontend_agent.housekeeping", "frontend_agent.closing_operations", "frontend_agent.backfilling",
     "frontend_agent.reconciliation", "frontend_agent.reconciliation_operations", "frontend_agent.nights",
     "frontend_agent.backfill_operations", "frontend_agent.backfill_planning",
+    "frontend_agent.reconciliation", "frontend_agent.reconciliation_operations",
+    "frontend_agent.guest_operations",
 )  # fmt: skip
 SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.formats", "frontend_agent.checks", "frontend_agent.wire",

@@ -141,6 +141,8 @@ WHOLE_TABLES_ON_PURPOSE = {
     "backfill.running": "a partial index of what runs",
     "backfill.list": "its end",
     "silence.now": "one row per feed",
+    "guest.paused": "one row per source that is paused",
+    "guest.drop": "once an hour; one row per source and hour",
     "closing.standing": "a dozen rows a year",
     "closing.all": "a dozen rows a year",
     "closing.late": "one row a month at most",
