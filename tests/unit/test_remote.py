@@ -305,13 +305,13 @@ def test_what_the_guest_learned_outlives_an_extractor(files: Path) -> None:
     source = both(files, True)["his"]
     for _ in range(9):
         source.rows(QUERIES_HERE, KEYS)
-    learned = source.guest.baselines()
+    learned = source.guest.known().baselines
     statements = source.usage.statements
     assert learned
     source.interrupt()
     time.sleep(0.1)
     source.rows(QUERIES_HERE, KEYS)
-    assert source.guest.baselines().keys() >= learned.keys()
+    assert source.guest.known().baselines.keys() >= learned.keys()
     assert source.usage.statements > statements
     source.close()
 
