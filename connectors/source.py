@@ -248,6 +248,10 @@ class Source(ABC):
         """What we cost the source so far."""
         return self.guest.total
 
+    def spent(self) -> Usage:
+        """The same as a value: what it was at this moment, also where the source lives in another process."""
+        return msgspec.structs.replace(self.guest.total)
+
     def pause(self, pause: Pause) -> None:
         """Leave the source alone from now on; a statement that is running is ended."""
         self.guest.pause(pause)

@@ -4,7 +4,7 @@ time      by the time of their last change, with an overlap
 key       by a number that only grows, with the numbers that were passed over
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -48,6 +48,13 @@ class Finder:
     def pages(self) -> Iterator[Found]:
         """One run."""
         return self._by_watermark(self._feed.name, self._queries, self._search)
+
+    def passed_over(self, keys: Sequence[str]) -> list[str]:
+        """Those of these keys that the next run would not come by of itself: what was missed, or changed unseen."""
+        name = self._feed.name
+        known = self._spool.bearings(name)
+        before = _BEARINGS.decode(known) if known else None
+        return self._source.passed_over(self._queries, self._search, self._spool.watermark(name), before, keys)
 
     def _by_watermark(self, name: str, queries: Queries, search: Search) -> Iterator[Found]:
         """By time or key. What the run leaves is kept with its last page: a run that is broken off leaves nothing."""

@@ -26,12 +26,12 @@ from typing import Any, Protocol
 import msgspec
 
 from connectors import Source
-from connectors.finding.search import Search
 from frontend_agent.app import App
 from frontend_agent.closing import MonthClosed
 from frontend_agent.delivery import OPEN, State
 from frontend_agent.errors import ConfigurationError, DestinationError, FrontendAgentError
 from frontend_agent.feeds import Feed
+from frontend_agent.finding import Finder
 from frontend_agent.identity import set_id
 from frontend_agent.intake import Read, read_rows
 from frontend_agent.logs import event, log
@@ -84,7 +84,7 @@ class _Line:
 
 @dataclass
 class _Cost:
-    """What was asked of the source (law 8)."""
+    """What was asked of the source (law 8): ours, and what a feed read over the same connection meanwhile."""
 
     walked: int = 0  # keys
     read: int = 0  # records
@@ -114,9 +114,7 @@ class Reconciler:
         self._spool = app.spool.reconciliations
         self._source: Source = app.sources[feed.config.source].behind()
         self._queries = feed.mapping.queries
-        self._after = app.spool.watermark(feed.config.name)
-        config = feed.config
-        self._search = Search(how=config.find, overlap=config.overlap, limit=config.batch)
+        self._finder = Finder(app.config, feed.config, self._queries, self._source, app.spool)
         self.sheet = Sheet(day_number(first), day_number(last), department)
         self.cost = _Cost()
         self.walked_by = ""
@@ -127,8 +125,7 @@ class Reconciler:
 
     def compare(self) -> Iterator[dict[str, Any]]:
         """All three sides. Rows of progress."""
-        usage = self._source.usage
-        began, statements, rows = time.perf_counter(), usage.statements, usage.rows
+        began, before = time.perf_counter(), self._source.spent()
         suspects: list[str] = []
         for keys in self._pages():
             for line in self._lines(keys):
@@ -140,8 +137,9 @@ class Reconciler:
         for line in self._again(suspects):
             self._count(line)
         self.cost.seconds = time.perf_counter() - began
-        self.cost.statements = usage.statements - statements
-        self.cost.rows = usage.rows - rows
+        after = self._source.spent()
+        self.cost.statements = after.statements - before.statements
+        self.cost.rows = after.rows - before.rows
         for name in self._destinations():
             yield {"asking": name}
             self._ask(name)
@@ -219,7 +217,7 @@ class Reconciler:
             some = keys[start : start + batch]
             lines = self._lines(some)
             doubtful = [line.key for line in lines if line.gap in (Gap.MISSED, Gap.STALE)]
-            passed = set(self._source.passed_over(self._queries, self._search, self._after, None, doubtful))
+            passed = set(self._finder.passed_over(doubtful)) if doubtful else set()
             for line in lines:
                 if line.gap in (Gap.MISSED, Gap.STALE) and line.key not in passed:
                     line.gap = Gap.UNREAD  # the feed's next run comes by

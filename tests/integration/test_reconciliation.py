@@ -356,3 +356,71 @@ def test_several_days_cost_one_walk(small: Site) -> None:
         assert [(row["day"], row["source"]["records"]) for row in told["days"]] == [(20260928, 1), (20260929, 4)]
         assert told["cost"]["walked"] == 6
         assert told["cost"]["read"] == 5  # what was walked of other days is known, and not read
+
+
+# -- through a running daemon: the source in a process of its own, the platform in another ------------------------------
+
+
+def test_through_a_running_daemon(tmp_path: Path) -> None:
+    """The same command, answered by the daemon: it reads through its extractor, sends, and looks once more."""
+    import json
+    import os
+    import subprocess
+    import sys
+    import time
+
+    from frontend_agent import control
+
+    with platform_process(tmp_path / "platform") as url:
+        site = Site(tmp_path, sqlite_engine(tmp_path), url, tmp_path / "platform").make()
+        site.visits(30)
+        site.visit("Z1", seen="2026-09-30 09:30:00")
+        (tmp_path / "agent.toml").write_text(
+            site.config()
+            .replace("workers = 0", "workers = 1")
+            .replace('overlap = "10m"', 'overlap = "10m"\nevery = "1h"'),
+            encoding="utf-8",
+        )
+        program = [sys.executable, "-m", "frontend_agent.cli.main"]
+
+        def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [*program, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=100,
+                env=os.environ | {"LANG": "C.UTF-8"},
+            )  # fmt: skip
+
+        daemon = subprocess.Popen([*program, "run"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 60
+            delivered = 0
+            while delivered < 31:
+                assert time.monotonic() < deadline, delivered
+                time.sleep(0.2)
+                if control.is_running(tmp_path / "state"):
+                    status = control.ask(tmp_path / "state", "status")
+                    delivered = status["destinations"][0]["states"].get("delivered", 0)
+            site.visits(3, first=900)
+            site.engine.execute("UPDATE visit SET chief = '咳嗽' WHERE no = '内00003'")
+            site.lose(*[row["document_id"] for row in _listed(site)[:2]])
+            told = json.loads(command("reconcile", "visit", "--day", "2026-09-29", "--json").stdout)
+            assert {gap: len(keys) for gap, keys in found(told).items()} == {"missed": 3, "stale": 1, "lost": 2}
+            assert told["cost"]["statements"] > 0
+            mended = command("reconcile", "visit", "--day", "2026-09-29", "--resend", "--json")
+            assert mended.returncode == 0, mended.stdout
+            again = command("reconcile", "visit", "--day", "2026-09-29")
+            assert again.returncode == 0, again.stdout
+            assert "Nothing differs" in again.stdout
+        finally:
+            daemon.terminate()
+            daemon.wait(30)
+
+
+def _listed(site: Site) -> list[dict[str, str]]:
+    from frontend_agent.platform.catalogue import Catalogue, Search
+
+    catalogue = Catalogue(site.platform).open()
+    try:
+        search = Search(kind="C0002", last_day="20260929")
+        return [{"document_id": one.document_id} for one in catalogue.documents(search, 1, 10)]
+    finally:
+        catalogue.close()
