@@ -45,6 +45,7 @@ from connectors.finding.clock import ClockWatch, Moment
 from connectors.finding.cursors import Unit, cursor_text, cursor_value, earliest, later, like, moment, shifted
 from connectors.finding.gaps import Gap, kept, missing, without
 from connectors.finding.search import FoundPage, Search
+from connectors.grants import Grants, read_grants
 from connectors.guest import Guest, Pause, Terms, size_of
 from connectors.pulse import Pulse
 from connectors.room import ALONE, AnswerTooLarge, Room
@@ -242,6 +243,10 @@ class Source(ABC):
         """By what every statement is judged before it is sent."""
         options = self.options
         return statements.rules_of(self.grammar, options.allow_functions, options.nolock, self.dialect.percent != "%")
+
+    def grants(self, tables: Sequence[str] = ()) -> Grants:
+        """What the account may do beside reading, from its own grants. `tables`: what the feeds read, for the mend."""
+        return read_grants(self.session, self.family, tables)
 
     @property
     def usage(self) -> Usage:

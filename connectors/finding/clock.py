@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from connectors.statements import Own
 from frontend_agent.errors import SourceRefused
 from frontend_agent.model import RowSet
 
@@ -113,7 +114,7 @@ class ClockWatch:
         if not sql or sql in self.refused:
             return None
         try:
-            rows = ask(sql).rows
+            rows = ask(Own(sql)).rows
         except SourceRefused:  # the account may not read it, or the server does not know it: it is not asked again
             self.refused.add(sql)
             return None
