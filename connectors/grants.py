@@ -11,6 +11,7 @@ SQLite are tested against real servers; SQL Server and Oracle only as text, unte
 grants we cannot read, and say so.
 """
 
+# ruff: noqa: S608 - the statements are put together of constants
 from __future__ import annotations
 
 import re
@@ -80,6 +81,11 @@ class _Asker:
     def __call__(self, sql: str) -> list[tuple[Any, ...]]:
         with self._session() as ask:
             return [tuple(row) for row in ask(Own(sql), (), "grants").rows]
+
+    def together(self, *statements: str) -> list[list[tuple[Any, ...]]]:
+        """Several in one session. Raises a SourceError with the first that is refused."""
+        with self._session() as ask:
+            return [[tuple(row) for row in ask(Own(sql), (), "grants").rows] for sql in statements]
 
     def maybe(self, sql: str) -> list[tuple[Any, ...]]:
         try:
@@ -166,6 +172,8 @@ def _postgres_mend(
     if not writes and not doubts:
         return ()
     mends = [_postgres_revoke(right, account) for right in [*writes, *doubts] if not _of_its_own(right)]
+    if any(right.by not in ("", "PUBLIC") for right in writes) and tables:  # a role may be what let it read
+        mends.append(f'GRANT SELECT ON {", ".join(tables)} TO "{account}"')
     if any(_of_its_own(right) for right in writes):
         mends = []
     if not mends or len(mends) > MOST_SHOWN:
@@ -182,12 +190,12 @@ def _of_its_own(right: Right) -> bool:
 
 
 def _postgres_revoke(right: Right, account: str) -> str:
-    if not right.where:
+    if right.by not in ("", "PUBLIC"):  # not from the role itself: others work with it
         return f'REVOKE "{right.by}" FROM "{account}"'
-    grantee = right.by if right.by == "PUBLIC" else f'"{right.by or account}"'
-    if column := re.fullmatch(r"(.+) \((.+)\)", right.where):
-        if not right.where.startswith("FUNCTION "):
-            return f"REVOKE {right.what} ({column[2]}) ON {column[1]} FROM {grantee}"
+    grantee = right.by or f'"{account}"'
+    column = re.fullmatch(r"(.+) \((.+)\)", right.where)
+    if column and not right.where.startswith("FUNCTION "):
+        return f"REVOKE {right.what} ({column[2]}) ON {column[1]} FROM {grantee}"
     return f"REVOKE {right.what} ON {right.where} FROM {grantee}"
 
 
@@ -256,15 +264,29 @@ def _mysql(ask: _Asker, tables: Sequence[str]) -> Grants:
         if role in seen:
             continue
         seen.add(role)
-        lines = ask.maybe(f"SHOW GRANTS FOR {role}")
-        more, further, inner = judged_mysql(
-            (str(row[0]) for row in lines if "GRANT USAGE ON *.*" not in str(row[0])), role
-        )
+        lines = _role_grants(ask, role)
+        more, further, inner = judged_mysql(lines, role)
         writes, doubts, roles = [*writes, *more], [*doubts, *further], [*roles, *inner]
         if not lines:
             doubts.append(Right(f"ROLE {role}"))
     writes, doubts = list(dict.fromkeys(writes)), list(dict.fromkeys(doubts))
     return Grants(account, True, "", tuple(writes), tuple(doubts), _mysql_mend(account, writes, tables))
+
+
+def _role_grants(ask: _Asker, role: str) -> list[str]:
+    """What a role grants. MySQL tells it by itself; in MariaDB an account sees it only while it has the role set."""
+    try:
+        told = [str(row[0]) for row in ask(f"SHOW GRANTS FOR CURRENT_USER USING {role}")]
+        return [line for line in told if not _ROLE.match(line)]
+    except SourceError:
+        pass
+    try:
+        before = str(ask("SELECT CURRENT_ROLE()")[0][0] or "NONE")
+        back = "NONE" if before in ("None", "NONE") else f"`{before}`"
+        told_role = ask.together(f"SET ROLE {role}", "SHOW GRANTS FOR CURRENT_ROLE", f"SET ROLE {back}")[1]
+        return [str(row[0]) for row in told_role]
+    except SourceError:
+        return []
 
 
 def _mysql_mend(account: str, writes: Sequence[Right], tables: Sequence[str]) -> tuple[str, ...]:
@@ -278,8 +300,11 @@ def _mysql_mend(account: str, writes: Sequence[Right], tables: Sequence[str]) ->
         return tuple(f"{mend};" for mend in made)
     mends = []
     for right in writes:
-        what, grantee = right.what, right.by or whom
-        if column := re.fullmatch(r"(.+) \((.+)\)", right.where):
+        what, grantee = right.what, whom
+        if right.by:  # not from the role itself: others work with it
+            mends.append(f"REVOKE {right.by} FROM {whom}")
+            mends += [f"GRANT SELECT ON {table} TO {whom}" for table in tables]
+        elif column := re.fullmatch(r"(.+) \((.+)\)", right.where):
             mends.append(f"REVOKE {what} ({column[2]}) ON {column[1]} FROM {grantee}")
         elif what == "PROXY":
             mends.append(f"REVOKE PROXY ON {right.where} FROM {grantee}")

@@ -99,6 +99,23 @@ def _formatted(text: str) -> str:
     return re.sub(r"%[s%]", lambda one: "?" if one[0] == "%s" else "%", text)
 
 
+def tables_in(text: str) -> set[str]:
+    """The tables that a query names, as it writes them (`his.visit`); none where it cannot be read."""
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    for grammar in dict.fromkeys(GRAMMARS.values()):
+        try:
+            tree = sqlglot.parse_one(text, dialect=grammar)
+        except (SqlglotError, RecursionError):
+            continue
+        within = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+        named = [table for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Identifier)]
+        return {".".join(part.name for part in table.parts) for table in named if table.name.lower() not in within}
+    return set()
+
+
 # -- by words ---------------------------------------------------------------------------------------------------------
 
 

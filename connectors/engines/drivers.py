@@ -123,3 +123,27 @@ def sql_server_string(driver: str, host: str, port: int | None, database: str, u
 def _braced(value: str) -> str:
     """A value that ends no other: in braces where it holds what would."""
     return f"{{{value.replace('}', '}}')}}}" if re.search(r"[;{}=]", value) else value
+
+
+_GRAMMARS_OF_SCHEMES = {
+    "sqlite": "sqlite", "postgresql": "postgres", "postgres": "postgres", "mariadb": "mysql", "mysql": "mysql",
+    "oracle": "oracle", "mssql": "tsql",
+}  # fmt: skip
+
+
+def grammar_of(url: str, odbc: str) -> str | None:
+    """The grammar of a source's SQL as far as its address tells; None where only the server can say what it is."""
+    if url:
+        return _GRAMMARS_OF_SCHEMES.get(url.partition(":")[0].partition("+")[0])
+    from connectors.engines import engine_of  # the table imports this module's neighbours
+    from connectors.engines.others import OTHER
+
+    name = driver_in(odbc)[0].lower()
+    if re.search("psqlodbc", name):
+        return "postgres"
+    if re.search("maodbc|myodbc", name):
+        return "mysql"
+    if re.search("freetds|tdsodbc|msodbcsql|sql server", name):
+        return "tsql"
+    engine = engine_of(name) if name else OTHER
+    return None if engine is OTHER else engine.grammar
