@@ -51,10 +51,11 @@ class Grants(msgspec.Struct, frozen=True):
     doubts: tuple[Right, ...] = ()
     mend: tuple[str, ...] = ()
 
-    def shown(self) -> str:
-        """The rights to write, in one line."""
-        some = "; ".join(str(right) for right in self.writes[:3])
-        return some + (f" and {len(self.writes) - 3} more" if len(self.writes) > 3 else "")
+
+def shown(rights: Sequence[Right]) -> str:
+    """Rights in one line."""
+    some = "; ".join(str(right) for right in rights[:3])
+    return some + (f" and {len(rights) - 3} more" if len(rights) > 3 else "")
 
 
 class AccountCanWrite(SourceRefused):

@@ -6,6 +6,7 @@ The grants are asked once when a source is first read, and again every day: an a
 they came to is kept, and said in the quality log whenever it changes.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
@@ -13,10 +14,10 @@ from typing import Any
 
 from connectors import Source
 from connectors.engines.drivers import grammar_of
-from connectors.grants import AccountCanWrite, Grants
+from connectors.grants import AccountCanWrite, Grants, Right, shown
 from connectors.statements import refusal, rules_of, tables_in
 from frontend_agent.config import Config, SourceConfig
-from frontend_agent.errors import ConfigurationError
+from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.feeds import Feed
 
 AGAIN = 24 * 3600.0  # seconds
@@ -30,14 +31,21 @@ def waived(source: SourceConfig, today: date) -> bool:
 
 def refusal_of(name: str, source: SourceConfig, grants: Grants, today: date) -> AccountCanWrite | None:
     """Why this source is not read with this account; None when it is."""
-    if not grants.writes or waived(source, today):
+    writes = [right for right in grants.writes if not _is_acknowledging(right, source.acknowledge)]
+    if not writes or waived(source, today):
         return None
     over = f"; the waiver of {source.waiver.who} ended on {source.waiver.until}" if source.waiver.who else ""
     mend = f" Mend: {grants.mend[0]} …" if grants.mend else ""
     return AccountCanWrite(
-        f"source {name}: its account {grants.account} can write: {grants.shown()}{over}. Nothing is read with it."
+        f"source {name}: its account {grants.account} can write: {shown(writes)}{over}. Nothing is read with it."
         f"{mend} (frontend-agent doctor {name} shows all of it; or record a waiver in [sources.{name}])"
     )
+
+
+def _is_acknowledging(right: Right, columns: Iterable[str]) -> bool:
+    """Whether it is the right to update a column of a change table, which the hospital gave us on purpose."""
+    plain = re.sub(r"[`\"\[\]]", "", right.where).replace(" (", ".").removesuffix(")")
+    return right.what == "UPDATE" and any(plain == column.partition("=")[0].strip() for column in columns)
 
 
 def told_of(source: SourceConfig, grants: Grants, today: date) -> dict[str, Any]:
@@ -45,7 +53,7 @@ def told_of(source: SourceConfig, grants: Grants, today: date) -> dict[str, Any]
     told: dict[str, Any] = {
         "account": grants.account,
         "known": grants.known,
-        "writes": [str(right) for right in grants.writes[:20]],
+        "writes": [str(right) for right in grants.writes[:20] if not _is_acknowledging(right, source.acknowledge)],
         "allow_functions": list(source.allow_functions),
         "waiver": None,
     }
@@ -110,18 +118,26 @@ def tables_of(feed: Feed, source: str) -> set[str]:
     return {table for _, sql, where in statements_of(feed) if where == source for table in tables_in(sql)}
 
 
-def refused_statements(config: Config, feed: Feed) -> Iterator[ConfigurationError]:
-    """Queries of a mapping that would not be sent to their source: told with their file, before anything is asked.
+def account_problem(name: str, config: Config, source: Source, feeds: Mapping[str, Feed]) -> FrontendAgentError | None:
+    """What is wrong with the account of a source, for `check`."""
+    tables = {table for feed in feeds.values() for table in tables_of(feed, name)}
+    try:
+        return refusal_of(name, config.sources[name], source.grants(sorted(tables)), date.today())
+    except FrontendAgentError as error:
+        return error
+
+
+def refused_statements(config: Config, feeds: Mapping[str, Feed]) -> Iterator[ConfigurationError]:
+    """Queries of mappings that would not be sent to their source: told with their file, before anything is asked.
 
     Where only the server itself can say what it is (an ODBC data source by name), its queries are judged when they are
     sent.
     """
-    for query, sql, name in statements_of(feed):
-        source = config.sources[name]
-        grammar = grammar_of(source.url, source.odbc)
-        if grammar is None:
-            continue
-        reason = refusal(sql, rules_of(grammar, source.allow_functions, source.nolock, False))
-        if reason:
-            file = feed.mapping.files.get(query, feed.mapping.path)
-            yield ConfigurationError(f"{file}: would not be sent to source {name}: {reason}")
+    for feed in feeds.values():
+        for query, sql, name in statements_of(feed):
+            source = config.sources[name]
+            grammar = grammar_of(source.url, source.odbc)
+            reason = grammar and refusal(sql, rules_of(grammar, source.allow_functions, source.nolock, False))
+            if reason:
+                file = feed.mapping.files.get(query, feed.mapping.path)
+                yield ConfigurationError(f"{file}: would not be sent to source {name}: {reason}")

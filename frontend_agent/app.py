@@ -27,6 +27,7 @@ from connectors import RemoteSource, Source
 from connectors.fetched import Fetched
 from connectors.platform import PlatformDestination, PlatformOptions
 from frontend_agent import __version__
+from frontend_agent.accounts import Accounts, account_problem, refused_statements, sources_of
 from frontend_agent.calendar import load_calendar
 from frontend_agent.checks import rules_digest
 from frontend_agent.checks.visits import Visit, judge
@@ -150,6 +151,7 @@ class App:
         self.guest_book = GuestBook(self.spool, self.sources)
         self.destinations: dict[str, PlatformDestination] = {}
         self.feeds: dict[str, Feed] = {}
+        self.accounts = Accounts(config, self._today, lambda name, told: self.spool.account_seen(name, told, clock()))
         self.approvals = Approvals()
         self.packs_used = NO_PACKS
         self._dictionaries: dict[str, bytes] = {}
@@ -161,7 +163,7 @@ class App:
         self.feeds = {
             feed.name: compile_feed(self.config, feed, self._today, self.packs_used) for feed in self.config.feeds
         }
-        for problem in meaningless(self.config, self.feeds):
+        for problem in chain(meaningless(self.config, self.feeds), refused_statements(self.config, self.feeds)):
             raise problem
         must_differ(table for feed in self.feeds.values() for table in feed.mapping.codes.values())
         self._dictionaries = {feed.kind.dictionary_sha256: feed.kind.dictionary for feed in self.feeds.values()}
@@ -345,6 +347,7 @@ class App:
         released_only: bool,
     ) -> None:
         self.spool.room()
+        self.accounts.must_only_read(self.sources, sources_of(feed))
         self._judge_by_rules_of_today(feed)
         heads = self._heads(feed)
         wanted = chain(self._released(feed), self._resent(feed))
@@ -364,6 +367,7 @@ class App:
 
     def backfill_page(self, feed: Feed, keys: Sequence[str], walked: Walked, closed: frozenset[int]) -> Page:
         """A page of a backfill, read behind the real-time feeds."""
+        self.accounts.must_only_read(self.sources, sources_of(feed))
         source = self.sources[feed.config.source].behind()
         with self.times.measured("extract", len(keys)):
             rows = source.fetch(feed.mapping.queries, keys, self.sources) if keys else None
@@ -800,6 +804,8 @@ def checked(config: Config, state: Path | None = None) -> Iterator[tuple[str, Fr
     if len(compiled) == len(config.feeds):
         for said in meaningless(config, compiled):
             yield "withhold", said
+    for refused in refused_statements(config, compiled):
+        yield "statements", refused
     sources: dict[str, Source] = {}
     for name in config.sources:
         problem: FrontendAgentError | None = None
@@ -810,6 +816,8 @@ def checked(config: Config, state: Path | None = None) -> Iterator[tuple[str, Fr
             problem = error
             sources.pop(name, None)
         yield f"source {name}", problem
+        if problem is None:
+            yield f"source {name}: account", account_problem(name, config, sources[name], compiled)
     for feed in config.feeds:
         if feed.name in feeds and feed.source in sources:
             try:

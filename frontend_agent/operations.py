@@ -120,6 +120,7 @@ class Operations(TermOperations, ClosingOperations, ReconciliationOperations, Ba
                 for name, options in app.config.destinations.items()
             ],
             "sources": self.source_list(),
+            "accounts": {name: told for name in app.config.sources if (told := spool.account(name)) is not None},
             "quarantine": {"open": counts.held},
             "packs": app.which_packs(),
             "visits": {"with_findings": counts.visits_with_findings},

@@ -455,6 +455,15 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the pack in force was valid until {until} and goes on judging: install the next (frontend-agent rules pack install)",
         "现行规则包有效期至 {until}，已过期，仍在使用：请安装新版（frontend-agent rules pack install）",
     ),
+    "said.account_writes": (
+        "The account of {source} ({account}) can write: {let}",
+        "来源 {source} 的账号（{account}）有写权限：{let}",
+    ),
+    "said.waived": ("let be by {who} until {until}: {reason}", "由 {who} 豁免至 {until}：{reason}"),
+    "said.not_waived": (
+        "its feeds do not run (frontend-agent doctor {source})",
+        "其数据流不运行（frontend-agent doctor {source}）",
+    ),
     "said.packs": ("rules: {active}; in shadow: {shadow}", "规则包：{active}；影子：{shadow}"),
     "platform.hospitals": (
         "Every hospital's agent, what it judges by, and where that differs from this platform (--state: its folder).",

@@ -306,6 +306,11 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         if source["state"] != "open":
             output.say(rests(t, source))
     output.say(f"{t('head.quarantine')}: {told['quarantine']['open']:,}")
+    for name, account in told["accounts"].items():
+        if account["writes"]:
+            waiver = account["waiver"]
+            let = t("said.waived", **waiver) if waiver and waiver["holds"] else t("said.not_waived", source=name)
+            output.say(t("said.account_writes", source=name, account=account["account"], let=let))
     packs = told["packs"]
     output.say(t("said.packs", active=packs["active"], shadow=packs["shadow"] or "–"))
     if packs["expired"]:

@@ -450,6 +450,24 @@ class Spool:
             self._ledger.log({"event": "packs", **wanted, "before": known, "who": who}, now)
         return True
 
+    def account_seen(self, source: str, told: dict[str, Any], now: datetime) -> bool:
+        """Remember what the account of a source may do; said in the log when it is anything but reading, or was."""
+        name, text = f"account:{source}", msgspec.json.encode(told, order="sorted").decode()
+        before = self.meta.get(name)
+        if before == text:
+            return False
+        notable = any(told.get(key) for key in ("writes", "waiver", "allow_functions"))
+        with self._database.write():
+            self.meta.put(name, text)
+            if notable or before is not None:
+                self._ledger.log({"event": "account", "source": source, **told}, now)
+        return True
+
+    def account(self, source: str) -> dict[str, Any] | None:
+        """What is known of the account of a source; None before its grants were first read."""
+        text = self.meta.get(f"account:{source}")
+        return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
+
     def shadowed(self, pack: str) -> list[tuple[Any, ...]]:
         """What was counted of the pack in shadow: feed, kind, verdict, rule, field, times, example, first, last."""
         return [(*row[:7], moment(row[7]), moment(row[8])) for row in self._database.rows("shadow.all", pack=pack)]

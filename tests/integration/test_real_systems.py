@@ -287,7 +287,9 @@ def _configured(folder: Path, server: PostgresServer, url: str) -> Path:
         f'[institution]\nid = "{INSTITUTION[0]}"\nname = "{INSTITUTION[1]}"\n'
         f'[secrets]\nfolder = "{secrets}"\n'
         + "".join(
-            f'[sources.{system}]\nurl = "{server.url(f"{system}_more")}"\nsecret = "database"\n' for system in DUMPS
+            f'[sources.{system}]\nurl = "{server.url(f"{system}_more")}"\nsecret = "database"\n'
+            'waiver = { who = "test", reason = "it made the database", until = 9999-12-31 }\n'
+            for system in DUMPS
         )
         + f'[destinations.platform]\ntype = "platform"\nurl = "{url}"\n'
         + feeds,
