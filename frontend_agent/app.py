@@ -237,6 +237,16 @@ class App:
         with suppress(SpoolFull):
             self.guest_book.keep()
 
+    def try_sources_now(self) -> None:
+        """A person asks: sources that could not be reached are tried without waiting for their turn."""
+        for remote in self.remotes.values():
+            remote.try_now()
+
+    def interrupt_sources(self) -> None:
+        """End what is asked of the sources now: what was not taken is read again."""
+        for remote in self.remotes.values():
+            remote.interrupt("the agent stops")
+
     def _end_processes(self) -> None:
         for source in self.sources.values():
             source.close()

@@ -29,6 +29,7 @@ from frontend_agent.scheduler import Scheduler
 from frontend_agent.turns import Turn
 
 DRAIN = 6.0  # seconds that deliveries have after SIGTERM; what is left is sent at the next start
+ANSWER = 7.0  # seconds that sources have to answer what was asked before
 GIVE_UP = 9.5  # then we end, whatever still hangs: every state on our disk is one that we can start from
 IDLE = 1.0  # seconds between looks for what is due again
 SLOW_EXCHANGE = 600.0  # a send thread silent for longer than this no longer makes progress
@@ -100,6 +101,7 @@ class Daemon:
         """Read each feed once, the sources side by side, and send until nothing is due. `tick` is called meanwhile."""
         for name in self._senders:
             self.app.spool.recovered(name)  # a person asks: try now, however it went before
+        self.app.try_sources_now()
         with self._working():
             by_source: dict[str, list[str]] = {}
             for feed in self.app.config.feeds:
@@ -161,6 +163,7 @@ class Daemon:
             raise FrontendAgentError("the agent is running once already")
         for name in self._senders:
             self.app.spool.recovered(name)
+        self.app.try_sources_now()
         with self._runs:
             self._runs.wait_for(lambda: not self._running or self.stopping.is_set())
             self._last.clear()
@@ -272,7 +275,11 @@ class Daemon:
                 time.sleep(0.05)
         self.backfilling.join(max(GIVE_UP - (time.monotonic() - began), 0.1))
         with self._runs:
-            self._runs.wait_for(lambda: not self._running, max(GIVE_UP - (time.monotonic() - began), 0.1))
+            ended = self._runs.wait_for(lambda: not self._running, max(ANSWER - (time.monotonic() - began), 0.1))
+        if not ended:  # a source that has not answered by now is not waited for
+            self.app.interrupt_sources()
+            with self._runs:
+                self._runs.wait_for(lambda: not self._running, max(GIVE_UP - (time.monotonic() - began), 0.1))
         self._closing.set()
         self._wake()
         for sender in self._senders.values():

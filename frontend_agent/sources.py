@@ -1,7 +1,10 @@
 """The configured sources, ready to be asked: in this process, or each in processes of its own (its extractors)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Any
+
+import msgspec
 
 from connectors import RemoteSource, Source, SourceOptions, open_source
 from frontend_agent.config import Config, SourceConfig
@@ -28,6 +31,14 @@ def remote_sources(config: Config, names: Iterable[str] | None = None) -> dict[s
         make().close()  # what is wrong in the configuration is told here; nothing is connected to
         opened[name] = RemoteSource(name, options, make, source.connections, tell=_log)
     return opened
+
+
+def told_sources(remotes: Mapping[str, RemoteSource]) -> list[dict[str, Any]]:
+    """How each source is reached, for the status: `since` is None while it answers, and before anything was asked of it."""
+    return [
+        {"name": name, "extractors": remote.extractors(), **msgspec.to_builtins(remote.reached())}
+        for name, remote in remotes.items()
+    ]
 
 
 def _chosen(config: Config, names: Iterable[str] | None) -> dict[str, SourceConfig]:

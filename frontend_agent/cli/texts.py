@@ -633,6 +633,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "said.written_report": ("{path} written", "已写出 {path}"),
     "said.exists": ("{path} exists already; it was not touched", "{path} 已存在，未作改动"),
     "said.nothing": ("Nothing.", "无。"),
+    "said.unreachable": (
+        "source {source}: unreachable since {since}, next try {next_try} ({problem})",
+        "来源 {source}：自 {since} 起无法连接，下次尝试 {next_try}（{problem}）",
+    ),
     "said.no_daemon": ("no daemon is running", "守护进程未运行"),
     "said.daemon": ("daemon running, pid {pid}", "守护进程运行中，pid {pid}"),
     "said.all_good": ("Everything that is configured works.", "全部配置可用。"),

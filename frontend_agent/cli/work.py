@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -319,6 +320,12 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         if one["skew"]:
             differ = ", ".join(f"{skew['what']} ({skew['ours']} / {skew['theirs']})" for skew in one["skew"])
             output.say(t("said.skew", destination=one["name"], differ=differ))
+    for one in told["sources"]:
+        if one["since"]:
+            since, next_try = (local_time(one[when]) for when in ("since", "next_try"))
+            output.say(
+                t("said.unreachable", source=one["name"], since=since, next_try=next_try, problem=one["problem"])
+            )
     for feed in told["feeds"]:
         if feed["silent_since"]:
             output.say(t("said.silent", feed=feed["name"], since=feed["silent_since"][:16].replace("T", " ")))
@@ -349,9 +356,15 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         output.table(t, ("step", "seconds", "cpu"), [(n, s["seconds"], s["cpu_seconds"]) for n, s in steps])
 
 
+<<<<<<< HEAD
 def _left(backfill: dict[str, Any]) -> str:
     days, waiting = backfill["days_left"], backfill["waiting"]
     return (f" · {days:.1f} d" if days else "") + (f" · {waiting}" if waiting else "")
+=======
+def local_time(moment: str) -> str:
+    """A moment in ISO 8601 as the clock on the wall shows it."""
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
+>>>>>>> d1dae49 (Status tells which sources are unreachable and when they are tried next; stopping ends what is asked of them)
 
 
 def _settings(context: typer.Context) -> Settings:
