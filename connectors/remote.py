@@ -41,7 +41,7 @@ from frontend_agent.model import RowSet
 from frontend_agent.processes import Child, may_fork
 
 GRACE = 3.0  # seconds beyond the time-out that the engine was told: with our own part a run ends within five
-THINKING = 300.0  # seconds without a statement, a login or a wait, after which an extractor is no longer believed in
+THINKING = 60.0  # seconds without a statement, a login or a wait, after which an extractor is no longer believed in
 MENDING = 25.0  # seconds for which the end of a killed extractor's session is tried
 PATIENCE = 0.5  # seconds for an extractor to come to rest, before closing it does not wait any longer
 

@@ -531,6 +531,8 @@ class Source(ABC):
             else:
                 wanted[name] = values
         if queries.paths and self.options.files:  # after the session: a slow share holds nothing open in the database
+            # Each file may take as long as a statement.
+            self.pulse.waits(len(parent.rows) * self.options.statement_timeout.total_seconds())
             parent = with_files(parent, queries.paths, self.options.files)
         return Part(SourceRows(parent, details, partners), wanted)
 

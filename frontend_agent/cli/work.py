@@ -356,15 +356,14 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         output.table(t, ("step", "seconds", "cpu"), [(n, s["seconds"], s["cpu_seconds"]) for n, s in steps])
 
 
-<<<<<<< HEAD
 def _left(backfill: dict[str, Any]) -> str:
     days, waiting = backfill["days_left"], backfill["waiting"]
     return (f" · {days:.1f} d" if days else "") + (f" · {waiting}" if waiting else "")
-=======
+
+
 def local_time(moment: str) -> str:
     """A moment in ISO 8601 as the clock on the wall shows it."""
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
->>>>>>> d1dae49 (Status tells which sources are unreachable and when they are tried next; stopping ends what is asked of them)
 
 
 def _settings(context: typer.Context) -> Settings:

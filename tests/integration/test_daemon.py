@@ -86,6 +86,10 @@ class Site:
             eventually(lambda: (self.folder / "state" / "control.sock").exists() or process.poll() is not None)
             yield process
 
+    def extractors(self) -> list[int]:
+        """The processes that read the sources of the running daemon."""
+        return [pid for source in self.command("status", "--json").json["sources"] for pid in source["extractors"]]
+
     def documents(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.command(
             "platform", "documents", "--state", "platform", "--json", "-n", "100000"
@@ -96,6 +100,19 @@ class Site:
         answered = self.command("once", "--json")
         assert answered.code == 0, answered
         return {feed["feed"]: feed["counts"] for feed in answered.json["feeds"]}
+
+
+def family(process: int) -> list[int]:
+    """A process and all that came of it."""
+    found = [process]
+    for task in Path(f"/proc/{process}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += family(int(child))
+    return found
+
+
+def open_files(process: int) -> set[Path]:
+    return {Path(os.path.realpath(link)) for link in Path(f"/proc/{process}/fd").iterdir()}
 
 
 @contextmanager
@@ -239,6 +256,30 @@ def test_sigterm_during_a_hanging_platform_still_ends_in_ten_seconds(site: Site)
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(15) == 0
         assert time.monotonic() - asked < 11
+
+
+@pytest.mark.slow
+def test_sigterm_while_a_source_hangs_still_ends_in_ten_seconds(site: Site) -> None:
+    """Its extractors are frozen, as a driver is that waits for a server that does not answer."""
+    with site.platform(), site.daemon() as daemon:
+        eventually(lambda: len(site.extractors()) == 2)
+        for extractor in site.extractors():
+            os.kill(extractor, signal.SIGSTOP)
+        time.sleep(0.5)
+        asked = time.monotonic()
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(15) == 0
+        assert time.monotonic() - asked < 11
+        site.once()
+
+
+def test_only_extractors_have_a_hospitals_database_open(site: Site) -> None:
+    with site.platform(), site.daemon() as daemon:
+        eventually(lambda: all(feed["last_run"] for feed in site.command("status", "--json").json["feeds"]))
+        extractors = site.extractors()
+        databases = {path.resolve() for path in (site.folder / "demo-state" / "hospital").glob("*.db")}
+        holders = {pid for pid in family(daemon.pid) if databases & open_files(pid)}
+    assert holders == set(extractors)
 
 
 def test_a_second_daemon_on_the_same_state_is_refused(site: Site) -> None:
