@@ -8,6 +8,7 @@ from frontend_agent import __version__
 from frontend_agent.app import App
 from frontend_agent.config import SourceConfig, duration, unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
+from frontend_agent.sources import told_reached
 from frontend_agent.spool import SourcePause, Spool
 from frontend_agent.telling import plain
 from frontend_agent.usage import Usage, percentile
@@ -99,6 +100,7 @@ class GuestOperations:
             "who": pause.who if pause else "",
             "reason": pause.reason if pause else "",
             "share": source.guest.share if source else 1.0,
+            **told_reached(self._app.remotes.get(name)),
             "today": self._today_of(name, local),
         }
 

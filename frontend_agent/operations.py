@@ -38,7 +38,6 @@ from frontend_agent.model import Envelope, Record, SourceRecord
 from frontend_agent.packs.shadow import NEWLY_HELD, NEWLY_PASSED, compared
 from frontend_agent.proving import genuine_by
 from frontend_agent.reconciliation_operations import ReconciliationOperations, last_nights
-from frontend_agent.sources import told_sources
 from frontend_agent.spool import Case, Group, KeptBack, Trace
 from frontend_agent.telling import plain, told, told_case
 from frontend_agent.terms.operations import TermOperations
@@ -109,7 +108,6 @@ class Operations(TermOperations, ClosingOperations, ReconciliationOperations, Ba
                 }
                 for feed in app.config.feeds
             ],
-            "sources": told_sources(app.remotes),
             "destinations": [
                 {
                     "name": name,

@@ -1,12 +1,13 @@
 """The configured sources, ready to be asked: in this process, or each in processes of its own (its extractors)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from connectors import RemoteSource, Source, SourceOptions, open_source
+from connectors.reach import Reached
 from frontend_agent.config import Config, SourceConfig
 from frontend_agent.logs import event, log
 from frontend_agent.secrets import secrets_of
@@ -33,12 +34,14 @@ def remote_sources(config: Config, names: Iterable[str] | None = None) -> dict[s
     return opened
 
 
-def told_sources(remotes: Mapping[str, RemoteSource]) -> list[dict[str, Any]]:
-    """How each source is reached, for the status: `since` is None while it answers, and before anything was asked of it."""
-    return [
-        {"name": name, "extractors": remote.extractors(), **msgspec.to_builtins(remote.reached())}
-        for name, remote in remotes.items()
-    ]
+def told_reached(remote: RemoteSource | None) -> dict[str, Any]:
+    """How a source is reached, in plain values. `unreachable` is None while it answers, and before anything was asked."""
+    reached = remote.reached() if remote else Reached()
+    return {
+        "extractors": remote.extractors() if remote else [],
+        "logins": reached.logins,
+        "unreachable": None if reached.since is None else msgspec.to_builtins(reached),
+    }
 
 
 def _chosen(config: Config, names: Iterable[str] | None) -> dict[str, SourceConfig]:

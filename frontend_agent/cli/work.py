@@ -306,6 +306,11 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
     for source in told["sources"]:
         if source["state"] != "open":
             output.say(rests(t, source))
+        if gone := source["unreachable"]:
+            since, next_try = (local_time(gone[when]) for when in ("since", "next_try"))
+            output.say(
+                t("said.unreachable", source=source["name"], since=since, next_try=next_try, problem=gone["problem"])
+            )
     output.say(f"{t('head.quarantine')}: {told['quarantine']['open']:,}")
     for name, account in told["accounts"].items():
         if account["writes"]:
@@ -320,12 +325,6 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         if one["skew"]:
             differ = ", ".join(f"{skew['what']} ({skew['ours']} / {skew['theirs']})" for skew in one["skew"])
             output.say(t("said.skew", destination=one["name"], differ=differ))
-    for one in told["sources"]:
-        if one["since"]:
-            since, next_try = (local_time(one[when]) for when in ("since", "next_try"))
-            output.say(
-                t("said.unreachable", source=one["name"], since=since, next_try=next_try, problem=one["problem"])
-            )
     for feed in told["feeds"]:
         if feed["silent_since"]:
             output.say(t("said.silent", feed=feed["name"], since=feed["silent_since"][:16].replace("T", " ")))
