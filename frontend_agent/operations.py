@@ -523,7 +523,7 @@ class Operations(TermOperations, ClosingOperations, ReconciliationOperations, Ba
     def report_figures(self, first: int, last: int) -> Iterator[dict[str, Any]]:
         """The statistics of some days (yyyymmdd), table by table, a page at a time."""
         kept = self._spool.statistics
-        for table in ("outcomes", "findings", "fill", "delays", "deliveries"):
+        for table in ("outcomes", "findings", "fill", "delays", "deliveries", "missed"):
             rows = getattr(kept, table)(first, last)
             for start in range(0, len(rows), PAGE):
                 yield {"table": table, "rows": rows[start : start + PAGE]}

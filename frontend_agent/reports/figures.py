@@ -74,15 +74,17 @@ def _span(at: int) -> tuple[float, float]:
 class Numbers:
     """The figures of one line: a kind, a department, a day, or all."""
 
-    __slots__ = ("delays", "outcomes", "severities", "states")
+    __slots__ = ("delays", "missed", "outcomes", "severities", "states")
 
     def __init__(self) -> None:
         self.outcomes = Outcomes()
         self.severities: Counter[str] = Counter()
         self.states: Counter[str] = Counter()  # of deliveries, over all destinations
         self.delays: dict[str, Delays] = {}
+        self.missed = 0  # rows that the watermark would have missed, found by reconciliation
 
     def add(self, other: "Numbers") -> None:
+        self.missed += other.missed
         self.add_outcomes(msgspec.structs.astuple(other.outcomes))
         self.severities.update(other.severities)
         self.states.update(other.states)
@@ -268,6 +270,10 @@ class Figures:
     ) -> None:
         if numbers := self._at(day, kind, department):
             numbers.states[state] += n
+
+    def _add_missed(self, day: int, _: str, kind: str, __: str, department: str, n: int) -> None:
+        if numbers := self._at(day, kind, department):
+            numbers.missed += n
 
     # --- sums ---------------------------------------------------------------------------------------------------------
 

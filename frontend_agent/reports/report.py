@@ -132,6 +132,7 @@ LINE: tuple[tuple[str, Kind, _Value], ...] = (
     ("mended", "count", lambda n: n.outcomes.mended),
     ("delivered", "count", lambda n: n.delivered),
     ("refused", "count", lambda n: n.refused),
+    ("missed", "count", lambda n: n.missed),
     ("pass_rate", "rate", lambda n: n.pass_rate),
     ("first_pass_rate", "rate", lambda n: n.first_pass_rate),
     ("clean_rate", "rate", lambda n: n.clean_rate),

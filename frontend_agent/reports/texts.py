@@ -91,6 +91,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "warned": ("带警告文档", "With warnings"),
     "delivered": ("送达", "Delivered"),
     "refused": ("被拒绝", "Refused"),
+    "missed": ("水位线遗漏", "Missed by the watermark"),
     "pass_rate": ("通过率", "Pass rate"),
     "first_pass_rate": ("首次通过率", "First-pass rate"),
     "clean_rate": ("无警告率", "Without warnings"),

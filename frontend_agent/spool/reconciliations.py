@@ -296,10 +296,6 @@ class Reconciliations:
         row = self._database.row("reconcile.last night", feed=feed)
         return _reconciliation(row) if row else None
 
-    def missed(self, first: int, last: int) -> list[tuple[Any, ...]]:
-        """(day, feed, kind, institution, department, n): rows that the watermark would have missed."""
-        return self._database.rows("report.missed", first=first, last=last)
-
 
 def _kept(row: list[Any]) -> Kept:
     set_id, version, document_hash, held_hash, void, day, department, withheld, made_here = row

@@ -135,6 +135,10 @@ class Statistics:
         """(day, feed, kind, institution, department, destination, state, n)."""
         return self._database.rows("report.deliveries", first=first, last=last)
 
+    def missed(self, first: int, last: int) -> list[tuple[Any, ...]]:
+        """(day, feed, kind, institution, department, n): rows that the watermark would have missed, each once."""
+        return self._database.rows("report.missed", first=first, last=last)
+
     def documents(self, first: int, last: int) -> Iterator[list[tuple[Any, ...]]]:
         """Pages of (day, document id, kind, department, void, findings as JSON or nothing), in bounded memory."""
         for page in self._pages("report.documents", first, last):

@@ -156,7 +156,7 @@ def test_what_is_planted_is_named_and_mended(site: Site, way: str) -> None:
             again["days"][0]["destinations"]["platform"]["platform"] == 62
         )  # M1 and U1 came, the withdrawn one is a version
         assert app.spool.verify_log().ok
-        assert app.spool.reconciliations.missed(20260929, 20260929) == [
+        assert app.spool.statistics.missed(20260929, 20260929) == [
             (20260929, "visit", "C0002", "999000013", "内科", 1),
             (20260929, "visit", "C0002", "999000013", "外科", 3),
         ]

@@ -260,3 +260,14 @@ def told_status(app: App) -> list[dict[str, Any]]:
 def _body(entry: Any) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(entry.body)
     return body
+
+
+def test_rows_that_would_have_been_missed_are_a_figure_of_the_report(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each once, however often it is found, by the day of its event."""
+    site.visit("M1")
+    said(capsys, 1, "visit", "--day", "2026-09-29")
+    said(capsys, 1, "visit", "--day", "2026-09-29")
+    assert run(["qc", "report", "--from", "2026-09-29", "--to", "2026-09-29", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["total"]["missed"] == 1
