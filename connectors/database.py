@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from connectors.engines import Dialect, Engine, Greeter, Version, engine_of, version_of
+from connectors.finding.acknowledging import WRITING
 from connectors.refusals import StatementTooSlow, explained
 from connectors.room import Room
 from connectors.source import Asking, Source, SourceOptions
@@ -56,6 +57,15 @@ class Driver(ABC):
     @abstractmethod
     def connect(self) -> Any:
         """A connection in which each statement stands alone, until `transact`. Raises the driver's own errors."""
+
+    def connect_to_write(self) -> Any:
+        """A connection that may write, for marking change rows as read (`finding/acknowledging.py`) and nothing else."""
+        return self.connect()
+
+    def write(self, connection: Any, sql: str, parameters: Sequence[Any]) -> None:
+        """Execute the one statement of ours that writes (`finding/acknowledging.py`)."""
+        with held(connection) as cursor:
+            cursor.execute(sql, tuple(parameters))
 
     @abstractmethod
     def product(self, connection: Any) -> tuple[str, str]:
@@ -197,6 +207,41 @@ class Database(Source):
                         self._driver.rollback(connection)
                 self.pulse.rests()
 
+    @contextmanager
+    def _open_writing(self) -> Iterator[Asking]:
+        """In the connection that is there: a login more would be noticed. Each statement is a transaction of its own, the only
+        ones that are not read-only; a file is opened once more, for writing."""
+        with self._lock:
+            driver, at_once = self._driver, WRITING.get(self.family, ())
+            connection = self._connected() if driver.serves else self._reached(driver.connect_to_write)
+            try:
+                yield lambda sql, parameters, query: self._written(connection, at_once, sql, parameters, query)
+            finally:
+                with contextlib.suppress(*driver.errors):
+                    driver.rollback(connection)
+                    if not driver.serves:
+                        driver.close(connection)
+
+    def _written(
+        self, connection: Any, at_once: Sequence[str], sql: str, parameters: Sequence[Any], query: str
+    ) -> RowSet:
+        driver = self._driver
+        with contextlib.suppress(*driver.errors):
+            driver.rollback(connection)  # what comes now is the first of its transaction
+        self.pulse.asks(query, self.options.statement_timeout.total_seconds())
+        try:
+            with driver.deadline(connection, self.options.statement_timeout.total_seconds()):
+                for statement in at_once:
+                    driver.tell(connection, statement)
+                driver.write(connection, sql, parameters)
+                connection.commit()
+        except driver.errors as error:
+            gone = driver.gone(connection, error)
+            self._after_failure(connection, gone)
+            raise explained(self.name, query, *driver.said(error), gone=gone) from None
+        self._used = time.monotonic()
+        return RowSet((), ())
+
     def interrupt(self) -> None:
         """End the statement that is running now. A driver that cannot is left to its statement time-out."""
         connection = self._connection
@@ -244,14 +289,7 @@ class Database(Source):
 
     def _greeted(self) -> Any:
         driver = self._driver
-        if driver.serves:
-            self.pulse.logs_in(self.options.connect_timeout.total_seconds())
-        try:
-            connection = driver.connect()
-        # `from None`, here and below: a driver's text may hold a row's values, and must not ride along in a traceback.
-        except driver.errors as error:
-            raise explained(self.name, "", *driver.said(error), gone=driver.never_came(error)) from None
-        self.guest.logged_in()
+        connection = self._reached(driver.connect)
         try:
             self._greet(connection)
         except driver.errors as error:
@@ -259,6 +297,18 @@ class Database(Source):
             with contextlib.suppress(*driver.errors):
                 driver.close(connection)
             raise explained(self.name, "", *driver.said(error), gone=gone) from None
+        return connection
+
+    def _reached(self, connect: Callable[[], Any]) -> Any:
+        driver = self._driver
+        if driver.serves:
+            self.pulse.logs_in(self.options.connect_timeout.total_seconds())
+        try:
+            connection = connect()
+        # `from None`, here and below: a driver's text may hold a row's values, and must not ride along in a traceback.
+        except driver.errors as error:
+            raise explained(self.name, "", *driver.said(error), gone=driver.never_came(error)) from None
+        self.guest.logged_in()
         return connection
 
     def _greet(self, connection: Any) -> None:

@@ -109,6 +109,10 @@ class Psycopg(Driver):
         with contextlib.closing(self._psycopg.RawCursor(connection)) as cursor:
             return self._streamed(cursor, sql, parameters, room)
 
+    def write(self, connection: Any, sql: str, parameters: Sequence[Any]) -> None:
+        with contextlib.closing(self._psycopg.RawCursor(connection)) as cursor:
+            cursor.execute(sql, parameters)
+
     def _streamed(self, cursor: Any, sql: str, parameters: Sequence[Any], room: Room) -> RowSet:
         """Some rows at a time off the wire: libpq would keep the whole answer, and we could not stop it."""
         with contextlib.closing(cursor.stream(sql, parameters, size=LARGEST_STEP)) as coming:
@@ -253,6 +257,10 @@ class Sqlite(Driver):
         return sqlite3.connect(
             address, uri=True, timeout=_wait(self._options), check_same_thread=False, cached_statements=256
         )
+
+    def connect_to_write(self) -> sqlite3.Connection:
+        address = f"file:{quote(os.path.abspath(self._path))}?mode=rw"
+        return sqlite3.connect(address, uri=True, timeout=1, check_same_thread=False)
 
     def product(self, connection: sqlite3.Connection) -> tuple[str, str]:
         return "SQLite", sqlite3.sqlite_version

@@ -78,6 +78,10 @@ class Odbc(Driver):
     def tell(self, connection: Any, sql: str) -> None:
         connection.execute(sql).close()
 
+    def write(self, connection: Any, sql: str, parameters: Sequence[Any]) -> None:
+        bound, _ = bound_as(self._engine, parameters)
+        connection.execute(sql, *bound).close()
+
     def transact(self, connection: Any, engine: Engine) -> None:
         self._engine = engine
         connection.autocommit = False

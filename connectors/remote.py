@@ -121,6 +121,9 @@ class RemoteSource(Source):
     def _open_session(self) -> AbstractContextManager[Asking]:
         raise AssertionError(f"source {self.name}: statements are asked in its extractor only")
 
+    def _open_writing(self) -> AbstractContextManager[Asking]:
+        return self._open_session()
+
     # what is ours
 
     def behind(self) -> Source:

@@ -40,11 +40,13 @@ from connectors import statements
 from connectors.engines.dialect import Dialect
 from connectors.fetched import Fetched, Part, Sealed, joined
 from connectors.files import with_files
+from connectors.finding.acknowledging import Acknowledgement, updates
 from connectors.finding.bearings import Bearings, Note, leave, where_to_start
 from connectors.finding.clock import ClockWatch, Moment
 from connectors.finding.cursors import Unit, cursor_text, cursor_value, earliest, later, like, moment, shifted
 from connectors.finding.gaps import Gap, kept, missing, without
-from connectors.finding.search import FoundPage, Search
+from connectors.finding.marks import marked
+from connectors.finding.search import FoundPage, MarkedPage, Search
 from connectors.grants import Grants, read_grants
 from connectors.guest import Guest, Pause, Terms, size_of
 from connectors.pulse import Pulse
@@ -152,6 +154,7 @@ class ChangedPage(msgspec.Struct, frozen=True):
 
     keys: tuple[str, ...]
     watermark: Watermark | None
+    numbers: tuple[Any, ...] = ()  # of change rows that this and all pages before it speak of
 
 
 class Asking(Protocol):
@@ -193,6 +196,10 @@ class Source(ABC):
         """A read-only session in which everything asked sees the same moment, where the engine can."""
 
     @abstractmethod
+    def _open_writing(self) -> AbstractContextManager[Asking]:
+        """For marking change rows as read: each statement is a transaction of its own, and waits for no lock."""
+
+    @abstractmethod
     def close(self) -> None: ...
 
     def interrupt(self) -> None:  # noqa: B027 - not every driver can
@@ -221,6 +228,9 @@ class Source(ABC):
 
     def _guarded(self, ask: Asking, sql: str, parameters: Sequence[Any], query: str) -> RowSet:
         statements.must_be_allowed(self.name, query, sql, self.rules)
+        return self._counted(ask, sql, parameters, query)
+
+    def _counted(self, ask: Asking, sql: str, parameters: Sequence[Any], query: str) -> RowSet:
         self.guest.must_not_rest()
         started = time.monotonic()
         try:
@@ -303,7 +313,7 @@ class Source(ABC):
 
         def ask(sql: str) -> RowSet:
             with self.session() as alone:
-                return alone(sql, (), "clock")
+                return alone(statements.Own(sql), (), "clock")
 
         return self._watch.moment(ask, self.family)
 
@@ -318,15 +328,58 @@ class Source(ABC):
         now = msgspec.structs.replace(now, behind=max(now.behind, search.replica_lag))
         begin = where_to_start(before, now, search.overlap)
         passed = _Passed(after, list(before.gaps) if before else [], now.asked_at)
-        if search.how == "key":
-            pages = self._numbered(queries, after, begin.note, passed, search.limit)
-        else:
+        if search.how == "time":
             pages = self.changed(queries, after, search.overlap, search.limit, begin.low, now.horizon)
+        elif search.how == "key":
+            pages = self._numbered(queries.changed, after, begin.note, passed, search.limit)
+        elif search.acknowledged:
+            passed.gaps = []
+            pages = self._numbered(_changes(queries), None, None, passed, search.limit, acknowledged=True)
+        else:
+            again = self._begun_again(_changes(queries), after)
+            pages = self._numbered(_changes(queries), None if again else after, begin.note, passed, search.limit)
         for page in pages:
-            yield FoundPage(page.keys, page.watermark)
+            yield FoundPage(page.keys, page.watermark, numbers=page.numbers)
         gaps = kept(passed.gaps, now.asked_at, search.term)
         left = leave(before, now, after, search.overlap, gaps, passed.tail)
-        yield FoundPage((), None, left, begin.set_back)
+        yield FoundPage((), None, left, set_back=begin.set_back)
+
+    def marks(self, queries: Queries, after: str = "") -> Iterator[MarkedPage]:
+        """All keys that the query of changes gives, each with the mark of its content, from behind a key on."""
+        sql = queries.changed
+        last = _native([after], self._sample(sql, "key")) if after else []
+        while True:
+            text = _walk_text(self.dialect, sql, bool(last))
+            with self.session() as ask:
+                pairs = ask(text, last, "changed").rows
+            whole = len(pairs) < WINDOW
+            found, _ = marked(pairs, whole)
+            if found:
+                last = [found[-1][0]]
+            told = tuple((key_text(key), mark) for key, mark in found)
+            yield MarkedPage(told, "" if whole or not found else told[-1][0])
+            if whole or not found:
+                return
+
+    def present(self, queries: Queries, keys: Sequence[str]) -> list[str]:
+        """Those of these keys of which there is a parent row now."""
+        return self.keys_by(queries, queries.key, keys)
+
+    def acknowledge(self, what: Acknowledgement, numbers: Sequence[Any]) -> str:
+        """Mark change rows as read. Called after they were committed here, and safe to repeat. Answers what went wrong, or "".
+
+        The one statement that writes: it is made of names in agent.toml, and passes no query of a mapping.
+        """
+        try:
+            self.guest.admit()
+            with self._open_writing() as ask:
+                for sql, parameters in updates(self.dialect, what, numbers):
+                    self._counted(ask, sql, parameters, "acknowledge")
+        except (
+            SourceError
+        ) as error:  # a row that somebody holds makes no source unreachable: it is done with the next run
+            return str(error)
+        return ""
 
     def changed(
         self,
@@ -651,41 +704,54 @@ class Source(ABC):
             earlier = earliest(cursor if earlier is None else earlier, like(cursor, low, unit, self._zone))
         if earlier is not None:
             return (earlier, None, False)
-        return self._behind(queries, after)
+        return self._behind(queries.changed, after)
 
-    def _behind(self, queries: Queries, after: Watermark) -> _Position:
+    def _behind(self, sql: str, after: Watermark) -> _Position:
         """Right behind a row that has been read."""
         cursor = cursor_value(after.cursor)
-        native = _native([after.key], self._sample(queries.changed, "key"))
+        native = _native([after.key], self._sample(sql, "key"))
         return (cursor, native[0], True) if native else (cursor, None, False)
 
+    def _begun_again(self, sql: str, after: Watermark | None) -> bool:
+        """Whether the numbers of a change table begin again below our watermark: it was emptied with its counter."""
+        newest = self.newest(sql) if after else None
+        return bool(after and newest and later(cursor_value(after.cursor), cursor_value(newest.cursor)))
+
     def _numbered(
-        self, queries: Queries, after: Watermark | None, note: Note | None, passed: _Passed, limit: int
+        self,
+        sql: str,
+        after: Watermark | None,
+        note: Note | None,
+        passed: _Passed,
+        limit: int,
+        acknowledged: bool = False,
     ) -> Iterator[ChangedPage]:
         """By an increasing cursor that is no time: the numbers that were passed over, then all from a place on."""
         watermark = after
         for gaps in _some(passed.gaps, GAPS_AT_ONCE):
-            for window in self._gap_windows(queries.changed, gaps):
+            for window in self._gap_windows(sql, gaps):
                 passed.found(window)
                 for keys, _ in _pages(window, _Recent(), None, limit):
                     yield ChangedPage(keys, watermark)
         position = None
         if after is not None:
             mark = after if note is None else Watermark(note.cursor, note.key)
-            position = self._behind(queries, mark) if mark.cursor else None
-        while window := self._window(queries.changed, position):
+            position = self._behind(sql, mark) if mark.cursor else None
+        while window := self._window(sql, position):
             passed.over(window)
             for keys, last in _pages(window, _Recent(), None, limit):
                 # While it looks again at what is behind the watermark, that stays where it is.
                 if after is None or later(last[0], cursor_value(after.cursor)):
                     watermark = Watermark(cursor_text(last[0]), key_text(last[1]))
                 yield ChangedPage(keys, watermark)
+            if acknowledged:
+                yield ChangedPage((), watermark, tuple(dict.fromkeys(cursor for cursor, _ in window)))
             if len(window) < WINDOW:
                 break
             if position and window[-1] == position[:2]:
                 raise SourceRefused(f"source {self.name}: the changed query does not advance")
             position = (*window[-1], True)
-        for keys in self._without_cursor(queries.changed, _Recent(), limit):
+        for keys in self._without_cursor(sql, _Recent(), limit):
             yield ChangedPage(keys, watermark)
 
     def _gap_windows(self, sql: str, gaps: Sequence[Gap]) -> Iterator[_Window]:
@@ -755,6 +821,13 @@ def _by_keys_text(dialect: Dialect, sql: str, key: str, count: int, limit: int, 
 def _window_text(dialect: Dialect, sql: str, condition: str) -> str:
     cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
     body = f"{_wrapped(dialect, sql)}\nWHERE {key} IS NOT NULL AND {condition}\nORDER BY {cursor}, {key}"
+    return dialect.select(f"{cursor}, {key}", body, WINDOW)
+
+
+def _walk_text(dialect: Dialect, sql: str, resumed: bool) -> str:
+    cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
+    further = f"{key} > {dialect.marks(1)[0]}" if resumed else f"{key} IS NOT NULL"
+    body = f"{_wrapped(dialect, sql)}\nWHERE {further}\nORDER BY {key}, {cursor}"
     return dialect.select(f"{cursor}, {key}", body, WINDOW)
 
 
@@ -867,6 +940,14 @@ def _native(keys: Iterable[str], sample: Any) -> list[Any]:
     if isinstance(sample, Decimal):
         return [Decimal(k) for k in keys if re.fullmatch(r"-?\d{1,38}(\.\d{1,38})?", k)]
     return list(keys)
+
+
+def _changes(queries: Queries) -> str:
+    """The query of the change table. Raises ConfigurationError for a mapping without one."""
+    found: str = getattr(queries, "changes", "")
+    if not found:
+        raise ConfigurationError('find = "changes" needs a query of the change table: [queries] changes = "….sql"')
+    return found
 
 
 def _unit(queries: Changes) -> Unit:

@@ -48,12 +48,13 @@ from frontend_agent.errors import (
     StateError,
 )
 from frontend_agent.feeds import NO_PACKS, Feed, compile_feed, meaningless, pack_names, under_approvals
-from frontend_agent.finding import Finder
+from frontend_agent.finding import Finder, Found, TooManyVanished
 from frontend_agent.guest_book import GuestBook
 from frontend_agent.intake import (
     Heads,
     behind_real_time,
     take_in,
+    take_vanished,
     what_is_known,
 )
 from frontend_agent.logs import event, log
@@ -121,6 +122,9 @@ class Page(NamedTuple):
     progress: Progress | None = None  # of a page without keys: how far the feed has been found
     walked: Walked | None = None  # of a backfill's page
     closed: frozenset[int] = frozenset()  # months of which nothing new is made
+    expected: bool = False  # its keys should be there: those that are not are doubted
+    numbers: Sequence[Any] = ()  # of a page without keys: change rows that are done with
+    vanished: Sequence[str] = ()  # of a page without keys: those that are nowhere at the source
 
 
 # -- All of it --------------------------------------------------------------------------------------------------------
@@ -358,18 +362,22 @@ class App:
     ) -> None:
         self.spool.room()
         self.accounts.must_only_read(self.sources, sources_of(feed))
+        self._finder(feed).must_not_stand_still()
         self._judge_by_rules_of_today(feed)
         heads = self._heads(feed)
         wanted = chain(self._released(feed), self._resent(feed))
         if not released_only:
             wanted = chain(wanted, self._awaited(feed), self._visits_again(feed))
             wanted = chain(wanted, self._partners_changed(feed), self._changed(feed))
-        with Prefetch(wanted, name=f"extract-{feed.config.source}") as pages:
-            for taken in self._taken(feed, pages, heads):
-                counts.update(_counted(taken))
-                arrived()
-                if stopping.is_set():
-                    return
+        # Keys that are missed are looked for when everything that speaks of them has been committed.
+        for these in (wanted, self._doubted(feed)):
+            with Prefetch(these, name=f"extract-{feed.config.source}") as pages:
+                for taken in self._taken(feed, pages, heads):
+                    counts.update(_counted(taken))
+                    arrived()
+                    if stopping.is_set():
+                        return
+        self.spool.finding.go_on(feed.config.name)
         if not released_only:
             self.spool.meta.put(_visits_mark(feed.config.name), TOLD)
         if heads is not None and not released_only:
@@ -455,16 +463,32 @@ class App:
 
     def _changed(self, feed: Feed) -> Iterator[Page]:
         """The keys that are new since the last run, found the way the feed says."""
-        source = self.sources[feed.config.source]
-        found = Finder(self.config, feed.config, feed.mapping.queries, source, self.spool).pages()
+        return self._found(feed, self._finder(feed).pages())
+
+    def _doubted(self, feed: Feed) -> Iterator[Page]:
+        """The keys that were missed, as far as they are there, or in the history; the others are held, or stop the feed."""
+        try:
+            yield from self._found(feed, self._finder(feed).doubts())
+        except TooManyVanished as error:
+            self.spool.finding.stop(feed.config.name, error.count, self.clock())
+            log.warning(event("feed.stands_still", feed=feed.config.name, vanished=error.count))
+            raise
+
+    def _finder(self, feed: Feed) -> Finder:
+        return Finder(self.config, feed.config, feed.mapping, self.sources, self.spool)
+
+    def _found(self, feed: Feed, found: Iterator[Found]) -> Iterator[Page]:
         while True:
             self.spool.room()
             with self.times.measured("extract"):
                 page = next(found, None)
             if page is None:
                 return
-            rows = self._read(feed, page.keys) if page.keys else None
-            yield Page(page.keys, page.watermark, (), rows, page.mark, page.progress)
+            rows = self._read(feed, page.keys) if page.keys and page.rows is None else page.rows
+            yield Page(
+                page.keys, page.watermark, (), rows, page.mark, page.progress,
+                expected=page.expected, numbers=page.numbers, vanished=page.vanished,
+            )  # fmt: skip
 
     def _read(self, feed: Feed, keys: Sequence[str]) -> Fetched:
         """The rows of a page, read ahead of their turn; who prepares them opens them."""
@@ -485,12 +509,14 @@ class App:
         plan = self.feeds[feed.config.name].plan  # the code maps of now, not of when the run began
         return take_in(
             plan, rows, page.watermark, self.spool, heads, self.clock(),
-            asked=page.asked, walked=page.walked, closed=page.closed, lap=lap,
+            asked=page.asked, expected=page.keys if page.expected else (), walked=page.walked, closed=page.closed, lap=lap,
         )  # fmt: skip
 
     def _mark(self, feed: Feed, page: Page) -> Taken:
-        """Keep how far a partner was read, once all that it changed is taken."""
+        """Keep how far a feed or a partner was read, once all that belongs to it is taken; what is gone is held."""
         plan = feed.plan
+        if page.vanished:
+            return take_vanished(self.feeds[feed.config.name].plan, page.vanished, self.spool, self.clock())
         taken = Taken(
             feed=plan.name, kind=plan.kind, institution=plan.institution, digests=plan.digests, at=self.clock(),
             destinations=plan.destinations, watermark=page.watermark, mark=page.mark, progress=page.progress,
@@ -498,6 +524,8 @@ class App:
         if page.walked:
             taken = behind_real_time(taken, page.walked)
         self.spool.commit(taken)
+        if page.numbers:
+            self._finder(feed).acknowledge(page.numbers)
         return taken
 
     def _taken_by_workers(
@@ -524,6 +552,7 @@ class App:
                 page.watermark,
                 page.asked,
                 page.rows or self._read(feed, page.keys),
+                page.keys if page.expected else (),
                 known,
                 self.clock(),
                 self.approvals,

@@ -131,7 +131,7 @@ class FeedConfig:
     mapping: str
     profile: str = "regional"
     every: timedelta = timedelta(minutes=5)
-    find: Literal["time", "key"] = "time"  # how new rows are found
+    find: Literal["time", "key", "status", "changes", "compare"] = "time"  # how new rows are found
     overlap: timedelta = timedelta(minutes=10)
     vanished_at_most: int = 20  # more keys that are gone at once stop the feed
     batch: int = 100

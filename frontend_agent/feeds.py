@@ -6,7 +6,7 @@ Mistakes in any of the files are told here, before anything is read. Opens nothi
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from frontend_agent.config import (
 )
 from frontend_agent.deidentifying import Pseudonyms, deidentifying, removed_fields
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.finding import must_be_findable
 from frontend_agent.formats import Kind, gaps, kind_codes
 from frontend_agent.formats.enclosed import KIND as ENCLOSED
 from frontend_agent.formats.render import Renderer
@@ -138,6 +139,7 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
     shelves = load_catalogues(config.catalogues).in_kind(kind)
     must_be_in(shelves, mapping.codes)
     mapping = msgspec.structs.replace(mapping, codes_digest=digest_with(mapping.codes_digest, shelves))
+    must_be_findable(config, feed, mapping)
     profile = content.profile(feed.profile)
     elsewhere = {f"[queries.details] {group}": detail.source for group, detail in mapping.queries.details.items()}
     elsewhere |= {f"[queries.partners] {name}": partner.source for name, partner in mapping.queries.partners.items()}
@@ -177,7 +179,8 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
         withhold=compile_withholding(rules, feed.name, kind),
         leave_out=leaving_out(kind, unsent) if unsent else None,
         editions=tuple(_edition(config, kind, profile, name, given) for name, given in shares.items() if name),
-        joins=bool(mapping.queries.partners),
+        joins=bool(mapping.queries.partners) or config.sources[feed.source].nolock,
+        settle=config.sources[feed.source].settle if config.sources[feed.source].nolock else timedelta(),
         observe=Observer(
             kind.code,
             ZoneInfo(hospital.timezone),

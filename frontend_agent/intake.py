@@ -38,7 +38,7 @@ from frontend_agent.model import (
     Withheld,
 )
 from frontend_agent.packs.shadow import compared
-from frontend_agent.spool import Awaiting, Beside, Met, Shadowed, Skipped, Spool, Taken, Walked
+from frontend_agent.spool import Awaiting, Beside, Met, Progress, Shadowed, Skipped, Spool, Taken, Walked
 from frontend_agent.unmade import unmade
 from frontend_agent.visits import HELD, MADE, VOID, WITHHELD, Observer, Seen
 from frontend_agent.withholding import Decision, Withhold
@@ -46,10 +46,13 @@ from frontend_agent.withholding import Decision, Withhold
 # Findings of the machine itself. Texts for operators are in the catalogue of the checks.
 UNREADABLE_ROWS = "AGT001"  # the mapping could not read these rows
 SAME_KEY = "AGT003"  # two different records of one batch claim the same key
+VANISHED_KEY = "AGT004"  # it was reported, and is not at its source any more
 UNDECIDED = "POL002"  # a withholding rule asks for a value that could not be read
 
 # Told of what somebody else is the reason for: a field that a partner or a column would have said (`SourceRecord.unsaid`).
 _MISSING = ("DE-MISSING", "DE-ONE-OF")
+
+VANISHED = "vanished"  # in the place of a hash: there is no content
 
 # A record that waits for its partner is looked for again: after a minute, two, four … at most an hour.
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
@@ -106,7 +109,8 @@ class FeedPlan:
     leave_out: Complete | None = None  # what may not leave for the destinations
     editions: tuple[EditionPlan, ...] = ()  # for destinations that get something else
     observe: Observer | None = None  # what a record says of its visit
-    joins: bool = False  # its records have partners that may be missing
+    joins: bool = False  # its records may have to wait: for partners that are missing, or until they have settled
+    settle: timedelta = timedelta()  # reads are dirty: a record is taken when it reads the same so much later
 
 
 class Spooling(Protocol):
@@ -133,6 +137,7 @@ def take_in(
     asked: Sequence[str] = (),
     walked: Walked | None = None,
     closed: Set[int] = frozenset(),
+    expected: Sequence[str] = (),
     lap: Callable[[str], None] = _no_lap,
 ) -> Taken:
     """Carry one batch of rows into the spool. Either all of it is kept and the watermark moves, or neither.
@@ -140,12 +145,13 @@ def take_in(
     `heads` asks the platform for version heads that a lost state does not know; without it what we have is taken as it is.
     `asked` are the keys that were to be read again: those that the source no longer has are put back before a person.
     `walked` says how far a backfill is with this batch; nothing new is made of the months in `closed` (yyyymm).
+    `expected` are those that should be there: of those that are not, what we have of them is doubted.
     `lap` is told the name of each step as it ends. Returns what was committed.
     """
     read = read_rows(feed, rows)
     lap("normalise")
-    known = what_is_known(spool, heads, feed, [*read.keys(), *asked])
-    taken = prepare(feed, read, watermark, known, now, asked=asked, closed=closed, lap=lap)
+    known = what_is_known(spool, heads, feed, dict.fromkeys([*read.keys(), *asked, *expected]))
+    taken = prepare(feed, read, watermark, known, now, asked=asked, expected=expected, closed=closed, lap=lap)
     if walked:
         taken = behind_real_time(taken, walked)
     spool.commit(taken)
@@ -167,6 +173,7 @@ def prepare(
     *,
     asked: Sequence[str] = (),
     closed: Set[int] = frozenset(),
+    expected: Sequence[str] = (),
     lap: Callable[[str], None] = _no_lap,
 ) -> Taken:
     """Everything between reading and the commit, without touching anything: it may as well happen in another process."""
@@ -188,9 +195,29 @@ def prepare(
         batch.compress(made)
         lap("compress")
     present = read.keys()
+    missed = [key for key in dict.fromkeys((*asked, *expected)) if key.strip() not in present]
     return batch.taken(
-        watermark, known.learned, [sets[key] for key in asked if key not in present], {sets[key] for key in asked}
+        watermark,
+        known.learned,
+        [sets[key] for key in asked if key not in present],
+        {sets[key] for key in asked},
+        [key for key in missed if set_id(feed.institution, feed.epoch, feed.kind, key) in known.heads],
     )
+
+
+def take_vanished(feed: FeedPlan, keys: Sequence[str], spool: Spool | Spooling, now: datetime) -> Taken:
+    """Hold the keys that are nowhere at their source any more, if the region has a document of them.
+
+    That they are gone is no content and makes no version: whether it means a void, a person has to say (law 3).
+    """
+    known = what_is_known(spool, None, feed, keys)
+    batch = _Batch(feed, now, known.heads, known.waiting)
+    for key in keys:
+        batch.hold_vanished(key, set_id(feed.institution, feed.epoch, feed.kind, key))
+    taken = batch.taken(None, [], [], frozenset(), [])
+    taken = msgspec.structs.replace(taken, progress=Progress(settled=list(keys)))
+    spool.commit(taken)
+    return taken
 
 
 # --- reading the rows -------------------------------------------------------------------------------------------------
@@ -334,6 +361,23 @@ def may_wait(record: SourceRecord, head: SeriesHead | None) -> bool:
     return bool(record.awaited) and not record.void and not held and patience(record) > timedelta()
 
 
+SETTLING = "settles "  # in the place of a partner's name: since when the record has read the same
+
+
+def settling(source: SourceRecord, since: datetime) -> str:
+    """What is remembered of a dirty read: its content, and since when that has not changed."""
+    return f"{SETTLING}{source.source_hash} {since.isoformat()}"
+
+
+def settling_since(before: Awaiting | None, source: SourceRecord) -> datetime | None:
+    """Since when the record has read the same. None: it has not."""
+    for partner in before.partners if before else ():
+        content, _, since = partner.removeprefix(SETTLING).partition(" ")
+        if partner.startswith(SETTLING) and content == source.source_hash:
+            return datetime.fromisoformat(since)
+    return None
+
+
 def judged(check: Callable[..., list[Finding]], source: SourceRecord) -> list[Finding]:
     """What the mapping and all the rules have to say. A field that is missing for a known reason is told once."""
     found = check(source.record, source.columns, source.findings)
@@ -406,11 +450,13 @@ class _Batch:
         """`asked`: it was to be looked at again, whatever is known of it."""
         head = self._known.get(named)
         step = next_step(head, source, self._feed.digests)
-        if step is Step.MAKE and source.awaited:
+        if step is Step.MAKE and self._feed.settle and not self._has_settled(source, named):
+            step = Step.WAITING
+        elif step is Step.MAKE and source.awaited:
             step = self._wait_or_go(source, named, head)
-            if step is Step.WAITING:
-                self._steps[step] += 1
-                return
+        if step is Step.WAITING:
+            self._steps[step] += 1
+            return
         event = self._tally.read(source.record)
         decision = self._withheld_by(source, step)
         self._observe(source, named, head, step, bool(decision and not decision.undecided))
@@ -499,6 +545,21 @@ class _Batch:
             )
         )
 
+    def _has_settled(self, source: SourceRecord, named: str) -> bool:
+        """Whether it read the same so long ago. What is read dirty may be rolled back, or be half of a correction."""
+        before = self._was_waiting.get(named)
+        since = settling_since(before, source) or self._now
+        if since + self._feed.settle <= self._now:
+            return True
+        due = since + self._feed.settle
+        attempts = before.attempts + 1 if before else 1
+        self._waiting.append(
+            Awaiting(
+                named, source.key, before.since if before else self._now, due, due, attempts, (settling(source, since),)
+            )
+        )
+        return False
+
     def _wait_or_go(self, source: SourceRecord, named: str, head: SeriesHead | None) -> Step:
         """A missing partner is waited for, so long and no longer. Then the record says so, and its rule decides."""
         before = self._was_waiting.get(named)
@@ -510,6 +571,8 @@ class _Batch:
         attempts = before.attempts + 1 if before else 1
         due = self._now + min(FIRST_WAIT * 2 ** min(attempts - 1, 16), LONGEST_WAIT)
         partners = tuple(awaited.partner for awaited in source.awaited)
+        if settled := settling_since(before, source):
+            partners = (*partners, settling(source, settled))
         self._waiting.append(Awaiting(named, source.key, since, until, min(due, until), attempts, partners))
         return Step.WAITING
 
@@ -641,6 +704,7 @@ class _Batch:
         learned: list[tuple[str, SeriesHead]],
         not_found: list[str],
         asked: Set[str],
+        doubted: Sequence[str],
     ) -> Taken:
         waiting = {one.set_id for one in self._waiting}
         return Taken(
@@ -669,6 +733,8 @@ class _Batch:
             unheld=self._unheld,
             learned=learned,
             not_found=not_found,
+            doubted=doubted,
+            doubted_by="asked",
             not_final=[named for named in self._not_final if named in asked],
             skipped=Skipped(
                 unchanged=self._steps[Step.UNCHANGED],
@@ -723,6 +789,15 @@ class _Batch:
             return
         finding = Finding(SAME_KEY, Severity.HOLD, Blame.SOURCE, field=self._feed.key, arguments=(str(len(hashes)),))
         self._keep(named, key, together, {"records": [claimant.record for claimant in claimants]}, [finding], events[0])
+
+    def hold_vanished(self, key: str, named: str) -> None:
+        """Only what the region has as a living document; what never left, or is void there, leaves nothing to say."""
+        head = self._known.get(named)
+        if head is None or not head.version or head.void or self._is_held(named, VANISHED):
+            self._steps[Step.UNCHANGED] += 1
+            return
+        finding = Finding(VANISHED_KEY, Severity.HOLD, Blame.SOURCE, field=self._feed.key)
+        self._keep(named, key, VANISHED, {}, [finding], self._tally.unreadable())
 
     def _is_held(self, named: str, source_hash: str) -> bool:
         """Already, with this very content, under these very rules."""

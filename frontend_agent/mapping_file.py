@@ -43,6 +43,8 @@ class Queries(msgspec.Struct, frozen=True):
     parent: str
     details: Map[str, Detail] = {}
     partners: Map[str, Partner] = {}
+    changes: str = ""  # "cursor" (a number that only grows) and "key" of the rows of a change table
+    history: tuple["Queries", ...] = ()  # where rows move that leave the parent's tables: asked for keys that are gone
     cursor_unit: Literal["", "s", "ms"] = ""  # a cursor that is a plain number counts these since 1970
     paths: tuple[str, ...] = ()  # aliases of the parent query that hold paths of files
     day: str = ""  # "day" (of the event) and "key": which records count for a day, for reconciliation
@@ -128,7 +130,9 @@ def parse_mapping(name: str, path: str, institution: str, read: Read, packed: Re
     wanted, beside = _wanted_codes(table.get("codes", {}), path)
     codes, code_texts = _codes(wanted, path, read, packed)
     reads = _reads(table.get("read", {}), path)
-    queries = msgspec.structs.replace(queries, paths=_paths(reads, path))
+    paths = _paths(reads, path)
+    history = tuple(msgspec.structs.replace(moved, paths=paths) for moved in queries.history)
+    queries = msgspec.structs.replace(queries, paths=paths, history=history)
     document = _text(table, "document", path) if "document" in table else ""
     if document:
         _needs_aliases(queries.parent, (document,), files["parent"])
@@ -172,7 +176,11 @@ def _queries(
 ) -> tuple[Queries, dict[str, str], list[str]]:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{path}: needs a table [queries] with changed and parent")
-    only_known_keys(table, ("changed", "parent", "details", "partners", "cursor_unit", "day"), f"{path}: [queries]")
+    only_known_keys(
+        table,
+        ("changed", "parent", "details", "partners", "cursor_unit", "day", "changes", "history"),
+        f"{path}: [queries]",
+    )
     unit = table.get("cursor_unit", "")
     if unit not in ("", "s", "ms"):
         raise ConfigurationError(
@@ -207,10 +215,62 @@ def _queries(
         details[group] = Detail(sql=sql(group, _text(value, "sql", where)), source=str(value.get("source", "")))
         _needs_aliases(details[group].sql, (key,), files[group])
     partners = _partners(table.get("partners", {}), path, parent, sql, files)
+    changes = ""
+    if "changes" in table:
+        changes = sql("changes", _text(table, "changes", f"{path}: [queries]"))
+        _needs_aliases(changes, ("cursor", "key"), files["changes"])
     queries = Queries(
-        key=key, changed=changed, parent=parent, details=details, partners=partners, cursor_unit=unit, day=day
+        key=key,
+        changed=changed,
+        parent=parent,
+        details=details,
+        partners=partners,
+        changes=changes,
+        cursor_unit=unit,
+        day=day,
     )
+    queries = msgspec.structs.replace(queries, history=_history(table.get("history", []), path, queries, sql, files))
     return queries, files, texts
+
+
+def _history(
+    given: Any, path: str, queries: Queries, sql: Callable[[str, str], str], files: dict[str, str]
+) -> tuple[Queries, ...]:
+    """`["report_2025.sql", { parent = "report_2024.sql", details = { items = "item_2024.sql" } }]`.
+
+    The aliases are those of the parent, or a record that moved would read as another.
+    """
+    if not isinstance(given, list):
+        raise ConfigurationError(f"{path}: [queries] history must be a list of file names")
+    found = []
+    for number, value in enumerate(given, 1):
+        where = f"{path}: [queries] history, entry {number}"
+        entry = {"parent": value} if isinstance(value, str) else value
+        if not isinstance(entry, dict):
+            raise ConfigurationError(f'{where} must be a file name or {{ parent = "…", details = {{ … }} }}')
+        only_known_keys(entry, ("parent", "details"), where)
+        parent = sql(f"history.{number}", _text(entry, "parent", where))
+        wanted, aliases = set(sql_aliases(queries.parent)), set(sql_aliases(parent))
+        if wanted != aliases:
+            raise ConfigurationError(
+                f"{files[f'history.{number}']}: must have the aliases of the parent query; other: "
+                f"{', '.join(sorted(wanted ^ aliases))}"
+            )
+        moved = _table_of(entry.get("details", {}), f"{where}: details")
+        only_known_keys(moved, tuple(queries.details), f"{where}: details")
+        if missing := [group for group in queries.details if group not in moved]:
+            raise ConfigurationError(
+                f"{where}: says nothing of the details {', '.join(missing)}: where do they go? Write"
+                f' {{ parent = "…", details = {{ {missing[0]} = "…" }} }}, with the same file where they stay'
+            )
+        details = {
+            group: Detail(sql(f"history.{number}.{group}", _text(moved, group, where)), queries.details[group].source)
+            for group in queries.details
+        }
+        for group, detail in details.items():
+            _needs_aliases(detail.sql, (queries.key,), files[f"history.{number}.{group}"])
+        found.append(msgspec.structs.replace(queries, parent=parent, details=details, changes="", history=()))
+    return tuple(found)
 
 
 def partner_query(name: str) -> str:

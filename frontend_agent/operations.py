@@ -42,6 +42,7 @@ from frontend_agent.spool import Case, Group, KeptBack, Trace
 from frontend_agent.telling import plain, told, told_case
 from frontend_agent.terms.operations import TermOperations
 from frontend_agent.turns import Turn
+from frontend_agent.vanished import VanishedOperations
 from frontend_agent.visits import VISIT
 from frontend_agent.wire.frames import decompressor, open_frame
 from frontend_agent.withholding import Decision
@@ -67,7 +68,9 @@ class Running(Protocol):
     def backfilling(self) -> Backfilling: ...
 
 
-class Operations(TermOperations, ClosingOperations, ReconciliationOperations, BackfillOperations, GuestOperations):
+class Operations(
+    TermOperations, ClosingOperations, ReconciliationOperations, BackfillOperations, GuestOperations, VanishedOperations
+):
     """Each public method is a question that can be asked by its name."""
 
     _app: App
@@ -101,6 +104,7 @@ class Operations(TermOperations, ClosingOperations, ReconciliationOperations, Ba
                     "every_seconds": feed.every.total_seconds(),
                     "read_up_to": mark.cursor if (mark := spool.watermark(feed.name)) else None,
                     "counts": dict(counts.feeds.get(feed.name, {})),
+                    "vanished": plain(stopped) if (stopped := spool.finding.stopped(feed.name)) else None,
                     "waiting_for_partner": counts.waiting.get(feed.name, 0),
                     "last_run": plain(last[feed.name]) if feed.name in last else None,
                     "next_run": next_runs.get(feed.name),

@@ -31,6 +31,7 @@ class Order(NamedTuple):
     watermark: Watermark | None
     asked: Sequence[str]
     rows: Fetched
+    expected: Sequence[str]
     known: Known
     now: datetime
     approvals: Approvals
@@ -85,6 +86,7 @@ class Preparing:
                 order.now,
                 asked=order.asked,
                 closed=order.closed,
+                expected=order.expected,
                 lap=lap,
             )
         return Prepared(taken, times.snapshot())

@@ -114,7 +114,7 @@ class Reconciler:
         self._spool = app.spool.reconciliations
         self._source: Source = app.sources[feed.config.source].behind()
         self._queries = feed.mapping.queries
-        self._finder = Finder(app.config, feed.config, self._queries, self._source, app.spool)
+        self._finder = Finder(app.config, feed.config, feed.mapping, app.sources, app.spool, self._source)
         self.sheet = Sheet(day_number(first), day_number(last), department)
         self.cost = _Cost()
         self.walked_by = ""

@@ -10,8 +10,9 @@ from connectors.engines.engine import Engine, Greeter, Said, seconds
 
 
 def _common(greeter: Greeter) -> tuple[Said, ...]:
+    nolock = greeter.options.nolock  # imposed by the vendor: read again before it counts (`settle`)
     return (
-        Said("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"),
+        Said(f"SET SESSION TRANSACTION ISOLATION LEVEL {'READ UNCOMMITTED' if nolock else 'REPEATABLE READ'}"),
         Said("SET SESSION TRANSACTION READ ONLY"),
         Said(f"SET SESSION lock_wait_timeout = {seconds(greeter.lock_ms)}"),
         Said(f"SET SESSION innodb_lock_wait_timeout = {seconds(greeter.lock_ms)}", needed=False),

@@ -19,9 +19,12 @@ _ISOLATION = (
 )
 
 
+_DIRTY = "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED"  # what WITH (NOLOCK) at every table would be
+
+
 def _greeting(greeter: Greeter) -> Sequence[Said]:
     return (
-        Said(_ISOLATION),
+        Said(_DIRTY if greeter.options.nolock else _ISOLATION),
         Said(f"SET LOCK_TIMEOUT {greeter.lock_ms}"),
         Said("SET DEADLOCK_PRIORITY LOW"),
         Said("SET QUOTED_IDENTIFIER ON"),

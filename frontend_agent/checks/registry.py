@@ -205,6 +205,7 @@ TERM_ENDED = derived("TERM-ENDED", WARN, FORM, "R-VA-1", TECHNICAL, Blame.MAPPIN
 AGENT_UNREADABLE_ROWS = derived("AGT001", HOLD, FORM, "blame is exact", TECHNICAL, Blame.MAPPING, lowerable=False)
 AGENT_FAILED = derived("AGT002", HOLD, FORM, "blame is exact", TECHNICAL, Blame.AGENT, lowerable=False)
 AGENT_SAME_KEY = derived("AGT003", HOLD, ONCE, "R-UN-2", TECHNICAL, lowerable=False)
+AGENT_VANISHED = derived("AGT004", HOLD, ONCE, "law 3", TECHNICAL, lowerable=False)
 
 # -- told of finished documents that pass through (passing.py) --------------------------------------------------------------
 

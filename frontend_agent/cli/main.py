@@ -25,6 +25,7 @@ from frontend_agent.cli import (
     source,
     terms,
     trying,
+    vanished,
     withheld,
     work,
 )
@@ -136,6 +137,7 @@ def build(language: Language) -> typer.Typer:
         reconcile,
         backfill,
         source,
+        vanished,
     ):
         module.add_to(cli, t)
     return cli

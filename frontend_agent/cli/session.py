@@ -24,6 +24,7 @@ NEED_FEEDS = frozenset(
         "terms_list", "terms_show",
         "terms_targets", "terms_decide", "terms_problems", "terms_undo", "shadow_report", "visits_rebuild",
         "reconcile",
+        "vanished_void",
     }
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from frontend_agent.cli.texts_backfill import BACKFILL_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
+from frontend_agent.cli.texts_vanished import VANISHED_TEXTS
 
 Language = Literal["zh", "en"]
 
@@ -861,6 +862,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.clause": ("clause", "依据"),
     **BACKFILL_TEXTS,
     **RECONCILE_TEXTS,
+    **VANISHED_TEXTS,
 }
 
 

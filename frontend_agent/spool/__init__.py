@@ -3,7 +3,7 @@
 `database.py` is the file, `schema.sql` its tables and `queries.sql` its queries; `spool.py` takes in, claims and settles;
 `cases.py` is what waits for a person, `groups.py` the same by cause, `releases.py` how it is let go; `waiting.py` what waits
 for another system, `visits.py` what rules over a visit need, `withheld.py` what is kept back by rule, `terms.py` what is decided about local codes, `closings.py`
-which months are closed, `silences.py` which feeds are silent,
+which months are closed, `finding.py` what feeds have seen and what they miss, `silences.py` which feeds are silent,
 `backfills.py` how far each backfill is, `reconciliations.py` what is compared with
 the source and the platform, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
 """
@@ -22,6 +22,7 @@ from frontend_agent.spool.words import (
     Decided,
     Decision,
     Delivery,
+    Doubt,
     Group,
     JudgedVisit,
     KeptBack,
@@ -37,6 +38,7 @@ from frontend_agent.spool.words import (
     Skipped,
     SourcePause,
     Standing,
+    Stopped,
     Taken,
     Trace,
     TracedDelivery,
@@ -55,6 +57,7 @@ __all__ = [
     "Decided",
     "Decision",
     "Delivery",
+    "Doubt",
     "Group",
     "JudgedVisit",
     "KeptBack",
@@ -72,6 +75,7 @@ __all__ = [
     "Spool",
     "SpoolFull",
     "Standing",
+    "Stopped",
     "Taken",
     "Trace",
     "TracedDelivery",

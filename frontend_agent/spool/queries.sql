@@ -759,7 +759,8 @@ WHERE id = :id AND state IN ('open', 'released');
 
 -- quarantine.known --
 -- The same content will not come back into quarantine; other content will be looked at.
-UPDATE series SET document_hash = held_hash, held_hash = NULL, again = 0
+-- A key that vanished has no content: it is as it was.
+UPDATE series SET document_hash = iif(held_hash = 'vanished', document_hash, held_hash), held_hash = NULL, again = 0
 WHERE held_hash IS NOT NULL AND id = (SELECT series FROM quarantine WHERE id = :id);
 
 -- stuck.list --
@@ -1175,3 +1176,33 @@ WHERE ended IS NULL AND (until IS NULL OR until > :now) ORDER BY id;
 -- guest.pauses --
 SELECT source, since, until, who, reason, ended, ended_by FROM guest_pause
 WHERE source = :source AND since < :last AND coalesce(ended, until, :last) > :first ORDER BY since;
+-- seen.unlike --
+-- Those of these keys whose mark is not the one we know. An empty mark tells nothing: such a key is always one of them.
+SELECT json_group_array(j.value->>0) FROM json_each(:marks) j
+LEFT JOIN seen s ON s.feed = :feed AND s.key = j.value->>0
+WHERE s.mark IS NULL OR j.value->>1 = '' OR s.mark <> unhex(j.value->>1);
+
+-- seen.put --
+INSERT INTO seen (feed, key, mark, walk) SELECT :feed, value->>0, unhex(value->>1), :walk FROM json_each(:marks) WHERE true
+ON CONFLICT (feed, key) DO UPDATE SET mark = excluded.mark, walk = excluded.walk;
+
+-- seen.doubt --
+-- A walk is over: what it did not meet is gone, if there is a document of it.
+INSERT INTO doubt (feed, key, why, since) SELECT :feed, s.key, 'compare', :now FROM seen s
+WHERE s.feed = :feed AND s.walk <> :walk ON CONFLICT DO NOTHING;
+
+-- seen.forget --
+DELETE FROM seen WHERE feed = :feed AND walk <> :walk;
+
+-- doubt.put --
+INSERT INTO doubt (feed, key, why, since) SELECT :feed, value, :why, :now FROM json_each(:keys) WHERE true
+ON CONFLICT DO NOTHING;
+
+-- doubt.settle --
+DELETE FROM doubt WHERE feed = :feed AND key IN (SELECT value FROM json_each(:keys));
+
+-- doubt.list --
+SELECT key, why, since FROM doubt WHERE feed = :feed AND key > :after ORDER BY key LIMIT :limit;
+
+-- doubt.count --
+SELECT count(*) FROM doubt WHERE feed = :feed;

@@ -414,3 +414,15 @@ CREATE TABLE guest_pause (
 );
 CREATE INDEX guest_paused ON guest_pause (source) WHERE ended IS NULL;
 CREATE INDEX guest_pauses ON guest_pause (source, since);
+
+-- migration 17 --
+-- What feeds without a usable order have seen (find = status, compare): each key with the mark of its content, and in which
+-- walk over all keys it was met last.
+CREATE TABLE seen (
+    feed TEXT NOT NULL, key TEXT NOT NULL, mark BLOB NOT NULL, walk INTEGER NOT NULL, PRIMARY KEY (feed, key)
+) WITHOUT ROWID;
+
+-- Keys that should be at the source, and were not there: to be looked for, in the history as well.
+CREATE TABLE doubt (
+    feed TEXT NOT NULL, key TEXT NOT NULL, why TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (feed, key)
+) WITHOUT ROWID;

@@ -27,6 +27,7 @@ from frontend_agent.spool import cases, groups, releases, retention, traces, wai
 from frontend_agent.spool.backfills import Backfills
 from frontend_agent.spool.closings import Closings
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
+from frontend_agent.spool.finding import Finding as Found
 from frontend_agent.spool.guests import Guests
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
@@ -102,6 +103,7 @@ class Spool:
         self.backfills = Backfills(self._ledger)
         self.reconciliations = Reconciliations(self._ledger)
         self.guests = Guests(self._ledger)
+        self.finding = Found(self._ledger)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
         self._drop_orphans()
         for row in self._database.rows("destination.all"):
@@ -153,10 +155,6 @@ class Spool:
         """How far the feed has been read."""
         row = self._database.row("watermark", feed=feed)
         return Watermark(*row) if row and row[0] is not None else None
-
-    def bearings(self, feed: str) -> str:
-        """What the last whole run of the feed left; empty for none."""
-        return self.meta.get(f"finding:{feed}") or ""
 
     def series(self, set_ids: Iterable[str]) -> dict[str, SeriesHead]:
         """The newest we know of these sets; those we never saw are absent."""
@@ -256,9 +254,7 @@ class Spool:
                 mark = taken.watermark
                 name = taken.mark or taken.feed
                 self._database.run("take.watermark", feed=name, cursor=mark.cursor, key=mark.key, now=now)
-            if taken.progress and taken.progress.bearings:
-                name = f"finding:{taken.mark or taken.feed}"
-                self._database.run("meta.put", name=name, value=taken.progress.bearings)
+            self.finding.take(taken, now)
             for name, count in _counted(taken).items():
                 changes["feed:" + taken.feed, name] += count
             self._ledger.change(changes)

@@ -67,6 +67,27 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a feed has been found, beside its watermark."""
 
     bearings: str = ""  # what the last whole run leaves for the next: of the source's making, kept as it is
+    seen: Sequence[tuple[str, bytes]] = ()  # keys that were met, each with the mark of its content
+    walk: int = 0  # in which walk over all keys
+    walked: bool = False  # that walk is over
+    complete: bool = False  # it meets every key there is: what it did not meet is gone
+    settled: Sequence[str] = ()  # keys that were missed, and are not any more: they are there, or held
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """A key that should be at the source and was not met there."""
+
+    key: str
+    why: str  # compare, changes, asked …
+    since: datetime
+
+
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+    """A feed that stands still because too many keys are gone at once; `accepted_by` says that they are gone indeed."""
+
+    count: int
+    at: datetime
+    accepted_by: str = ""
 
 
 class Walked(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +122,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     shadow_pack: str = ""
     looked: Sequence[str] = ()  # sets that were to be looked at again, and have not changed
     not_found: Sequence[str] = ()  # sets that were to be read again and are not at the source
+    doubted: Sequence[str] = ()  # keys of ours that should be at the source and are not
+    doubted_by: str = ""
     not_final: Sequence[str] = ()  # sets that were to be read again and are not final there (any more)
     skipped: Skipped = Skipped()
     waiting: Sequence[Awaiting] = ()  # records without their partner's row
