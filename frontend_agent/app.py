@@ -829,6 +829,13 @@ def checked(config: Config, state: Path | None = None) -> Iterator[tuple[str, Fr
             packs = packs_in(state, config)
         except FrontendAgentError as error:
             yield "packs", error
+    if config.calendar.file:
+        try:
+            load_calendar(config.calendar.file)
+        except FrontendAgentError as error:
+            yield "calendar", error
+        else:
+            yield "calendar", None
     feeds: dict[str, FieldMapping] = {}
     compiled: dict[str, Feed] = {}
     for feed in config.feeds:

@@ -90,6 +90,11 @@ def moved(axis: Axis, at: str, width: float, high: str) -> str:
     ).isoformat()
 
 
+def extent(axis: Axis, low: str, high: str) -> float:
+    """How wide a stretch is, in seconds or numbers; 0 where nobody can say."""
+    return 0.0 if axis == "text" else _place(axis, high) - _place(axis, low)
+
+
 def first_width(axis: Axis, low: str, high: str, expected: int) -> float:
     """How wide to begin: by what is expected, if anything is; else narrow."""
     least, most = _widths(axis)

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from connectors.guest import size_of
+from connectors.source import ChangedPage
 from frontend_agent.app import App
 from frontend_agent.backfill import (
     Axis,
@@ -28,7 +29,9 @@ from frontend_agent.backfill import (
     asked,
     bound,
     estimate,
+    extent,
     is_before,
+    moved,
     open_minutes,
     parts,
     samples,
@@ -42,7 +45,7 @@ from frontend_agent.intake import prepare, read_rows, what_is_known
 from frontend_agent.turns import Turn
 from frontend_agent.windows import Window
 
-COUNTED = 100_000  # rows of a part: up to here it is counted whole
+COUNTED = 50_000  # rows of a part: up to here it is counted whole
 COUNTED_SAMPLE = 500_000  # rows of one day
 PATIENCE = 20.0  # seconds of counting
 TURN = 30.0  # seconds that one question waits for the feeds
@@ -156,9 +159,7 @@ class Planner:
         feed, source = self._feed, self._source
         began = time.perf_counter()
         with self._turn.behind(TURN):
-            batch = feed.config.batch
-            pages = source.walk(feed.mapping.queries, asked(axis, part.low), asked(axis, part.high), None, batch)
-            page = next(pages, None)
+            page = self._page(axis, part)
             if page is None:
                 return (0, 0, 0.0, 0.0, 0, 0, 0)
             asked_at = time.perf_counter()
@@ -176,6 +177,16 @@ class Planner:
             len(page.keys), len(documents), reading, seconds, sum(size_of(one.rows) for one in sets),
             sum(len(document.frame) for document in documents), sum(len(one.rows) for one in sets),
         )  # fmt: skip
+
+    def _page(self, axis: Axis, part: Counted) -> ChangedPage | None:
+        """The first page of a part. Asked of as little of it as should do: a source may have to sort what it is asked of."""
+        batch = self._feed.config.batch
+        few = moved(axis, part.low, extent(axis, part.low, part.high) * min(10 * batch / part.rows, 1.0), part.high)
+        for high in dict.fromkeys((few, part.high)):
+            pages = self._source.walk(self._feed.mapping.queries, asked(axis, part.low), asked(axis, high), None, batch)
+            if page := next(pages, None):
+                return page
+        return None
 
     # -- what bounds it --
 

@@ -1007,8 +1007,7 @@ VALUES (:feed, :axis, :low, :high, :rate, :windows, 'running', :who, :closed, :e
 UPDATE backfill SET reached = :reached, cursor = :cursor, key = :key, keys = keys + :keys,
     documents = documents + :documents, unchanged = unchanged + :unchanged, held = held + :held,
     refused = refused + :refused, others = others + :others, bytes = bytes + :bytes, worked = worked + :worked,
-    problem = '', state = iif(:done AND state = 'running', 'done', state),
-    ended_at = iif(:done AND state = 'running', :now, ended_at)
+    problem = '', state = iif(:done, 'done', state), ended_at = iif(:done, :now, ended_at)
 WHERE id = :id;
 
 -- backfill.state --
