@@ -491,7 +491,13 @@ class Source(ABC):
         self, queries: Queries, low: datetime | str, high: datetime | str, limit: int = 500
     ) -> Iterator[tuple[str, ...]]:
         """The keys whose day, by the mapping's own query of days, lies in [low, high), in pages."""
-        return self.range(_Changes(_day_text(self.dialect, queries.day)), low, high, limit)
+        days = _Changes(_day_text(self.dialect, queries.day))
+        sample = self._sample(days.changed, "cursor")
+        if sample is not None and moment(sample, "", self._zone) is None:
+            raise ConfigurationError(
+                f"source {self.name}: query 'day': \"day\" is no time (a time, a date, or a text like 2026-09-30 or 20260930)"
+            )
+        yield from self.range(days, low, high, limit)
 
     def is_dated(self, queries: Queries) -> bool:
         """Whether the cursor is a time: only then can the changes of some days be asked for. So is one without rows."""
@@ -879,10 +885,12 @@ class _Changes:
     changed: str
 
 
+_AS_CHANGES = (("day", "cursor"), ("key", "key"))
+
+
 def _day_text(dialect: Dialect, sql: str) -> str:
     """The query of days in the words of a query of changes."""
-    q = dialect.quote
-    columns = f"d.{q}day{q} AS {q}cursor{q}, d.{q}key{q} AS {q}key{q}"
+    columns = ", ".join(f"d.{dialect.quoted(name)} AS {dialect.quoted(to)}" for name, to in _AS_CHANGES)
     return f"SELECT {columns} FROM (\n{sql.strip().rstrip(';')}\n) d"  # noqa: S608 - of a mapping on our disk
 
 

@@ -26,6 +26,7 @@ from typing import Any, Protocol
 import msgspec
 
 from connectors import Source
+from frontend_agent.accounts import sources_of
 from frontend_agent.app import App
 from frontend_agent.closing import MonthClosed
 from frontend_agent.delivery import OPEN, State
@@ -125,6 +126,7 @@ class Reconciler:
 
     def compare(self) -> Iterator[dict[str, Any]]:
         """All three sides. Rows of progress."""
+        self._app.accounts.must_only_read(self._app.sources, sources_of(self._feed))
         began, before = time.perf_counter(), self._source.spent()
         suspects: list[str] = []
         for keys in self._pages():

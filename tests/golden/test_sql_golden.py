@@ -17,6 +17,7 @@ from connectors.source import (
     SourceOptions,
     _beyond,
     _by_keys_text,
+    _day_text,
     _newest_text,
     _nothing_of,
     _null_text,
@@ -31,6 +32,7 @@ OPTIONS = SourceOptions(
 )
 CHANGED = "SELECT 修改时间 AS {q}cursor{q}, REPORT_NO AS {q}key{q} FROM 检验报告 WHERE XM LIKE '%王%'"
 PARENT = "SELECT REPORT_NO AS {q}report_number{q}, XM AS {q}patient.name{q} FROM 检验报告 -- 报告"
+DAYS = "SELECT 报告时间 AS {q}day{q}, REPORT_NO AS {q}key{q} FROM 检验报告"
 LOW, HIGH = datetime(2026, 9, 1), datetime(2026, 10, 1)
 
 VERSIONS = {"oracle": ("11.2.0.4.0", "19.0.0.0.0"), "mysql": ("8.4.0",), "mariadb": ("10.11.6-MariaDB",)}
@@ -52,7 +54,7 @@ def cases() -> Iterator[tuple[str, Engine, Dialect, str]]:
 
 def text_of(engine: Engine, dialect: Dialect, version: str) -> str:
     """Everything that this engine hears from us, with a heading for each."""
-    changed, parent = (sql.format(q=dialect.quote) for sql in (CHANGED, PARENT))
+    changed, parent, days = (sql.format(q=dialect.quote) for sql in (CHANGED, PARENT, DAYS))
     greeter = Greeter(OPTIONS, NOW, f"{engine.title} {version}", version_of(version))
     greeting = [f"{said.sql};{'' if said.needed else '  -- may be unknown'}" for said in engine.greeting(greeter)]
     parts = [
@@ -66,6 +68,7 @@ def text_of(engine: Engine, dialect: Dialect, version: str) -> str:
         ("next window", _window_text(dialect, changed, _beyond(dialect, (LOW, "R1", True), None)[0])),
         ("range", _window_text(dialect, changed, _beyond(dialect, (LOW, None, False), HIGH)[0])),
         ("range, further on", _window_text(dialect, changed, _beyond(dialect, (LOW, "R1", True), HIGH)[0])),
+        ("days", _window_text(dialect, _day_text(dialect, days), _beyond(dialect, (LOW, None, False), HIGH)[0])),
         ("without a cursor", _null_text(dialect, changed, resumed=True)),
         ("newest", _newest_text(dialect, changed, below=True)),
         ("keys", _by_keys_text(dialect, parent, "report_number", 8, 200_001)),

@@ -424,3 +424,73 @@ def _listed(site: Site) -> list[dict[str, str]]:
         return [{"document_id": one.document_id} for one in catalogue.documents(search, 1, 10)]
     finally:
         catalogue.close()
+
+
+# -- destinations that may not have all of it, and older platforms ------------------------------------------------------
+
+TWO = """
+[destinations.research]
+url = "{url}"
+deidentified = true
+pseudonym_key = "research"
+"""
+
+
+def test_a_deidentified_destination_is_compared_by_ids_and_never_told_a_day(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir(mode=0o700)
+    (tmp_path / "secrets" / "research").write_text("a secret of sixteen", encoding="utf-8")
+    (tmp_path / "secrets" / "research").chmod(0o600)
+    with platform_process(tmp_path / "platform") as url, platform_process(tmp_path / "second") as other:
+        settings = TWO.format(url=other) + f'[secrets]\nfolder = "{tmp_path / "secrets"}"\n'
+        site = Site(tmp_path, sqlite_engine(tmp_path), url, tmp_path / "platform", settings=settings).make()
+        keys = site.visits(4)
+        site.visit("Z1", seen="2026-09-30 09:30:00")
+        with site.app() as app:
+            site.run(app)
+            while app.waiting("research") and app.greet("research") and app.send("research"):
+                pass
+            assert app.destinations["research"].counted("C0002", 20260101, 20261231) == []
+            told = site.reconcile(app)
+            assert found(told) == {}
+            assert (told["destinations"]["platform"]["by_id"], told["destinations"]["research"]["by_id"]) == (0, 4)
+
+            edition = app.feeds["visit"].plan.editions[0].set_of(keys[1])
+            site.platform = tmp_path / "second"
+            site.lose(f"{edition}-1")
+            told = site.reconcile(app, resend=True)
+            assert found(told) == {"lost": [keys[1]]}
+            assert told["differences"][0]["destination"] == "research"
+            assert told["mended"] == 1
+            assert found(site.reconcile(app)) == {}
+
+
+def test_an_older_platform_cannot_be_asked(small: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from connectors.platform import PlatformDestination
+
+    small.visits(4)
+    small.visit("Z1", seen="2026-09-30 09:30:00")
+    with small.app() as app:
+        small.run(app)
+        monkeypatch.setattr(PlatformDestination, "_speak", lambda self, *asked: _NotFound())
+        told = small.reconcile(app)
+        assert found(told) == {}
+        assert not told["destinations"]["platform"]["asked"]
+        assert "earlier version" in told["destinations"]["platform"]["why"]
+
+
+class _NotFound:
+    status = 404
+    body = b""
+
+
+def test_a_day_that_is_a_number_is_told(small: Site) -> None:
+    from frontend_agent.errors import ConfigurationError
+
+    small.more = 'day = "day.sql"'
+    small.make_mapping()
+    (small.folder / "day.sql").write_text('SELECT 20260929 AS "day", no AS "key" FROM visit')
+    small.visits(2)
+    with small.app() as app:
+        small.run(app)
+        with pytest.raises(ConfigurationError, match="is no time"):
+            small.reconcile(app)

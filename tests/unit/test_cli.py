@@ -13,7 +13,7 @@ from frontend_agent.config import parse_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMANDS = (
-    ["demo", "init", "check", "run", "once", "preview", "try", "status", "quarantine", "qc", "trace", "receipts", "kinds", "rules", "platform", "terms", "adopt", "withheld", "source"]
+    ["demo", "init", "check", "run", "once", "preview", "try", "status", "quarantine", "qc", "trace", "receipts", "kinds", "rules", "platform", "terms", "adopt", "withheld", "reconcile", "source"]
 )  # fmt: skip
 SUBCOMMANDS = (
     "quarantine list", "quarantine who", "quarantine show", "quarantine release", "quarantine releases", "quarantine discard", "qc log", "qc export", "qc verify", "qc visits",
@@ -21,7 +21,7 @@ SUBCOMMANDS = (
     "terms history", "terms export", "terms import", "kinds list", "kinds show", "platform serve", "platform documents", "platform show",
     "platform hospitals", "withheld list", "withheld acknowledge", "rules shadow", "rules pack build", "rules pack verify",
     "backfill start", "backfill plan", "backfill list", "backfill show", "backfill stop", "backfill resume",
-    "source list", "source show", "source pause", "source resume", "source report", "closing list", "closing close", "closing open", "rules pack show", "rules pack list", "rules pack install", "rules pack shadow", "rules pack activate",
+    "source list", "source show", "source pause", "source resume", "source report", "closing list", "reconcile feed", "reconcile list", "reconcile show", "platform reconciliations", "closing close", "closing open", "rules pack show", "rules pack list", "rules pack install", "rules pack shadow", "rules pack activate",
 )  # fmt: skip
 
 

@@ -48,6 +48,15 @@ SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM L
 WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?) AND q."cursor" < ?
 ORDER BY q."cursor", q."key"
 
+-- days
+SELECT FIRST 10000 q."cursor", q."key" FROM (
+SELECT d."day" AS "cursor", d."key" AS "key" FROM (
+SELECT 报告时间 AS "day", REPORT_NO AS "key" FROM 检验报告
+) d
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND q."cursor" < ?
+ORDER BY q."cursor", q."key"
+
 -- without a cursor
 SELECT FIRST 10000 q."key" FROM (
 SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'

@@ -68,6 +68,17 @@ WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?
 ORDER BY q."cursor", q."key"
 ) WHERE ROWNUM <= 10000
 
+-- days
+SELECT * FROM (
+SELECT q."cursor", q."key" FROM (
+SELECT d."day" AS "cursor", d."key" AS "key" FROM (
+SELECT 报告时间 AS "day", REPORT_NO AS "key" FROM 检验报告
+) d
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND q."cursor" < ?
+ORDER BY q."cursor", q."key"
+) WHERE ROWNUM <= 10000
+
 -- without a cursor
 SELECT * FROM (
 SELECT q."key" FROM (

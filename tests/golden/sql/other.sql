@@ -52,6 +52,16 @@ WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?
 ORDER BY q."cursor", q."key"
 FETCH FIRST 10000 ROWS ONLY
 
+-- days
+SELECT q."cursor", q."key" FROM (
+SELECT d."day" AS "cursor", d."key" AS "key" FROM (
+SELECT 报告时间 AS "day", REPORT_NO AS "key" FROM 检验报告
+) d
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND q."cursor" < ?
+ORDER BY q."cursor", q."key"
+FETCH FIRST 10000 ROWS ONLY
+
 -- without a cursor
 SELECT q."key" FROM (
 SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
