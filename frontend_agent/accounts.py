@@ -19,6 +19,7 @@ from connectors.statements import refusal, rules_of, tables_in
 from frontend_agent.config import Config, SourceConfig
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.feeds import Feed
+from frontend_agent.mapping_file import Queries
 
 AGAIN = 24 * 3600.0  # seconds
 Keep = Callable[[str, dict[str, Any]], object]  # source, what is known of its account
@@ -103,8 +104,15 @@ def sources_of(feed: Feed) -> list[str]:
 def statements_of(feed: Feed) -> Iterator[tuple[str, str, str]]:
     """(query, SQL, source) of everything that a feed's mapping may ask."""
     queries, own = feed.mapping.queries, feed.config.source
-    yield "changed", queries.changed, own
-    yield "parent", queries.parent, own
+    yield from _statements_of(queries, own)
+    for number, moved in enumerate(queries.history, 1):
+        for query, sql, source in _statements_of(moved, own):
+            yield f"history.{number}.{query}", sql, source
+
+
+def _statements_of(queries: Queries, own: str) -> Iterator[tuple[str, str, str]]:
+    texts = {"changed": queries.changed, "parent": queries.parent, "changes": queries.changes, "day": queries.day}
+    yield from ((query, sql, own) for query, sql in texts.items() if sql)
     for group, detail in queries.details.items():
         yield group, detail.sql, detail.source or own
     for name, partner in queries.partners.items():

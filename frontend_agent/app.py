@@ -47,6 +47,7 @@ from frontend_agent.errors import (
     SpoolFull,
     StateError,
 )
+from frontend_agent.examining import advice_on_plans
 from frontend_agent.feeds import NO_PACKS, Feed, compile_feed, meaningless, pack_names, under_approvals
 from frontend_agent.finding import Finder, Found, TooManyVanished
 from frontend_agent.guest_book import GuestBook
@@ -872,6 +873,9 @@ def checked(config: Config, state: Path | None = None) -> Iterator[tuple[str, Fr
                 yield f"feed {feed.name}: queries", error
             else:
                 yield f"feed {feed.name}: queries", None
+    for name, source in sources.items():
+        for advice in advice_on_plans(compiled, name, source):
+            yield f"source {name}: plans", advice
     for source in sources.values():
         source.close()
     for name, options in config.destinations.items():

@@ -16,6 +16,7 @@ from frontend_agent import __version__, logs
 from frontend_agent.cli import (
     backfill,
     closing,
+    doctor,
     proofs,
     quarantine,
     reconcile,
@@ -138,6 +139,7 @@ def build(language: Language) -> typer.Typer:
         backfill,
         source,
         vanished,
+        doctor,
     ):
         module.add_to(cli, t)
     return cli

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from frontend_agent.cli.texts_backfill import BACKFILL_TEXTS
+from frontend_agent.cli.texts_doctor import DOCTOR_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
 from frontend_agent.cli.texts_vanished import VANISHED_TEXTS
 
@@ -861,6 +862,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.confidence": ("confidence", "可信程度"),
     "head.clause": ("clause", "依据"),
     **BACKFILL_TEXTS,
+    **DOCTOR_TEXTS,
     **RECONCILE_TEXTS,
     **VANISHED_TEXTS,
 }

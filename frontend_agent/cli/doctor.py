@@ -1,0 +1,65 @@
+"""`frontend-agent doctor`: what is wrong between the hospital's systems and us, explained, with the exact mend."""
+
+from typing import Annotated, Any
+
+import typer
+
+from connectors.doctor.ailment import Ailment
+from frontend_agent.cli import output
+from frontend_agent.cli.session import Settings
+from frontend_agent.cli.texts import Texts
+from frontend_agent.cli.texts_doctor import AILMENTS
+
+MARKS = {"wrong": "✗", "doubt": "?", "fine": "✓"}
+
+
+def add_to(cli: typer.Typer, t: Texts) -> None:
+    """Register the command."""
+
+    @cli.command("doctor", help=t("doctor"))
+    def doctor(
+        context: typer.Context,
+        source: Annotated[str | None, typer.Argument(help=t("doctor.source"))] = None,
+        try_write: Annotated[bool, typer.Option("--try-write", help=t("doctor.try_write"))] = False,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        from frontend_agent.examining import examined
+
+        settings: Settings = context.obj[0]
+        found: list[tuple[str, Ailment]] = []
+        for name, ailment in examined(settings.config(), [source] if source else [], try_write):
+            if not json:
+                if not found or found[-1][0] != name:
+                    output.say(t("doctor.of", source=name))
+                _say(t, ailment)
+            found.append((name, ailment))
+        if json:
+            output.as_json([told(name, ailment) for name, ailment in found])
+        elif not any(ailment.severity == "wrong" for _, ailment in found):
+            output.say(t("doctor.well"))
+        raise typer.Exit(int(any(ailment.severity == "wrong" for _, ailment in found)))
+
+
+def _say(t: Texts, ailment: Ailment) -> None:
+    where = f"{ailment.where}: " if ailment.where else ""
+    output.say(f"  {MARKS[ailment.severity]} {where}{sentence(ailment, t.language)}")
+    for mend in ailment.mend:
+        for line in mend.splitlines():
+            output.say(f"      {line}")
+
+
+def sentence(ailment: Ailment, language: str) -> str:
+    """What a finding says, in one language."""
+    return AILMENTS[ailment.code][language == "zh"].format(**ailment.values)
+
+
+def told(source: str, ailment: Ailment) -> dict[str, Any]:
+    """A finding for programs, in both languages."""
+    return {
+        "source": source,
+        "code": ailment.code,
+        "severity": ailment.severity,
+        "where": ailment.where,
+        "text": {language: sentence(ailment, language) for language in ("zh", "en")},
+        "mend": list(ailment.mend),
+    }
