@@ -120,13 +120,13 @@ _SAID: tuple[tuple[str, str], ...] = (  # (pattern over code and text, code of t
         "tls.untrusted",
     ),
     (r"no pg_hba\.conf entry|1130\b.*not allowed|Host '.*' is not allowed", "login.machine"),
+    (r"ORA-28000|ORA-28001|18487|18488|account is locked|password.*expired", "login.locked"),
+    (r"53300|\b1040\b|ORA-00018|ORA-00020|too many c", "login.full"),
+    (r"3D000|\b1049\b|\b4060\b|database .* does not exist|Unknown database|Cannot open database", "login.database"),
     (
         r"28000|28P01|\b1045\b|\b1698\b|18456|ORA-01017|ORA-1017|Login failed|password authentication failed|Access denied",
         "login.refused",
     ),
-    (r"ORA-28000|ORA-28001|18487|18488|account is locked|password.*expired", "login.locked"),
-    (r"53300|\b1040\b|ORA-00018|ORA-00020|too many c", "login.full"),
-    (r"3D000|\b1049\b|\b4060\b|database .* does not exist|Unknown database|Cannot open database", "login.database"),
     (r"HYT00|HYT01|timeout expired|timed out|DPY-6005|\b2003\b|08001|08S01", "driver.silent"),
 )
 

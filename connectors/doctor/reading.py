@@ -26,21 +26,21 @@ _WAYS = (  # (how it was read, what it is)
 )
 
 
-def text_ailment(where: str, values: Iterable[Any], odbc: bool, family: str) -> Ailment | None:
+def text_ailment(where: str, values: Sequence[Any], odbc: bool, family: str) -> Ailment | None:
     """What is wrong with the texts of one column, or None."""
     texts = [value for value in values if isinstance(value, str) and not value.isascii()]
-    undecoded = [text for text in texts if "\ufffd" in text]
-    if undecoded:
-        mend = ('encoding = "gb18030"',) if odbc else ()
-        return Ailment("text.undecoded", "wrong", where, {"count": str(len(undecoded))}, mend)
     for read, right in _WAYS:
         mended = [found for text in texts if (found := _turned(text, read, right)) is not None]
         if len(mended) >= ENOUGH and len(mended) >= SHARE * len(texts):
             before, after = _shown(mended, read, right)
             values_ = {"read": read, "right": right, "before": before, "after": after, "count": str(len(mended))}
             return Ailment("text.misread", "wrong", where, values_, _text_mend(where, read, right, odbc, family))
+    undecoded = [text for text in texts if "\ufffd" in text]
+    if undecoded:
+        mend = ('encoding = "gb18030"',) if odbc else ()
+        return Ailment("text.undecoded", "wrong", where, {"count": str(len(undecoded))}, mend)
     lost = [value for value in _strings(values) if value.count("?") >= 2 and not value.strip("? .()-0123456789")]
-    if len(lost) >= ENOUGH:
+    if len(lost) >= ENOUGH and 2 * len(lost) >= len(_strings(values)):
         return Ailment("text.lost", "wrong", where, {"count": str(len(lost))})
     return None
 
