@@ -290,8 +290,11 @@ class Operations(
         feed: str | None = None,
         rule: str | None = None,
         wait: bool = True,
+        reason: str = "",
     ) -> Iterator[dict[str, Any]]:
         """Judge them by the mapping, codes and rules of today: records are read again from their source, by key.
+
+        What is of closed months stays as it is, unless `reason` says why it does not.
 
         Rows of progress, then one with the `result`. A mapping, code table or profile that changed since the start is
         compiled first; one that cannot be is the answer, and nothing is changed.
@@ -300,7 +303,7 @@ class Operations(
             self._feed_config(feed)
         causes, found, cases = chosen(self._app, ids, groups or (), everything, feed, rule)
         asked = [*ids, *(group.id for group in found)]
-        return release(self._app, self._daemon, causes, cases, asked, who, wait)
+        return release(self._app, self._daemon, causes, cases, asked, who, wait, reason)
 
     def quarantine_releases(self, limit: int = 20) -> list[dict[str, Any]]:
         """Who let what go, the newest first."""

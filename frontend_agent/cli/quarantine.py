@@ -137,13 +137,18 @@ def _add_deciding(group: typer.Typer, t: Texts) -> None:
         feed: Annotated[str | None, typer.Option(help=t("quarantine.feed"))] = None,
         rule: Annotated[str | None, typer.Option(help=t("quarantine.rule"))] = None,
         wait: Annotated[bool, typer.Option("--wait/--no-wait", help=t("quarantine.wait"))] = True,
+        closed: Annotated[bool, typer.Option("--closed", help=t("backfill.closed"))] = False,
+        reason: Annotated[str, typer.Option(help=t("quarantine.reason"))] = "",
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         _say_which(t, cases, groups, everything)
+        if closed != bool(reason.strip()):
+            raise typer.BadParameter(t("said.closed_and_reason"))
         with _settings(context).asking("quarantine_release") as ask:
             rows = ask(
                 "quarantine_release",
                 ids=cases or [], groups=groups or [], everything=everything, feed=feed, rule=rule, who=who, wait=wait,
+                reason=reason,
             )  # fmt: skip
             told = _followed(t, rows, show=not json)
         if json:
@@ -226,6 +231,8 @@ def _show_release(t: Texts, told: dict[str, Any]) -> None:
     rows += [(t("head.release_sent_again"), told["sent_again"])] if told.get("sent_again") else []
     if rows:
         output.table(t, ("what", "number"), rows)
+    if told.get("closed"):
+        output.say(t("said.release_closed", cases=told["closed"]))
     if told["held_by"]:
         output.say(t("said.held_again"))
         output.table(

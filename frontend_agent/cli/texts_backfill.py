@@ -192,6 +192,10 @@ BACKFILL_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "said.month_opened": ("{month} is open again.", "{month} 已解除封账。"),
     "said.month_as_it_was": ("{month} is so already; nothing was changed.", "{month} 原本如此，未作更改。"),
+    "said.release_closed": (
+        "{cases:,} are of closed months and stay held (--closed --reason lets them go).",
+        "{cases:,} 条属于已封账月份，仍予扣留（使用 --closed --reason 可放行）。",
+    ),
     "said.closed_months": ("closed months: {months}", "已封账月份：{months}"),
     # -- schedules
     "said.silent": (

@@ -61,10 +61,18 @@ def release(
     asked: Sequence[str],
     who: str,
     wait: bool,
+    reason: str = "",
 ) -> Iterator[dict[str, Any]]:
-    """Let them go. Rows of progress, the last of them with the `result`."""
+    """Let them go, but what is of closed months, unless `reason` says why. Rows of progress, the last with the `result`."""
     spool = app.spool
     now = app.clock()
+    closed = spool.closing.cases_among(cases)
+    left = len(closed) + spool.closing.of_causes(causes)
+    if reason and left:
+        spool.closing.passed_over(spool.closing.months, f"release of {', '.join(asked[:8])}", who, reason, now)
+        closed, left = set(), 0
+    cases = [case for case in cases if case not in closed]
+    shut = frozenset() if reason else spool.closing.months
     records = [case for case in cases if not case.startswith("D")]
     documents = [case for case in cases if case.startswith("D")]
     for feed in sorted({group.feed for cause in causes if (group := spool.group(cause))} | _feeds_of(app, records)):
@@ -72,7 +80,7 @@ def release(
             app.refresh(feed)
     number = spool.begin_release(asked, who, now)
     marked = 0
-    for count in spool.release_groups(number, causes, who, now):
+    for count in spool.release_groups(number, causes, who, now, closed=shut):
         marked += count
         yield {"release": number, "marked": marked}
     marked += len(spool.release_cases(number, records, who, now))
@@ -85,7 +93,7 @@ def release(
             problem = yield from _watched(app, number, feeds, now, lambda: False)
     else:
         problem = yield from _read_here(app, number, feeds, now)
-    yield {"result": told_release(app, number) | {"sent_again": len(documents), "problem": problem}}
+    yield {"result": told_release(app, number) | {"sent_again": len(documents), "closed": left, "problem": problem}}
 
 
 def _feeds_of(app: App, records: Sequence[str]) -> set[str]:

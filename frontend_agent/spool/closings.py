@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from frontend_agent.closing import Day, MonthClosed, month_of, month_text
+from frontend_agent.spool.groups import number
 from frontend_agent.spool.ledger import Ledger, as_json
 from frontend_agent.spool.times import millis, moment, moment_or_none
 from frontend_agent.spool.words import ClosedMonth, Taken
@@ -44,6 +45,23 @@ class Closings:
     def closed_among(self, days: Iterable[Day]) -> list[int]:
         """The closed months that these days lie in."""
         return sorted({month_of(day) for day in days if self.is_closed(day)})
+
+    def cases_among(self, ids: Iterable[str]) -> set[str]:
+        """Those of these cases (`Q12`, `D7@platform`) that are of closed months."""
+        return {case for case in ids if (day := self._day_of(case)) and self.is_closed(day)}
+
+    def of_causes(self, groups: Iterable[str]) -> int:
+        """How many held records of these causes (`G3`) are of closed months."""
+        closed = as_json(sorted(self.months))
+        rows = [self._database.row("closing.cause", cause=number(group), closed=closed) for group in groups]
+        return sum(int(row[0]) for row in rows if row)
+
+    def _day_of(self, case: str) -> int | None:
+        place = case[1:].partition("@")[0]
+        if not (place.isascii() and place.isdigit() and len(place) < 18):
+            return None
+        row = self._database.row("closing.document" if case.startswith("D") else "closing.case", id=int(place))
+        return row[0] if row else None
 
     def listed(self) -> list[ClosedMonth]:
         """Every act, the newest month first, each month's newest act first."""

@@ -695,7 +695,8 @@ UPDATE release SET cases = cases + :n WHERE id = :release;
 -- The next held records of a cause that this release does not have yet.
 SELECT json_group_array(id) FROM (
     SELECT q.id FROM cause_case l JOIN quarantine q ON q.id = l.quarantine
-    WHERE l.cause = :cause AND l.quarantine > :after AND q.release IS NOT :release ORDER BY l.quarantine LIMIT :limit);
+    WHERE l.cause = :cause AND l.quarantine > :after AND q.release IS NOT :release
+    AND (q.day IS NULL OR q.day / 100 NOT IN (SELECT value FROM json_each(:closed))) ORDER BY l.quarantine LIMIT :limit);
 
 -- release.named --
 -- Those of these cases that wait.
@@ -938,10 +939,11 @@ SELECT id, tbl, code, action, target, who, reason, at, log, undone FROM decision
 WHERE (:tbl IS NULL OR tbl = :tbl) AND (:code IS NULL OR code = :code) ORDER BY id DESC LIMIT :limit;
 
 -- term.held --
--- Held records and the unmapped codes that their findings name.
+-- Held records and the unmapped codes that their findings name; those of closed months stay as they are.
 SELECT json_group_array(json_array(q.id, f.value->>'$.arguments[0]', f.value->>'$.value'))
 FROM quarantine q INDEXED BY quarantine_open, json_each(q.findings) f
-WHERE q.state IN ('open', 'released') AND q.state = 'open' AND instr(q.findings, 'MAP001') AND f.value->>'$.rule' = 'MAP001';
+WHERE q.state IN ('open', 'released') AND q.state = 'open' AND instr(q.findings, 'MAP001') AND f.value->>'$.rule' = 'MAP001'
+AND coalesce((SELECT action FROM closing WHERE month = q.day / 100 ORDER BY id DESC LIMIT 1), '') <> 'closed';
 
 -- closing.standing --
 -- Each month that was ever closed, and its newest act.
@@ -1205,3 +1207,15 @@ SELECT key, why, since FROM doubt WHERE feed = :feed AND key > :after ORDER BY k
 
 -- doubt.count --
 SELECT count(*) FROM doubt WHERE feed = :feed;
+
+-- closing.cause --
+-- How many held records of a cause are of these months.
+SELECT count(*) FROM cause_case l JOIN quarantine q ON q.id = l.quarantine
+WHERE l.cause = :cause AND q.day / 100 IN (SELECT value FROM json_each(:closed));
+
+-- closing.case --
+-- The day of a held record.
+SELECT day FROM quarantine WHERE id = :id;
+
+-- closing.document --
+SELECT day FROM document WHERE id = :id;

@@ -4,7 +4,7 @@ A release marks records; the feeds read their keys at the source and judge them 
 the state: a release that is cut off anywhere goes on with the next run of its feeds, or when it is asked for again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -28,13 +28,20 @@ def begin(ledger: Ledger, asked: Sequence[str], who: str, now: datetime) -> int:
 
 
 def take_groups(
-    ledger: Ledger, release: int, groups: Sequence[str], who: str, now: datetime, chunk: int = CHUNK
+    ledger: Ledger,
+    release: int,
+    groups: Sequence[str],
+    who: str,
+    now: datetime,
+    chunk: int = CHUNK,
+    closed: Set[int] = frozenset(),
 ) -> Iterator[int]:
-    """Mark all that waits for these causes, a chunk per transaction; how many with each."""
+    """Mark all that waits for these causes, but of the `closed` months; a chunk per transaction. How many with each."""
+    months = as_json(sorted(closed))
     for group in groups:
         after = 0
         while cases := ledger.database.batch(
-            "release.page", cause=number(group), after=after, release=release, limit=chunk
+            "release.page", cause=number(group), after=after, release=release, limit=chunk, closed=months
         ):
             _mark(ledger, release, cases, who, now, group)
             after = cases[-1]

@@ -6,7 +6,7 @@ Every public method that changes something is one transaction, and says in the c
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -1064,10 +1064,19 @@ class Spool:
         return releases.begin(self._ledger, asked, who, now)
 
     def release_groups(
-        self, release: int, chosen: Sequence[str], who: str, now: datetime, chunk: int = releases.CHUNK
+        self,
+        release: int,
+        chosen: Sequence[str],
+        who: str,
+        now: datetime,
+        chunk: int = releases.CHUNK,
+        closed: Set[int] = frozenset(),
     ) -> Iterator[int]:
-        """Mark all that waits for these causes to be read again, a chunk per transaction. How many with each."""
-        return releases.take_groups(self._ledger, release, chosen, who, now, chunk)
+        """Mark all that waits for these causes to be read again, a chunk per transaction. How many with each.
+
+        What is of the months in `closed` (yyyymm) stays as it is.
+        """
+        return releases.take_groups(self._ledger, release, chosen, who, now, chunk, closed)
 
     def release_cases(self, release: int, ids: Sequence[str], who: str, now: datetime) -> list[tuple[str, str]]:
         """Mark these held records. Returns (feed, key) of what is to be read."""

@@ -78,6 +78,26 @@ def test_what_real_time_makes_of_a_closed_month_is_kept_and_counted(spool: Spool
     assert spool.pending("platform") == 2
 
 
+def test_held_records_and_refused_documents_of_closed_months_are_known(spool: Spool) -> None:
+    sent = document("sent")
+    events = {sent.document_id: Event(20260912, None, "")}
+    for key, day in (("closed", 20260912), ("open", 20261001), ("none", 0)):
+        waits = held(key)
+        if day:
+            events[waits.set_id] = Event(day, None, "")
+        spool.commit(taken(held=[waits], figures=Figures(events=events)))
+    spool.commit(taken(sent, figures=Figures(events=events)))
+    assert spool.closing.cases_among(["Q1", "Q2", "D1@platform"]) == set()
+    spool.closing.close(202609, "li", "", NOW)
+    assert spool.closing.cases_among(["Q1", "Q2", "Q3", "Q99", "D1@platform", "nonsense"]) == {"Q1", "D1@platform"}
+    assert spool.closing.of_causes(["G1"]) == 1
+    release = spool.begin_release(["G1"], "li", NOW)
+    assert sum(spool.release_groups(release, ["G1"], "li", NOW, closed=spool.closing.months)) == 2
+    assert [case.state for case in spool.quarantine_list()] == ["open", "released", "released"]
+    again = spool.begin_release(["G1"], "li", NOW)
+    assert sum(spool.release_groups(again, ["G1"], "li", NOW)) == 3
+
+
 @pytest.mark.parametrize(
     ("today", "known", "wanted"),
     [

@@ -151,6 +151,19 @@ def test_without_a_mend_they_are_held_again_and_the_result_says_why(taken: tuple
     assert app.spool.counts().held == asked.quarantine_groups()["records"]
 
 
+def test_of_closed_months_nothing_is_released_unless_somebody_says_why(taken: tuple[Site, App, Operations]) -> None:
+    site, app, asked = taken
+    group = women(asked)
+    shutil.copy(_shipped_codes(), site.folder / "demo_lis" / "codes")
+    app.spool.closing.close(202603, "li", "上报完成", app.clock())
+    told = result(asked.quarantine_release([], "wang", groups=[group["id"]]))
+    assert (told["cases"], told["closed"], told["documents"]) == (0, group["count"], 0)
+    told = result(asked.quarantine_release([], "wang", groups=[group["id"]], reason="漏报"))
+    assert (told["cases"], told["closed"]) == (group["count"], 0)
+    assert told["documents"] > 0
+    assert app.spool.closing.listed()[0].late == told["documents"]
+
+
 def test_a_mistake_in_the_mended_file_is_told_before_anything_is_released(taken: tuple[Site, App, Operations]) -> None:
     site, _, asked = taken
     (site.folder / "site.toml").write_text("extends = 'nothing'", "utf-8")
