@@ -11,7 +11,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import databases, kinds, reconciling, reports, steps, whole
+from benchmarks import databases, kinds, misses, reconciling, reports, steps, whole
 from benchmarks.measure import Measure, Measuring
 from benchmarks.workload import workload
 
@@ -35,6 +35,7 @@ MEASURES: dict[Measuring, tuple[str, ...]] = {
     steps.push: ("push",),
     steps.store: ("store",),
     whole.end_to_end: ("end-to-end", "memory.agent", "memory.platform", "spool-size"),
+    misses.misses: ("misses.postgresql", "misses.postgresql-before", "misses.mariadb", "misses.mariadb-before"),
     reconciling.reconciling: ("reconcile.source", "reconcile.statements", "reconcile.day"),
     reports.excel: ("report.excel", "report.memory"),
     whole.backlog: ("backlog.start", "backlog.claim", "backlog.memory"),

@@ -133,8 +133,8 @@ class MariadbServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A fresh PostgreSQL that ends with the block."""
+def postgres_server(connections: int = 40) -> Iterator[PostgresServer]:
+    """A fresh PostgreSQL that ends with the block; so many may connect to it."""
     programs = _postgres_programs()
     with _folder("pg") as folder:
         data, log = folder / "data", folder / "log"
@@ -160,7 +160,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             "unix_socket_directories": folder,
             "fsync": "off",
             "shared_buffers": "32MB",
-            "max_connections": 40,
+            "max_connections": connections,
             "timezone": "Asia/Shanghai",  # as a hospital's server is set
         }
         process = _start(
