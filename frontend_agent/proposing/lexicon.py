@@ -25,10 +25,12 @@ STAFF_OF = MappingProxyType(
 SUBJECT_OF = MappingProxyType(  # a field's first word -> what the table is about that its values stand in
     {
         "patient": "patient", "fact": "patient", "department": "department", "drugs": "drug", "items": "item", "diagnoses": "diagnosis",
-        "diagnosis": "diagnosis", "tcm_diseases": "diagnosis", "tcm_syndromes": "diagnosis", "orders": "order",
+        "diagnosis": "diagnosis", "tcm_diseases": "tcm", "tcm_syndromes": "tcm", "orders": "order",
         "examinations": "examination", "operations": "operation", "other_diagnoses": "diagnosis",
     }
 )  # fmt: skip
+NUMBERS_OF_VISITS = frozenset({"patient.outpatient_number", "patient.inpatient_number", "patient.type", "patient.age"})
+PRIMARY = frozenset({"author", "orders.orderer"})  # the staff member that a record has, if it has only one
 # Words that say what a value is, but not of what: alone they fit in every table.
 GENERIC = frozenset(
     "name id code number time type status flag note remark text description value state title date content start end key no num result".split()  # noqa: SIM905  a list of words, read as one
@@ -83,7 +85,7 @@ def phrases_of(about: str) -> Phrases:
 
 def _worth(listed: Iterable[str]) -> dict[str, float]:
     """The first is the usual one; the later ones are a little less sure."""
-    return {word: max(0.8, 1.0 - 0.02 * place) for place, word in enumerate(listed)}
+    return {word: max(0.85, 1.0 - 0.012 * place) for place, word in enumerate(listed)}
 
 
 def _phrases(zh: Mapping[str, float], en: Mapping[str, float], py: Iterable[str] = ()) -> Phrases:
@@ -110,10 +112,12 @@ def _target(kind: Kind, field: Field) -> Target:
     as_role = _role(kind, role)
     if as_role:
         zh, en, py = _with_role(zh, en, py, as_role, attribute, role)
-    first = field.name.partition(".")[0]
+    first = "" if field.name in NUMBERS_OF_VISITS else field.name.partition(".")[0]
     subject = SUBJECT_OF.get(first, "") if not as_role else ""
     if first == "department" or attribute == "department":
         subject = "department"
+    if attribute == "department_id" or field.name == "department.id":
+        subject = ""  # the number of a department stands in the record's row
     return Target(
         field.name, field.group, role if as_role else "", attribute, subject, _phrases(zh, en, py), field,
         field.required == "always" or field.cardinality.startswith("1"),
@@ -142,9 +146,9 @@ def _own(kind: Kind, field: Field) -> tuple[dict[str, float], dict[str, float], 
     element = data_element(field.de) if field.de else None
     if element is not None and element.name_zh.endswith(said(field.name_zh)[-2:]):
         zh.setdefault(said(element.name_zh), 0.9)
-    if field.name_en and "," not in field.name_en:
-        en.setdefault(field.name_en, 0.9)
-    en.setdefault(field.name.replace("_", " ").replace(".", " "), 0.95)
+    for text, worth in ((field.name.replace("_", " ").replace(".", " "), 0.95), (field.name_en.split(",")[0], 0.9)):
+        if not set(words(text)) <= GENERIC | {"staff"}:  # "doctor name" says nothing of which of them
+            en.setdefault(text, worth)
     return zh, en, py
 
 
@@ -169,6 +173,11 @@ def _with_role(
     for place, verb in enumerate(verbs_en):
         for text, less in _english_of(verb, attribute):
             en[text] = max(en.get(text, 0.0), 1.0 - 0.02 * place - less)
+    if role in PRIMARY:  # whoever it is, if nobody else is named
+        plain = {"id": ("医生", "staff id"), "name": ("医生姓名", "staff name")}.get(attribute)
+        if plain:
+            zh.setdefault(plain[0], 0.75)
+            en.setdefault(plain[1], 0.75)
     ends = {
         "id": ("ys", "r", "ry", "yh", "ysdm", "rdm", "yss"), "name": ("ysxm", "rxm", "ryxm"), "time": ("sj", "rq"),
         "department": ("ksmc",), "department_id": ("ks", "ksdm"),
@@ -188,7 +197,6 @@ def _said_of(verb: str, attribute: str, staff: Iterable[str]) -> Iterable[tuple[
             for whom in staff:
                 yield verb + whom + "姓名", 0.0
                 yield verb + whom, 0.12  # often a number stands there, sometimes the name
-            yield "医生姓名", 0.25
         case "time":
             yield from ((verb + end, 0.0) for end in ("时间", "日期", "日期时间"))
         case "department":

@@ -11,20 +11,20 @@ _ASIDE = re.compile(r"[(（\[【{：:，,。;；].*$|\s+$")
 
 # One word for words that systems use alike. The left side is what we compare.
 _ALIKE = {
-    "staff": "doctor physician practitioner employee provider clinician worker operator user personnel dr doc emp",
+    "staff": "doctor physician practitioner employee provider clinician worker operator user personnel dr",
     "patient": "pat sick person",
     "department": "dept organization organisation org",
     "number": "no num nbr numb",
     "id": "identifier uid pk",
     "code": "cd cod",
-    "name": "nm title label",
+    "name": "nm label",
     "time": "date datetime timestamp dt tm at on day tiem",
     "diagnosis": "diag dise disease condition icd",
     "definition": "def",
     "request": "req apply application requester requestor requested requesting",
     "drug": "medication medicine med pharm",
     "visit": "encounter registration register reg clinic",
-    "quantity": "qty amount count",
+    "quantity": "qty",
     "sex": "gender",
     "telephone": "phone tel mobile telcom",
     "execute": "excute exec perform performed performing performer executor execution",
@@ -61,14 +61,20 @@ _ALIKE = {
     "flag": "flg",
     "result": "results",
 }
+_EMPTY = frozenset({"enum", "the", "of", "is", "x", "str", "list"})
 _CANONICAL = {word: canonical for canonical, words in _ALIKE.items() for word in words.split()}
+
+
+def is_word(part: str) -> bool:
+    """Whether we know a part of a name as a word of its own."""
+    return part in _ALIKE or part in _CANONICAL or len(part) > 5
 
 
 @lru_cache(maxsize=100_000)
 def words(name: str) -> tuple[str, ...]:
     """`excuteStaffId` -> execute, staff, id: in one word for words alike, without numbers of their own."""
     found = [part.lower() for part in _SPLIT.split(name) if part]
-    return tuple(_CANONICAL.get(part, part) for part in found if part not in ("enum", "the", "of", "is", "x"))
+    return tuple(_CANONICAL.get(part, part) for part in found if part not in _EMPTY)
 
 
 @lru_cache(maxsize=100_000)
@@ -79,7 +85,9 @@ def letters(name: str) -> str:
 
 @lru_cache(maxsize=100_000)
 def said(comment: str) -> str:
-    """A comment's Chinese words, without what stands behind them: `性别（0女 1男）` -> 性别."""
+    """A comment's Chinese words (none: nothing), without what stands behind them: `性别（0女 1男）` -> 性别."""
+    if not re.search(r"[\u4e00-\u9fff]", comment):
+        return ""  # an English comment is a sentence, no name
     text = re.sub(r"[ 　_/]+", "", _ASIDE.sub("", comment.strip()))
     return re.sub(r"^(当前|该|此)", "", text)
 
