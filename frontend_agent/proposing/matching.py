@@ -139,7 +139,32 @@ def _chinese(phrases: Phrases, description: Description) -> Said:
 
 
 # Words that others stand before: 发放科室 is a department, but not the one that is meant.
-_BARE = frozenset("科室 医生 时间 日期 名称 姓名 诊断 药品 电话 地址 状态 单位 结果 备注 项目 标本 方法 检查 机构 部门 科室名称 机构名称".split())
+_BARE = frozenset(
+    [
+        "科室",
+        "医生",
+        "时间",
+        "日期",
+        "名称",
+        "姓名",
+        "诊断",
+        "药品",
+        "电话",
+        "地址",
+        "状态",
+        "单位",
+        "结果",
+        "备注",
+        "项目",
+        "标本",
+        "方法",
+        "检查",
+        "机构",
+        "部门",
+        "科室名称",
+        "机构名称",
+    ]
+)
 _TAILS = re.compile(
     r"(医生|医师|药师|药剂师|技师|护士|人员|人|者|员|姓名|名称|ID|id|代码|编码|编号|工号|时间|日期|日期时间|科室|号|类型|状态|标志|结果|单位)+$"
 )
@@ -237,7 +262,11 @@ def looks(target: Target, seen: Profile) -> tuple[float, str]:
     if not seen.rows:
         return 1.0, ""
     if not seen.filled:
-        return (0.5 if target.field.value_type == "TS" else 0.66, f"0/{seen.rows} rows have it") if seen.rows >= 5 else (1.0, "")
+        return (
+            (0.5 if target.field.value_type == "TS" else 0.66, f"0/{seen.rows} rows have it")
+            if seen.rows >= 5
+            else (1.0, "")
+        )
     factor = 0.9 + 0.1 * seen.completeness
     wanted = LOOKS.get(target.name) or (PERSONS if target.name.endswith("er.name") else ())
     if not wanted:
@@ -271,3 +300,8 @@ def _too_long(target: Target, seen: Profile) -> float:
 def speaks_for_itself(target: Target, seen: Profile) -> bool:
     """Whether the values alone say what the column is."""
     return any(seen.share(shape) >= 0.8 for shape in LOOKS.get(target.name, ()) if shape in STRONG) and seen.filled >= 3
+
+
+def nearness_of(phrases: Phrases, description: Description) -> float:
+    """How near a description is to some phrases that are no field's."""
+    return max(_chinese(phrases, description), _english(phrases, description), _spelt(phrases, description)).score

@@ -306,7 +306,8 @@ class _Proposing:
         used: dict[str, str] = {}
         for group in self._groups():
             wanted = [target for target in self.targets if target.group == group]
-            rows, found = self._rows_of(group, wanted, anchor, lines, used)
+            said_already = {one.pick.name for one in answers if one.pick is not None and one.pick.inner}
+            rows, found = self._rows_of(group, wanted, anchor, lines, used, said_already)
             if rows is not None:
                 groups[group] = rows
                 used[rows.table.id] = group
@@ -537,7 +538,13 @@ class _Proposing:
     # -- groups
 
     def _rows_of(
-        self, group: str, wanted: Sequence[Target], anchor: Table, lines: bool, used: Mapping[str, str]
+        self,
+        group: str,
+        wanted: Sequence[Target],
+        anchor: Table,
+        lines: bool,
+        used: Mapping[str, str],
+        said_already: set[str],
     ) -> tuple[GroupRows | None, list[Answer]]:
         """The table whose rows are the group's, and its fields."""
         best: tuple[float, GroupRows | None, list[Answer]] = (0.0, None, [_gap(target) for target in wanted])
@@ -549,7 +556,10 @@ class _Proposing:
                 continue
             start = Place(table, (), 1.0, self.about[table.id].name)
             places = [start, *self.reaching.up_from(start, 3 if way else 4)]
-            candidates = {target.name: self._candidates(target, places, table) for target in wanted}
+            candidates = {
+                target.name: [pick for pick in self._candidates(target, places, table) if pick.name not in said_already]
+                for target in wanted
+            }
             answers = _assigned(wanted, _in_company(candidates, _assigned(wanted, candidates)))
             own = [
                 one for one in answers
@@ -672,7 +682,7 @@ def _in_company(candidates: Mapping[str, Sequence[Pick]], first: Sequence[Answer
         better = []
         for pick in picks:
             share = (counted.get(pick.place.table.id, 0.0) - _part_of(name, pick, first)) / most
-            score = pick.score * (0.96 + 0.08 * share)
+            score = min(1.0, pick.score * (0.96 + 0.08 * share))
             if partner is not None and _is_named_by(pick, partner):
                 score = min(1.0, score * 1.2)
             better.append(msgspec.structs.replace(pick, score=score))

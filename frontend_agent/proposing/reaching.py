@@ -14,8 +14,8 @@ from frontend_agent.proposing.schema import Schema, Table
 UP, DOWN = "up", "down"
 _COSTS = {UP: 0.97, DOWN: 0.86}
 _EXTENDS = 0.95  # down to a table named after this one: adm_encounter_participant
-MOST = 140
-_SAME_TABLE = 8  # ways to one table that are looked at  # joined tables that are looked at for one record
+MOST = 180
+_SAME_TABLE = 14  # ways to one table that are looked at  # joined tables that are looked at for one record
 # What no record belongs to: going down from such a table leads to everybody else's rows.
 _SHARED = frozenset(
     {"staff", "department", "patient", "drug", "unit", "method", "section", "dosage", "dictionary", "institution"}
