@@ -17,6 +17,7 @@ from frontend_agent.cli import (
     backfill,
     closing,
     doctor,
+    init,
     proofs,
     quarantine,
     reconcile,
@@ -125,6 +126,7 @@ def build(language: Language) -> typer.Typer:
         context.obj.append(Settings(config, state, t))
 
     for module in (
+        init,
         work,
         quarantine,
         withheld,

@@ -5,6 +5,7 @@ from typing import Literal
 
 from frontend_agent.cli.texts_backfill import BACKFILL_TEXTS
 from frontend_agent.cli.texts_doctor import DOCTOR_TEXTS
+from frontend_agent.cli.texts_init import INIT_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
 from frontend_agent.cli.texts_vanished import VANISHED_TEXTS
 
@@ -39,7 +40,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "demo.visits": ("How many visits the hospital has.", "医院的就诊次数。"),
     "demo.seed": ("The same seed makes the same hospital.", "相同的种子生成相同的医院。"),
     "demo.exit": ("End instead of leaving the platform's page running.", "完成后退出，不保留平台网页。"),
-    "init": ("Write an agent.toml with comments; never overwrites.", "写出带注释的 agent.toml；绝不覆盖已有文件。"),
     "check": (
         "Try everything that is configured and print all problems at once: file, mappings, sources, destinations.",
         "检查全部配置并一次列出所有问题：文件、映射、来源、目的地。",
@@ -863,6 +863,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.clause": ("clause", "依据"),
     **BACKFILL_TEXTS,
     **DOCTOR_TEXTS,
+    **INIT_TEXTS,
     **RECONCILE_TEXTS,
     **VANISHED_TEXTS,
 }

@@ -1,4 +1,4 @@
-"""The commands of everyday work: demo, init, check, run, once, preview, status, adopt."""
+"""The commands of everyday work: demo, check, run, once, preview, status, adopt."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.source import rests
 from frontend_agent.cli.texts import Texts
 from frontend_agent.config import ConfigurationProblems
-from frontend_agent.errors import ConfigurationError, FrontendAgentError, StateError
+from frontend_agent.errors import ConfigurationError, FrontendAgentError
 
 if TYPE_CHECKING:
     from frontend_agent.app import App
@@ -49,18 +49,6 @@ def _add_demo(cli: typer.Typer, t: Texts) -> None:
 
 
 def _add_setting_up(cli: typer.Typer, t: Texts) -> None:
-    @cli.command(help=t("init"))
-    def init(context: typer.Context) -> None:
-        path = _settings(context).config_path
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(example())
-        except FileExistsError:
-            raise StateError(t("said.exists", path=path)) from None
-        except OSError as error:
-            raise StateError(f"{path}: {error.strerror}") from None
-        output.say(t("said.written", path=path))
-
     @cli.command(help=t("check"))
     def check(
         context: typer.Context, json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False

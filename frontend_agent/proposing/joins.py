@@ -77,11 +77,11 @@ def _about(table: Table, prefixes: frozenset[str], phrases: Phrases) -> float:
     comment = said(table.comment)
     for ending in ("表", "信息表", "信息", "管理", "记录", "记录表", "基本信息管理"):
         comment = comment.removesuffix(ending) or comment
-    for phrase, worth in phrases.zh.items():
-        if comment and (comment == phrase or said(table.comment) == phrase):
+    for text, worth in phrases.zh.items():
+        if comment and (text in (comment, said(table.comment))):
             best = max(best, worth)
-        elif len(phrase) > 1 and phrase in comment:
-            best = max(best, worth * (0.5 + 0.4 * len(phrase) / len(comment)))
+        elif len(text) > 1 and text in comment:
+            best = max(best, worth * (0.5 + 0.4 * len(text) / len(comment)))
     return best
 
 

@@ -431,9 +431,9 @@ class _Proposing:
             told = self._through(target, joined, column, place.subject)
             if told.score > best and not told.generic:
                 best, why = told.score, f"{told.why} (by {joined.name})"
-        if best < 0.66 and target.attribute in ("name", "content", "item"):
-            if self._is_what_it_means(target, place, column):
-                best, why = 0.66, "the name of what the row refers to"
+        is_main = target.attribute in ("name", "content", "item")
+        if best < 0.66 and is_main and self._is_what_it_means(target, place, column):
+            best, why = 0.66, "the name of what the row refers to"
         return best, why
 
     def _is_what_it_means(self, target: Target, place: Place, column: Column) -> bool:

@@ -18,6 +18,7 @@ _FAMILIES = (
     (DATE, r"^date"),
     (BINARY, r"bytea|blob|binary|image|raw|^time$|^timetz|interval|geometry"),
     (NUMBER, r"int|number|numeric|decimal|float|double|real|money|serial|oid"),
+    (TEXT, r"^text$"),  # what SQLite and PostgreSQL call every text
     (LONG, r"clob|text|json|xml|^long"),
 )
 

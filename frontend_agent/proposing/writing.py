@@ -65,7 +65,8 @@ class Written(msgspec.Struct, frozen=True):
 
     name: str
     files: Mapping[str, str]
-    key: str
+    key: str  # its alias
+    key_column: str
     gaps: tuple[tuple[str, bool, str], ...]  # field, whether the kind needs it, what came nearest
     unmapped: tuple[str, ...]  # coded fields whose local codes nobody has told us
     remarks: tuple[str, ...]  # keys of texts: no_final, no_cursor, no_key, code
@@ -100,10 +101,9 @@ class _Joins:
                 key = table.only_key
                 on = f"{alias}.{name(hop.column)} = {before}.{name(hop.target)}"
                 if hop.column not in table.unique and key != hop.column:  # of several rows, the newest
-                    on = (
-                        f"{alias}.{name(key)} = (SELECT MAX({newest}.{name(key)}) FROM {self.writer.table(table)} {newest}"
-                        f" WHERE {newest}.{name(hop.column)} = {before}.{name(hop.target)})"
-                    )
+                    among = f"FROM {self.writer.table(table)} {newest}"
+                    same = f"WHERE {newest}.{name(hop.column)} = {before}.{name(hop.target)}"
+                    on = f"{alias}.{name(key)} = (SELECT MAX({newest}.{name(key)}) {among} {same})"
             self.lines.append(f"{how} {self.writer.table(table)} {alias} ON {on}")
             self.aliases[hops], self.tables[hops] = alias, table
         return self.aliases[hops]
@@ -168,7 +168,7 @@ class _Writer:
 
     def _cursor(self, table: Table, alias: str) -> tuple[str, str]:
         """The column that says when a row changed, and what it holds; empty where none does."""
-        found = []
+        found: list[Column] = []
         for about in ("cursor", "created"):
             phrases = phrases_of(about)
             rated = [
@@ -239,9 +239,8 @@ class _Writer:
         where = ""
         if self.proposal.lines:
             first, key = self.name(self.anchor.only_key), self.name(self.key_column)
-            where = (
-                f"\nWHERE a.{first} = (SELECT MIN(l.{first}) FROM {self.table(self.anchor)} l WHERE l.{key} = a.{key})"
-            )
+            among = f"FROM {self.table(self.anchor)} l WHERE l.{key} = a.{key}"
+            where = f"\nWHERE a.{first} = (SELECT MIN(l.{first}) {among})"
         return self._select(shown, joins.lines) + where
 
     def _detail(self, group: str, rows: GroupRows) -> str:
@@ -339,11 +338,11 @@ class _Writer:
             proposed = candidates.propose(value, names.get(value, ""), limit=3)
             best = next(iter(proposed), None)
             if best is not None and best.score >= SURE:
-                sure.append(f"{_quoted(value)} = {_quoted(best.code)} # {best.name}")
+                sure.append(f"{quoted(value)} = {quoted(best.code)} # {best.name}")
             else:
                 near = "、".join(f"{one.code} {one.name} {one.score}" for one in proposed)
-                open_.append(f'# {_quoted(value)} = "" # {names.get(value, "")} {near}'.rstrip())
-        head = f"# {said(field.name_zh)}: {pick.name}\ntitle = {_quoted(field.name_zh)}\nvalue_set = {_quoted(known.oid)} # {known.name_zh}\n"
+                open_.append(f'# {quoted(value)} = "" # {names.get(value, "")} {near}'.rstrip())
+        head = f"# {said(field.name_zh)}: {pick.name}\ntitle = {quoted(field.name_zh)}\nvalue_set = {quoted(known.oid)} # {known.name_zh}\n"
         self.code_files[f"codes/{name}.toml"] = head + "\n[map]\n" + "\n".join([*sure, *open_]) + "\n"
         if sure:
             self.codes[field.name] = name
@@ -371,7 +370,7 @@ class _Writer:
         files = {name: head + text + "\n" for name, text in files.items()}
         files[f"{base}.toml"] = self._toml(details, gaps)
         return Written(
-            base, {**files, **self.code_files}, self.key_alias, gaps, tuple(self.unmapped), tuple(dict.fromkeys(self.remarks)), self.arguments
+            base, {**files, **self.code_files}, self.key_alias, self.key_column, gaps, tuple(self.unmapped), tuple(dict.fromkeys(self.remarks)), self.arguments
         )  # fmt: skip
 
     def _toml(self, details: Mapping[str, str], gaps: Iterable[tuple[str, bool, str]]) -> str:
@@ -396,10 +395,10 @@ class _Writer:
             lines += ["", "# No local code of these is known yet; decide in codes/, then name the file under [codes]:"]
             lines += [f'# "{field}" = "{re.sub(chr(92) + "W", "_", field)}"' for field in waiting]
         if self.columns:
-            lines += ["", "[columns]", *(f'"{field}" = {_quoted(column)}' for field, column in self.columns.items())]
+            lines += ["", "[columns]", *(f'"{field}" = {quoted(column)}' for field, column in self.columns.items())]
         for place, (column, inner) in self.reads.items():
             lines += ["", f'[read."{place}"] # {column}', 'reader = "json"', f'[read."{place}".fields]']
-            lines += [f'"{field}" = {_quoted(_json_path(name))}' for field, name in inner.items()]
+            lines += [f'"{field}" = {quoted(_json_path(name))}' for field, name in inner.items()]
         lines += ["", "# Why (0 to 1):"]
         for answer in self.proposal.answers:
             if answer.pick is not None:
@@ -417,7 +416,7 @@ def _json_path(name: str) -> str:
     return f"$.{name}" if re.fullmatch(r"[A-Za-z_]\w*", name) else f"$['{name}']"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """TOML text in quotes."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + re.sub(r"[\x00-\x1f]", " ", escaped) + '"'

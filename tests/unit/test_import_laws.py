@@ -224,6 +224,7 @@ OUTERMOST = (
     "frontend_agent.backfill_operations", "frontend_agent.backfill_planning",
     "frontend_agent.reconciliation", "frontend_agent.reconciliation_operations",
     "frontend_agent.guest_operations",
+    "frontend_agent.introducing",
 )  # fmt: skip
 SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.formats", "frontend_agent.checks", "frontend_agent.wire",

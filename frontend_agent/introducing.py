@@ -1,0 +1,178 @@
+"""Meeting a hospital's system for the first time: its schema is read and sampled, proposals are made and tried on its rows.
+
+    look_at   ──▶ Look: the schema with its references, profiles of what is worth a sample, and what that cost
+    proposals ──▶ one per kind
+    tried     ──▶ what a written mapping makes of some records: completeness per data element, and a first document
+
+What is sampled stays in memory and is told as counts. Everything is asked through the source: its guards apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from connectors import Source
+from connectors.catalogue import contained, read_catalogue, sample
+from frontend_agent.config import Config, FeedConfig
+from frontend_agent.errors import SourceError, SourceRefused
+from frontend_agent.feeds import compile_feed
+from frontend_agent.formats.kind import Kind
+from frontend_agent.mending.previewing import previewed
+from frontend_agent.model import Severity
+from frontend_agent.proposing.joins import Subject, asked_of, subjects, with_references
+from frontend_agent.proposing.proposal import Profiles, Proposal, first_look, propose
+from frontend_agent.proposing.schema import BINARY, LONG, NUMBER, Schema, Table, schema_of
+from frontend_agent.proposing.values import NOTHING, Profile, profiles
+
+MOST_TABLES = 60  # that are sampled for one kind
+MOST_LOOKED_UP = 80  # tables in which sampled values are looked up
+MOST_COLUMNS = 120  # of one table that are sampled
+RECORDS = 60  # that a written mapping is tried on
+
+Tell = Callable[[str], None]
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What was seen of a system."""
+
+    family: str
+    schema: Schema
+    about: Mapping[str, Subject]
+    profiles: Profiles
+    sampled: tuple[str, ...]
+    passed_over: Mapping[str, str]  # table -> why it could not be sampled
+    statements: int
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """What a mapping made of some records: how many have each field, and one of them as a document."""
+
+    records: int
+    completeness: Mapping[str, int]  # field -> records that have it
+    preview: Mapping[str, Any] | None  # as `frontend-agent preview` tells it; None: there is no record
+    problem: str = ""
+
+
+def look_at(source: Source, kinds: Sequence[Kind], tell: Tell = lambda _: None, tables: Iterable[str] = ()) -> Look:
+    """Read the schema, sample what may hold these kinds' records (and `tables`), and find how the tables hang together."""
+    before = source.usage.statements
+    read = read_catalogue(source)
+    schema = schema_of(read.tables.rows, read.columns.rows, read.keys.rows)
+    if not schema:
+        raise SourceRefused(f"source {source.name}: the account sees no table; it needs SELECT on what is to be read")
+    tell(f"{len(schema)}")
+    about = subjects(schema)
+    rough = with_references(schema, about)
+    wanted = list(
+        dict.fromkeys([*tables, *(name for kind in kinds for name in first_look(rough, about, kind, MOST_TABLES))])
+    )
+    seen: dict[str, dict[str, Profile]] = {}
+    passed_over: dict[str, str] = {}
+    for name in wanted:
+        if name not in schema:
+            continue
+        tell(name)
+        try:
+            seen[name] = _sampled(source, read.family, schema[name])
+        except SourceError as error:  # one table that is slow or denied does not end the rest
+            passed_over[name] = str(error)
+    found = _looked_up(source, schema, about, [schema[name] for name in seen], seen)
+    return Look(
+        read.family,
+        with_references(schema, about, seen, found),
+        about,
+        seen,
+        tuple(seen),
+        passed_over,
+        source.usage.statements - before,
+    )
+
+
+def _sampled(source: Source, family: str, table: Table) -> dict[str, Profile]:
+    columns = [column for column in table.columns if column.family != BINARY][:MOST_COLUMNS]
+    names = [column.name for column in columns]
+    newest = table.only_key if not table.is_view and table.only_key in table.indexed | set(table.key) else ""
+    long = [column.name for column in columns if column.family == LONG or "text" in column.type]
+    rows = sample(source, family, (table.schema, table.name), names, long, newest)
+    return profiles(names, rows.rows)
+
+
+def _looked_up(
+    source: Source, schema: Schema, about: Mapping[str, Subject], tables: Sequence[Table], seen: Profiles
+) -> dict[tuple[str, str], frozenset[str]]:
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for (name, key), values in list(asked_of(schema, about, tables, seen).items())[:MOST_LOOKED_UP]:
+        table = schema[name]
+        column = table.column(key)
+        numbers = column is not None and column.family == NUMBER
+        wanted: list[Any] = [int(text) for text in values if _is_number(text)] if numbers else list(values)
+        try:
+            found[name, key] = frozenset(contained(source, (table.schema, table.name), key, wanted))
+        except SourceError:  # what cannot be looked up is not known; names and comments still speak
+            continue
+    return found
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("-").isascii() and text.lstrip("-").isdigit() and len(text) < 19
+
+
+def proposals(look: Look, kinds: Iterable[Kind], anchors: Mapping[str, str]) -> dict[str, Proposal]:
+    """Kind -> proposal. `anchors` says which table holds a kind's records, where a person knows."""
+    made = {}
+    for kind in kinds:
+        proposal = propose(look.schema, look.about, kind, look.profiles, anchors.get(kind.code, ""))
+        if proposal is not None:
+            made[kind.code] = proposal
+    return made
+
+
+def keys_of(look: Look, proposal: Proposal, column: str) -> list[str]:
+    """Some of the newest records' keys, as they were sampled."""
+    seen = look.profiles.get(proposal.anchor.id, {}).get(column, NOTHING)
+    return list(seen.values)[:RECORDS]
+
+
+def tried(
+    config: Config, feed: FeedConfig, source: Source, keys: Sequence[str], today: Callable[[], date] = date.today
+) -> Tried:
+    """What a mapping makes of these keys. Raises ConfigurationError for a mapping that does not compile."""
+    compiled = compile_feed(config, feed, today)
+    try:
+        source.probe(compiled.mapping.queries)
+        rows = source.rows(compiled.mapping.queries, keys)
+    except SourceError as error:
+        return Tried(0, {}, None, str(error))
+    records = compiled.plan.normalise(rows)
+    counted: dict[str, int] = {}
+    for one in records:
+        for name in _said(one.record):
+            counted[name] = counted.get(name, 0) + 1
+    if not records:
+        return Tried(0, counted, None)
+    fullest = max(records, key=lambda one: (one.final and not one.void, len(set(_said(one.record)))))
+    told, _, _ = previewed(compiled, fullest, None, datetime.now(UTC))
+    return Tried(len(records), counted, told)
+
+
+def _said(record: Mapping[str, Any]) -> Iterable[str]:
+    """The fields that a record has, those of its groups once."""
+    for name, value in record.items():
+        if isinstance(value, list):
+            yield from {f"{name}.{key}" for row in value for key in row}
+        elif not name.startswith("fact."):
+            yield name
+
+
+def holding(preview: Mapping[str, Any]) -> int:
+    """How many findings of a previewed record hold it."""
+    return sum(finding["severity"] == Severity.HOLD for finding in preview["findings"])
+
+
+def feed_for(name: str, source: str, mapping: Path, profile: str, overlap: timedelta) -> FeedConfig:
+    return FeedConfig(name=name, source=source, mapping=str(mapping), profile=profile, overlap=overlap)
