@@ -119,7 +119,8 @@ def _looked_up(
 
 
 def _is_number(text: str) -> bool:
-    return text.lstrip("-").isascii() and text.lstrip("-").isdigit() and len(text) < 19
+    bare = text.removeprefix("-")
+    return bare.isascii() and bare.isdigit() and int(bare) < 2**63  # what no key of numbers can hold would be an error
 
 
 def proposals(look: Look, kinds: Iterable[Kind], anchors: Mapping[str, str]) -> dict[str, Proposal]:

@@ -22,6 +22,7 @@ _CONTENT = frozenset(
     {"test", "result", "item", "unit", "panel", "method", "order", "bill", "fee", "bed", "ward", "room"}
 )
 _ALL_SAME = frozenset({"id", "code", "dm", "xh", "bh", "no", "uuid", "guid", "oid"})  # a key's name that says nothing
+LOOKED_UP = 20  # values of one column that are looked up: the most frequent
 _REFERRED = ("staff", "department", "patient", "visit", "drug", "diagnosis", "specimen", "unit")
 _ENDS = {  # letters and comments that end so point at such a table
     "staff": (("ys", "r", "ry", "hs", "yh", "zg"), ("医生", "医师", "人", "人员", "者", "员", "药师", "护士", "技师", "职工")),
@@ -73,7 +74,7 @@ def _about(table: Table, prefixes: frozenset[str], phrases: Phrases) -> float:
         elif wanted and wanted < tokens:
             best = max(best, worth * (0.55 + 0.25 * len(wanted) / len(tokens)))
     for form in {letters(bare), letters(table.name)}:
-        best = max(best, phrases.py.get(form, 0.0) * (0.9 if len(form) > 1 else 0.4))
+        best = max(best, phrases.py.get(form, 0.0) * (0.95 if len(form) > 3 else 0.9 if len(form) > 1 else 0.4))
     comment = said(table.comment)
     for ending in ("表", "信息表", "信息", "管理", "记录", "记录表", "基本信息管理"):
         comment = comment.removesuffix(ending) or comment
@@ -208,7 +209,7 @@ class _Finder:
             target = self.main[subject]
             if target is None or target.id == table.id:
                 continue
-            told = comment.endswith(chinese) and len(comment) >= 2
+            told = comment.endswith(chinese) and len(comment) >= 2 and not comment.endswith(_PATIENTS)
             told = told or (subject == "staff" and _whose(column))
             spelt = plain and len(form) >= 3 and form.removesuffix("dm").endswith(ends)
             if told or spelt:
@@ -233,7 +234,7 @@ class _Finder:
         there = self.contained.get((target.id, target.only_key))
         if seen is None or there is None or not seen.values:
             return None
-        wanted = [text for text in seen.values if text not in ("0", "-1")]
+        wanted = [text for text in seen.values[:LOOKED_UP] if text not in ("0", "-1")]
         return sum(text in there for text in wanted) / len(wanted) if wanted else None
 
     def _weighed(self, table: Table, column: Column, target: Table, why: str, sure: float) -> Iterable[Reference]:
@@ -250,6 +251,7 @@ class _Finder:
         yield Reference(column.name, target.id, target.only_key, why, sure)
 
 
+_PATIENTS = ("患者", "病人", "联系人", "使用者")  # whom it is done to, not who does it
 _DOERS = re.compile(
     r"(^|_)(perform|request|record|operat|execut|excut|review|approv|check|order|creat|auth|verif|collect|send|receiv|issu"
     r"|dispens|prescrib|enter|sign|validat|provid|audit|cancel|conduct|report|examin|anesthet)i?(er|or)(_|$)",
@@ -260,9 +262,9 @@ _DOERS = re.compile(
 def _whose(column: Column) -> bool:
     """Whether a key is somebody's who does something: requester_id, 记录人."""
     doing = _DOERS.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column.name))
-    return bool(doing and "order_id" not in column.name.lower()) or without_key_word(said(column.comment)).endswith(
-        ("人", "者", "医生", "医师", "药师", "护士", "人员")
-    )
+    comment = without_key_word(said(column.comment))
+    told = comment.endswith(("人", "者", "医生", "医师", "药师", "护士", "人员")) and not comment.endswith(_PATIENTS)
+    return bool(doing and "order_id" not in column.name.lower()) or told
 
 
 def is_time_like(column: Column) -> bool:
@@ -281,6 +283,6 @@ def asked_of(
             if profile is None or not profile.values or column.family in (TIME, DATE, LONG):
                 continue
             for reference in finder._candidates(table, column):
-                for text in profile.values[:20]:
+                for text in profile.values[:LOOKED_UP]:
                     wanted[reference.table, reference.target].setdefault(text)
     return {place: list(values) for place, values in wanted.items()}

@@ -176,13 +176,20 @@ def _with_role(
     if role in PRIMARY:  # whoever it is, if nobody else is named
         plain = {"id": ("医生", "staff id"), "name": ("医生姓名", "staff name")}.get(attribute)
         if plain:
-            zh.setdefault(plain[0], 0.75)
             en.setdefault(plain[1], 0.75)
+            for text in (plain[0], *(("医生代码", "医生编号", "医生编码") if attribute == "id" else ())):
+                zh.setdefault(text, 0.75)
     ends = {
         "id": ("ys", "r", "ry", "yh", "ysdm", "rdm", "yss"), "name": ("ysxm", "rxm", "ryxm"), "time": ("sj", "rq"),
         "department": ("ksmc",), "department_id": ("ks", "ksdm"),
     }.get(attribute, ())  # fmt: skip
-    letters += [verb + end for verb in verbs_py for end in ends]
+    # 检验医师 and 检验人员 are two people.
+    others = {"technician": ("ys", "ysdm", "yss", "ysxm"), "doctor": ("r", "ry", "rdm", "ryxm")}
+    apart = next((ends for word, ends in others.items() if word in role and role != "doctor"), ())
+    letters += [verb + end for verb in verbs_py for end in ends if end not in apart]
+    if apart:
+        unlike = ("医生", "医师") if "technician" in role else ("人", "人员", "者", "员")
+        zh = {text: worth * (0.85 if any(word in text for word in unlike) else 1.0) for text, worth in zh.items()}
     return zh, en, tuple(letters)
 
 

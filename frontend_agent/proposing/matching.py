@@ -208,7 +208,7 @@ def _spelt(phrases: Phrases, description: Description) -> Said:
     for form in description.py:
         if len(form) < 2:
             continue
-        worth = phrases.py.get(form, 0.0) * (0.72 if len(form) == 2 else 0.9 if len(form) == 3 else 0.95)
+        worth = phrases.py.get(form, 0.0) * (0.8 if len(form) == 2 else 0.9 if len(form) == 3 else 0.95)
         if not worth and len(form) >= 5 and form in _sounds(frozenset(phrases.zh)):
             worth = 0.95
         if worth > best.score:
