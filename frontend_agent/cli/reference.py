@@ -71,7 +71,7 @@ def _add_kinds(group: typer.Typer, t: Texts) -> None:
         if gap := gaps().get(kind):
             _show_gap(gap, json, t)
             return
-        declared = _asked(kind)
+        declared = asked(kind)
         if as_reference:
             sys.stdout.write(reference(declared, t.language))
         elif as_skeleton:
@@ -92,7 +92,7 @@ def _add_kinds(group: typer.Typer, t: Texts) -> None:
     _add_written(group, t)
 
 
-def _asked(code: str) -> "Kind":
+def asked(code: str) -> "Kind":
     """The kind that the command line names. No file is to blame for an unknown one: exit 1, not 78."""
     from frontend_agent.formats import load_kind
 
@@ -113,7 +113,7 @@ def _add_written(group: typer.Typer, t: Texts) -> None:
     ) -> None:
         from frontend_agent.formats.skeleton import skeleton_files
 
-        files = skeleton_files(_asked(kind))
+        files = skeleton_files(asked(kind))
         if there := [name for name in files if (out / name).exists()]:
             raise FrontendAgentError(f"{out / there[0]} is there already; nothing was written")
         _written(out, files.items(), json, t)

@@ -320,6 +320,41 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kinds.page": ("Print one page of the reference, HTML.", "输出单页参考（HTML）。"),
     "kinds.printed": ("Print a mapping to fill in, TOML and SQL.", "输出待填写的映射（TOML 与 SQL）。"),
     "kinds.gap": ("body not known", "正文未知"),
+    "spec": (
+        "Write what a vendor must supply for these kinds: intermediate tables (or views) as SQL with comments, the sheet of"
+        " fields, an example to fill them, the purge rule, and the mapping and feed that read exactly that.\n\n"
+        "Example: frontend-agent spec C0002 C0007 --engine oracle --out spec",
+        "写出供数方须提供的内容：中间表（或视图）的建表脚本与注释、字段说明表、填写示例、清理规则，以及恰好读取它们的映射与数据流。\n\n"
+        "示例：frontend-agent spec C0002 C0007 --engine oracle --out spec",
+    ),
+    "spec.kinds": ("The kinds of document, such as C0007 (kinds list).", "文档种类，如 C0007（见 kinds list）。"),
+    "spec.engine": (
+        "The database that the tables are made in. PostgreSQL and MySQL/MariaDB are tested against servers, the others are text only.",
+        "建表所用的数据库。PostgreSQL、MySQL/MariaDB 已在真实服务器上测试，其余仅为文本。",
+    ),
+    "spec.form": (
+        "tables: the vendor writes batches into them; views: the vendor defines them over its own tables.",
+        "tables：供数方按批次写入；views：供数方在自有表上定义视图。",
+    ),
+    "spec.prefix": ("How the names of the tables begin.", "表名前缀。"),
+    "spec.out": ("The folder to write to; no file there is replaced.", "写入的目录；已有文件不会被覆盖。"),
+    "said.spec_prefix": (
+        "--prefix {prefix}: a small letter, then at most seven small letters or digits",
+        "--prefix {prefix}：以小写字母开头，其后最多七个小写字母或数字",
+    ),
+    "spec.written": ("{files} files in {folder}.", "已写入 {folder}，共 {files} 个文件。"),
+    "spec.untested": (
+        "{engine}: these texts have never been run against a real server; have the DBA read them first.",
+        "{engine}：这些脚本未在真实服务器上执行过，请先由数据库管理员核对。",
+    ),
+    "spec.file.fields": ("the sheet of fields, for those who fill the tables", "字段说明表，供填写人员使用"),
+    "spec.file.tables": ("the tables with comments", "建表脚本与注释"),
+    "spec.file.views": ("views to be defined", "待定义的视图"),
+    "spec.file.grants": ("the rights of the account we read with", "前置机读取账号所需的权限"),
+    "spec.file.purge": ("the purge rule", "清理规则"),
+    "spec.file.example": ("an invented record, as it is to be written", "一条虚构记录的写入示例"),
+    "spec.file.mappings": ("of the mapping that reads them", "读取它们的映射"),
+    "spec.file.agent": ("the source and feeds, to be pasted into agent.toml", "来源与数据流，粘贴到 agent.toml"),
     "kinds.skeleton": (
         "Write a mapping to fill in: TOML and SQL.\n\nExample: frontend-agent kinds skeleton C0034 --out mappings",
         "写出待填写的映射（TOML 与 SQL）。\n\n示例：frontend-agent kinds skeleton C0034 --out mappings",

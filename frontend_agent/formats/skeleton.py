@@ -27,8 +27,8 @@ SELECT /* column */, /* column */ FROM detail_table
 
 
 # What is read out of the column that holds a scan; nobody selects it.
-_OUT_OF_THE_SCAN = {DATA: "data", MEDIA_TYPE: "media_type", SHA256: "sha256"}
-_SCAN = "scan"
+OUT_OF_THE_SCAN = {DATA: "data", MEDIA_TYPE: "media_type", SHA256: "sha256"}
+SCAN = "scan"
 
 
 def skeleton(kind: Kind) -> str:
@@ -67,11 +67,11 @@ def _toml(kind: Kind, name: str) -> str:
         *(f'# "{f.name}" = "{f.key.rpartition(".")[2]}"    # {_domain(f)}' for f in coded),
     ]
     if kind.code == ENCLOSED:
-        paths = ", ".join(f'"{field}" = "{path}"' for field, path in _OUT_OF_THE_SCAN.items())
+        paths = ", ".join(f'"{field}" = "{path}"' for field, path in OUT_OF_THE_SCAN.items())
         lines += [
             "",
             "[read]    # the column with the bytes; where it holds a path: file | enclosed, and files = … at the source",
-            f'"{_SCAN}" = {{ reader = "enclosed", fields = {{ {paths} }} }}',
+            f'"{SCAN}" = {{ reader = "enclosed", fields = {{ {paths} }} }}',
         ]
     return "\n".join(lines) + "\n"
 
@@ -84,10 +84,10 @@ def _query(kind: Kind, fields: Sequence[Field], parent: bool) -> str:
     rows += [
         (f.key, _about(f), _needed(f))
         for f in fields
-        if f.name not in (kind.key, *FEED_FIELDS) and not (kind.code == ENCLOSED and f.name in _OUT_OF_THE_SCAN)
+        if f.name not in (kind.key, *FEED_FIELDS) and not (kind.code == ENCLOSED and f.name in OUT_OF_THE_SCAN)
     ]
     if kind.code == ENCLOSED:
-        rows.append((_SCAN, "the bytes of the scan or report (see [read] in the TOML)", True))
+        rows.append((SCAN, "the bytes of the scan or report (see [read] in the TOML)", True))
     if parent:
         rows += [(name, about, False) for name, about in FACTS]
         rows += [
