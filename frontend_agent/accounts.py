@@ -44,9 +44,13 @@ def refusal_of(name: str, source: SourceConfig, grants: Grants, today: date) -> 
 
 
 def _is_acknowledging(right: Right, columns: Iterable[str]) -> bool:
-    """Whether it is the right to update a column of a change table, which the hospital gave us on purpose."""
-    plain = re.sub(r"[`\"\[\]]", "", right.where).replace(" (", ".").removesuffix(")")
-    return right.what == "UPDATE" and any(plain == column.partition("=")[0].strip() for column in columns)
+    """Whether it is the right to update a column of a change table, which the hospital gave us on purpose.
+
+    `table.column` without a schema means that table in whichever schema the account sees it.
+    """
+    plain = "." + re.sub(r"[`\"\[\]]", "", right.where).replace(" (", ".").removesuffix(")").lower()
+    named = (column.partition("=")[0].strip().lower() for column in columns)
+    return right.what == "UPDATE" and any(plain.endswith(f".{column}") for column in named if "." in column)
 
 
 def told_of(source: SourceConfig, grants: Grants, today: date) -> dict[str, Any]:
