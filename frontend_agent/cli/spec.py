@@ -58,7 +58,8 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
         if json:
             output.as_json({"folder": str(out), "files": sorted(files), "tested": _tested(engine.value)})
             return
-        output.table(t, ("file", "what"), [(name, t(f"spec.file.{_what(name)}")) for name in files])
+        about = _about(t)
+        output.table(t, ("file", "what"), [(name, about[re.split(r"[./]", name)[0]]) for name in files])
         output.say(t("spec.written", files=len(files), folder=out))
         if not _tested(engine.value):
             output.say(t("spec.untested", engine=engine.value))
@@ -107,9 +108,18 @@ def _tested(engine: str) -> bool:
     return ENGINES[engine].tested
 
 
-def _what(name: str) -> str:
-    """`tables.oracle.sql` → tables; `mappings/lab_report.sql` → mappings."""
-    return re.split(r"[./]", name)[0]
+def _about(t: Texts) -> dict[str, str]:
+    """What each file is, by the first word of its name."""
+    return {
+        "fields": t("spec.file.fields"),
+        "tables": t("spec.file.tables"),
+        "views": t("spec.file.views"),
+        "grants": t("spec.file.grants"),
+        "purge": t("spec.file.purge"),
+        "example": t("spec.file.example"),
+        "mappings": t("spec.file.mappings"),
+        "agent": t("spec.file.agent"),
+    }
 
 
 def _written(out: Path, files: dict[str, bytes]) -> None:
