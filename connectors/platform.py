@@ -49,7 +49,7 @@ from frontend_agent.wire.receipts import (
     read_reply,
     receipts_from,
 )
-from frontend_agent.wire.reconciliation import MOST_SAID, Count, Counts, KeptSet, SaidDay, Sets
+from frontend_agent.wire.reconciliation import MOST_SAID, Count, Counts, KeptSet, SaidDay, Sets, in_parts
 
 LARGEST_ANSWER = 8 << 20
 ASKED_AT_ONCE = 100
@@ -328,9 +328,14 @@ class PlatformDestination:
 
     def counted(self, kind: str, first: int, last: int, institution: str = "") -> list[Count] | None:
         """Our newest documents there, per day (yyyymmdd) and department; None from a platform that knows no days."""
-        asked = {"kind": kind, "first": first, "last": last}
-        answer = self._spoken("counts", asked, institution or self._options.institution)
-        return None if answer is None else _read_as(answer, Counts, self.name).counts
+        found: list[Count] = []
+        for begin, end in in_parts(first, last):
+            asked = {"kind": kind, "first": begin, "last": end}
+            answer = self._spoken("counts", asked, institution or self._options.institution)
+            if answer is None:
+                return None
+            found += _read_as(answer, Counts, self.name).counts
+        return found
 
     def kept_sets(self, kind: str, day: int, department: str, institution: str = "") -> Iterator[KeptSet]:
         """Every set of one day and department, in pages."""

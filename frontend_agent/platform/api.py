@@ -33,6 +33,7 @@ from frontend_agent.wire.reconciliation import (
     Said,
     Sets,
     SetsAsked,
+    day_of,
 )
 
 UPLOAD_SECONDS = 120  # a body that takes longer is a stalled line: let it be repeated
@@ -248,8 +249,8 @@ class Api:
     @translated
     async def counts(self, request: Request) -> Response:
         asked = await _asked(request, CountsAsked)
-        if not 0 < asked.first <= asked.last or asked.last - asked.first > MOST_DAYS * 100:
-            raise ParcelMalformed("needs first and last as yyyymmdd, at most a year apart")
+        if not 0 <= _days_between(asked.first, asked.last) < MOST_DAYS:
+            raise ParcelMalformed(f"needs first and last as yyyymmdd, of at most {MOST_DAYS} days")
         return answer(Counts(await run_in_threadpool(self._store.counted, asked)))
 
     @translated
@@ -401,6 +402,13 @@ class Api:
 def _require(request: Request, *media_types: str) -> None:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() not in media_types:
         raise WrongMediaType(f"send it as {media_types[0]}")
+
+
+def _days_between(first: int, last: int) -> int:
+    try:
+        return (day_of(last) - day_of(first)).days
+    except ValueError:
+        return -1
 
 
 async def _asked(request: Request, kind: type[_T]) -> _T:

@@ -8,14 +8,15 @@ The digest is a sum of hashes: it does not depend on the order, and two sides th
 have the same one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from hashlib import sha256
 from typing import Annotated
 
 import msgspec
 
 SETS_AT_ONCE = 5_000
-MOST_DAYS = 400  # of one question
+MOST_DAYS = 31  # of one question
 MOST_SAID = 1_000  # lines of one report
 
 Named = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -24,6 +25,20 @@ Day = Annotated[int, msgspec.Meta(ge=0, le=99_991_231)]  # yyyymmdd, local; 0: t
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 _SIZE = 1 << 256
+
+
+def in_parts(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """The days from one to the other (yyyymmdd) in questions of MOST_DAYS. Raises ValueError for what is no day."""
+    begin, end = day_of(first), day_of(last)
+    while begin <= end:
+        until = min(begin + timedelta(days=MOST_DAYS - 1), end)
+        yield int(f"{begin:%Y%m%d}"), int(f"{until:%Y%m%d}")
+        begin = until + timedelta(days=1)
+
+
+def day_of(number: int) -> date:
+    """20260930 as a date."""
+    return date(number // 10_000, number // 100 % 100, number % 100)
 
 
 class Digest:

@@ -159,6 +159,8 @@ def test_a_superseded_agent_may_not_ask(url: str, agent: PlatformDestination) ->
         {"kind": KIND, "first": DAY, "last": 20260101},
         {"kind": KIND, "first": 20000101, "last": DAY},
         {"kind": KIND, "first": 0, "last": 0},
+        {"kind": KIND, "first": DAY, "last": 20261031},
+        {"kind": KIND, "first": 20260231, "last": 20260301},
         {"kind": KIND, "first": "x", "last": DAY},
         {"kind": KIND, "first": DAY, "last": DAY, "more": 1},
         {"kind": "", "first": DAY, "last": DAY},

@@ -494,3 +494,35 @@ def test_a_day_that_is_a_number_is_told(small: Site) -> None:
         small.run(app)
         with pytest.raises(ConfigurationError, match="is no time"):
             small.reconcile(app)
+
+
+def test_the_demonstration_hospital_reconciles_clean(tmp_path: Path) -> None:
+    """Five feeds with all that is planted in them: double rows, late details, withdrawals, what is held. No false alarm."""
+    from frontend_agent.app import App
+    from frontend_agent.config import load_config
+    from frontend_agent.demo.hospital import HIS, HOSPITAL_CODE, HOSPITAL_NAME, LIS, create_hospital
+    from frontend_agent.demo.later import advance
+    from frontend_agent.demo.run import AGENT_TOML
+
+    hospital = tmp_path / "hospital"
+    create_hospital(hospital, 60, 3)
+    with platform_process(tmp_path / "platform") as url:
+        text = AGENT_TOML.format(
+            code=HOSPITAL_CODE, name=HOSPITAL_NAME, his=hospital / HIS, lis=hospital / LIS, url=url
+        )
+        (tmp_path / "agent.toml").write_text(text, encoding="utf-8")
+        with App(load_config(tmp_path / "agent.toml"), tmp_path / "state", alone=True) as app:
+            for step in (0, 1, 2):
+                if step:
+                    advance(hospital, step)
+                for name in app.feeds:
+                    assert app.run_feed(name, threading.Event()).error is None
+                for name in app.destinations:
+                    while app.waiting(name) and app.greet(name) and app.send(name):
+                        pass
+                for name in app.feeds:
+                    *_, row = reconcile(app, None, name, date(2026, 1, 1), date(2026, 6, 30))
+                    told = row["result"]
+                    assert found(told) == {}, (step, name)
+                    assert told["totals"]["agent"] > 0
+                    assert "unread" not in told["totals"]
