@@ -268,13 +268,22 @@ class Database(Source):
                 driver.tell(connection, engine.kill.format(id=session))
             except driver.errors as error:
                 code, text = driver.said(error)
-                if code not in engine.no_session:  # it has ended by itself meanwhile
-                    raise explained(self.name, "end_session", code, text, driver.gone(connection, error)) from None
+                if code not in engine.no_session:  # otherwise it has ended by itself meanwhile
+                    raise self._not_ended(code, text, driver.gone(connection, error)) from None
             finally:
                 with contextlib.suppress(*driver.errors):
                     driver.rollback(connection)
                 self.pulse.rests()
             return True
+
+    def _not_ended(self, code: str, text: str, gone: bool) -> SourceError:
+        said = explained(self.name, "end_session", code, text, gone)
+        if not isinstance(said, SourceRefused):
+            return said
+        return SourceRefused(
+            f"source {self.name}: the account may not end a session of its own ({code}): one that hangs ends by the"
+            " engine's own time-outs"
+        )
 
     # -- connecting --
 

@@ -18,7 +18,7 @@ import msgspec
 from frontend_agent.errors import SourceError, SourceRefused, SourceUnreachable
 
 SPACING = 5.0  # seconds between two logins at one source
-LONGEST = 300.0  # seconds between two tries, before chance adds up to a half
+LONGEST = 120.0  # seconds between two tries, before chance adds up to a half
 
 
 class Reached(msgspec.Struct, frozen=True):
