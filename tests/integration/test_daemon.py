@@ -273,6 +273,26 @@ def test_sigterm_while_a_source_hangs_still_ends_in_ten_seconds(site: Site) -> N
         site.once()
 
 
+def test_status_tells_since_when_a_source_is_unreachable_and_when_it_is_tried_next(site: Site) -> None:
+    pytest.importorskip("psycopg")
+    site.change(
+        'url = "sqlite:///demo-state/hospital/lis.db"', f'url = "postgresql://reader@127.0.0.1:{free_port()}/lis"'
+    )
+    with site.platform(), site.daemon():
+        eventually(lambda: any(source["unreachable"] for source in site.command("status", "--json").json["sources"]))
+        told = {source["name"]: source for source in site.command("status", "--json").json["sources"]}
+        assert told["his"]["unreachable"] is None
+        gone = told["lis"]["unreachable"]
+        assert gone["since"] < gone["next_try"]
+        assert "cannot be reached" in gone["problem"]
+        assert told["lis"]["logins"] == 1
+        assert "source lis: unreachable since" in site.command("--lang", "en", "status").out
+        assert "来源 lis：自" in site.command("--lang", "zh", "status").out
+        failed = site.command("once", "--json")
+        assert failed.code == 1
+    assert all(feed["counts"]["documents"] for feed in failed.json["feeds"] if feed["feed"] != "lab_report")
+
+
 def test_only_extractors_have_a_hospitals_database_open(site: Site) -> None:
     with site.platform(), site.daemon() as daemon:
         eventually(lambda: all(feed["last_run"] for feed in site.command("status", "--json").json["feeds"]))
