@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -52,6 +52,9 @@ class Told(Source):
     @contextmanager
     def _open_session(self) -> Iterator[Asking]:
         yield self._ask
+
+    def _open_writing(self) -> AbstractContextManager[Asking]:
+        raise AssertionError("writes nothing")
 
     def _ask(self, sql: str, parameters: Any, query: str) -> RowSet:
         raise AssertionError("not asked")
