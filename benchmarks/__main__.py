@@ -11,7 +11,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import databases, kinds, misses, reconciling, reports, steps, whole
+from benchmarks import databases, guests, kinds, misses, reconciling, reports, steps, whole
 from benchmarks.measure import Measure, Measuring
 from benchmarks.workload import workload
 
@@ -25,6 +25,7 @@ MEASURES: dict[Measuring, tuple[str, ...]] = {
         "extraction.pymysql",
         "extraction.odbc-mariadb",
     ),
+    guests.load_beside_us: tuple(f"guests.{engine}.{manner}" for engine in guests.ENGINES for manner in guests.MANNERS),
     steps.normalising: ("normalising",),
     steps.checks: ("checks",),
     steps.rendering: ("rendering",),
