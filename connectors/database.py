@@ -156,6 +156,7 @@ class Database(Source):
         self._engine: Engine | None = None
         self._dialect = Dialect()
         self._used = 0.0
+        self._cost: dict[str, float] = {}  # what the server last told of our session
         self.version: Version = ()
         self.unheard: tuple[str, ...] = ()  # of our greeting, what this server did not know
 
@@ -177,6 +178,7 @@ class Database(Source):
     @property
     def dialect(self) -> Dialect:
         if self._engine is None:
+            self.guest.must_not_rest()
             with self._lock:
                 self._connected()
         return self._dialect
@@ -249,6 +251,13 @@ class Database(Source):
             with contextlib.suppress(*self._driver.errors):
                 self._driver.cancel(connection)
 
+    def _server_cost(self, ask: Asking) -> dict[str, float]:
+        if not self.engine.cost:
+            return {}
+        now = {str(name): float(value) for name, value in ask(Own(self.engine.cost), (), "").rows}
+        before, self._cost = self._cost, now
+        return {name: value - before.get(name, 0.0) for name, value in now.items()}
+
     def session_id(self) -> str:
         """The server's number of our session, by which another one can end it (`Engine.kill`). "" where none is told."""
         if not self.engine.session_id:
@@ -299,6 +308,7 @@ class Database(Source):
     def _greeted(self) -> Any:
         driver = self._driver
         connection = self._reached(driver.connect)
+        self._cost = {}  # a session's figures begin with it
         try:
             self._greet(connection)
         except driver.errors as error:

@@ -5,9 +5,9 @@
     take     what was counted since the last time, by hour: a picklable delta for whoever keeps it
 
 Pace. Each shape of statement (its text, and how many rows it brought) has a baseline that is *measured*: an average of medians
-over times in which the source was not slow. When most of the last statements take `slow_down` times as long as theirs, and
-longer than their own scatter explains, our share of the source's time is halved; when not, it grows back step by step. It
-never falls below a floor: a source that is slow for good becomes the new normal, and is read meanwhile.
+over times in which the source was not slow, and so has the worst of seven. When most of the last statements take `slow_down`
+times as long as theirs, and longer than the worst usually is, our share of the source's time is halved; when not, it grows back
+step by step. It never falls below a floor: a source that is slow for good becomes the new normal, and is read meanwhile.
 
 Debts (rows and bytes per second, rests) are paid before a session begins, never inside of one: nothing waits in the
 hospital's database while we wait. A session may therefore overdraw by what it reads: one page.
@@ -39,10 +39,10 @@ LEAST = 0.001  # seconds that are not worth waiting for: they stay owed
 FLOOR = 1 / 32  # of the source's time: the least that we ask for, however slow it is
 STEP = 0.1  # by which our share grows back
 LONGEST_REST = 30.0  # seconds between two sessions, whatever the pace
-JUDGED = 5  # statements by which the pace is decided anew
+JUDGED = 7  # statements by which the pace is decided anew
 MEDIAN_OF = 7  # statements whose median is one look at a shape
 WEIGHT, WEIGHT_SLOW = 0.2, 0.004  # of one look in the baseline: in quiet times, and while the source is slow
-SCATTER = 6.0  # median deviations that are noise
+RESTED = "rested"  # the shape of the probe after a rest
 SHAPES = 500  # remembered per source
 SAMPLE = 64  # rows of an answer that are weighed
 PROBE_EVERY = 10.0  # seconds of work between two looks at the source's latency
@@ -126,7 +126,12 @@ class Baselines:
         usual = self.known.get(shape)
         if usual is None:
             return None
-        return seconds > usual.seconds * times and seconds > usual.seconds + SCATTER * usual.scatter
+        return seconds > usual.seconds * times and seconds > usual.seconds + usual.scatter + self._rested()
+
+    def _rested(self) -> float:
+        """What it costs that we had rested, by the probe: a connection that slept answers later, and is not slow for that."""
+        usual = self.known.get(RESTED)
+        return usual.seconds + usual.scatter if usual else 0.0
 
     def learn(self, shape: str, query: str, seconds: float, slow: bool) -> None:
         recent = self._recent.setdefault(shape, [])
@@ -135,7 +140,7 @@ class Baselines:
             return
         del self._recent[shape]
         middle = median(recent)
-        scatter = median(abs(one - middle) for one in recent)
+        scatter = max(recent) - middle
         if usual := self.known.get(shape):
             weight = WEIGHT_SLOW if slow else WEIGHT
             middle = usual.seconds + weight * (middle - usual.seconds)
@@ -279,13 +284,16 @@ class Guest:
         """The time that a question for nothing took, when we had rested or between statements of a run."""
         with self._lock:
             self._probed_at = self._monotonic()
+            if not working:
+                self._baselines.learn(RESTED, "", seconds, self._pace.slow)
             counted = {latency_bucket(seconds): 1}
             self._add(Usage(working=counted) if working else Usage(idle=counted))
 
     def cost(self, server: Mapping[str, float]) -> None:
         """What the engine itself says that we cost since the last time."""
-        with self._lock:
-            self._add(Usage(server=dict(server)))
+        if any(server.values()):
+            with self._lock:
+                self._add(Usage(server={name: value for name, value in server.items() if value}))
 
     def _owed(self) -> float:
         at = self._monotonic()

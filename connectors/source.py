@@ -202,6 +202,10 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None: ...
 
+    def _server_cost(self, ask: Asking) -> dict[str, float]:
+        """What the server itself says that we cost since the last time, by its own names; nothing where it does not tell."""
+        return {}
+
     def interrupt(self) -> None:  # noqa: B027 - not every driver can
         """End the statement that is running now, if there is one. Called from another thread."""
 
@@ -218,6 +222,7 @@ class Source(ABC):
         with self._open_session() as ask:
             if self.guest.probe_is_due():
                 self._probe_latency(lambda: ask(self.dialect.one, (), ""), working=True)
+                self.guest.cost(self._server_cost(ask))
             yield lambda sql, parameters, query: self._guarded(ask, sql, parameters, query)
 
     def _probe_latency(self, ask: Callable[[], object], working: bool) -> None:

@@ -11,7 +11,7 @@ from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.sources import told_reached
 from frontend_agent.spool import SourcePause, Spool
 from frontend_agent.telling import plain
-from frontend_agent.usage import Usage, percentile
+from frontend_agent.usage import Baseline, Usage, percentile
 from frontend_agent.windows import open_until
 
 LONGEST = 400  # days of one report
@@ -34,7 +34,7 @@ class GuestOperations:
         config = self._source_config(source)
         paused = self._spool.guests.paused(self._app.clock())
         self._app.guest_book.keep()
-        usual = sorted(self._spool.guests.baselines(source).values(), key=lambda one: -one.seconds)
+        usual = sorted(self._usual(source), key=lambda one: -one.seconds)
         return {
             **self._told_source(source, paused.get(source)),
             "terms": _told_terms(config),
@@ -82,8 +82,12 @@ class GuestOperations:
                 {"hour": hour.astimezone(zone).isoformat(timespec="minutes"), **plain(usage)} for hour, usage in hours
             ],
             "pauses": [_local(pause, zone) for pause in self._spool.guests.pauses(source, begin, end)],
-            "statements": [plain(one) for one in self._spool.guests.baselines(source).values()],
+            "statements": [plain(one) for one in self._usual(source)],
         }
+
+    def _usual(self, source: str) -> list[Baseline]:
+        """Of statements that have a name: the mapping's."""
+        return [one for one in self._spool.guests.baselines(source).values() if one.query]
 
     def _told_source(self, name: str, pause: SourcePause | None) -> dict[str, Any]:
         now = self._app.clock()

@@ -16,7 +16,7 @@ FINEST = 1e-5  # seconds: latencies below are counted as this
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """What a shape of statement usually takes, and how far that scatters (median deviation). Seconds."""
+    """What a shape of statement usually takes, and how much longer the worst of seven. Seconds."""
 
     seconds: float
     scatter: float

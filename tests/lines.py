@@ -4,6 +4,7 @@ with Line(server.port) as line:
     ... line.port ...
     line.swallow()     # what is connected now hears nothing any more, and its ends never learn of each other's
     line.refuse()      # nobody gets in, and what was connected is reset
+    line.delay = 0.05  # seconds by which what we say arrives later
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 
@@ -24,6 +26,7 @@ class Line:
         self._upstream = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
+        self.delay = 0.0
         self.accepted = 0  # connections that came in, refused ones as well
         self._refusing = False
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -63,11 +66,13 @@ class Line:
                 theirs = socket.create_connection(("127.0.0.1", self._upstream))
                 self._pairs.append((ours, theirs))
                 for one, other in ((ours, theirs), (theirs, ours)):
-                    threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
+                    threading.Thread(target=self._carry, args=(one, other, one is ours), daemon=True).start()
 
-    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+    def _carry(self, one: socket.socket, other: socket.socket, said_by_us: bool) -> None:
         with suppress(OSError):
             while data := one.recv(65536):
+                if said_by_us and self.delay:
+                    time.sleep(self.delay)
                 if one not in self._deaf:
                     other.sendall(data)
             if one not in self._deaf:

@@ -80,6 +80,9 @@ class Engine:
     begin: tuple[str, ...] = ()  # said at the start of every transaction
     session_id: str = ""  # asks for the number of our own session
     kill: str = ""  # ends the session {id}, from another one
+    cost: str = (
+        ""  # asks what our session has cost so far, (name, number) a row, without any right; "" where nobody tells
+    )
     no_session: tuple[str, ...] = ()  # what it answers when there is none of that number
     read_only: bool = True  # whether the engine itself refuses a write in our sessions
     one_moment: bool = True  # whether all statements of a transaction see the same moment

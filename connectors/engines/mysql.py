@@ -47,6 +47,12 @@ def _dialect(_: object) -> Dialect:
     return Dialect(quote="`")
 
 
+# Busy_time and Cpu_time (seconds) are counted by MariaDB with userstat on, and are nought otherwise; MySQL has neither.
+_COST = (
+    "SHOW SESSION STATUS WHERE Variable_name IN ('Rows_read', 'Rows_sent', 'Bytes_sent', 'Busy_time', 'Cpu_time',"
+    " 'Handler_read_key', 'Handler_read_next', 'Handler_read_rnd_next')"
+)
+
 MARIADB = Engine(
     name="mariadb",
     title="MariaDB",
@@ -57,6 +63,7 @@ MARIADB = Engine(
     tested=True,
     session_id="SELECT CONNECTION_ID()",
     kill="KILL {id}",
+    cost=_COST,
     no_session=("1094",),
     narrow="utf-8",
     wide_as_narrow=True,
@@ -73,6 +80,7 @@ MYSQL = Engine(
     grammar="mysql",
     session_id="SELECT CONNECTION_ID()",
     kill="KILL {id}",
+    cost=_COST,
     no_session=("1094",),
     narrow="utf-8",
     wide_as_narrow=True,

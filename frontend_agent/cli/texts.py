@@ -788,7 +788,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.rows": ("rows", "行"),
     "head.slowest": ("slowest s", "最慢（秒）"),
     "head.usual": ("usual ms", "常态（毫秒）"),
-    "head.scatter": ("scatter ms", "波动（毫秒）"),
+    "head.scatter": ("worst of 7 above it, ms", "七次最慢多用（毫秒）"),
     "head.until_when": ("until", "至"),
     "head.term": ("agreed", "约定"),
     "head.feed": ("feed", "数据流"),

@@ -262,7 +262,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "guest.ended_by": ("恢复人", "Resumed by"),
     "guest.query": ("语句名称", "Statement"),
     "guest.usual": ("常态耗时（毫秒）", "Usual time (ms)"),
-    "guest.scatter": ("波动（毫秒）", "Scatter (ms)"),
+    "guest.scatter": ("七次中最慢者多用（毫秒）", "The worst of seven, above it (ms)"),
     "guest.chart.seconds": ("每日语句用时（秒）", "Statement time by day (s)"),
     "guest.chart.latency": ("每日延迟 P95（毫秒）：空闲时与读取时", "Latency by day, P95 (ms): before us and beside us"),
     "guest.note.measured": (

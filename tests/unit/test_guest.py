@@ -140,7 +140,7 @@ def test_a_pause_without_an_end_holds_until_somebody_resumes() -> None:
 answers = st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 10_000_000)), min_size=1, max_size=60)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 @given(answers, st.integers(1, 10_000), st.integers(1_000, 10_000_000))
 def test_the_budget_bounds_every_span_of_time(spent: list[tuple[int, int]], rows: int, size: int) -> None:
     clock = Clock()
@@ -190,6 +190,18 @@ def test_our_share_is_halved_while_the_source_is_slow_and_grows_back_step_by_ste
     assert clock.seconds - before > JUDGED * 0.1 * 2  # it rested in between
     asked(guest, clock, 0.1, JUDGED * 10)
     assert guest.share == 1.0
+
+
+def test_what_a_connection_costs_that_has_slept_is_not_slowness_of_the_source() -> None:
+    clock = Clock()
+    guest = guest_at(clock, slow_down=3.0)
+    for _ in range(MEDIAN_OF):
+        guest.probed(0.01, working=False)
+    asked(guest, clock, 0.001, 3 * JUDGED)
+    asked(guest, clock, 0.009, 3 * JUDGED)
+    assert guest.share == 1.0
+    asked(guest, clock, 0.02, 3 * JUDGED)
+    assert guest.share < 1.0
 
 
 def test_there_is_no_constant_threshold_each_source_is_held_against_itself() -> None:
