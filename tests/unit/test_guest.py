@@ -77,6 +77,9 @@ class Recording(Source):
 
     def close(self) -> None: ...
 
+    def _open_writing(self) -> Any:
+        raise AssertionError("nothing is written here")
+
     @contextmanager
     def _open_session(self) -> Iterator[Asking]:
         self.opened.append(self.clock.now())
