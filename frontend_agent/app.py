@@ -60,7 +60,6 @@ from frontend_agent.intake import (
 )
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
-from frontend_agent.mapping import Queries
 from frontend_agent.model import Blame, Finding, SeriesHead, SourceRows, Watermark
 from frontend_agent.packs import NATIONAL, Pack, PackRefused, Packs, Skew, compared, names, open_pack
 from frontend_agent.packs.content import content_of, name_of
@@ -455,12 +454,12 @@ class App:
                 if newest := source.newest(partner.changed):
                     yield Page((), newest, (), None, mark)
                 continue
-            for page in source.changed(Queries("", partner.changed, ""), known, feed.config.overlap, LINKS_AT_ONCE):
-                keys = own.keys_by(queries, partner.by, page.keys)
+            for page in self._finder(feed).partner(mark, partner.changed, source, LINKS_AT_ONCE):
+                keys = own.keys_by(queries, partner.by, page.keys) if page.keys else []
                 for start in range(0, len(keys), feed.config.batch):
                     some = keys[start : start + feed.config.batch]
                     yield Page(some, None, (), self._read(feed, some))
-                yield Page((), page.watermark, (), None, mark)
+                yield Page((), page.watermark, (), None, mark, page.progress)
 
     def _changed(self, feed: Feed) -> Iterator[Page]:
         """The keys that are new since the last run, found the way the feed says."""

@@ -140,14 +140,23 @@ class Finder:
         before = _BEARINGS.decode(known) if known else None
         return self._source.passed_over(queries, search, self._spool.watermark(name), before, keys)
 
-    def _by_watermark(self, name: str, queries: Queries, search: Search) -> Iterator[Found]:
+    def partner(self, mark: str, changed: str, source: Source, limit: int) -> Iterator[Found]:
+        """The keys of a partner's rows that changed, found by time as well; the mark of its own stands there already."""
+        search = msgspec.structs.replace(self._search, how="time", acknowledged=False, limit=limit)
+        for found in self._by_watermark(mark, Queries("", changed, ""), search, source):
+            yield found._replace(mark=mark)
+
+    def _by_watermark(
+        self, name: str, queries: Queries, search: Search, source: Source | None = None
+    ) -> Iterator[Found]:
         """By time, key or change table. What the run leaves is kept with its last page: one that is broken off leaves nothing."""
         known = self._spool.finding.bearings(name)
         before = _BEARINGS.decode(known) if known else None
-        for page in self._source.found(queries, search, self._spool.watermark(name), before):
+        source = source or self._source
+        for page in source.found(queries, search, self._spool.watermark(name), before):
             if page.set_back:
                 seconds = page.set_back.total_seconds()
-                log.warning(event("source.clock_set_back", feed=name, source=self._source.name, seconds=seconds))
+                log.warning(event("source.clock_set_back", feed=name, source=source.name, seconds=seconds))
             left = Progress(bearings=_ENCODE.encode(page.bearings).decode()) if page.bearings else None
             yield Found(page.keys, page.watermark, progress=left, expected=search.how == CHANGES, numbers=page.numbers)
 

@@ -80,8 +80,9 @@ class VanishedOperations:
         """The feed of a case, and the record as its newest document says it."""
         shown = self._spool.quarantine_show(name)
         case = shown[0] if shown else None
-        if case is None or not any(finding.rule == VANISHED_KEY for finding in case.findings):
-            raise NotVanished(f"{name}: not a record that vanished from its source (frontend-agent vanished list)")
+        open_case = case is not None and case.state in ("open", "released")
+        if case is None or not open_case or all(finding.rule != VANISHED_KEY for finding in case.findings):
+            raise NotVanished(f"{name}: no open case of a record that vanished (frontend-agent vanished list)")
         head = self._spool.series([case.set_id]).get(case.set_id)
         if head is None or not head.version or case.feed not in self._app.feeds:
             raise NotVanished(f"{name}: there is no document of it, or its feed {case.feed} is not configured any more")

@@ -124,7 +124,8 @@ class Site:
             f" '2026-09-30 09:00:00', '{at}')"
         )
 
-    def app(self, workers: int = 0) -> App:
+    def text(self, workers: int = 0) -> str:
+        """The agent's configuration."""
         secrets = self.folder / "secrets"
         secret = ""
         url = "sqlite:///lis.db"
@@ -138,11 +139,13 @@ class Site:
                 secret += (
                     "\nwaiver = { who = 'tests', reason = 'the throw-away server has one owner', until = 2099-12-31 }"
                 )
-        text = AGENT.format(
+        return AGENT.format(
             workers=workers, folder=self.folder, url=url, secret=secret, source=self.source, feed=self.feed,
             batch=self.batch,
         )  # fmt: skip
-        config = parse_config(text, folder=self.folder)
+
+    def app(self, workers: int = 0) -> App:
+        config = parse_config(self.text(workers), folder=self.folder)
         return WithoutPlatform(config, self.folder / "state", clock=lambda: self.now)
 
     def run(self, workers: int = 0) -> dict[str, int]:

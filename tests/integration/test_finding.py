@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from connectors import SourceOptions, open_source
+from connectors.finding.acknowledging import Acknowledgement
 from frontend_agent.finding import TooManyVanished
 from tests.integration.finding_site import ITEMS, PARENT, Site
 
@@ -301,6 +303,26 @@ def test_marking_waits_for_no_lock_and_is_done_with_the_next_run(site: Site) -> 
 
     assert site.run() == {"unchanged": 1}
     assert site.ask("SELECT count(*) FROM changes WHERE processed = 0") == [(0,)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", ["postgres", "mariadb"], indirect=True)
+def test_rows_are_marked_through_odbc_as_well(site: Site) -> None:
+    import pyodbc
+
+    if not {"PostgreSQL Unicode", "MariaDB Unicode"} <= set(pyodbc.drivers()):
+        pytest.skip("the ODBC drivers are not installed")
+    site.sql(*TRIGGERS[site.engine][:1], "INSERT INTO changes (no) VALUES ('R1'), ('R2'), ('R3')")
+    source = open_source("mid", SourceOptions(odbc=site.server.odbc(site.database)), site.server.password)
+    try:
+        what = Acknowledgement("changes", "processed", "1", "id")
+        assert source.moment().now is not None
+        assert source.acknowledge(what, [1, 3]) == ""
+        assert "unknown" in source.acknowledge(Acknowledgement("changes", "gone", "1", "id"), [1])
+        with source.session() as ask:  # and the next question is read-only again
+            assert ask("SELECT count(*) FROM changes WHERE processed = 1", (), "x").rows[0][0] == 2
+    finally:
+        source.close()
 
 
 # -- keys that are gone --

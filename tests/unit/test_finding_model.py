@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from connectors import SourceOptions, open_source
@@ -147,7 +147,7 @@ class World:
             self.open.pop(choice % len(self.open))
 
     def pass_time(self, choice: int) -> None:
-        self.now += timedelta(minutes=1 + choice % 8)
+        self.now += timedelta(minutes=1 + (choice * 5 if self.tells else choice % 8))
         if not self.tells:
             for place in reversed(range(len(self.open))):
                 if self.now - self.open[place].began > PATIENCE:
@@ -208,6 +208,12 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
+LONGER_THAN_THE_OVERLAP = [
+    ("begin", 0), ("pass_time", 9), ("begin", 0), ("commit", 1), ("run", 0), ("pass_time", 0), ("begin", 0), ("commit", 1),
+    ("run", 0), ("commit", 0),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("find", "tells", "acknowledged"),
     [
@@ -227,6 +233,7 @@ def test_every_committed_final_content_is_read(find: str, tells: bool, acknowled
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )  # fmt: skip
     @given(STEPS)
+    @example(LONGER_THAN_THE_OVERLAP)
     def play(steps: list[tuple[str, int]]) -> None:
         folder = Path(tempfile.mkdtemp(prefix="fea-model-"))
         world = World(find, tells, acknowledged, folder)
