@@ -59,6 +59,7 @@ TICK = 0.2  # seconds between two looks at what is being mended
 QUIET = 30.0  # seconds without any progress: what is left is mended by the runs that follow
 MOST_DAYS = 366
 SETS_AT_ONCE = 500
+DOUBTED = "reconciliation"  # why a key is doubted
 _SUSPECT = (Gap.MISSED, Gap.STALE, Gap.VANISHED)
 
 
@@ -208,9 +209,15 @@ class Reconciler:
         return lines
 
     def _read(self, keys: Sequence[str]) -> Read:
-        rows = self._source.rows(self._queries, keys, self._app.sources)
+        """By key; a row that is not at its place may have moved to the history."""
         self.cost.read += len(keys)
-        return read_rows(self._plan, rows)
+        read = read_rows(self._plan, self._source.rows(self._queries, keys, self._app.sources))
+        for moved in self._queries.history:
+            met = read.keys()
+            if missing := [key for key in keys if key not in met]:
+                more = read_rows(self._plan, self._source.rows(moved, missing, self._app.sources))
+                read = Read([*read.records, *more.records], [*read.unreadable, *more.unreadable])
+        return read
 
     def _again(self, keys: Sequence[str]) -> Iterator[_Line]:
         """What looked like a difference, once more, with where it stands before the watermark."""
@@ -407,7 +414,7 @@ class Reconciler:
         now = self._app.clock()
         keys = {one.key for one in wanted if one.gap in (Gap.MISSED, Gap.STALE)}
         self._spool.ask(self._feed.config.name, [(self._own(key), key) for key in sorted(keys)], now)
-        feeds = {self._feed.config.name} if keys else set()
+        feeds = {self._feed.config.name} if keys or self._doubt(now) else set()
         lost = [one for one in wanted if one.gap is Gap.LOST]
         for name in sorted({one.destination for one in lost}):
             self._spool.reopen(name, [one.document for one in lost if one.destination == name], now)
@@ -415,7 +422,18 @@ class Reconciler:
         feeds &= self._app.feeds.keys()
         if feeds:
             yield from self._mending(daemon, sorted(feeds), wanted)
-        self._look_again(wanted)
+        self._look_again([*wanted, *(one for one in self.sheet.differences if one.gap is Gap.VANISHED)])
+
+    def _doubt(self, now: datetime) -> bool:
+        """Keys that are gone are looked for by the feed's next run, and held if they are nowhere; whether there are any.
+
+        More than the feed lets pass at once would stop it: those are only told, for a person to look at.
+        """
+        gone = sorted({one.key for one in self.sheet.differences if one.gap is Gap.VANISHED})
+        if not gone or len(gone) > self._feed.config.vanished_at_most:
+            return False
+        self._app.spool.finding.doubt(self._feed.config.name, gone, DOUBTED, now)
+        return True
 
     def _mending(
         self, daemon: Reading | None, feeds: Sequence[str], wanted: Sequence[Difference]
@@ -456,7 +474,7 @@ class Reconciler:
 
     def _look_again(self, wanted: Sequence[Difference]) -> None:
         """What is mended now: known and unchanged (or held, withheld …: explained), and again proven at the platform."""
-        keys = sorted({one.key for one in wanted if one.gap in (Gap.MISSED, Gap.STALE)})
+        keys = sorted({one.key for one in wanted if one.gap in _SUSPECT})
         still = {line.key for line in self._again(keys) if line.gap in (*_SUSPECT, Gap.UNREAD)}
         there: set[tuple[str, str]] = set()
         for name in sorted({one.destination for one in wanted if one.gap is Gap.LOST}):
@@ -516,7 +534,7 @@ def reconcile(
     work = Reconciler(app, feed, first, last, department)
     yield from work.compare()
     months: frozenset[int] = frozenset()
-    if resend and work.mendable():
+    if resend and work.sheet.differences:
         months = _closed_months(app, work, f"reconcile {name} {first} {last}", who, closed, reason)
         yield from work.mend(daemon, months)
     told = told_result(work, name, feed.plan.kind, resend, months)
