@@ -24,6 +24,7 @@ MEASURES: dict[Measuring, tuple[str, ...]] = {
         "extraction.odbc-postgresql",
         "extraction.pymysql",
         "extraction.odbc-mariadb",
+        "extraction.odbc-sqlite",
     ),
     guests.load_beside_us: tuple(f"guests.{engine}.{manner}" for engine in guests.ENGINES for manner in guests.MANNERS),
     steps.normalising: ("normalising",),

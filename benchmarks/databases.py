@@ -4,16 +4,21 @@ One wide table of visits with a detail table, so that all engines read the same 
 left out and named.
 """
 
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.measure import Measure, batches, in_turns, seconds
 from benchmarks.steps import per_document, rounds
 from benchmarks.workload import PAGE, Workload
 from connectors import Source, SourceOptions, open_source
+from connectors.engines.drivers import completed, driver_in
 from frontend_agent.mapping_file import Detail, Queries
 from tests.servers import ServerMissing, mariadb_server, postgres_server
 
@@ -100,7 +105,8 @@ def opened(name: str, options: SourceOptions, password: str) -> Iterator[Source]
 
 def measured(name: str, source: Source, asked: Queries, floor: Callable[[], float], count: int, quick: bool) -> Measure:
     both = in_turns(rounds(quick), ours(source, asked), floor)
-    return per_document(f"extraction.{name}", both, count, note=f"{COLUMNS} columns and {LINES} lines each")
+    measure = per_document(f"extraction.{name}", both, count, note=f"{COLUMNS} columns and {LINES} lines each")
+    return replace(measure, at_least=0.7)
 
 
 def from_postgresql(load: Workload, quick: bool) -> Iterator[Measure]:
@@ -134,7 +140,9 @@ def from_mariadb(load: Workload, quick: bool) -> Iterator[Measure]:
 def _over_odbc(name: str, text: str, password: str, asked: Queries, count: int, quick: bool) -> Iterator[Measure]:
     import pyodbc
 
-    complete = text if not password or "PWD=" in text.upper() else f"{text};PWD={{{password.replace('}', '}}')}}}"
+    # The same cursor: our settings of the driver, of which one costs (UseDeclareFetch) and bounds its memory.
+    complete = completed(text, driver_in(text)[0], SourceOptions(), 5.0)
+    complete += f";PWD={{{password.replace('}', '}}')}}}" if password else ""
     try:
         connection = pyodbc.connect(complete)
     except pyodbc.Error as error:
@@ -149,8 +157,43 @@ def _over_odbc(name: str, text: str, password: str, asked: Queries, count: int, 
     connection.close()
 
 
+def from_sqlite_odbc(load: Workload, quick: bool) -> Iterator[Measure]:
+    count = 2_000 if quick else 10_000
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "benchmark.db"
+        with closing(sqlite3.connect(file)) as connection:
+            fill(_Marked(connection), count)
+        # With the driver's long names, without which it cuts "patient.name", SELECT * gives "visit.n".
+        names = ["visit_number", "changed_at", "n", *(f"c{column:02d}" for column in range(COLUMNS - 3))]
+        parent = f"SELECT {', '.join(f'{name} AS {name}' for name in names)} FROM visit"
+        lines = "SELECT visit_number AS visit_number, line AS line, code AS code, value AS value FROM line"
+        asked = Queries(QUERIES.key, queries('"').changed, parent, {"lines": Detail(lines)})
+        yield from _over_odbc("odbc-sqlite", f"Driver=SQLite3;Database={file}", "", asked, count, quick)
+
+
+class _Marked:
+    """sqlite3 for who writes %s."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.commit = connection.commit
+
+    def cursor(self) -> "_Marked":
+        return self
+
+    def execute(self, sql: str) -> None:
+        self._connection.execute(sql)
+
+    def executemany(self, sql: str, rows: Any) -> None:
+        self._connection.executemany(sql.replace("%s", "?"), [tuple(map(_plain, row)) for row in rows])
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat(" ") if isinstance(value, datetime) else value
+
+
 def servers(load: Workload, quick: bool) -> Iterator[Measure]:
-    for measures in (from_postgresql, from_mariadb):
+    for measures in (from_postgresql, from_mariadb, from_sqlite_odbc):
         try:
             yield from measures(load, quick)
         except ServerMissing as missing:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol
 
+from connectors.deadline import Cut
 from connectors.engines import Dialect, Engine, Greeter, Version, engine_of, version_of
 from connectors.finding.acknowledging import WRITING
 from connectors.refusals import StatementTooSlow, explained
@@ -121,27 +121,6 @@ class Driver(ABC):
 
     def close(self, connection: Any) -> None:
         connection.close()
-
-
-class Cut:
-    """Calls something when a time is over, from another thread."""
-
-    def __init__(self, seconds: float, cut: Callable[[], None]) -> None:
-        self.passed = False
-        self._cut = cut
-        self._timer = threading.Timer(seconds, self._over)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Cut:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def _over(self) -> None:
-        self.passed = True
-        self._cut()
 
 
 class Database(Source):

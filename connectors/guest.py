@@ -367,13 +367,16 @@ def size_of(rows: Sequence[Sequence[Any]]) -> int:
 
 
 def _row_size(row: Sequence[Any]) -> int:
-    return sum(
-        len(value.encode("utf-8", "replace")) if isinstance(value, str)
-        else len(value) if isinstance(value, bytes | bytearray)
-        else 0 if value is None
-        else 8
-        for value in row
-    )  # fmt: skip
+    size = 0
+    for value in row:
+        kind = value.__class__
+        if kind is str:
+            size += len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
+        elif kind is bytes or kind is bytearray:
+            size += len(value)
+        elif value is not None:
+            size += 8
+    return size
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> str:

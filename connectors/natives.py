@@ -24,7 +24,8 @@ from urllib.parse import quote
 from sqlalchemy import URL
 
 from connectors import database
-from connectors.database import Cut, Deadline, Driver, held
+from connectors.database import Deadline, Driver, held
+from connectors.deadline import Cut
 from connectors.engines import APPLICATION, Dialect, Engine, Version
 from connectors.engines.types import time_of_day
 from connectors.room import LARGEST_STEP, Room, fetched_in
@@ -121,12 +122,13 @@ class Psycopg(Driver):
 
     def _columns(self, cursor: Any, sql: str, parameters: Sequence[Any]) -> tuple[str, ...]:
         """A stream without rows does not tell its columns: they are known from before, or asked for once."""
-        if cursor.description is None and sql not in self._known:
+        if cursor.pgresult is None and sql not in self._known:
             cursor.execute(sql, parameters)
-        if cursor.description is not None:
+        if cursor.pgresult is not None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[sql] = tuple(column.name for column in cursor.description)
+            found = cursor.pgresult
+            self._known[sql] = tuple(found.fname(place).decode() for place in range(found.nfields))
         return self._known[sql]
 
     def unreadable(self, error: Exception) -> bool:

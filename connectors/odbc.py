@@ -17,7 +17,8 @@ from typing import Any
 import pyodbc
 
 from connectors import database
-from connectors.database import Cut, Database, Deadline, Driver, held
+from connectors.database import Database, Deadline, Driver, held
+from connectors.deadline import Cut
 from connectors.engines import Engine
 from connectors.engines.drivers import completed, driver_in, sql_server_driver, sql_server_string
 from connectors.room import Room, fetched_in

@@ -6,9 +6,10 @@ A page whose rows do not fit is asked for again in halves (`Source.fetch`); a re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
+from sys import getsizeof
 from typing import Any
 
-from connectors.guest import size_of
 from frontend_agent.errors import SourceRefused
 
 ALONE = 8  # so many times max_bytes one record may have, and any question that is not by key
@@ -26,9 +27,14 @@ class Room:
     def __init__(self, most: int, source: str = "") -> None:
         self._most, self._left, self._source = most, most, source
 
+    @property
+    def taken(self) -> int:
+        """Bytes that came so far."""
+        return self._most - self._left
+
     def take(self, rows: Sequence[Sequence[Any]]) -> int:
-        """Rows that came. Their bytes. Raises AnswerTooLarge."""
-        size = size_of(rows)
+        """Rows that came. The bytes they take here. Raises AnswerTooLarge."""
+        size = sum(map(getsizeof, chain.from_iterable(rows)))
         self._left -= size
         if self._left < 0:
             raise AnswerTooLarge(

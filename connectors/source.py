@@ -61,7 +61,7 @@ WINDOW = 10_000  # (cursor, key) pairs per question: they are small, and asking 
 REMEMBERED = 50_000  # keys of this run that need not be fetched again
 FUTURE = timedelta(days=1)
 GAPS_AT_ONCE = 32  # conditions of one question
-CHUNKS = (1, 8, 64, 500)  # sizes of IN lists: few statement texts, so the source's statement cache is of use
+CHUNKS = (1, 8, 32, 100, 200, 500)  # sizes of IN lists: few statement texts, so the source's statement cache is of use
 
 
 class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -676,12 +676,13 @@ class Source(ABC):
 
     def _weighed(self, sql: str, count: int, answer: Callable[[], RowSet]) -> RowSet:
         """Ask for so many keys, and learn for how many the next question may be. A driver may keep whole answers."""
+        before = self._room.taken
         try:
             rows = answer()
         except AnswerTooLarge:
             self._fitting[sql] = max(size for size in CHUNKS if size == 1 or size < count)
             raise
-        weight = max(1, size_of(rows.rows) // count)
+        weight = max(1, (self._room.taken - before) // count)
         self._fitting[sql] = max(n for n in CHUNKS if n == 1 or 2 * n * weight <= self.options.max_bytes)
         return rows
 

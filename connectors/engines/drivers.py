@@ -35,8 +35,15 @@ def _answer(options: SourceOptions, grace: float) -> str:
 
 
 def _psqlodbc(options: SourceOptions, grace: float) -> Keywords:
-    # Reads whole results into memory unless a cursor is declared; gives booleans as text, and cuts what is long.
-    return {"UseDeclareFetch": "1", "Fetch": "1000", "BoolsAsChar": "0", "ByteaAsLongVarBinary": "1"}
+    # Reads whole results into memory unless a cursor is declared; gives booleans as text. Around every statement it would
+    # put a savepoint: a failed one ends our transaction anyway.
+    return {
+        "UseDeclareFetch": "1",
+        "Fetch": "1000",
+        "BoolsAsChar": "0",
+        "ByteaAsLongVarBinary": "1",
+        "Protocol": "7.4-1",
+    }
 
 
 def _mariadb(options: SourceOptions, grace: float) -> Keywords:
