@@ -22,9 +22,11 @@ from typing import Any, Protocol
 
 from connectors.deadline import Cut
 from connectors.engines import Dialect, Engine, Greeter, Version, engine_of, version_of
+from connectors.engines.calls import Calling
 from connectors.finding.acknowledging import WRITING
+from connectors.procedures import Call, Called, digest_of
 from connectors.refusals import StatementTooSlow, explained
-from connectors.room import Room
+from connectors.room import AnswerTooLarge, Room
 from connectors.source import Asking, Source, SourceOptions
 from connectors.statements import Own
 from frontend_agent.errors import SourceError, SourceRefused
@@ -97,6 +99,14 @@ class Driver(ABC):
 
     def dialect(self, engine: Engine, version: Version) -> Dialect:
         return engine.dialect(version)
+
+    def calling(self, engine: Engine) -> Calling | None:
+        """How a stored procedure is called through this driver."""
+        return engine.call
+
+    def called(self, connection: Any, call: Called, parameters: Sequence[Any], room: Room) -> RowSet:
+        """The rows of the result that is meant, of a procedure that may have several."""
+        return self.fetched(connection, call, parameters, room)
 
     def begin(self, engine: Engine) -> tuple[str, ...]:
         """What has to be said at the start of each transaction."""
@@ -237,6 +247,25 @@ class Database(Source):
         before, self._cost = self._cost, now
         return {name: value - before.get(name, 0.0) for name, value in now.items()}
 
+    def digest_of_procedure(self, name: str, ask: Asking | None = None) -> str:
+        define = self.engine.definition
+        if define is None:
+            raise SourceRefused(
+                f"source {self.name}: procedures of {self.engine.title} cannot be pinned, and so not called"
+            )
+        sql, parameters = define(name, self.dialect)
+        if ask is not None:
+            return digest_of(ask(Own(sql), parameters, "definition").rows)
+        with self.session() as alone:
+            return digest_of(alone(Own(sql), parameters, "definition").rows)
+
+    def _call_text(self, call: Call) -> str:
+        written = self._driver.calling(self.engine)
+        if written is None:
+            return super()._call_text(call)
+        marks = self.dialect.marks(len(call.parameters))
+        return written(call.name, [(name, mark) for (name, _), mark in zip(call.parameters, marks, strict=True)])
+
     def session_id(self) -> str:
         """The server's number of our session, by which another one can end it (`Engine.kill`). "" where none is told."""
         if not self.engine.session_id:
@@ -345,6 +374,9 @@ class Database(Source):
         try:
             with deadline:
                 answer = self._answer(connection, sql, parameters)
+        except AnswerTooLarge:
+            self._afresh(connection)
+            raise
         except driver.errors as error:
             gone = deadline.passed or driver.gone(connection, error)
             self._after_failure(connection, gone)
@@ -356,8 +388,19 @@ class Database(Source):
         self._used = time.monotonic()
         return answer
 
+    def _afresh(self, connection: Any) -> None:
+        """A new transaction, after an answer that was broken off: the engine may have ended the old one for it."""
+        try:
+            self._driver.rollback(connection)
+            for statement in self._driver.begin(self.engine):
+                self._driver.tell(connection, statement)
+        except self._driver.errors as error:
+            self._after_failure(connection, self._driver.gone(connection, error))
+
     def _answer(self, connection: Any, sql: str, parameters: Sequence[Any]) -> RowSet:
         try:
+            if isinstance(sql, Called):
+                return self._driver.called(connection, sql, parameters, self._room)
             return self._driver.fetched(connection, sql, parameters, self._room)
         except self._driver.errors as error:
             if not self._driver.unreadable(error):

@@ -11,7 +11,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -27,7 +27,9 @@ from connectors import database
 from connectors.database import Deadline, Driver, held
 from connectors.deadline import Cut
 from connectors.engines import APPLICATION, Dialect, Engine, Version
+from connectors.engines.calls import Calling
 from connectors.engines.types import time_of_day
+from connectors.procedures import Called
 from connectors.room import LARGEST_STEP, Room, fetched_in
 from connectors.source import SourceOptions
 from frontend_agent.errors import ConfigurationError, SourceRefused, SourceUnreachable
@@ -49,6 +51,20 @@ def _all_of(cursor: Any, room: Room) -> RowSet:
     if cursor.description is None:
         return RowSet((), ())
     return RowSet(tuple(column[0] for column in cursor.description), fetched_in(room, cursor.fetchmany))
+
+
+def result_of(cursor: Any, call: Called, room: Room, rows_of: Callable[[Any, Room], RowSet] = _all_of) -> RowSet:
+    """The nth result that has columns, of a call that was executed. Raises SourceRefused where there are not so many."""
+    number = 0
+    while True:
+        if cursor.description is not None:
+            number += 1
+            if number == call.result:
+                return rows_of(cursor, room)
+            while cursor.fetchmany(LARGEST_STEP):  # what comes before is read past
+                pass
+        if not cursor.nextset():
+            raise SourceRefused(f"{call}: gave {number} results, and result {call.result} is declared")
 
 
 def _wait(options: SourceOptions) -> int:
@@ -222,6 +238,11 @@ class PyMysql(Driver):
             cursor.execute(sql, tuple(parameters))
             return _all_of(cursor, room)
 
+    def called(self, connection: Any, call: Called, parameters: Sequence[Any], room: Room) -> RowSet:
+        with contextlib.closing(connection.cursor(self._pymysql.cursors.SSCursor)) as cursor:
+            cursor.execute(call, tuple(parameters))
+            return result_of(cursor, call, room)
+
     def said(self, error: BaseException) -> tuple[str, str]:
         if error.args and isinstance(error.args[0], int):
             return str(error.args[0]), " ".join(str(part) for part in error.args[1:])
@@ -393,6 +414,18 @@ class Oracledb(Driver):
                 cursor.setinputsizes(*(self._bound_type(value) for value in parameters))
             cursor.execute(sql, list(parameters))
             return _all_of(cursor, room)
+
+    def calling(self, engine: Engine) -> Calling | None:
+        return engine.native_call or engine.call
+
+    def called(self, connection: Any, call: Called, parameters: Sequence[Any], room: Room) -> RowSet:
+        """The rows come by a REF CURSOR, which is bound last."""
+        with held(connection) as cursor:
+            rows = cursor.var(self._oracledb.DB_TYPE_CURSOR)
+            cursor.setinputsizes(*(self._bound_type(value) for value in parameters), None)
+            cursor.execute(str(call), [*parameters, rows])
+            with contextlib.closing(rows.getvalue()) as answer:
+                return _all_of(answer, room)
 
     def _bound_type(self, value: Any) -> Any:
         # Bound as a TIMESTAMP, a time makes Oracle convert a whole DATE column, past its index, to compare it.

@@ -21,6 +21,8 @@ from connectors.database import Database, Deadline, Driver, held
 from connectors.deadline import Cut
 from connectors.engines import Engine
 from connectors.engines.drivers import completed, driver_in, sql_server_driver, sql_server_string
+from connectors.natives import result_of
+from connectors.procedures import Called
 from connectors.room import Room, fetched_in
 from connectors.source import SourceOptions
 from connectors.sql import url_of
@@ -98,13 +100,10 @@ class Odbc(Driver):
             self._running = cursor
             if sizes:
                 cursor.setinputsizes(sizes)
-            cursor.execute(sql, *bound)
-            if cursor.description is None:
-                return RowSet((), ())
-            columns = tuple(column[0].removeprefix("q.") for column in cursor.description)  # SQLite's long names
-            rows = fetched_in(room, lambda count: list(map(tuple, cursor.fetchmany(count))))
+            cursor.execute(str(sql), *bound)
+            answer = _all_of(cursor, room) if not isinstance(sql, Called) else result_of(cursor, sql, room, _all_of)
             self._running = None
-            return RowSet(columns, rows)
+            return answer
 
     def unreadable(self, error: Exception) -> bool:
         return isinstance(error, UnicodeDecodeError)
@@ -153,6 +152,13 @@ class Odbc(Driver):
     def _give_up(self, connection: Any) -> None:
         with contextlib.suppress(pyodbc.Error):
             self.cancel(connection)
+
+
+def _all_of(cursor: Any, room: Room) -> RowSet:
+    if cursor.description is None:
+        return RowSet((), ())
+    columns = tuple(column[0].removeprefix("q.") for column in cursor.description)  # SQLite's long names
+    return RowSet(columns, fetched_in(room, lambda count: list(map(tuple, cursor.fetchmany(count)))))
 
 
 def bound_as(engine: Engine | None, parameters: Sequence[Any]) -> tuple[list[Any], list[Any]]:

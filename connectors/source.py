@@ -49,6 +49,7 @@ from connectors.finding.marks import marked
 from connectors.finding.search import FoundPage, MarkedPage, Search
 from connectors.grants import Grants, read_grants
 from connectors.guest import Guest, Pause, Terms, size_of
+from connectors.procedures import BEGINNING, Call, Caller, beyond, call_in, must_be_pinned
 from connectors.pulse import Pulse
 from connectors.room import ALONE, AnswerTooLarge, Room
 from frontend_agent.errors import ConfigurationError, SourceError, SourceRefused
@@ -88,6 +89,7 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     bytes_per_second: int = 0
     protected: tuple[Window, ...] = ()  # local times in which nothing is sent
     slow_down: float = 0.0  # back off when statements take so many times their usual time; 0: never
+    procedures: Mapping[str, str] = {}  # stored procedures that may be called -> digest of their definition
     allow_functions: tuple[str, ...] = ()  # functions of the hospital's own that a query may call; it answers for them
 
 
@@ -300,18 +302,18 @@ class Source(ABC):
             ask(self.dialect.one, (), "probe")
             if queries is None:
                 return
-            ask(_nothing_of(self.dialect, queries.changed, ("cursor", "key")), (), "changed")
+            self._ask_nothing(ask, queries.changed, ("cursor", "key"), "changed")
             if queries.day:
                 ask(_nothing_of(self.dialect, queries.day, ("day", "key")), (), "day")
-            ask(_nothing_of(self.dialect, queries.parent, (queries.key,)), (), "parent")
+            self._ask_nothing(ask, queries.parent, (queries.key,), "parent")
             for group, detail in queries.details.items():
                 if self._holds(detail.source):
-                    ask(_nothing_of(self.dialect, detail.sql, (queries.key,)), (), group)
+                    self._ask_nothing(ask, detail.sql, (queries.key,), group)
 
     def probe_query(self, sql: str, columns: Sequence[str], query: str) -> None:
         """Raise what would go wrong if one query of a mapping were asked now for these columns."""
         with self.session() as ask:
-            ask(_nothing_of(self.dialect, sql, columns), (), query)
+            self._ask_nothing(ask, sql, columns, query)
 
     def moment(self) -> Moment:
         """The source's own time, and what cannot be seen there yet, as far as it tells."""
@@ -333,6 +335,8 @@ class Source(ABC):
         now = msgspec.structs.replace(now, behind=max(now.behind, search.replica_lag))
         begin = where_to_start(before, now, search.overlap)
         passed = _Passed(after, list(before.gaps) if before else [], now.asked_at)
+        if search.how != "time":
+            self._no_call(queries.changed)
         if search.how == "time":
             pages = self.changed(queries, after, search.overlap, search.limit, begin.low, now.horizon)
         elif search.how == "key":
@@ -352,6 +356,7 @@ class Source(ABC):
     def marks(self, queries: Queries, after: str = "") -> Iterator[MarkedPage]:
         """All keys that the query of changes gives, each with the mark of its content, from behind a key on."""
         sql = queries.changed
+        self._no_call(sql)
         last = _native([after], self._sample(sql, "key")) if after else []
         while True:
             text = _walk_text(self.dialect, sql, bool(last))
@@ -473,6 +478,8 @@ class Source(ABC):
         if style is None:
             return 0
         bounds = [like(style, bound, unit, self._zone) for bound in (low, high)]
+        if call := call_in(queries.changed):
+            return min(most, len(self._pairs_called(call, (bounds[0], None, False), bounds[1])))
         with self.session() as ask:
             return int(ask(_count_text(self.dialect, queries.changed, most), bounds, "count").rows[0][0])
 
@@ -625,6 +632,8 @@ class Source(ABC):
         sample = self._sample(changed, "cursor")
         if sample is None:
             return None
+        if call_in(changed):  # nobody can ask a procedure for its newest row: what comes from now on is new
+            return Watermark(cursor_text(self._today().astimezone(self._zone).replace(tzinfo=None)), "")
         top = like(sample, self._today() + FUTURE, "", self._zone) if moment(sample) is not None else None
         with self.session() as ask:
             newest = ask(_newest_text(self.dialect, changed, top is not None), () if top is None else (top,), "changed")
@@ -654,6 +663,9 @@ class Source(ABC):
         return found
 
     def _by_keys(self, ask: Asking, sql: str, key: str, keys: Sequence[str], query: str, only: str = "") -> RowSet:
+        if call := call_in(sql):
+            called = self._caller(call, ask).by_keys(key, keys, query)
+            return called if not only else RowSet((only,), [(row[called.columns.index(only)],) for row in called.rows])
         native = _native(keys, self._sample(sql, key, ask, query)) if keys else []
         columns: tuple[str, ...] = ()
         rows: list[Any] = []
@@ -686,14 +698,56 @@ class Source(ABC):
         self._fitting[sql] = max(n for n in CHUNKS if n == 1 or 2 * n * weight <= self.options.max_bytes)
         return rows
 
+    # -- stored procedures in place of queries (procedures.py) --
+
+    def _caller(self, call: Call, ask: Asking) -> Caller:
+        """Who calls it, once it is proven to be what was pinned."""
+        found = self.digest_of_procedure(call.name, ask)
+        must_be_pinned(self.name, call.name, found, self.options.procedures)
+        return Caller(call, ask, self._call_text)
+
+    def _call_text(self, call: Call) -> str:
+        raise SourceRefused(f"source {self.name}: stored procedures cannot be called here")
+
+    def digest_of_procedure(self, name: str, ask: Asking | None = None) -> str:
+        """The digest of a stored procedure's definition at the source; "" where none can be read."""
+        raise SourceRefused(f"source {self.name}: stored procedures cannot be called here")
+
+    def _no_call(self, sql: str) -> None:
+        if call_in(sql):
+            raise SourceRefused(
+                f'source {self.name}: what a stored procedure tells is found by its time: find = "time"'
+            )
+
+    def _pairs_called(self, call: Call, position: _Position | None, top: Any) -> list[tuple[Any, Any]]:
+        high = (top if isinstance(top, datetime) else None) or (self._today() + FUTURE).astimezone(self._zone)
+        low = position[0] if position else None
+        with self.session() as session:
+
+            def ask(sql: str, parameters: Sequence[Any], query: str) -> RowSet:
+                self._room = Room(self.options.max_bytes * ALONE, self.name)  # of each call: only pairs of it are kept
+                return session(sql, parameters, query)
+
+            found = self._caller(call, ask).pairs(low, high, cursor_text(low) if position else "", WINDOW)
+        return [pair for pair in found if beyond(pair, position, top)][:WINDOW]
+
+    def _ask_nothing(self, ask: Asking, sql: str, columns: Sequence[str], query: str) -> None:
+        """Raise what would go wrong if this query were asked for these columns."""
+        if call := call_in(sql):
+            self._caller(call, ask)
+        else:
+            ask(_nothing_of(self.dialect, sql, columns), (), query)
+
     def _window(self, sql: str, position: _Position | None, top: Any = None) -> list[tuple[Any, Any]]:
+        if call := call_in(sql):
+            return self._pairs_called(call, position, top)
         condition, parameters = _beyond(self.dialect, position, top)
         with self.session() as ask:
             return list(ask(_window_text(self.dialect, sql, condition), parameters, "changed").rows)
 
     def _without_cursor(self, sql: str, recent: _Recent, limit: int) -> Iterator[tuple[str, ...]]:
         last: Any = None
-        while True:
+        while not call_in(sql):
             text = _null_text(self.dialect, sql, last is not None)
             with self.session() as ask:
                 rows = ask(text, () if last is None else (last,), "changed").rows
@@ -781,12 +835,16 @@ class Source(ABC):
 
     def _settled(self, sql: str, overlap: timedelta, unit: Unit) -> Any:
         """The cursor up to which, by the overlap's promise, everything has been committed. None if it cannot be told."""
+        if call_in(sql):
+            return None
         with self.session() as ask:
             newest = ask(_newest_text(self.dialect, sql), (), "changed").rows[0][0]
         return newest if newest is None or not overlap else shifted(newest, overlap, unit)
 
     def _sample(self, sql: str, column: str, ask: Asking | None = None, query: str = "changed") -> Any:
         """One value of a column, to learn its type: what we are given as text goes back as what the source compares."""
+        if call_in(sql):
+            return BEGINNING if column == "cursor" else ""
         found = self._samples.get((sql, column))
         if found is None:
             text = _sample_text(self.dialect, sql, column)

@@ -105,6 +105,7 @@ class SourceConfig:
         MiB16  # of rows that are held at once; more is read in parts, one record alone may have eight times it
     )
     files: str = ""  # folder of the files that columns name by path (reader `file`)
+    procedures: dict[str, str] = field(default_factory=dict)  # that may be called: digest of their definition (pinned)
     allow_functions: tuple[str, ...] = ()  # functions of the hospital's own that queries may call: dbo.fn_age
     waiver: WaiverConfig = NO_WAIVER  # the account can write, and somebody lets that be
 
@@ -651,6 +652,9 @@ def _source(source: SourceConfig) -> Iterable[str]:
     for name in source.allow_functions:
         if not re.fullmatch(r"[^\s().;'\"]+(\.[^\s().;'\"]+){0,3}", name):
             yield f'allow_functions: {name!r} is no name of a function (for example "dbo.fn_age")'
+    for name, digest in source.procedures.items():
+        if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+            yield f'procedures: {name!r} needs the digest of its definition, "sha256:…" (see `source procedures`)'
     if not leaves_time(source.protected):
         yield "protected leaves no minute of the day in which the source may be read"
     if source.slow_down and source.slow_down <= 1:

@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from connectors.procedures import Call
 from frontend_agent import shipped
 from frontend_agent.codes import CodeTable, parse_code_table
 from frontend_agent.config import duration
+from frontend_agent.declared_procedures import called, declared
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.shipped import Read, did_you_mean, only_known_keys, toml_of
 
@@ -123,10 +125,12 @@ def parse_mapping(name: str, path: str, institution: str, read: Read, packed: Re
     """`packed` reads the files of the pack in force: a code map `pack:sex` is its codes/sex.toml or codes/sex.csv."""
     text = shipped.text_of(read, path, "mapping")
     table = toml_of(text, path)
-    known = ("kind", "key", "title", "document", "queries", "codes", "columns", "parse", "read")
+    known = ("kind", "key", "title", "document", "queries", "procedures", "codes", "columns", "parse", "read")
     only_known_keys(table, known, path)
     kind, key = (_text(table, word, path) for word in ("kind", "key"))
-    queries, files, sql_texts = _queries(table.get("queries"), key, path, institution, read)
+    queries, files, sql_texts = _queries(
+        table.get("queries"), key, path, institution, read, declared(table.get("procedures", {}), path)
+    )
     wanted, beside = _wanted_codes(table.get("codes", {}), path)
     codes, code_texts = _codes(wanted, path, read, packed)
     reads = _reads(table.get("read", {}), path)
@@ -161,6 +165,11 @@ def _text(table: dict[str, Any], key: str, where: str) -> str:
     return value
 
 
+def _file_or_call(table: dict[str, Any], key: str, where: str) -> Any:
+    """The name of a file, or `{ procedure = "…" }`."""
+    return table[key] if isinstance(table.get(key), dict) else _text(table, key, where)
+
+
 def _texts(table: dict[str, Any], key: str, where: str) -> dict[str, str]:
     values = table.get(key, {})
     if not isinstance(values, dict):
@@ -172,7 +181,7 @@ def _texts(table: dict[str, Any], key: str, where: str) -> dict[str, str]:
 
 
 def _queries(
-    table: Any, key: str, path: str, institution: str, read: Read
+    table: Any, key: str, path: str, institution: str, read: Read, procedures: Map[str, Call]
 ) -> tuple[Queries, dict[str, str], list[str]]:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{path}: needs a table [queries] with changed and parent")
@@ -189,13 +198,16 @@ def _queries(
     files: dict[str, str] = {}
     texts: list[str] = []
 
-    def sql(query: str, file: str) -> str:
+    def sql(query: str, file: Any) -> str:
+        if isinstance(file, dict):
+            files[query] = path
+            return called(procedures, file, f"{path}: [queries] {query}")
         files[query] = beside = str(PurePosixPath(path).parent / file)
         texts.append(shipped.text_of(read, beside, f"{path}: query '{query}'"))
         return _clean_sql(texts[-1], beside).replace("{institution}", "'" + institution.replace("'", "''") + "'")
 
-    changed = sql("changed", _text(table, "changed", f"{path}: [queries]"))
-    parent = sql("parent", _text(table, "parent", f"{path}: [queries]"))
+    changed = sql("changed", _file_or_call(table, "changed", f"{path}: [queries]"))
+    parent = sql("parent", _file_or_call(table, "parent", f"{path}: [queries]"))
     _needs_aliases(changed, ("cursor", "key"), files["changed"])
     _needs_aliases(parent, (key,), files["parent"])
     day = sql("day", _text(table, "day", f"{path}: [queries]")) if "day" in table else ""
@@ -211,8 +223,9 @@ def _queries(
             value = {"sql": value}
         if not isinstance(value, dict):
             raise ConfigurationError(f'{where} must be a file name or {{ sql = "…", source = "…" }}')
-        only_known_keys(value, ("sql", "source"), where)
-        details[group] = Detail(sql=sql(group, _text(value, "sql", where)), source=str(value.get("source", "")))
+        only_known_keys(value, ("sql", "procedure", "source"), where)
+        asked = {"procedure": value["procedure"]} if "procedure" in value else _text(value, "sql", where)
+        details[group] = Detail(sql=sql(group, asked), source=str(value.get("source", "")))
         _needs_aliases(details[group].sql, (key,), files[group])
     partners = _partners(table.get("partners", {}), path, parent, sql, files)
     changes = ""
@@ -279,7 +292,7 @@ def partner_query(name: str) -> str:
 
 
 def _partners(
-    table: Any, path: str, parent: str, sql: Callable[[str, str], str], files: dict[str, str]
+    table: Any, path: str, parent: str, sql: Callable[[str, Any], str], files: dict[str, str]
 ) -> dict[str, Partner]:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{path}: [queries.partners] must be a table")

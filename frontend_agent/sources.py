@@ -71,6 +71,7 @@ def options_of(config: Config, options: SourceConfig) -> SourceOptions:
         files=options.files,
         oracle_client=options.oracle_client,
         allow_functions=options.allow_functions,
+        procedures=options.procedures,
         nolock=options.nolock,
         encoding=options.encoding,
     )

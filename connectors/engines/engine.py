@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from connectors.engines.calls import Calling, Defining
 from connectors.engines.dialect import Dialect
 from connectors.engines.types import Converters
 
@@ -90,6 +91,9 @@ class Engine:
     wide_as_narrow: bool = False  # its driver's wide text is asked for as narrow (three times faster)
     converters: Converters = field(default_factory=dict)  # over ODBC: types that are read by us
     times_as_text: bool = False  # over ODBC: a time as a parameter is written, not bound
+    call: Calling | None = None  # how a stored procedure is called over ODBC, where we know it
+    native_call: Calling | None = None  # and natively, where that differs
+    definition: Defining | None = None  # how its definition is asked for, to pin it
     narrow_parameters: bool = False  # over ODBC: plain ASCII is bound as varchar, or no index on a varchar is used
 
     def knows(self, product: str) -> bool:

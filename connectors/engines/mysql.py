@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.engines import types
+from connectors.engines import calls, types
 from connectors.engines.dialect import Dialect
 from connectors.engines.engine import Engine, Greeter, Said, seconds
 
@@ -64,6 +64,8 @@ MARIADB = Engine(
     session_id="SELECT CONNECTION_ID()",
     kill="KILL {id}",
     cost=_COST,
+    call=calls.call,
+    definition=calls.in_mysql,
     no_session=("1094",),
     narrow="utf-8",
     wide_as_narrow=True,
@@ -81,6 +83,8 @@ MYSQL = Engine(
     session_id="SELECT CONNECTION_ID()",
     kill="KILL {id}",
     cost=_COST,
+    call=calls.call,
+    definition=calls.in_mysql,
     no_session=("1094",),
     narrow="utf-8",
     wide_as_narrow=True,
@@ -99,6 +103,8 @@ GBASE_8A = Engine(
     one_moment=False,
     session_id="SELECT CONNECTION_ID()",
     kill="KILL {id}",
+    call=calls.call,
+    definition=calls.in_mysql,
     no_session=("1094",),
     narrow="utf-8",
 )
@@ -116,6 +122,8 @@ OCEANBASE = Engine(
     grammar="mysql",
     session_id="SELECT CONNECTION_ID()",
     kill="KILL {id}",
+    call=calls.call,
+    definition=calls.in_mysql,
     no_session=("1094",),
     narrow="utf-8",
 )

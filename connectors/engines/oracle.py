@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from connectors.engines import calls
 from connectors.engines.dialect import Dialect
 from connectors.engines.engine import APPLICATION, Engine, Greeter, Said, Version
 
@@ -62,6 +63,9 @@ ORACLE = Engine(
     # Needs no grant, unlike v$session.
     session_id=("SELECT DBMS_DEBUG_JDWP.CURRENT_SESSION_ID || ',' || DBMS_DEBUG_JDWP.CURRENT_SESSION_SERIAL FROM DUAL"),
     kill="ALTER SYSTEM DISCONNECT SESSION '{id}' IMMEDIATE",  # a reader seldom may: then the line is cut
+    call=calls.escape,
+    native_call=calls.ref_cursor,
+    definition=calls.in_oracle,
 )
 
 DAMENG = Engine(
@@ -74,4 +78,7 @@ DAMENG = Engine(
     one_moment=False,
     session_id="SELECT SESSID()",
     kill="SP_CLOSE_SESSION({id})",
+    call=calls.escape,
+    native_call=calls.ref_cursor,
+    definition=calls.in_oracle,
 )

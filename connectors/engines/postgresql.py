@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.engines import types
+from connectors.engines import calls, types
 from connectors.engines.dialect import Dialect
 from connectors.engines.engine import APPLICATION, Engine, Greeter, Said
 
@@ -42,6 +42,8 @@ POSTGRESQL = Engine(
     tested=True,
     session_id="SELECT pg_backend_pid()",
     kill="SELECT pg_terminate_backend({id})",
+    call=calls.function,
+    definition=calls.in_postgresql,
     narrow="utf-8",
     converters=types.POSTGRESQL,
 )
@@ -55,6 +57,8 @@ KINGBASE = Engine(
     grammar="postgres",
     session_id="SELECT pg_backend_pid()",
     kill="SELECT pg_terminate_backend({id})",
+    call=calls.function,
+    definition=calls.in_postgresql,
     narrow="utf-8",
     converters=types.POSTGRESQL,
 )
@@ -68,6 +72,8 @@ OPENGAUSS = Engine(
     grammar="postgres",
     session_id="SELECT pg_backend_pid()",
     kill="SELECT pg_terminate_backend({id})",
+    call=calls.function,
+    definition=calls.in_postgresql,
     narrow="utf-8",
     converters=types.POSTGRESQL,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.engines import types
+from connectors.engines import calls, types
 from connectors.engines.dialect import Dialect
 from connectors.engines.engine import Engine, Greeter, Said
 
@@ -60,6 +60,8 @@ SQLSERVER = Engine(
     one_moment=False,  # only where the database allows snapshots
     session_id="SELECT @@SPID",
     kill="KILL {id}",
+    call=calls.execute,
+    definition=calls.in_sqlserver,
     converters=types.SQL_SERVER,
     times_as_text=True,
     narrow_parameters=True,

@@ -52,7 +52,15 @@ def cases() -> Iterator[tuple[str, Engine, Dialect, str]]:
         yield f"{name}-native", engine_named(name), dialect, VERSIONS.get(name, ("",))[-1]
 
 
-def text_of(engine: Engine, dialect: Dialect, version: str) -> str:
+def call_of(name: str, engine: Engine, dialect: Dialect) -> str:
+    """A stored procedure with a window, its parameters named where the engine has names for them."""
+    calling = engine.native_call if name.endswith("-native") and engine.native_call else engine.call
+    first, second = dialect.marks(2)
+    sign = "@" if engine.grammar == "tsql" else ""
+    return calling("his.usp_changed", [(f"{sign}von", first), (f"{sign}bis", second)]) if calling else ""
+
+
+def text_of(name: str, engine: Engine, dialect: Dialect, version: str) -> str:
     """Everything that this engine hears from us, with a heading for each."""
     changed, parent, days = (sql.format(q=dialect.quote) for sql in (CHANGED, PARENT, DAYS))
     greeter = Greeter(OPTIONS, NOW, f"{engine.title} {version}", version_of(version))
@@ -72,6 +80,8 @@ def text_of(engine: Engine, dialect: Dialect, version: str) -> str:
         ("without a cursor", _null_text(dialect, changed, resumed=True)),
         ("newest", _newest_text(dialect, changed, below=True)),
         ("keys", _by_keys_text(dialect, parent, "report_number", 8, 200_001)),
+        ("procedure", call_of(name, engine, dialect)),
+        ("its definition", engine.definition("his.usp_changed", dialect)[0] if engine.definition else ""),
         ("session", engine.session_id),
         ("end a session", engine.kill.format(id="42")),
     ]
@@ -82,7 +92,7 @@ def text_of(engine: Engine, dialect: Dialect, version: str) -> str:
     ("name", "engine", "dialect", "version"), [pytest.param(*case, id=case[0]) for case in cases()]
 )
 def test_an_engine_hears_what_is_written_down(name: str, engine: Engine, dialect: Dialect, version: str) -> None:
-    assert text_of(engine, dialect, version) == (FOLDER / f"{name}.sql").read_text("utf-8")
+    assert text_of(name, engine, dialect, version) == (FOLDER / f"{name}.sql").read_text("utf-8")
 
 
 def test_every_golden_text_has_its_engine() -> None:
@@ -96,4 +106,4 @@ def test_no_list_of_keys_is_longer_than_the_engine_takes(engine: Engine) -> None
 
 if __name__ == "__main__":
     for name, engine, dialect, version in cases():
-        (FOLDER / f"{name}.sql").write_text(text_of(engine, dialect, version), "utf-8")
+        (FOLDER / f"{name}.sql").write_text(text_of(name, engine, dialect, version), "utf-8")

@@ -89,6 +89,12 @@ SELECT REPORT_NO AS "report_number", XM AS "patient.name" FROM 检验报告 -- �
 WHERE q."report_number" IN (?, ?, ?, ?, ?, ?, ?, ?)
 LIMIT 200001
 
+-- procedure
+SELECT * FROM his.usp_changed(von => ?, bis => ?)
+
+-- its definition
+SELECT pg_catalog.pg_get_functiondef(p.oid) FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.prokind IN ('f', 'p') AND (n.nspname || '.' || p.proname = ? OR (p.proname = ? AND pg_catalog.pg_function_is_visible(p.oid))) ORDER BY 1
+
 -- session
 SELECT pg_backend_pid()
 

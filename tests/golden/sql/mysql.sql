@@ -89,6 +89,12 @@ SELECT REPORT_NO AS `report_number`, XM AS `patient.name` FROM 检验报告 -- �
 WHERE q.`report_number` IN (?, ?, ?, ?, ?, ?, ?, ?)
 LIMIT 200001
 
+-- procedure
+CALL his.usp_changed(?, ?)
+
+-- its definition
+SELECT CONCAT(r.routine_type, ' ', r.routine_definition, (SELECT COALESCE(GROUP_CONCAT(CONCAT_WS(' ', p.parameter_mode, p.parameter_name, p.dtd_identifier) ORDER BY p.ordinal_position), '') FROM information_schema.parameters p WHERE p.specific_schema = r.routine_schema AND p.specific_name = r.specific_name)) FROM information_schema.routines r WHERE CONCAT(r.routine_schema, '.', r.routine_name) = ? OR (r.routine_schema = DATABASE() AND r.routine_name = ?) ORDER BY 1
+
 -- session
 SELECT CONNECTION_ID()
 

@@ -94,6 +94,12 @@ SELECT REPORT_NO AS "report_number", XM AS "patient.name" FROM 检验报告 -- �
 WHERE q."report_number" IN (?, ?, ?, ?, ?, ?, ?, ?)
 FETCH FIRST 200001 ROWS ONLY
 
+-- procedure
+{CALL his.usp_changed(?, ?)}
+
+-- its definition
+SELECT text FROM all_source WHERE owner || '.' || name = ? OR (owner = SYS_CONTEXT('USERENV', 'CURRENT_SCHEMA') AND name = ?) ORDER BY owner, name, type, line
+
 -- session
 SELECT DBMS_DEBUG_JDWP.CURRENT_SESSION_ID || ',' || DBMS_DEBUG_JDWP.CURRENT_SESSION_SERIAL FROM DUAL
 

@@ -94,6 +94,12 @@ SELECT REPORT_NO AS "report_number", XM AS "patient.name" FROM 检验报告 -- �
 WHERE q."report_number" IN (:1, :2, :3, :4, :5, :6, :7, :8)
 FETCH FIRST 200001 ROWS ONLY
 
+-- procedure
+BEGIN his.usp_changed(von => :1, bis => :2, :3); END;
+
+-- its definition
+SELECT text FROM all_source WHERE owner || '.' || name = :1 OR (owner = SYS_CONTEXT('USERENV', 'CURRENT_SCHEMA') AND name = :2) ORDER BY owner, name, type, line
+
 -- session
 SELECT DBMS_DEBUG_JDWP.CURRENT_SESSION_ID || ',' || DBMS_DEBUG_JDWP.CURRENT_SESSION_SERIAL FROM DUAL
 

@@ -83,6 +83,12 @@ SELECT REPORT_NO AS "report_number", XM AS "patient.name" FROM 检验报告 -- �
 ) q
 WHERE q."report_number" IN (?, ?, ?, ?, ?, ?, ?, ?)
 
+-- procedure
+EXEC his.usp_changed @von = ?, @bis = ?
+
+-- its definition
+SELECT definition FROM sys.sql_modules WHERE object_id = OBJECT_ID(?)
+
 -- session
 SELECT @@SPID
 
