@@ -241,7 +241,16 @@ class PyMysql(Driver):
     def called(self, connection: Any, call: Called, parameters: Sequence[Any], room: Room) -> RowSet:
         with contextlib.closing(connection.cursor(self._pymysql.cursors.SSCursor)) as cursor:
             cursor.execute(call, tuple(parameters))
-            return result_of(cursor, call, room)
+            try:
+                return result_of(cursor, call, room)
+            finally:
+                self._past(cursor)
+
+    def _past(self, cursor: Any) -> None:
+        """Read past all that is left: MySQL's protocol knows no other way to be rid of further results."""
+        with contextlib.suppress(*self.errors):
+            while cursor.fetchmany(LARGEST_STEP) or cursor.nextset():
+                pass
 
     def said(self, error: BaseException) -> tuple[str, str]:
         if error.args and isinstance(error.args[0], int):

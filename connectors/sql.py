@@ -23,6 +23,12 @@ _DRIVERS: dict[str, Callable[[str, SourceOptions, URL], Driver]] = {
 }
 SQL_SERVER = ("mssql", "sqlserver")  # which Python has no driver for: see odbc.py
 SCHEMES = (*_DRIVERS, *SQL_SERVER)
+_SPELLINGS = {"postgres": "postgresql", "mssql": "sqlserver"}
+
+
+def engine_of_scheme(scheme: str) -> str:
+    """Our name of the engine that a URL names."""
+    return _SPELLINGS.get(scheme, scheme)
 
 
 class SqlSource(Database):

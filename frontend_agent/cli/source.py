@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from frontend_agent.cli import output
+from frontend_agent.cli import output, source_engines
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
 
@@ -24,6 +24,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     _add_looking(group, t)
     _add_pausing(group, t)
     _add_reporting(group, t)
+    source_engines.add_to(group, t)
 
 
 def _add_looking(group: typer.Typer, t: Texts) -> None:
