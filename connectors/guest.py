@@ -44,7 +44,7 @@ MEDIAN_OF = 7  # statements whose median is one look at a shape
 WEIGHT, WEIGHT_SLOW = 0.2, 0.004  # of one look in the baseline: in quiet times, and while the source is slow
 RESTED = "rested"  # the shape of the probe after a rest
 SHAPES = 500  # remembered per source
-SAMPLE = 64  # rows of an answer that are weighed
+SAMPLE = 16  # rows of an answer that are weighed
 PROBE_EVERY = 10.0  # seconds of work between two looks at the source's latency
 
 
