@@ -24,7 +24,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FunctionType
@@ -191,6 +191,7 @@ class _Lane:
         self._logging_in = False
         self._session = ""  # the server's number of its session
         self._to_end: list[str] = []  # sessions of killed extractors
+        self._mender: threading.Thread | None = None
         self._closed = False
         self._numbers = itertools.count()
         self._dropped: list[int] = []  # iterators that nobody asks for more
@@ -243,6 +244,12 @@ class _Lane:
             self._why = why
             child.kill()
 
+    def _hang_up(self) -> None:
+        with self._lock:
+            if self._child is not None:
+                self._child.close()
+                self._child = None
+
     def close(self) -> None:
         self._closed = True
         at_rest = self._lock.acquire(timeout=PATIENCE)
@@ -276,6 +283,8 @@ class _Lane:
         except (EOFError, OSError):
             raise self._ended(child) from None
         reach.worked()
+        if self._to_end:
+            self._mend()
         return answer
 
     def _answer(self, child: Child) -> Any:
@@ -306,6 +315,7 @@ class _Lane:
                     self._failed(what[0])
                 case _:
                     self._owner.guest.merge(what[1])
+                    self._busy = False
                     return what[0]
 
     def _admitted(self, child: Child) -> float:
@@ -353,7 +363,7 @@ class _Lane:
         self._child = None
         if self._busy and self._session:
             self._to_end.append(self._session)
-            threading.Thread(target=self._end_sessions, name=f"end-{self._name}", daemon=True).start()
+            self._mend()
         self._busy = self._logging_in = False
         if self._why or self._closed:
             why = SourceInterrupted(f"source {self._name}: {self._why or 'the agent stops'}")
@@ -364,6 +374,11 @@ class _Lane:
         )
 
     # the sessions of those that were killed
+
+    def _mend(self) -> None:
+        if self._mender is None or not self._mender.is_alive():
+            self._mender = threading.Thread(target=self._end_sessions, name=f"end-{self._name}", daemon=True)
+            self._mender.start()
 
     def _end_sessions(self) -> None:
         until = time.monotonic() + MENDING
@@ -380,8 +395,9 @@ class _Lane:
                 self._tell(
                     "source.session_ended" if ended else "source.session_left", source=self._name, session=session
                 )
-            with suppress(ValueError):  # two threads at the same
-                self._to_end.remove(session)
+            self._to_end.remove(session)
+        if self._owner.guest.resting():  # it is to be left alone: nothing of ours stays connected
+            self._hang_up()
 
     def _ender(self) -> _Lane:
         """Who ends a session: an extractor that is connected and at rest, so that no more connections are made than allowed."""

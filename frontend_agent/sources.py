@@ -28,7 +28,12 @@ def remote_sources(config: Config, names: Iterable[str] | None = None) -> dict[s
     opened: dict[str, RemoteSource] = {}
     for name, source in _chosen(config, names).items():
         options = options_of(config, source)
-        make = partial(open_source, name, options, password(source.secret) if source.secret else "")
+        each = msgspec.structs.replace(  # the budget is the source's, however many read it
+            options,
+            rows_per_second=-(-options.rows_per_second // source.connections),
+            bytes_per_second=-(-options.bytes_per_second // source.connections),
+        )
+        make = partial(open_source, name, each, password(source.secret) if source.secret else "")
         make().close()  # what is wrong in the configuration is told here; nothing is connected to
         opened[name] = RemoteSource(name, options, make, source.connections, tell=_log)
     return opened
