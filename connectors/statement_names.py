@@ -129,7 +129,17 @@ NEVER = _names(
     " shutdown attach detach pragma vacuum openrowset openquery opendatasource waitfor procedure analyse high_priority"
     " sql_calc_found_rows"
 )
-NEVER_OF: dict[str, frozenset[str]] = {"sqlite": _names("lastval"), "oracle": _names("dblink")}
+# SQL Server's statements need no semicolon between them: what a parser takes for an alias (`FROM t COMMIT`) is a statement.
+_STATEMENTS = _names(
+    "add backup begin break bulk checkpoint close commit compute continue dbcc deallocate declare deny disk dump exit goto if"
+    " kill lineno load open openxml print proc raiserror readtext reconfigure replication restore return revert rollback save"
+    " securityaudit set setuser statistics throw tran transaction trigger updatetext use while writetext receive send merge"
+    " enable disable"
+)
+NEVER_OF: dict[str, frozenset[str]] = {
+    "sqlserver": _STATEMENTS - {"merge"},  # LEFT MERGE JOIN
+    "other": _STATEMENTS,
+}
 
 # Tables of passwords: no feed needs them.
 SECRET_TABLES = _names(

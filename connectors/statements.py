@@ -33,6 +33,7 @@ GRAMMARS = {
     "other": "postgres",  # read by the standard's nearest relative, with the lists of what all engines share
 }
 MOST_REPEATED = 10_000  # characters that REPEAT, RPAD and their like may be asked for by a number
+MOST_COUNTED = 1_000_000  # rows of a series
 MOST_ROUNDS = 10_000  # rows that a recursion may count up to
 
 
@@ -474,6 +475,9 @@ def _judge_option(node: Any, engine: str, rules: Rules) -> None:
     )
     if not known:
         raise _Refused(f"OPTION ({name}) is not on the list")
+    number = node.args.get("expression")
+    if name == "MAXDOP" and getattr(number, "name", "") not in ("1", "2"):
+        raise _Refused("MAXDOP may be 1 or 2: a guest takes no more")
 
 
 def _judge_type(node: Any, engine: str, rules: Rules) -> None:
@@ -516,7 +520,27 @@ def _judge_dual(tree: Any) -> None:
                 raise _Refused(f"{column.name} is no column of DUAL: it could be a function")
 
 
+def _judge_series(node: Any, engine: str, rules: Rules) -> None:
+    from sqlglot import exp
+
+    if any(number.is_int and int(number.name) > MOST_COUNTED for number in node.find_all(exp.Literal)):
+        raise _Refused(f"a series of more than {MOST_COUNTED} rows")
+
+
+def _judge_limit(node: Any, engine: str, rules: Rules) -> None:
+    from sqlglot import exp
+
+    named = [one for one in node.find_all(exp.Identifier, exp.Var) if not isinstance(one.parent, exp.Placeholder)]
+    if named or node.find(exp.Column, exp.Select):
+        raise _Refused("how many rows are wanted must be a number or a parameter")
+
+
 _JUDGES = {
+    "GenerateSeries": _judge_series,
+    "ExplodingGenerateSeries": _judge_series,
+    "Limit": _judge_limit,
+    "Offset": _judge_limit,
+    "Fetch": _judge_limit,
     "Select": _judge_select,
     "ForClause": _judge_for,
     "CTE": _judge_cte,
