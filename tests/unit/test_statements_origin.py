@@ -45,8 +45,8 @@ def test_only_connectors_open_a_session_or_write_statements_of_their_own() -> No
 
 
 def test_queries_are_made_by_the_reader_of_mappings_alone() -> None:
-    """The platform and what it sends never reach `Queries`; app.py wraps a partner's own query of changes."""
-    assert _calls("Queries") - {"frontend_agent/mapping_file.py", "frontend_agent/app.py"} == set()
+    """The platform and what it sends never reach `Queries`; finding.py wraps a partner's own query of changes."""
+    assert _calls("Queries") - {"frontend_agent/mapping_file.py", "frontend_agent/finding.py"} == set()
 
 
 def test_the_sql_of_a_mapping_is_read_beside_it_and_never_from_a_pack() -> None:
