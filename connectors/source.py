@@ -640,6 +640,19 @@ class Source(ABC):
         cursor = newest.rows[0][0]
         return None if cursor is None else Watermark(cursor_text(cursor), "")
 
+    def begin(self, queries: Queries, at: datetime | None) -> Watermark | None:
+        """Where a feed begins that is not to read all there ever was: at a local time, or where its source stands now."""
+        if at is None:
+            return self.newest(queries.changed)
+        sample, unit = self._sample(queries.changed, "cursor"), _unit(queries)
+        if sample is None:
+            return None
+        if moment(sample, unit, self._zone) is None:
+            raise ConfigurationError(
+                f'source {self.name}: the cursor is no time: a feed of it may start "now", not on a day'
+            )
+        return Watermark(cursor_text(like(sample, at, unit, self._zone)), "")
+
     # -- the parts of it --
 
     def _holds(self, source: str) -> bool:

@@ -380,7 +380,7 @@ class App:
         self.spool.finding.go_on(feed.config.name)
         if not released_only:
             self.spool.meta.put(_visits_mark(feed.config.name), TOLD)
-        if heads is not None and not released_only:
+        if heads is not None and not released_only and not feed.config.start:  # what is older may be there already
             self._heads_are_known(feed)
 
     def backfill_page(self, feed: Feed, keys: Sequence[str], walked: Walked, closed: frozenset[int]) -> Page:
@@ -394,6 +394,8 @@ class App:
     def take_backfill(self, feed: Feed, pages: Iterator[Page]) -> Iterator[Taken]:
         """Read and commit the pages of a backfill, each in its turn, as far as they are asked for."""
         self.spool.room()
+        self.accounts.must_only_read(self.sources, sources_of(feed))
+        self._finder(feed).must_not_stand_still()
         self._judge_by_rules_of_today(feed)
         with Prefetch(pages, name=f"backfill-{feed.config.source}") as read:
             yield from self._taken(feed, read, self._heads(feed))

@@ -18,6 +18,7 @@ import msgspec
 
 from connectors.guest import size_of
 from connectors.source import ChangedPage
+from frontend_agent.accounts import sources_of
 from frontend_agent.app import App
 from frontend_agent.backfill import (
     Axis,
@@ -74,6 +75,12 @@ class Planner:
 
     def stretch(self, low: str, high: str) -> tuple[Axis, str, str]:
         """The axis of the feed, and both bounds on it. Raises BadBound with what would be right."""
+        config = self._feed.config
+        if config.find in ("status", "compare"):
+            raise BadBound(
+                f"feed {config.name} is found by {config.find}: each run comes by all there is; nothing to backfill"
+            )
+        self._app.accounts.must_only_read(self._app.sources, sources_of(self._feed))
         with self._turn.behind(TURN):
             kind = self._source.cursor_kind(self._feed.mapping.queries)
         axis: Axis = "time" if kind == "none" else kind

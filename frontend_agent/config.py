@@ -142,6 +142,7 @@ class FeedConfig:
     to: str = ""
     jitter: timedelta = timedelta(0)
     days: Literal["all", "working", "holidays"] = "all"  # by [calendar]
+    start: str = ""  # "now", or a day: what is older is left to a backfill; empty: everything is read
     silence: timedelta = timedelta(0)  # of its active hours without anything new: an alarm
 
 
@@ -726,6 +727,15 @@ def _feed(feed: FeedConfig) -> Iterable[str]:
     if feed.every < timedelta(seconds=1):
         yield "every must be at least 1s"
     yield from _schedule(feed)
+    if feed.start not in ("", "now"):
+        try:
+            if len(feed.start) != 10:
+                raise ValueError
+            date.fromisoformat(feed.start)
+        except ValueError:
+            yield f'start: {feed.start!r} is neither "now" nor a day (for example "2026-11-01")'
+    if feed.start and feed.find in ("status", "compare"):
+        yield f'start does nothing with find = "{feed.find}": each run comes by everything there is'
 
 
 def _schedule(feed: FeedConfig) -> Iterable[str]:

@@ -11,6 +11,7 @@ are kept with the page that raised them and looked at when the run is over.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -153,12 +154,23 @@ class Finder:
         known = self._spool.finding.bearings(name)
         before = _BEARINGS.decode(known) if known else None
         source = source or self._source
-        for page in source.found(queries, search, self._spool.watermark(name), before):
+        after = self._spool.watermark(name)
+        if after is None and self._feed.start and (after := source.begin(self._asked(queries), self._begins_at())):
+            yield Found((), after)  # kept before anything is read: the next run must not begin later than this one
+        for page in source.found(queries, search, after, before):
             if page.set_back:
                 seconds = page.set_back.total_seconds()
                 log.warning(event("source.clock_set_back", feed=name, source=source.name, seconds=seconds))
             left = Progress(bearings=_ENCODE.encode(page.bearings).decode()) if page.bearings else None
             yield Found(page.keys, page.watermark, progress=left, expected=search.how == CHANGES, numbers=page.numbers)
+
+    def _asked(self, queries: Queries) -> Queries:
+        """The queries by whose cursor the watermark is meant: of the changed rows, or of the change table."""
+        return msgspec.structs.replace(queries, changed=queries.changes) if self._feed.find == CHANGES else queries
+
+    def _begins_at(self) -> datetime | None:
+        """The first day of a feed that is not to read all there ever was; None: where its source stands now."""
+        return None if self._feed.start == "now" else datetime.fromisoformat(self._feed.start)
 
     def _by_walking(self) -> Iterator[Found]:
         """Over all keys, a page at a time; a walk that was broken off goes on where it stood, within its own round."""

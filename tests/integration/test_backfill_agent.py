@@ -19,6 +19,7 @@ import pytest
 
 from connectors.guest import Pause
 from frontend_agent import control
+from frontend_agent.backfill import BadBound
 from frontend_agent.backfill_operations import NoBackfill
 from frontend_agent.daemon import Daemon
 from frontend_agent.errors import FrontendAgentError
@@ -145,6 +146,23 @@ def test_a_key_axis_is_told_and_read(small: Site) -> None:
     told = backfilled(site, low="11", high="210")
     assert (told["axis"], told["low"], told["high"], told["documents"]) == ("number", "11", "211", 200)
     with agent(site) as (_, asked), pytest.raises(Exception, match="no number"):
+        asked["backfill_start"]("visit", **STRETCH, who="li")
+
+
+def test_a_feed_that_starts_now_leaves_what_is_older_to_a_backfill(small: Site) -> None:
+    site = small
+    config = site.config
+    site.config = lambda: config().replace("batch = 40", 'batch = 40\nstart = "now"')  # type: ignore[method-assign]
+    visits(site, 60)
+    with site.app() as app:
+        assert site.run(app).get("documents", 0) == 1  # where the source stands, the newest row is read
+        site.visit("N1")
+        assert site.run(app)["documents"] == 1
+    assert len(at_platform(site)) == 2
+    told = backfilled(site)
+    assert (told["keys"], told["documents"], told["unchanged"]) == (60, 59, 1)
+    site.config = lambda: config().replace("batch = 40", 'batch = 40\nfind = "compare"')  # type: ignore[method-assign]
+    with agent(site) as (_, asked), pytest.raises(BadBound, match="nothing to backfill"):
         asked["backfill_start"]("visit", **STRETCH, who="li")
 
 

@@ -235,6 +235,8 @@ def test_a_feeds_table_says_when() -> None:
         ('cron = "* * * * *"\nevery = "10m"', "cron and every cannot both say when"),
         ('days = "weekdays"', "unknown value 'weekdays'"),
         ('jitter = "9m"', "jitter must be shorter than every"),
+        ('start = "yesterday"', "neither \"now\" nor a day"),
+        ('start = "now"\nfind = "compare"', "start does nothing"),
         ('[closing]\nday = 31', "day must lie in 1..28"),
         ('[calendar]\nfiles = "x"', "unknown key 'files' (did you mean 'file'?"),
     ],
