@@ -1,0 +1,155 @@
+"""The kill switch as its operators meet it: a real daemon, a real PostgreSQL whose view is slow, the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers import READER_PASSWORD, PostgresServer, free_port
+
+PROGRAM = [sys.executable, "-m", "frontend_agent.cli.main"]
+CONFIG = """
+[institution]
+id = "999000013"
+name = "示范医院"
+[secrets]
+folder = "{folder}/secrets"
+[sources.his]
+url = "postgresql://reader@127.0.0.1:{port}/{database}"
+secret = "his"
+statement_timeout = "120s"
+[destinations.platform]
+url = "http://127.0.0.1:{platform}"
+[[feeds]]
+name = "reports"
+source = "his"
+mapping = "own/report.toml"
+every = "1s"
+"""
+MAPPING = """
+kind = "C0007"
+key = "report_number"
+[queries]
+changed = "report.changed.sql"
+parent = "report.sql"
+"""
+
+
+@dataclass
+class Site:
+    """An agent whose one feed reads a view that takes a minute."""
+
+    folder: Path
+    server: PostgresServer
+    database: str
+
+    def command(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*PROGRAM, *arguments, "--lang", "en"],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return done.stdout
+
+    @contextmanager
+    def daemon(self) -> Iterator[subprocess.Popen[bytes]]:
+        log = (self.folder / "stderr").open("ab")
+        with log, subprocess.Popen([*PROGRAM, "run"], cwd=self.folder, stderr=log) as process:
+            try:
+                eventually(lambda: (self.folder / "state" / "control.sock").exists())
+                yield process
+            finally:
+                process.kill()
+
+    def sessions(self) -> list[str]:
+        """The states of our sessions at the server."""
+        with self.server.connect() as connection:
+            ours = f"SELECT state FROM pg_stat_activity WHERE usename = 'reader' AND datname = '{self.database}'"
+            return [row[0] for row in connection.execute(ours).fetchall()]
+
+    def last_problem(self) -> str:
+        (feed,) = json.loads(self.command("status", "--json"))["feeds"]
+        return feed["last_run"]["problem"] if feed["last_run"] else ""
+
+
+def eventually(is_so: Callable[[], Any], seconds: float = 20.0) -> float:
+    """How long it took to become so."""
+    began = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - began < seconds, "it did not come to be"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def site(tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    database = f"guests_daemon_{os.getpid()}"
+    postgres.create(database)
+    postgres.execute(
+        "CREATE TABLE report (id TEXT PRIMARY KEY, changed_at TIMESTAMP NOT NULL)",
+        "INSERT INTO report VALUES ('R1', '2026-03-16 08:00')",
+        "CREATE VIEW slow_report AS SELECT id, changed_at, pg_sleep(60)::text AS slept FROM report",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
+        "REVOKE CREATE, TEMPORARY ON DATABASE " + database + " FROM PUBLIC",
+        database=database,
+    )
+    (tmp_path / "secrets").mkdir(mode=0o700)
+    (tmp_path / "secrets" / "his").write_text(READER_PASSWORD, "utf-8")
+    (tmp_path / "secrets" / "his").chmod(0o600)
+    text = CONFIG.format(folder=tmp_path, port=postgres.port, database=database, platform=free_port())
+    (tmp_path / "agent.toml").write_text(text, "utf-8")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "report.toml").write_text(MAPPING, "utf-8")
+    (tmp_path / "own" / "report.changed.sql").write_text(
+        'SELECT changed_at AS "cursor", id AS "key" FROM report', "utf-8"
+    )
+    (tmp_path / "own" / "report.sql").write_text(
+        'SELECT id AS "report_number", slept AS "patient.name" FROM slow_report', "utf-8"
+    )
+    return Site(tmp_path, postgres, database)
+
+
+def test_source_pause_acts_within_five_seconds_holds_over_a_killed_daemon_and_is_in_the_log(site: Site) -> None:
+    with site.daemon() as daemon:
+        eventually(lambda: "active" in site.sessions())
+        said = site.command("source", "pause", "his", "--for", "2h", "--reason", "storage", "--who", "王工")
+        assert "his: paused until" in said
+        assert eventually(lambda: not site.sessions(), 5.0) < 5.0  # the statement and its session are gone
+        eventually(lambda: "paused until" in site.last_problem())
+        assert re.search(r"his: paused → .* 王工 storage", site.command("status"))
+        daemon.send_signal(signal.SIGKILL)
+        daemon.wait()
+    assert "paused" in site.command("source", "list")  # without a daemon, too
+    with site.daemon():
+        end = time.monotonic() + 4  # four runs of the feed
+        while time.monotonic() < end:
+            assert site.sessions() == []
+            time.sleep(0.1)
+        site.command("source", "resume", "his", "--who", "李工")
+        eventually(lambda: "active" in site.sessions(), 8.0)
+        (told,) = json.loads(site.command("source", "list", "--json"))
+        assert told["state"] == "open"
+        log = site.command("qc", "log", "--json")
+        events = [(one["event"], one.get("who")) for one in json.loads(log) if one["event"].startswith("source.")]
+        assert events == [("source.paused", "王工"), ("source.resumed", "李工")]
+        report = json.loads(site.command("source", "report", "his", "--json"))
+        assert report["total"]["statements"] >= 2
+        assert report["total"]["put_off"] >= 2
+        assert report["pauses"][0]["ended_by"] == "李工"
+        site.command("source", "pause", "his")  # so that nothing sleeps on at the server
