@@ -24,7 +24,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FunctionType
@@ -39,6 +39,7 @@ from connectors.source import Asking, Source, SourceOptions
 from frontend_agent.errors import FrontendAgentError, SourceError, SourceRefused, SourceUnreachable
 from frontend_agent.model import RowSet
 from frontend_agent.processes import Child, may_fork
+from frontend_agent.usage import Tally
 
 GRACE = 3.0  # seconds beyond the time-out that the engine was told: with our own part a run ends within five
 THINKING = 60.0  # seconds without a statement, a login or a wait, after which an extractor is no longer believed in
@@ -426,7 +427,13 @@ class _Extracting:
 
     def __call__(self, pipe: Connection) -> None:
         gc.set_threshold(50_000, 50, 100)  # rows are many and in no cycles
-        source = self._make()
+        try:
+            source = self._make()
+        except FrontendAgentError as error:  # a driver that was taken away since we started
+            with suppress(EOFError, OSError):
+                pipe.recv_bytes()
+                pipe.send_bytes(pickle.dumps(("failed", error, Tally()), pickle.HIGHEST_PROTOCOL))
+            return
         source.pulse = _Told(pipe)
         answering = _Answering(source)
         while True:

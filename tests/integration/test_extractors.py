@@ -262,6 +262,21 @@ def test_a_backend_killed_in_the_middle_is_told_and_the_next_run_goes_on(site: S
         assert rows(source, site.queries()) == 1
 
 
+def test_a_line_that_is_reset_in_the_middle_is_told_at_once_and_leaves_no_session(site: Site) -> None:
+    """What a server that is killed, or a firewall that forgets, looks like from here."""
+    with site.source(seconds=10) as source:
+        rows(source, site.queries())
+        (before,) = site.sessions()
+        threading.Timer(0.5, site.line.refuse).start()
+        problem, seconds = failing(source, site.queries(8))
+        assert isinstance(problem, SourceUnreachable)
+        assert seconds < 5
+        assert site.until(lambda sessions: before not in sessions)
+        site.line.refuse(False)
+        source.try_now()
+        assert rows(source, site.queries()) == 1
+
+
 def test_a_pause_ends_the_statement_at_the_server_within_five_seconds(site: Site) -> None:
     with site.source(seconds=20) as source:
         rows(source, site.queries())

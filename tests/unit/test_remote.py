@@ -403,3 +403,15 @@ def test_an_extractor_does_not_outlive_a_parent_that_is_killed_even_while_it_han
     while Path(f"/proc/{extractor}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{extractor}").exists()
+
+
+def broken() -> Source:
+    raise ConfigurationError("sources.his: psycopg is not installed")
+
+
+def test_an_extractor_that_cannot_begin_says_why() -> None:
+    with opened(broken) as his:
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="not installed"):
+                do(his, "nothing")
+            time.sleep(0.1)
