@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from frontend_agent.app import App
 from frontend_agent.cli.main import run
 from frontend_agent.cli.texts import TEXTS
 from frontend_agent.config import ConfigurationProblems, parse_config
+from frontend_agent.daemon import Daemon as RealDaemon
 from frontend_agent.errors import SourceResting
 from frontend_agent.model import Blame
 from frontend_agent.nights import TRY_AGAIN, WINDOW, Nights, night_of
@@ -239,6 +242,28 @@ def test_resend_can_be_left_to_a_person(site: Site) -> None:
         night = app.spool.reconciliations.last_night("visit")
         assert night is not None
         assert (night.first, night.missed, night.mended) == (20260929, 1, 0)
+
+
+def test_the_daemon_has_its_nights(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real one: it finds by itself what was missed, reads it through the feed, sends it, and says so."""
+    monkeypatch.setattr("frontend_agent.nights.LOOK_EVERY", 0.05)
+    site.visit("M1")
+    local_time(site, 3, 30)
+    with site.app() as app:
+        daemon = RealDaemon(app)
+        thread = threading.Thread(target=daemon.run)
+        thread.start()
+        try:
+            deadline = time.monotonic() + 40
+            while app.spool.reconciliations.last_night("visit") is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            daemon.stopping.set()
+            thread.join(20)
+        night = app.spool.reconciliations.last_night("visit")
+        assert night is not None
+        assert (night.missed, night.mended, night.problem) == (1, 1, "")
 
 
 def test_status_tells_the_alarm(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
