@@ -234,11 +234,12 @@ class Reconciler:
 
     def _count(self, line: _Line) -> None:
         record, kept, place = line.record, line.kept, line.place
+        explained = line.gap is not None and line.gap not in _SUSPECT
         if record is not None and line.gap not in (Gap.NOT_FINAL, Gap.WITHDRAWN):
-            self.sheet.at_source(place, record)
+            self.sheet.at_source(place, record, explained)
         if kept is not None and kept.version:
             where = Place(kept.day, kept.department) if kept.day else place
-            self.sheet.at_agent(where, line.key, kept.document_hash, kept.void)
+            self.sheet.at_agent(where, line.key, kept.document_hash, kept.void, explained)
         if line.gap in _SUSPECT:
             named = kept.set_id if kept else self._primary(line.key)
             document = kept.head.document_id if kept else ""

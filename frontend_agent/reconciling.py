@@ -214,7 +214,8 @@ class Row:
     """One day and department."""
 
     def __init__(self) -> None:
-        self.source = Digest()
+        self.sources = self.agents = 0  # records, documents
+        self.source = Digest()  # of those that are not explained: what should be equal on both sides
         self.agent = Digest()
         self.delivered: dict[str, Digest] = {}
         self.platform: dict[str, tuple[int, str]] = {}
@@ -244,13 +245,20 @@ class Sheet:
             found = self._rows[place] = Row()
         return found
 
-    def at_source(self, place: Place, record: SourceRecord) -> None:
+    def at_source(self, place: Place, record: SourceRecord, explained: bool = False) -> None:
+        """`explained`: it counts, and its content need not be the same here."""
         if self.wants(place) and self.within(place):
-            self.row(place).source.add(f"{record.key} {VOID if record.void else record.source_hash}")
+            row = self.row(place)
+            row.sources += 1
+            if not explained:
+                row.source.add(f"{record.key} {VOID if record.void else record.source_hash}")
 
-    def at_agent(self, place: Place, key: str, document_hash: str, void: bool) -> None:
+    def at_agent(self, place: Place, key: str, document_hash: str, void: bool, explained: bool = False) -> None:
         if self.wants(place) and self.within(place):
-            self.row(place).agent.add(f"{key} {VOID if void else document_hash}")
+            row = self.row(place)
+            row.agents += 1
+            if not explained:
+                row.agent.add(f"{key} {VOID if void else document_hash}")
 
     def gap(self, place: Place, gap: Gap) -> None:
         if self.wants(place) and (self.within(place) or gap in DIFFERENCES):
@@ -279,8 +287,8 @@ class Sheet:
         return {
             "day": place.day,
             "department": place.department,
-            "source": {"records": row.source.count, "digest": row.source.hex},
-            "agent": {"records": row.agent.count, "digest": row.agent.hex},
+            "source": {"records": row.sources, "digest": row.source.hex},
+            "agent": {"records": row.agents, "digest": row.agent.hex},
             "equal": row.source.hex == row.agent.hex,
             "destinations": {
                 name: {
@@ -298,8 +306,8 @@ class Sheet:
         """Over all days and departments."""
         gaps = sum((row.gaps for row in self._rows.values()), Counter[Gap]())
         return {
-            "source": sum(row.source.count for row in self._rows.values()),
-            "agent": sum(row.agent.count for row in self._rows.values()),
+            "source": sum(row.sources for row in self._rows.values()),
+            "agent": sum(row.agents for row in self._rows.values()),
             **{str(gap): gaps[gap] for gap in Gap if gaps[gap]},
         }
 
@@ -312,8 +320,8 @@ class Sheet:
                 kind=kind,
                 day=place.day,
                 department=place.department,
-                source=row.source.count,
-                agent=row.agent.count,
+                source=row.sources,
+                agent=row.agents,
                 delivered=max((digest.count for digest in row.delivered.values()), default=0),
                 explained=sum(row.gaps[gap] for gap in EXPLAINED),
                 missed=row.gaps[Gap.MISSED],

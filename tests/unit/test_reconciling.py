@@ -245,6 +245,14 @@ def test_source_and_agent_agree_exactly_when_they_hold_the_same(lines: list[tupl
     assert not any(row["equal"] for row in sheet.told())
 
 
+def test_what_is_explained_counts_and_need_not_be_equal() -> None:
+    sheet = Sheet(HERE.day, HERE.day)
+    sheet.at_source(HERE, record("b"), explained=True)
+    sheet.at_agent(HERE, "K", "a", False, explained=True)  # an earlier version, the newest is held
+    (row,) = sheet.told()
+    assert (row["source"]["records"], row["agent"]["records"], row["equal"]) == (1, 1, True)
+
+
 def test_what_the_platform_is_told_are_numbers() -> None:
     sheet = Sheet(HERE.day, HERE.day)
     sheet.at_source(HERE, record(key="330100199001011234"))
