@@ -128,7 +128,8 @@ def _statements_of(queries: Queries, own: str) -> Iterator[tuple[str, str, str]]
 
 def tables_of(feed: Feed, source: str) -> set[str]:
     """The tables of a source that a feed reads, as its queries name them."""
-    return {table for _, sql, where in statements_of(feed) if where == source for table in tables_in(sql)}
+    asked = [sql for _, sql, where in statements_of(feed) if where == source and not call_in(sql)]
+    return {table for sql in asked for table in tables_in(sql)}
 
 
 def account_problem(name: str, config: Config, source: Source, feeds: Mapping[str, Feed]) -> FrontendAgentError | None:

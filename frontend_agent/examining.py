@@ -5,6 +5,7 @@ from datetime import date
 
 from connectors import Source
 from connectors.doctor import Ailment, Asked, costly_plans, examine
+from connectors.procedures import call_in
 from frontend_agent.accounts import statements_of
 from frontend_agent.config import Config, unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -51,7 +52,7 @@ def asked_of(feeds: Mapping[str, Feed], source: str) -> list[Asked]:
         Asked(feed.config.name, query, sql, query.endswith("changed"))
         for feed in feeds.values()
         for query, sql, where in statements_of(feed)
-        if where == source
+        if where == source and not call_in(sql)  # of a procedure no plan can be asked
     ]
 
 

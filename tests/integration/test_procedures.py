@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,13 @@ from typing import Any
 import pytest
 
 from connectors.procedures import Call, ProcedureChanged, ProcedureNotPinned, text_of
+from frontend_agent.app import App
+from frontend_agent.config import load_config
 from frontend_agent.errors import SourceRefused
 from frontend_agent.mapping_file import Detail, Queries
 from tests.integration.test_sources import Hospital, _hospital
+from tests.reconciling_kit import platform_process
+from tests.servers import READER_PASSWORD
 
 ONE_HOUR = timedelta(hours=1)
 TABLES = (
@@ -167,3 +173,80 @@ def test_a_missing_result_or_column_is_told(hospital: Hospital) -> None:
         with pytest.raises(SourceRefused, match="gave 2 results"):
             list(source.changed(Queries(key="no", changed=fourth, parent=""), None, ONE_HOUR))
     assert source.rows(queries(hospital), ["R1"]).parent.rows == [("R1", "王1")]  # and the connection is of use
+
+
+# -- through the whole agent --
+
+AGENT = """
+[institution]
+id = "330100-H1"
+name = "试验医院"
+
+[secrets]
+folder = "{folder}/secrets"
+
+[sources.his]
+url = "{url}"
+secret = "his"
+procedures = {{ {pinned} }}
+
+[destinations.platform]
+url = "{platform}"
+
+[[feeds]]
+name = "lab"
+source = "his"
+mapping = "{folder}/lab.toml"
+"""
+MAPPING = """
+kind = "C0007"
+key = "report_number"
+
+[queries]
+changed = { procedure = "changed" }
+parent = { procedure = "reports" }
+
+[procedures.changed]
+name = "his_changed"
+parameters = ["von = from", "bis = to"]
+columns = { cursor = "changed_at", key = "report_no" }
+
+[procedures.reports]
+name = "his_reports"
+parameters = ["keys"]
+columns = { report_number = "report_no", "patient.name" = "xm" }
+"""
+
+
+def test_a_feed_runs_on_procedures_alone_and_stands_still_when_one_changes(
+    postgres: Any, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    hospital = _hospital("postgres", False, request, tmp_path)
+    hospital.write(*(table.format(time="timestamp") for table in TABLES), *POSTGRESQL)
+    hospital.write(
+        "INSERT INTO report VALUES ('R1', '王一', '2026-09-30 08:00'), ('R2', '王二', '2026-09-30 09:00')",
+        "GRANT SELECT ON report, item TO reader",
+    )
+    found = {name: hospital.source().digest_of_procedure(name) for name in NAMES}
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "his").write_text(READER_PASSWORD, "utf-8")
+    (tmp_path / "secrets" / "his").chmod(0o600)
+    (tmp_path / "lab.toml").write_text(MAPPING, "utf-8")
+    pinned = ", ".join(f'"{name}" = "{digest}"' for name, digest in found.items())
+    url = hospital.options.url.replace("admin@", "reader@")
+    with ExitStack() as stack:
+        platform = stack.enter_context(platform_process(tmp_path / "platform"))
+        text = AGENT.format(folder=tmp_path, url=url, pinned=pinned, platform=platform)
+        (tmp_path / "agent.toml").write_text(text, "utf-8")
+        app = stack.enter_context(App(load_config(tmp_path / "agent.toml"), tmp_path / "state", alone=True))
+        first = app.run_feed("lab", threading.Event())
+        assert first.error is None
+        assert app.spool.watermark("lab").key == "R2"
+
+        hospital.write("DROP FUNCTION his_reports(text)", POSTGRESQL[1].replace("SELECT no, xm", "SELECT no, no"))
+        hospital.write("INSERT INTO report VALUES ('R3', '王三', '2026-09-30 10:00')")
+        second = app.run_feed("lab", threading.Event())
+
+    assert second.error is not None
+    assert found["his_reports"] in str(second.error)
+    assert hospital.source().digest_of_procedure("his_reports") in str(second.error)
