@@ -99,7 +99,7 @@ class Planner:
         for number in spread_out(len(pieces)):
             if time.monotonic() - began > self._patience:
                 break
-            found = self._count(axis, pieces[number], number)
+            found = self._count(axis, pieces[number], number, began + self._patience)
             if found is None:
                 break
             counted[number] = found
@@ -131,19 +131,24 @@ class Planner:
 
     # -- counting --
 
-    def _count(self, axis: Axis, part: Part, number: int) -> Counted | None:
+    def _count(self, axis: Axis, part: Part, number: int, until: float) -> Counted | None:
         """One part; None when the source does not count in time: no more is asked of it."""
+        seen, wide = 0, 0.0
         try:
             rows = self._rows(axis, part.low, part.high, COUNTED)
             if rows < COUNTED:
                 return Counted(*part, rows, "exact")
             if axis == "text":
                 return Counted(*part, rows, "guessed")
-            found = samples(axis, part, number)
-            seen = [self._rows(axis, begin, end, COUNTED_SAMPLE) for begin, end in found]
+            for piece in samples(axis, part, number):
+                seen += self._rows(axis, *piece, COUNTED_SAMPLE)
+                wide += share(axis, part, piece)
+                if time.monotonic() > until:
+                    break
         except SourceError:
-            return None
-        return Counted(*part, round(sum(seen) / sum(share(axis, part, piece) for piece in found)), "sampled")
+            if not wide:
+                return None
+        return Counted(*part, round(seen / wide), "sampled")
 
     def _rows(self, axis: Axis, low: str, high: str, most: int) -> int:
         with self._turn.behind(TURN):

@@ -1,5 +1,6 @@
 """What can be asked about closed months: see operations.py."""
 
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,11 @@ class ClosingOperations:
     def closing_list(self) -> list[dict[str, Any]]:
         """Every act about every month, the newest month first."""
         return [plain(act) for act in self._spool.closing.listed()]
+
+    def silences(self, days: int = 31) -> list[dict[str, Any]]:
+        """The alarms of the last days about feeds from which nothing new came: since when, when told, when over."""
+        now = self._app.clock()
+        return [plain(one) for one in self._spool.silence.listed(now - timedelta(days=days), now + timedelta(days=1))]
 
     def closing_close(self, month: str, who: str, reason: str = "") -> dict[str, Any]:
         """From now on nothing of that month is sent again, unless somebody says so. It must be over."""

@@ -1,6 +1,6 @@
-"""`frontend-agent closing`: months of which nothing is sent again, and who said so."""
+"""`frontend-agent closing`: months of which nothing is sent again, and who said so; `qc silence`: feeds that fell silent."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,6 +62,28 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
             output.say(t("said.month_opened", month=month))
         else:
             output.say(t("said.month_as_it_was", month=month))
+
+
+def add_silence(group: typer.Typer, t: Texts) -> None:
+    """Register `qc silence`."""
+
+    @group.command("silence", help=t("qc.silence"))
+    def silence(
+        context: typer.Context,
+        days: Annotated[int, typer.Option(help=t("qc.silence.days"), min=1)] = 31,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        with _settings(context).asking("silences") as ask:
+            told = ask("silences", days=days)
+        if json:
+            output.as_json(told)
+            return
+        rows = [(one["feed"], *(moment and moment[:16].replace("T", " ") for moment in _moments(one))) for one in told]
+        output.table(t, ("feed", "silent_since", "told", "over"), rows)
+
+
+def _moments(alarm: dict[str, Any]) -> tuple[str, str, str | None]:
+    return alarm["since"], alarm["at"], alarm["ended_at"]
 
 
 def _settings(context: typer.Context) -> Settings:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from frontend_agent.cli import output, reports, withheld
+from frontend_agent.cli.closing import add_silence
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -20,6 +21,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     cli.add_typer(group, name="qc")
     reports.add_to(group, t)
     reports.add_evidence(group, t)
+    add_silence(group, t)
     _add_log(group, t)
     _add_visits(group, t)
     _add_verify(group, t)

@@ -206,6 +206,15 @@ BACKFILL_TEXTS: dict[str, tuple[str, str]] = {
         "The calendar of holidays does not cover {years}: enter that year's holidays and shifted working days (调休).",
         "节假日日历未覆盖 {years} 年：请录入该年的节假日与调休。",
     ),
+    "qc.silence": (
+        "Alarms about feeds from which nothing new came for longer than their silence allows.\n\n"
+        "Example: frontend-agent qc silence --days 7",
+        "数据流静默告警：超过允许时间没有新数据。\n\n示例：frontend-agent qc silence --days 7",
+    ),
+    "qc.silence.days": ("So many days back.", "回看天数。"),
+    "head.silent_since": ("nothing new since", "最近一次新数据"),
+    "head.told": ("told", "告警"),
+    "head.over": ("over", "解除"),
     "head.month": ("month", "月份"),
     "head.late": ("made since", "封账后产生"),
 }

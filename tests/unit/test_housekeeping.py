@@ -11,6 +11,7 @@ from pipe import document, taken
 from frontend_agent.app import App
 from frontend_agent.config import parse_config
 from frontend_agent.housekeeping import Housekeeping, schedules
+from frontend_agent.operations import operations
 
 AGENT = """
 workers = 0
@@ -74,6 +75,9 @@ def test_a_feed_falls_silent_and_is_heard_again(house: House, caplog: pytest.Log
     assert silent(house) == []
     (told,) = house.app.spool.silence.listed(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
     assert (told.since.hour, told.ended_at) == (10, house.now)
+    asked = operations(house.app)["silences"]
+    assert [(one["feed"], one["since"]) for one in asked()] == [("lab_report", "2026-11-20T10:00:00Z")]
+    assert asked(days=1) == asked()
     events = [msgspec.json.decode(entry.body)["event"] for entry in house.app.spool.log_entries()]
     assert [one for one in events if "silent" in one] == ["silent", "silent no more"]
 
