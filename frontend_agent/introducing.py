@@ -32,6 +32,7 @@ from frontend_agent.proposing.values import NOTHING, Profile, profiles
 MOST_TABLES = 60  # that are sampled for one kind
 MOST_LOOKED_UP = 80  # tables in which sampled values are looked up
 MOST_COLUMNS = 120  # of one table that are sampled
+SHOWN = 10  # of the fullest records: the first that becomes a document is shown
 RECORDS = 60  # that a written mapping is tried on
 
 Tell = Callable[[str], None]
@@ -156,9 +157,18 @@ def tried(
             counted[name] = counted.get(name, 0) + 1
     if not records:
         return Tried(0, counted, None)
-    fullest = max(records, key=lambda one: (one.final and not one.void, len(set(_said(one.record)))))
-    told, _, _ = previewed(compiled, fullest, None, datetime.now(UTC))
-    return Tried(len(records), counted, told)
+    fullest = sorted(records, key=lambda one: (one.final and not one.void, len(set(_said(one.record)))), reverse=True)
+    now = datetime.now(UTC)
+    made = (previewed(compiled, one, None, now)[0] for one in fullest[:SHOWN])
+    shown = list(_until_rendered(made))
+    return Tried(len(records), counted, next((one for one in shown if one["document"]), shown[0]))
+
+
+def _until_rendered(made: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    for one in made:
+        yield one
+        if one["document"]:
+            return
 
 
 def _said(record: Mapping[str, Any]) -> Iterable[str]:

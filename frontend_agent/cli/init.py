@@ -389,6 +389,7 @@ def _result(kind: "Kind", proposal: "Proposal", written: "Written", tried: "Trie
         "first_document": None
         if preview is None
         else {
+            "rendered": bool(preview["document"]),
             "would": preview["would"],
             "holding": holding(preview),
             "findings": [

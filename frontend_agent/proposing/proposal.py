@@ -13,7 +13,7 @@ import msgspec
 
 from frontend_agent.formats.kind import Kind
 from frontend_agent.proposing.joins import Subject, bare_name, prefixes_of, settled
-from frontend_agent.proposing.lexicon import Index, Target, index, phrases_of, targets, vocabulary
+from frontend_agent.proposing.lexicon import NUMBERS_OF_VISITS, Index, Target, index, phrases_of, targets, vocabulary
 from frontend_agent.proposing.matching import (
     SAME_AS_RECORD,
     Said,
@@ -291,7 +291,7 @@ class _Proposing:
         self.prefixes = prefixes_of(schema)
         self._known: dict[tuple[str, str, str, str], Said] = {}
         self._known_columns: dict[str, list[tuple[Column, str]]] = {}
-        self.reaching = Reaching(schema, about)
+        self.reaching = Reaching(schema, about, profiles)
 
     def of(self, anchor: Table) -> Proposal:
         scalars = [target for target in self.targets if not target.group]
@@ -411,6 +411,13 @@ class _Proposing:
             return factor * (0.8 if place.joined_by and target.attribute == "code" else 0.3)
         if is_key and place.hops:
             return factor * 0.5
+        if target.field.value_type == "II" and words(column.name)[-1:] in (
+            ("type",),
+            ("name",),
+            ("status",),
+            ("flag",),
+        ):
+            factor *= 0.5
         coded = target.attribute in ("code", "id") or target.field.value_type == "CD"
         return factor * (0.85 if refers and coded else 0.6 if refers else 1.0)
 
@@ -424,7 +431,11 @@ class _Proposing:
         joined = self._joining(place, row)
         if place.subject and not target.role and same >= 0.6:
             told = self._under(target, place, column)
-            plain = 1.0 if joined is None or self._says_no_more(joined, place) else 0.78
+            plain = (
+                0.78
+                if joined is not None and place.subject in _PEOPLE and not self._says_no_more(joined, place)
+                else 1.0
+            )
             if told.score * plain > best and (place.subject == target.subject or not told.generic):
                 best, why = told.score * plain, told.why
         if joined is not None:
@@ -506,6 +517,8 @@ class _Proposing:
             return 1.0
         if target.role and target.attribute in ("id", "name"):
             return 1.0 if place.subject == "staff" and place.joined_by else 0.6
+        if target.name in NUMBERS_OF_VISITS and place.subject not in (*SAME_AS_RECORD, "patient"):
+            return 0.2  # the number of a tube is nobody's
         if target.field.value_type == "MO":
             return 1.0 if place.subject == "charge" else 0.7
         if place.subject in _PEOPLE:

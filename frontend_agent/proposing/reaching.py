@@ -9,17 +9,17 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from frontend_agent.proposing.joins import Subject
+from frontend_agent.proposing.naming import words
 from frontend_agent.proposing.schema import Schema, Table
+from frontend_agent.proposing.values import Profile
 
 UP, DOWN = "up", "down"
 _COSTS = {UP: 0.97, DOWN: 0.86}
 _EXTENDS = 0.95  # down to a table named after this one: adm_encounter_participant
 MOST = 180
 _SAME_TABLE = 14  # ways to one table that are looked at  # joined tables that are looked at for one record
-# What no record belongs to: going down from such a table leads to everybody else's rows.
-_SHARED = frozenset(
-    {"staff", "department", "patient", "drug", "unit", "method", "section", "dosage", "dictionary", "institution"}
-)
+# What is of one patient: down from a status or a department, the rows are everybody's.
+_ONE_PATIENTS = frozenset({"visit", "admission", "prescription", "order", "request", "report"})
 
 
 class Hop(NamedTuple):
@@ -49,8 +49,10 @@ class Place(NamedTuple):
 class Reaching:
     """The references of a schema, in both directions."""
 
-    def __init__(self, schema: Schema, about: Mapping[str, Subject]) -> None:
-        self.schema, self.about = schema, about
+    def __init__(
+        self, schema: Schema, about: Mapping[str, Subject], profiles: Mapping[str, Mapping[str, Profile]] | None = None
+    ) -> None:
+        self.schema, self.about, self.profiles = schema, about, profiles or {}
         self._down: dict[str, list[tuple[str, str, str, str, float]]] = defaultdict(list)
         for table in schema.values():
             for reference in table.references:
@@ -75,16 +77,29 @@ class Reaching:
                     continue
                 hop = Hop(target.id, UP, reference.column, reference.target, reference.why)
                 nearness = place.nearness * _COSTS[UP] * (0.7 + 0.3 * reference.sure)
+                nearness *= self._walked(place.table.id, reference.column)
                 found = Place(target, (*place.hops, hop), nearness, self.subject(target.id))
                 yield found
                 waiting.append((found, left - 1))
+
+    def _is_one_patients(self, anchor: Table, place: Place) -> bool:
+        """Whether a row that we refer to is of our patient alone: down from any other, the rows are everybody's."""
+        if place.subject not in _ONE_PATIENTS or {"status", "type", "state"} & set(words(place.table.name)):
+            return False
+        seen = self.profiles.get(anchor.id, {}).get(place.joined_by)
+        return seen is None or seen.filled < 10 or seen.distinct >= 0.15 * seen.filled
+
+    def _walked(self, table: str, column: str) -> float:
+        """What a way is worth that only some rows can go: a report's order, where one in ten was ordered."""
+        seen = self.profiles.get(table, {}).get(column)
+        return 0.8 + 0.2 * seen.completeness if seen is not None and seen.rows >= 5 else 1.0
 
     def around(self, anchor: Table, relevant: frozenset[str]) -> list[Place]:
         """The record's own table, all that it refers to, and the relevant tables that refer to it, the nearest first."""
         own = Place(anchor, (), 1.0, self.subject(anchor.id))
         up = list(self.up_from(own, 3))
         found = [own, *up]
-        level = [own, *(place for place in up if len(place.hops) == 1 and place.subject not in _SHARED)]
+        level = [own, *(place for place in up if len(place.hops) == 1 and self._is_one_patients(anchor, place))]
         seen = {place.table.id for place in level}
         for _ in range(4):
             below = [place for start in level for place in self._below(start, relevant) if place.table.id not in seen]

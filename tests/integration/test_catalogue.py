@@ -11,6 +11,7 @@ from connectors import SourceOptions, open_source
 from connectors.catalogue import QUESTIONS, contained, contained_text, read_catalogue, sample, sample_text
 from connectors.engines import Dialect
 from connectors.source import Source
+from connectors.statements import Rules, refusal
 from frontend_agent.proposing.schema import DATE, NUMBER, TEXT, TIME, Table, schema_of
 from tests.servers import PASSWORD, MariadbServer, PostgresServer
 
@@ -113,3 +114,9 @@ def test_what_is_asked_of_oracle_and_sql_server_is_only_text_and_reads_only_thei
         for text in questions.values():
             assert text.lstrip().startswith("SELECT")
             assert not set(";%") & set(text)
+
+
+@pytest.mark.parametrize("family", QUESTIONS)
+def test_what_is_asked_passes_the_list_of_what_a_query_may_hold(family: str) -> None:
+    for text in QUESTIONS[family].values():
+        assert refusal(text, Rules(family)) == ""

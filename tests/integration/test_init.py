@@ -21,7 +21,7 @@ from frontend_agent.demo.hospital import HIS, LIS, create_hospital
 from tests.servers import PASSWORD, MariadbServer, PostgresServer
 
 HERE = Path(__file__).parent / "real_systems"
-LEAST = {"openhis": 0.78, "zainzhao": 0.90, "openelis": 0.62, "demo": 0.78}
+LEAST = {"openhis": 0.78, "zainzhao": 0.90, "openelis": 0.62, "demo": 0.88}
 DUMPS = {
     "openhis": "his-openhis-pg/openhis_clinical.sql.gz",
     "openelis": "lis-openelis-pg/clinlims.sql.gz",
@@ -47,7 +47,12 @@ class Introduced:
 def postgres_dumps(postgres: PostgresServer, realdata: Path) -> PostgresServer:
     for system in ("openhis", "openelis"):
         postgres.create(f"init_{system}")
-        postgres.load(gzip.decompress((realdata / DUMPS[system]).read_bytes()).decode(), f"init_{system}")
+        dump = gzip.decompress((realdata / DUMPS[system]).read_bytes()).decode()
+        postgres.load(dump, f"init_{system}")
+        postgres.create(f"init_{system}_more")
+        postgres.load(dump, f"init_{system}_more")
+        # With visits and reports that are whole, so that a document can be made.
+        postgres.load((HERE / f"{system}_supplement.sql").read_text(encoding="utf-8"), f"init_{system}_more")
     return postgres
 
 
@@ -96,9 +101,9 @@ def systems(
 ) -> Any:
     def of(name: str) -> Introduced:
         match name:
-            case "openhis" | "openelis":
+            case "openhis" | "openelis" | "openhis_more" | "openelis_more":
                 server = request.getfixturevalue("postgres_dumps")
-                kinds = "C0002 C0004" if name == "openhis" else "C0007"
+                kinds = {"openhis": "C0002 C0004", "openhis_more": "C0002"}.get(name, "C0007")
                 return introduce(name, server.url(f"init_{name}"), kinds, capsys)
             case "zainzhao":
                 server = request.getfixturevalue("mariadb_dump")
@@ -112,6 +117,32 @@ def systems(
         return Introduced(his.folder, {**his.said, "kinds": [*his.said["kinds"], *lis.said["kinds"]]})
 
     return of
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mariadb"])
+def test_the_same_is_proposed_over_odbc(
+    engine: str,
+    request: pytest.FixtureRequest,
+    systems: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system, kind = ("openhis", "C0004") if engine == "postgresql" else ("zainzhao", "C0004")
+    natively = systems(system).columns(kind)
+    server = request.getfixturevalue("postgres_dumps" if engine == "postgresql" else "mariadb_dump")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(systems(system).folder / "secrets"))
+
+    code = run(
+        ["init", "--config", str(tmp_path / "agent.toml"), "--odbc", server.odbc(f"init_{system}"), "--secret", "database",
+         "--kind", kind, "--json"]
+    )  # fmt: skip
+
+    out, problems = capsys.readouterr()
+    assert code == 0, problems
+    said = json.loads(out)["kinds"][0]
+    assert {one["field"]: one["column"] for one in said["fields"] if one["column"]} == natively
+    assert said["problem"] == ""
 
 
 def _is(column: str, wanted: str) -> bool:
@@ -172,6 +203,26 @@ def test_the_first_document_is_made_of_real_rows_and_says_what_it_lacks(system: 
     assert complete["patient.name"] > 0.5
     gaps = {gap["field"] for gap in told["gaps"] if gap["required"]}
     assert gaps == {one["field"] for one in told["fields"] if one["required"] and not one["column"]}
+
+
+def test_a_whole_record_becomes_a_document(systems: Any) -> None:
+    first = systems("openhis_more").kind("C0002")["first_document"]
+
+    assert first["problem"] == ""
+    assert first["rendered"]
+    assert {finding["rule"] for finding in first["findings"]}
+
+
+def test_what_keeps_a_document_from_being_made_is_a_gap_that_was_told(systems: Any) -> None:
+    """OpenELIS keeps who validated four tables away, in signatures: nobody is proposed, and no name is made up."""
+    told = systems("openelis_more").kind("C0007")
+    gaps = {gap["field"] for gap in told["gaps"]}
+
+    assert not told["first_document"]["rendered"]
+    assert any(f"no value for {field}," in told["first_document"]["problem"] for field in gaps)
+    complete = {one["field"]: one["complete"] for one in told["fields"]}
+    assert complete["patient.name"] == 1.0
+    assert complete["items.value"] > 0.5
 
 
 @pytest.mark.parametrize("system", ["openhis", "zainzhao", "openelis"])

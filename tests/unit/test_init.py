@@ -148,6 +148,28 @@ def test_a_person_knows_better(his: Path, capsys: pytest.CaptureFixture[str]) ->
     capsys.readouterr()
 
 
+def test_on_a_terminal_it_asks_about_what_is_not_sure(
+    his: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def prompt(text: str, **_: object) -> int:
+        asked.append(text)
+        return 0
+
+    monkeypatch.setattr("frontend_agent.cli.init._Wanted.asks", property(lambda self: not self.json))
+    monkeypatch.setattr("frontend_agent.cli.init.SURE", 0.99)
+    monkeypatch.setattr("typer.prompt", prompt)
+    assert init("--into", "asked") == 0
+    shown = capsys.readouterr().out
+    assert asked
+    assert all("Enter: take it" in text for text in asked)
+    refused = asked[0].split()[0]
+    assert f"{refused}* " in shown or f"{refused} " in shown
+    text = (his / "asked/prescription.toml").read_text(encoding="utf-8")
+    assert f"#   {refused}: " not in text  # it was not taken
+
+
 def test_what_is_shown_off_a_terminal_holds_no_value_of_a_patient(
     his: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
