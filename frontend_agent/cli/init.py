@@ -273,7 +273,9 @@ def _asked(wanted: _Wanted, kind: "Kind", answer: "Answer") -> "Answer":
     first = picks[0]
     name = kind.field(answer.field).name_zh if wanted.t.language == "zh" else kind.field(answer.field).name_en
     said = wanted.t("said.init.ask", field=answer.field, name=name, column=first.full_name, score=first.score)
-    number = typer.prompt(said, default=1, type=typer.IntRange(0, len(picks)))  # type: ignore[attr-defined, unused-ignore]
+    number = -1
+    while number not in range(len(picks) + 1):
+        number = typer.prompt(said, default=1, type=int)
     return _picked(wanted, answer, picks[number - 1].full_name if number else "")
 
 
