@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from connectors import Source, SourceOptions, open_source
@@ -184,6 +185,41 @@ def _is_held_by_the_list_alone(source: Source, engine: str) -> None:
     source._open_session = opened  # type: ignore[method-assign]
     assert refused == len(hostile(engine)) >= 500
     assert asked in ([], ["SELECT 1"])  # the guest's own probe of latency
+
+
+def test_the_grants_alone_stop_every_write_of_a_reader(postgres: PostgresServer) -> None:
+    """No session of ours, no allow-list: only an account that was given SELECT."""
+    postgres.create("granted")
+    postgres.execute(
+        *TABLES, "CREATE SEQUENCE seq_patient", "GRANT SELECT ON patient, visit TO reader", database="granted"
+    )
+
+    def state() -> str:
+        with postgres.connect("granted") as connection:
+            texts = (
+                "SELECT * FROM patient ORDER BY id",
+                "SELECT * FROM visit ORDER BY id",
+                "SELECT last_value, is_called FROM seq_patient",
+                "SELECT relname, relacl::text FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1",
+            )
+            return repr([connection.execute(text).fetchall() for text in texts])
+
+    before, taken = state(), 0
+    with psycopg.connect(
+        host="127.0.0.1", port=postgres.port, user="reader", password=READER_PASSWORD, dbname="granted", autocommit=True
+    ) as connection:
+        for text in _single("postgresql"):
+            with contextlib.suppress(psycopg.Error):
+                connection.execute(text.encode())
+                taken += 1
+            connection.rollback()  # of a BEGIN among them: what follows must be asked, not refused for it
+    assert state() == before
+    assert taken > 20
+    # PostgreSQL lets everybody make large objects: there the allow-list and the read-only transaction must hold.
+    with postgres.connect("granted") as connection:
+        made = connection.execute("SELECT COUNT(*) FROM pg_largeobject_metadata").fetchone()
+    assert made is not None
+    assert made[0] > 0
 
 
 def test_a_session_of_ours_can_write_nothing_and_says_why(postgres: PostgresServer) -> None:
