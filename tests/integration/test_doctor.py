@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import socket
 import sqlite3
@@ -350,3 +351,25 @@ def test_the_command_tells_in_both_languages_and_ends_with_1_when_something_is_w
     assert "unknown table" in shown
 
     assert run(["--config", str(config), "doctor", "his"]) == 78
+
+
+@pytest.mark.slow
+def test_the_birth_dates_of_a_real_system_are_instants(postgres: PostgresServer, realdata: Path) -> None:
+    """openHIS keeps them as timestamp with time zone: 1989-12-31 16:00+00 is 1990-01-01."""
+    postgres.create("openhis_doctor")
+    postgres.load(
+        gzip.decompress((realdata / "his-openhis-pg/openhis_clinical.sql.gz").read_bytes()).decode(), "openhis_doctor"
+    )
+    born = 'SELECT p.id AS "key", p.birth_date AS "patient.birth_date" FROM adm_patient p'
+
+    found = _of_real(postgres, born)
+    assert [one.code for one in found if one.severity == "doubt" and "birth_date" in one.where] == ["date.instant"]
+    mended = _of_real(postgres, born.replace("p.birth_date", "(p.birth_date AT TIME ZONE 'Asia/Shanghai')::date"))
+    assert not [one for one in mended if one.code == "date.instant"]
+
+
+def _of_real(server: PostgresServer, sql: str) -> list[Ailment]:
+    source = _source(server.url("openhis_doctor"))
+    found = list(examine(source, [Asked("patients", "parent", sql)]))
+    source.close()
+    return found
