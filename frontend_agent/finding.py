@@ -29,7 +29,7 @@ from frontend_agent.mapping import Queries
 from frontend_agent.mapping_file import plain_columns
 from frontend_agent.model import SourceRows, Watermark
 from frontend_agent.spool import Progress, Spool
-from frontend_agent.spool.finding import CHANGES
+from frontend_agent.spool.finding import CHANGES, RECONCILE
 
 DOUBTS_AT_ONCE = 500
 _ENCODE, _BEARINGS = msgspec.json.Encoder(), msgspec.json.Decoder(Bearings)
@@ -198,6 +198,11 @@ class Finder:
             log.warning(event("changes.not_acknowledged", feed=self._feed.name, rows=len(numbers), problem=problem))
         else:
             log.info(event("changes.acknowledged", feed=self._feed.name, rows=len(numbers)))
+
+    def doubt(self, keys: Sequence[str], now: datetime) -> None:
+        """Somebody else missed these keys at the source: the feed's next run looks for each."""
+        if keys:
+            self._spool.finding.doubt(self._feed.name, keys, RECONCILE, now)
 
     # --- keys that are gone -------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ PostgreSQL, MariaDB and SQLite are tested against real servers; the others as te
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +20,8 @@ import msgspec
 from connectors.statements import Own
 from frontend_agent.errors import SourceRefused
 from frontend_agent.model import RowSet
+
+UNKNOWN = timedelta(days=1)
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -59,16 +61,19 @@ _POSTGRES = Clock(
         " EXTRACT(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END"
     ),
 )
-_MYSQL = Clock(
+_MARIADB = Clock(
     now="SELECT LOCALTIMESTAMP(6)",
     open="SELECT MIN(trx_started) FROM information_schema.innodb_trx",  # needs PROCESS
+    behind="SHOW REPLICA STATUS",  # needs REPLICA MONITOR (MySQL: REPLICATION CLIENT); nothing on a primary
+    column="Seconds_Behind_Master",
 )
+_MYSQL = replace(_MARIADB, column="Seconds_Behind_Source")
 CLOCKS = {
     "postgresql": _POSTGRES,
     "kingbase": Clock(now="SELECT LOCALTIMESTAMP"),
     "opengauss": Clock(now="SELECT LOCALTIMESTAMP"),
     "mysql": _MYSQL,
-    "mariadb": _MYSQL,
+    "mariadb": _MARIADB,
     "sqlserver": Clock(
         now="SELECT SYSDATETIME()",
         # needs VIEW SERVER STATE (VIEW SERVER PERFORMANCE STATE from 2022 on)
@@ -98,24 +103,38 @@ class ClockWatch:
         ours = asked_at.astimezone(self.zone).replace(tzinfo=None)
         numbers = self._row(ask, clock.numbers) or (0, 0)  # before the clock: what opens in between is younger than it
         opened = self._row(ask, clock.open) or (None,)
-        behind = self._row(ask, clock.behind) or (None,)
+        behind = self._behind(ask, clock)
         told = self._row(ask, clock.now) or (None,)
         theirs = told[0] if isinstance(told[0], datetime) else ours
         return Moment(
             asked_at=asked_at.astimezone(UTC),
             now=theirs.astimezone(self.zone).replace(tzinfo=None) if theirs.tzinfo else theirs,
-            behind=timedelta(seconds=max(float(behind[0]), 0.0)) if behind[0] is not None else timedelta(),
+            behind=behind,
             open_since=opened[0] if isinstance(opened[0], datetime) else None,
             oldest=int(numbers[0] or 0),
             next=int(numbers[1] or 0),
         )
 
+    def _behind(self, ask: Callable[[str], RowSet], clock: Clock) -> timedelta:
+        told = self._told(ask, clock.behind)
+        if told is None or not told.rows:
+            return timedelta()
+        if not clock.column:
+            seconds = told.rows[0][0]
+            return timedelta(seconds=max(float(seconds), 0.0)) if seconds is not None else timedelta()
+        seconds = dict(zip(told.columns, told.rows[0], strict=True)).get(clock.column)
+        # A replica that has stopped does not know how far it is behind; nobody does.
+        return timedelta(seconds=max(float(seconds), 0.0)) if seconds is not None else UNKNOWN
+
     def _row(self, ask: Callable[[str], RowSet], sql: str) -> tuple[Any, ...] | None:
+        told = self._told(ask, sql)
+        return told.rows[0] if told is not None and told.rows else None
+
+    def _told(self, ask: Callable[[str], RowSet], sql: str) -> RowSet | None:
         if not sql or sql in self.refused:
             return None
         try:
-            rows = ask(Own(sql)).rows
+            return ask(Own(sql))
         except SourceRefused:  # the account may not read it, or the server does not know it: it is not asked again
             self.refused.add(sql)
             return None
-        return rows[0] if rows else None

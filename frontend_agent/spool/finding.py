@@ -10,7 +10,7 @@ from frontend_agent.spool.ledger import Ledger, as_json
 from frontend_agent.spool.times import millis, moment
 from frontend_agent.spool.words import Doubt, Stopped, Taken
 
-COMPARE, CHANGES, ASKED = "compare", "changes", "asked"  # why a key is doubted
+COMPARE, CHANGES, ASKED, RECONCILE = "compare", "changes", "asked", "reconcile"  # why a key is doubted
 
 
 class Finding:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -12,12 +14,14 @@ from connectors import SourceOptions
 from connectors.engines import Greeter, engine_named
 from connectors.engines.dialect import Dialect
 from connectors.finding.acknowledging import Acknowledgement, parsed, updates
-from connectors.finding.clock import CLOCKS
+from connectors.finding.clock import CLOCKS, ClockWatch
+from connectors.statements import refusal, rules_of
 from frontend_agent.cli.main import main
 from frontend_agent.config import parse_config
-from frontend_agent.errors import ConfigurationError
+from frontend_agent.errors import ConfigurationError, SourceRefused
 from frontend_agent.finding import TooManyVanished
 from frontend_agent.mapping import load_mapping
+from frontend_agent.model import RowSet
 from tests.integration.finding_site import ITEMS, PARENT, Site
 from tests.integration.test_finding import with_triggers
 
@@ -136,8 +140,6 @@ def test_the_shipped_example_explains_how_rows_are_found() -> None:
     [("sqlserver", "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED"), ("mysql", "READ UNCOMMITTED")],
 )
 def test_dirty_reads_are_asked_for_only_where_the_vendor_imposes_them(engine: str, says: str) -> None:
-    from datetime import UTC, datetime
-
     def said(nolock: bool) -> str:
         options = SourceOptions(odbc="DSN=x", nolock=nolock)
         return "\n".join(one.sql for one in engine_named(engine).greeting(Greeter(options, datetime.now(UTC))))
@@ -150,6 +152,48 @@ def test_every_engine_that_tells_is_asked_for_its_own_clock() -> None:
     assert CLOCKS["sqlserver"].now == "SELECT SYSDATETIME()"
     assert CLOCKS["oracle"].now.endswith("FROM DUAL")
     assert all(clock.now.startswith("SELECT ") for clock in CLOCKS.values())
+
+
+def test_a_rowversion_is_bounded_by_what_no_open_transaction_holds() -> None:
+    """SQL Server's own answer to late commits, for find = "key"."""
+    sql = 'SELECT rv AS "cursor", no AS "key" FROM dbo.report WHERE rv < MIN_ACTIVE_ROWVERSION()'
+
+    assert refusal(sql, rules_of("tsql", (), False, False)) == ""
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "behind"),
+    [
+        ("Seconds_Behind_Master", 7, timedelta(seconds=7)),
+        ("Seconds_Behind_Master", None, timedelta(days=1)),  # it has stopped: nobody knows
+        ("Other", 7, timedelta(days=1)),
+    ],
+)
+def test_a_replica_says_how_far_it_is_behind(column: str, value: int | None, behind: timedelta) -> None:
+    def ask(sql: str) -> RowSet:
+        if "REPLICA" in sql:
+            return RowSet(("Replica_IO_State", column), [("waiting", value)])
+        return RowSet(("x",), [(datetime(2026, 9, 30, 12),)])
+
+    watch = ClockWatch(ZoneInfo("Asia/Shanghai"), lambda: datetime(2026, 9, 30, 4, tzinfo=UTC), set())
+
+    assert watch.moment(ask, "mariadb").behind == behind
+
+
+def test_what_an_account_may_not_read_is_asked_once() -> None:
+    asked: list[str] = []
+
+    def ask(sql: str) -> RowSet:
+        asked.append(sql)
+        if "LOCALTIMESTAMP" not in sql:
+            raise SourceRefused("source lis: the account may not read this")
+        return RowSet(("x",), [(datetime(2026, 9, 30, 12),)])
+
+    watch = ClockWatch(ZoneInfo("Asia/Shanghai"), lambda: datetime(2026, 9, 30, 4, tzinfo=UTC), set())
+    moments = [watch.moment(ask, "mariadb") for _ in range(3)]
+
+    assert [one.open_since for one in moments] == [None] * 3
+    assert len(asked) == 5  # the clock three times
 
 
 # -- the command line --
