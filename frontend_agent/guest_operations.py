@@ -146,7 +146,7 @@ def _is_slow(source: Any) -> bool:
 def _told_terms(config: SourceConfig) -> dict[str, Any]:
     """What the configuration promises the hospital."""
     return {
-        "connections": getattr(config, "connections", 1),
+        "connections": config.connections,
         "rows_per_second": int(config.rows_per_second),
         "bytes_per_second": int(config.bytes_per_second),
         "protected": [str(one) for one in config.protected],

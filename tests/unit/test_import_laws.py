@@ -222,7 +222,6 @@ OUTERMOST = (
     "frontend_agent.mending", "frontend_agent.housekeeping", "frontend_agent.closing_operations", "frontend_agent.backfilling",
     "frontend_agent.reconciliation", "frontend_agent.reconciliation_operations", "frontend_agent.nights",
     "frontend_agent.backfill_operations", "frontend_agent.backfill_planning",
-    "frontend_agent.reconciliation", "frontend_agent.reconciliation_operations",
     "frontend_agent.guest_operations",
     "frontend_agent.introducing",
 )  # fmt: skip
