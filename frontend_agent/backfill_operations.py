@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from frontend_agent.app import App
 from frontend_agent.backfill import fraction, open_minutes
@@ -11,7 +11,6 @@ from frontend_agent.backfilling import Standing
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.spool import Backfill, Spool
 from frontend_agent.telling import plain
-from frontend_agent.turns import Turn
 from frontend_agent.windows import Window, window
 
 TICK = 0.5  # seconds between two words about how far it is
@@ -27,27 +26,12 @@ class BadRate(ConfigurationError):
     exit_code = 2
 
 
-class Works(Protocol):
-    """What works on backfills in a daemon."""
-
-    def wake(self) -> None: ...
-    def standing(self, number: int, /) -> Standing: ...
-
-
-class Working(Protocol):
-    """What these questions want of a daemon."""
-
-    @property
-    def backfilling(self) -> Works: ...
-    def turn(self, source: str, /) -> Turn: ...
-
-
 class BackfillOperations:
     """Questions and answers in plain values; part of Operations."""
 
     _app: App
     _spool: Spool
-    _daemon: Any  # Working, where there is one
+    _daemon: Any  # the daemon that works on them, where there is one
 
     def backfill_plan(
         self, feed: str, low: str, high: str, rate: float = 0.0, windows: Sequence[str] = ()

@@ -23,7 +23,6 @@ from frontend_agent.app import App
 from frontend_agent.backfill import (
     Axis,
     BadBound,
-    Estimate,
     Limits,
     Part,
     Sample,
@@ -239,8 +238,3 @@ def _completed(axis: Axis, pieces: Sequence[Part], counted: dict[int, Counted]) 
         counted.get(number) or Counted(*piece, round(dense * widths[number]), "guessed")
         for number, piece in enumerate(pieces)
     ]
-
-
-def told_estimate(told: dict[str, Any]) -> Estimate:
-    """An estimate that came over the control socket."""
-    return msgspec.convert(told, Estimate)
