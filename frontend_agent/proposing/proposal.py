@@ -271,7 +271,8 @@ def propose(
     ranked = [schema[anchor]] if anchor else _ranked(schema, about, kind, found, hits)[:ANCHORS]
     relevant = _relevant(schema, about, hits)
     prefixes = prefixes_of(schema)
-    made = [_Proposing(schema, about, kind, found, profiles, relevant).of(table) for table in ranked]
+    proposing = _Proposing(schema, about, kind, found, profiles, relevant)  # one for all: what names say stays the same
+    made = [proposing.of(table) for table in ranked]
     return max(made, key=lambda one: one.score + 2.0 * _called(kind, one.anchor, prefixes), default=None)
 
 

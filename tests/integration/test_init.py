@@ -20,6 +20,7 @@ from frontend_agent.cli.main import run
 from frontend_agent.demo.hospital import HIS, LIS, create_hospital
 from tests.servers import PASSWORD, MariadbServer, PostgresServer
 
+pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent / "real_systems"
 LEAST = {"openhis": 0.78, "zainzhao": 0.90, "openelis": 0.62, "demo": 0.88}
 DUMPS = {
