@@ -88,7 +88,8 @@ class Accounts:
     def _grants(self, name: str, source: Source) -> Grants:
         asked, grants = self._asked.get(name, (0.0, None))
         now = time.monotonic()
-        if grants is None or now - asked > AGAIN or grants.writes:  # a mend is noticed at once
+        refused = grants is not None and grants.writes and not waived(self._config.sources[name], self._today())
+        if grants is None or now - asked > AGAIN or refused:  # a mend is noticed at once
             grants = source.grants()
             self._asked[name] = (now, grants)
             self._keep(name, told_of(self._config.sources[name], grants, self._today()))

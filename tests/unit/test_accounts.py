@@ -222,6 +222,20 @@ def test_grants_are_asked_once_a_day_and_at_every_run_while_they_let_it_write() 
     assert [told["writes"] for told in kept] == [[], *[["INSERT on his.patient"]] * 3, []]
 
 
+def test_an_account_that_is_waived_is_asked_once_a_day_as_well() -> None:
+    days = [TODAY]
+    line = 'waiver = { who = "王工", reason = "x", until = 2026-11-21 }'
+    accounts, source = Accounts(_config(line), lambda: days[-1], lambda name, told: None), _Source(WRITES)
+    as_any: Any = source
+    for _ in range(3):
+        accounts.must_only_read({"lis": as_any}, ["lis"])
+    assert source.times == 1
+
+    days.append(TODAY + timedelta(days=1))  # its last day is over
+    with pytest.raises(ConfigurationError, match="ended on 2026-11-21"):
+        accounts.must_only_read({"lis": as_any}, ["lis"])
+
+
 def test_what_an_account_may_do_is_in_the_quality_log_when_it_changes(tmp_path: Path) -> None:
     config = _config('waiver = { who = "王工", reason = "x", until = 2026-11-21 }')
     with App(config, tmp_path, alone=True) as app:
