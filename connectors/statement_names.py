@@ -73,7 +73,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "sqlserver": _SHARED
     | _names(
         "isnull iif choose convert try_convert try_cast parse try_parse getdate getutcdate sysdatetime sysutcdatetime"
-        " min_active_rowversion sysdatetimeoffset dateadd datediff datediff_big datepart datename datefromparts datetimefromparts"
+        " sysdatetimeoffset dateadd datediff datediff_big datepart datename datefromparts datetimefromparts"
         " datetime2fromparts timefromparts smalldatetimefromparts eomonth isdate switchoffset todatetimeoffset date_bucket"
         " datetrunc year month day len datalength charindex patindex stuff replicate space str string_agg concat_ws"
         " string_split string_escape quotename format unicode nchar char soundex difference isnumeric square log10 rand"
