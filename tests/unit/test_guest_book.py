@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,9 @@ import openpyxl
 import pytest
 
 from connectors import SourceOptions, SqlSource
+from frontend_agent.app import App
 from frontend_agent.cli.main import run
+from frontend_agent.config import parse_config
 from frontend_agent.demo.hospital import create_hospital
 from frontend_agent.guest_book import GuestBook
 from frontend_agent.reports import guest as guest_report
@@ -22,6 +25,7 @@ from frontend_agent.usage import HOUR, Baseline, Tally, Usage
 NOON = datetime(2026, 3, 16, 4, 0, tzinfo=UTC)  # in China
 START = int(NOON.timestamp())
 CHINA = ZoneInfo("Asia/Shanghai")
+NIGHT = datetime(2026, 3, 16, 23, 55, tzinfo=CHINA)
 
 
 @pytest.fixture
@@ -186,6 +190,32 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     window = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
     (folder / "agent.toml").write_text(CONFIG.replace("{window}", window), "utf-8")
     return folder
+
+
+def test_a_window_that_begins_in_the_middle_of_a_run_ends_it_politely_and_the_next_run_goes_on(site: Path) -> None:
+    """What was read is kept; nothing is asked before the window is over; no record is missed."""
+    text = CONFIG.replace('url = "sqlite:///his.db"', 'url = "sqlite:///his.db"\nprotected = ["23:50-00:40"]')
+    text = text.replace('mapping = "demo_his/prescription"', 'mapping = "demo_his/prescription"\nbatch = 5')
+    config = parse_config(text.replace("{window}", "00:00-00:01"), folder=site)
+    taken = []
+    for name, stops in (("whole", False), ("stopped", True)):
+        with App(config, site / name, alone=True) as app:
+            app.spool.meta.heads_known = True  # no platform to ask
+            source = app.sources["his"]
+            if stops:
+                source.guest._now = lambda source=source: NIGHT if source.usage.statements >= 6 else NOON
+                outcome = app.run_feed("prescription", threading.Event())
+                assert str(outcome.error) == "source his: protected until 00:40"
+                assert sum(outcome.counts.values()) > 0
+                assert app.spool.runs(1)[0].problem == "source his: protected until 00:40"
+                asked_so_far = source.usage.statements
+                assert app.run_feed("prescription", threading.Event()).error is not None
+                assert source.usage.statements == asked_so_far
+                source.guest._now = lambda: NIGHT + timedelta(minutes=45)
+            assert app.run_feed("prescription", threading.Event()).error is None
+            counts = app.spool.counts()
+            taken.append((counts.documents, counts.held))
+    assert taken[0] == taken[1]
 
 
 def asked(site: Path, *arguments: str) -> int:
