@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from connectors.deadline import Cut
 from connectors.engines import Dialect, Engine, Greeter, Version, engine_of, version_of
 from connectors.engines.calls import Calling
-from connectors.finding.acknowledging import WRITING
+from connectors.finding.acknowledging import LASTING, WRITING
 from connectors.procedures import Call, Called, digest_of
 from connectors.refusals import StatementTooSlow, explained
 from connectors.room import AnswerTooLarge, Room
@@ -212,6 +212,8 @@ class Database(Source):
                     driver.rollback(connection)
                     if not driver.serves:
                         driver.close(connection)
+                if driver.serves and self.family in LASTING:
+                    self.close()
 
     def _written(
         self, connection: Any, at_once: Sequence[str], sql: str, parameters: Sequence[Any], query: str

@@ -551,7 +551,7 @@ class Source(ABC):
             cursor = found[key]
             if cursor is None or not later(first, cursor):
                 return cursor is None or cursor != cursor_value(after.cursor) or key > after.key or bool(overlap)
-            return isinstance(cursor, int) and any(gap.low <= cursor <= gap.high for gap in awaited)
+            return any(gap.low <= number <= gap.high for number in _numbers([(cursor, key)]) for gap in awaited)
 
         return [key for key in keys if key not in found or not is_met(key)]
 
@@ -1099,7 +1099,8 @@ class _Passed:
 
 def _numbers(window: _Window) -> list[int]:
     """The cursors, where they are whole numbers."""
-    return [int(c) for c, _ in window if isinstance(c, int | Decimal) and not isinstance(c, bool) and c == int(c)]
+    # SQLite's ODBC driver gives a NUMERIC as a float.
+    return [int(c) for c, _ in window if isinstance(c, int | Decimal | float) and c == int(c)]
 
 
 def _some(gaps: Sequence[Gap], count: int) -> list[Sequence[Gap]]:

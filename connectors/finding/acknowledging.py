@@ -32,7 +32,9 @@ WRITING = {
     "mariadb": ("SET SESSION innodb_lock_wait_timeout = 1", "SET TRANSACTION READ WRITE"),
     "mysql": ("SET SESSION innodb_lock_wait_timeout = 1", "SET TRANSACTION READ WRITE"),
     "sqlserver": ("SET LOCK_TIMEOUT 1000",),
+    "sqlite": ("PRAGMA query_only = 0",),
 }
+LASTING = ("sqlite",)  # where that outlives the transaction: the connection is closed behind it
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):
