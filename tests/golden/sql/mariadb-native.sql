@@ -58,6 +58,47 @@ WHERE q.`key` IS NOT NULL AND q.`cursor` >= %s AND (q.`cursor` > %s OR q.`key` >
 ORDER BY q.`cursor`, q.`key`
 LIMIT 10000
 
+-- count
+SELECT COUNT(*) FROM (
+SELECT q.`key` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%%王%%'
+) q
+WHERE q.`key` IS NOT NULL AND q.`cursor` >= %s AND q.`cursor` < %s
+LIMIT 50001
+) n
+
+-- all keys
+SELECT q.`cursor`, q.`key` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%%王%%'
+) q
+WHERE q.`key` IS NOT NULL
+ORDER BY q.`key`, q.`cursor`
+LIMIT 10000
+
+-- all keys, further on
+SELECT q.`cursor`, q.`key` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%%王%%'
+) q
+WHERE q.`key` > %s
+ORDER BY q.`key`, q.`cursor`
+LIMIT 10000
+
+-- numbers that were passed over
+SELECT q.`cursor`, q.`key` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%%王%%'
+) q
+WHERE q.`key` IS NOT NULL AND ((q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s))
+ORDER BY q.`cursor`, q.`key`
+LIMIT 10000
+
+-- numbers that were passed over, further on
+SELECT q.`cursor`, q.`key` FROM (
+SELECT 修改时间 AS `cursor`, REPORT_NO AS `key` FROM 检验报告 WHERE XM LIKE '%%王%%'
+) q
+WHERE q.`key` IS NOT NULL AND ((q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s) OR (q.`cursor` >= %s AND q.`cursor` <= %s)) AND q.`cursor` >= %s AND (q.`cursor` > %s OR q.`key` > %s)
+ORDER BY q.`cursor`, q.`key`
+LIMIT 10000
+
 -- days
 SELECT q.`cursor`, q.`key` FROM (
 SELECT d.`day` AS `cursor`, d.`key` AS `key` FROM (
@@ -88,6 +129,23 @@ SELECT REPORT_NO AS `report_number`, XM AS `patient.name` FROM 检验报告 -- �
 ) q
 WHERE q.`report_number` IN (%s, %s, %s, %s, %s, %s, %s, %s)
 LIMIT 200001
+
+-- keys alone
+SELECT q.`report_number` FROM (
+SELECT REPORT_NO AS `report_number`, XM AS `patient.name` FROM 检验报告 -- 报告
+) q
+WHERE q.`report_number` IN (%s, %s, %s, %s, %s, %s, %s, %s)
+LIMIT 200001
+
+-- its clock
+SELECT MIN(trx_started) FROM information_schema.innodb_trx;
+SHOW REPLICA STATUS;
+SELECT LOCALTIMESTAMP(6);
+
+-- mark change rows
+SET SESSION innodb_lock_wait_timeout = 1;
+SET TRANSACTION READ WRITE;
+UPDATE mid.changes SET processed = '1' WHERE id IN (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- procedure
 CALL his.usp_changed(%s, %s)

@@ -53,6 +53,47 @@ WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?
 ORDER BY q."cursor", q."key"
 LIMIT 10000
 
+-- count
+SELECT COUNT(*) FROM (
+SELECT q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND q."cursor" >= ? AND q."cursor" < ?
+LIMIT 50001
+) n
+
+-- all keys
+SELECT q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL
+ORDER BY q."key", q."cursor"
+LIMIT 10000
+
+-- all keys, further on
+SELECT q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" > ?
+ORDER BY q."key", q."cursor"
+LIMIT 10000
+
+-- numbers that were passed over
+SELECT q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND ((q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?))
+ORDER BY q."cursor", q."key"
+LIMIT 10000
+
+-- numbers that were passed over, further on
+SELECT q."cursor", q."key" FROM (
+SELECT 修改时间 AS "cursor", REPORT_NO AS "key" FROM 检验报告 WHERE XM LIKE '%王%'
+) q
+WHERE q."key" IS NOT NULL AND ((q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?) OR (q."cursor" >= ? AND q."cursor" <= ?)) AND q."cursor" >= ? AND (q."cursor" > ? OR q."key" > ?)
+ORDER BY q."cursor", q."key"
+LIMIT 10000
+
 -- days
 SELECT q."cursor", q."key" FROM (
 SELECT d."day" AS "cursor", d."key" AS "key" FROM (
@@ -83,3 +124,13 @@ SELECT REPORT_NO AS "report_number", XM AS "patient.name" FROM 检验报告 -- �
 ) q
 WHERE q."report_number" IN (?, ?, ?, ?, ?, ?, ?, ?)
 LIMIT 200001
+
+-- keys alone
+SELECT q."report_number" FROM (
+SELECT REPORT_NO AS "report_number", XM AS "patient.name" FROM 检验报告 -- 报告
+) q
+WHERE q."report_number" IN (?, ?, ?, ?, ?, ?, ?, ?)
+LIMIT 200001
+
+-- mark change rows
+UPDATE mid.changes SET processed = '1' WHERE id IN (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
