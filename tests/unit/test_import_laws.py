@@ -169,7 +169,7 @@ PURE = (
     "frontend_agent.delivery", "frontend_agent.identity", "frontend_agent.qclog", "frontend_agent.wire",
     "frontend_agent.measuring", "frontend_agent.reports", "frontend_agent.proposing",
     "frontend_agent.unmade", "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",
-    "frontend_agent.windows", "frontend_agent.usage",
+    "frontend_agent.windows", "frontend_agent.usage", "frontend_agent.er7",
 )  # fmt: skip
 # No clock, no socket, no file, no logger, no chance.
 IMPURE_MODULES = (
@@ -234,6 +234,7 @@ SHARED_WITH_THE_PLATFORM = (
 SHARED_WITH_CONNECTORS = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.__version__",
     "frontend_agent.usage",  # what we cost, in words
+    "frontend_agent.er7",  # HL7 v2 as it is written: a listener answers in the sender's own protocol
     "frontend_agent.windows",  # times of day: no value of the hospital's
     "frontend_agent.processes",  # how a process of ours is started and ended: a source lives in one
 )  # fmt: skip
