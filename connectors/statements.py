@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -78,10 +78,25 @@ def refusal(text: str, rules: Rules) -> str:
     engine = rules.engine if rules.engine in GRAMMARS else "other"
     try:
         text = _formatted(text) if rules.formatted else text
+        return _refusal(_with_short_lists(text, lexemes(text, engine)), engine, rules)
+    except Ambiguous as reason:
+        return str(reason)
+
+
+def load(grammars: Iterable[str] = GRAMMARS.values()) -> None:
+    """What judging takes, before processes are forked that would each load it: the parser, and these grammars of it."""
+    for grammar in grammars:
+        refusal("SELECT 1", rules_of(grammar, (), False, False))
+
+
+@lru_cache(maxsize=4096)
+def _refusal(text: str, engine: str, rules: Rules) -> str:
+    try:
         found = lexemes(text, engine)
         tree = _tree(text, engine, found)
         _judge_words(found, tree, engine, rules)
         _judge_tree(tree, engine, rules)
+        _let_go(tree)
     except (Ambiguous, _Refused) as reason:
         return str(reason)
     except RecursionError:
@@ -89,8 +104,39 @@ def refusal(text: str, rules: Rules) -> str:
     return ""
 
 
+def _let_go(tree: Any) -> None:
+    """Children know their parents: left to the next collection, judged trees would fill megabytes of each process."""
+    for node in list(tree.walk()):
+        node.parent = None
+
+
 class _Refused(ValueError):
     """The text is the reason."""
+
+
+def _with_short_lists(text: str, found: Sequence[Lexeme]) -> str:
+    """The text with `?, ?, ?, ?` as its first and last mark: a page of 500 keys is no other statement than one of 8.
+
+    Nothing but marks, commas and space between them is left out, so all else is judged as it is sent.
+    """
+    kept, end = [], 0
+    for first, last in _lists_of_marks(found):
+        kept += [text[end : first.end], ", "]
+        end = last.start
+    return "".join([*kept, text[end:]])
+
+
+def _lists_of_marks(found: Sequence[Lexeme]) -> Iterator[tuple[Lexeme, Lexeme]]:
+    """The first and the last of three marks or more that only commas part."""
+    place = 0
+    while place < len(found):
+        first = last = place
+        if found[place].kind == "mark":
+            while last + 2 < len(found) and found[last + 1].text == "," and found[last + 2].kind == "mark":
+                last += 2
+            if last > first + 2:
+                yield found[first], found[last]
+        place = last + 1
 
 
 def _formatted(text: str) -> str:

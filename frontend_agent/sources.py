@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from connectors import RemoteSource, Source, SourceOptions, open_source
+from connectors import RemoteSource, Source, SourceOptions, open_source, statements
 from connectors.reach import Reached
 from frontend_agent.config import Config, SourceConfig
 from frontend_agent.logs import event, log
@@ -24,6 +24,7 @@ def open_sources(config: Config, names: Iterable[str] | None = None) -> dict[str
 
 def remote_sources(config: Config, names: Iterable[str] | None = None) -> dict[str, RemoteSource]:
     """The same, each in processes of its own. To be called before any thread starts: then they are forks."""
+    statements.load()
     password = secrets_of(config)
     opened: dict[str, RemoteSource] = {}
     for name, source in _chosen(config, names).items():

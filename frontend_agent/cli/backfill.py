@@ -14,7 +14,6 @@ from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn
 from typer.core import TyperGroup
 
 from frontend_agent import control
@@ -283,6 +282,8 @@ class _Bar:
     """How far it is, on a terminal; nothing elsewhere."""
 
     def __init__(self, t: Texts, wanted: bool) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn  # which most commands do without
+
         self._t = t
         out = output.console()
         shown = wanted and out.is_terminal

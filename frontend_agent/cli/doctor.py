@@ -1,14 +1,16 @@
 """`frontend-agent doctor`: what is wrong between the hospital's systems and us, explained, with the exact mend."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connectors.doctor.ailment import Ailment
 from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
 from frontend_agent.cli.texts_doctor import AILMENTS
+
+if TYPE_CHECKING:  # not at the top: every command would wait half a second for the drivers
+    from connectors.doctor.ailment import Ailment
 
 MARKS = {"wrong": "✗", "doubt": "?", "fine": "✓"}
 
@@ -40,7 +42,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
         raise typer.Exit(int(any(ailment.severity == "wrong" for _, ailment in found)))
 
 
-def _say(t: Texts, ailment: Ailment) -> None:
+def _say(t: Texts, ailment: "Ailment") -> None:
     where = f"{ailment.where}: " if ailment.where else ""
     output.say(f"  {MARKS[ailment.severity]} {where}{sentence(ailment, t.language)}")
     for mend in ailment.mend:
@@ -48,12 +50,12 @@ def _say(t: Texts, ailment: Ailment) -> None:
             output.say(f"      {line}")
 
 
-def sentence(ailment: Ailment, language: str) -> str:
+def sentence(ailment: "Ailment", language: str) -> str:
     """What a finding says, in one language."""
     return AILMENTS[ailment.code][language == "zh"].format(**ailment.values)
 
 
-def told(source: str, ailment: Ailment) -> dict[str, Any]:
+def told(source: str, ailment: "Ailment") -> dict[str, Any]:
     """A finding for programs, in both languages."""
     return {
         "source": source,

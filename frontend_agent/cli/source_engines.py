@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 
-from connectors.engines import ENGINES
-from connectors.sql import SCHEMES, engine_of_scheme
 from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
@@ -20,6 +18,10 @@ def add_to(group: typer.Typer, t: Texts) -> None:
 def _add_engines(group: typer.Typer, t: Texts) -> None:
     @group.command("engines", help=t("source.engines"))
     def engines(json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False) -> None:
+        # Not at the top: every command would wait half a second for the drivers.
+        from connectors.engines import ENGINES
+        from connectors.sql import SCHEMES, engine_of_scheme
+
         by_url = {engine_of_scheme(scheme) for scheme in SCHEMES}
         if json:
             output.as_json(
