@@ -115,7 +115,7 @@ class _Refused(ValueError):
 
 
 def _with_short_lists(text: str, found: Sequence[Lexeme]) -> str:
-    """The text with `?, ?, ?, ?` as its first and last mark: a page of 500 keys is no other statement than one of 8.
+    """The text with `IN (?, ?, ?, ?)` as `IN (?, ?)`: a page of 500 keys is no other statement than one of 8.
 
     Nothing but marks, commas and space between them is left out, so all else is judged as it is sent.
     """
@@ -127,16 +127,15 @@ def _with_short_lists(text: str, found: Sequence[Lexeme]) -> str:
 
 
 def _lists_of_marks(found: Sequence[Lexeme]) -> Iterator[tuple[Lexeme, Lexeme]]:
-    """The first and the last of three marks or more that only commas part."""
-    place = 0
-    while place < len(found):
-        first = last = place
-        if found[place].kind == "mark":
-            while last + 2 < len(found) and found[last + 1].text == "," and found[last + 2].kind == "mark":
-                last += 2
-            if last > first + 2:
-                yield found[first], found[last]
-        place = last + 1
+    """The first and the last mark of each `IN (…)` that holds three or more, and nothing else."""
+    for place in range(2, len(found)):
+        if found[place].kind != "mark" or [one.text.upper() for one in found[place - 2 : place]] != ["IN", "("]:
+            continue
+        last = place
+        while last + 2 < len(found) and found[last + 1].text == "," and found[last + 2].kind == "mark":
+            last += 2
+        if last > place + 2 and last + 1 < len(found) and found[last + 1].text == ")":
+            yield found[place], found[last]
 
 
 def _formatted(text: str) -> str:

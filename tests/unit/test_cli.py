@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -273,3 +275,12 @@ def test_verifying_what_is_no_export_is_one_line(file: str, tmp_path: Path, caps
     assert said(capsys)[1].count("\n") == 1
     assert run(["qc", "verify", file]) == 78
     assert "--key" in said(capsys)[1]
+
+
+def test_the_command_line_waits_for_no_driver() -> None:
+    """What only some commands need is loaded by those: half of the time that any command took was the drivers'."""
+    loaded = "import sys, frontend_agent.cli.main; print(*{name.partition('.')[0] for name in sys.modules})"
+    told = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
+
+    assert {"frontend_agent", "typer"} <= set(told)
+    assert not {"connectors", "sqlalchemy", "sqlglot", "pyodbc", "lxml", "openpyxl", "pypinyin"} & set(told)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
 
 import pytest
+from sqlglot import exp, parse_one
 
 from connectors import statements
 from connectors.engines import ENGINES, Dialect
@@ -215,3 +217,51 @@ def test_every_way_of_being_ambiguous_says_what_to_write_instead() -> None:
 
 def test_what_may_never_stand_bare_may_stand_in_texts_and_names() -> None:
     assert refusal('SELECT \'DELETE\' AS "update", "insert" FROM patient', Rules("postgresql")) == ""
+
+
+@pytest.mark.parametrize(
+    ("grammar", "mark"), [("sqlite", "?"), ("postgres", "${}"), ("oracle", ":{}"), ("mysql", "%s")]
+)
+def test_pages_of_keys_are_judged_as_one_statement(grammar: str, mark: str) -> None:
+    rules = rules_of(grammar, (), False, mark == "%s")
+
+    def asked(count: int, more: str = "") -> str:
+        marks = ", ".join(mark.format(number) for number in [1, *range(2, count), 9])
+        return f"SELECT q.* FROM (SELECT code FROM visit -- all of them\n) q WHERE q.code IN ({marks}{more})"
+
+    statements._refusal.cache_clear()
+    assert {refusal(asked(count), rules) for count in (8, 32, 100, 500)} == {""}
+    assert statements._refusal.cache_info().misses == 1
+    for more in (", evil(1)", ") AND evil(1) IN (1", ", (SELECT evil(1))", ") AND code IN (evil(1)"):
+        assert "evil" in refusal(asked(100, more), rules)
+    assert refusal(asked(100, "); DROP TABLE visit; SELECT (1"), rules)
+    assert refusal(asked(100, ") FOR UPDATE --"), rules)
+
+
+def test_only_lists_of_parameters_are_shortened() -> None:
+    for text in (
+        "SELECT evil(?, ?, ?, ?) FROM t",
+        "SELECT a FROM t WHERE a IN (?, ?, /* ?, */ ?, ?)",
+        "SELECT a FROM t WHERE a IN (?, ?, ?, 1)",
+        "SELECT 'IN (?, ?, ?, ?)' AS a FROM t",
+        "SELECT a FROM t WHERE a IN (?, ?)",
+    ):
+        assert statements._with_short_lists(text, lexemes(text, "sqlite")) == text
+    text = "SELECT a FROM t WHERE a in( ?,?,\n?, ? ) AND b IN (?, ?, ?)"
+    short = "SELECT a FROM t WHERE a in( ?, ? ) AND b IN (?, ?)"
+    assert statements._with_short_lists(text, lexemes(text, "sqlite")) == short
+
+
+def test_what_was_judged_leaves_nothing_behind() -> None:
+    """A tree whose children know their parents waits for a collection; a process that reads has few of them."""
+    text = "SELECT a, b FROM t WHERE a = 1 AND b IN (SELECT c FROM u WHERE d BETWEEN 1 AND 2)"
+    assert refusal(text, Rules("sqlite")) == ""
+    gc.collect()
+    gc.disable()
+    try:
+        assert refusal(text.replace("d", "e"), Rules("sqlite")) == ""
+        assert not [one for one in gc.get_objects() if isinstance(one, exp.Select | exp.Column)]
+        parse_one(text)
+        assert [one for one in gc.get_objects() if isinstance(one, exp.Select)]  # what it would have been
+    finally:
+        gc.enable()
