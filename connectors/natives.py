@@ -139,7 +139,9 @@ class Psycopg(Driver):
     def _columns(self, cursor: Any, sql: str, parameters: Sequence[Any]) -> tuple[str, ...]:
         """A stream without rows does not tell its columns: they are known from before, or asked for once."""
         if cursor.pgresult is None and sql not in self._known:
-            cursor.execute(sql, parameters)
+            cursor.execute(
+                sql, parameters, binary=True
+            )  # by the protocol that takes one statement only, as a stream does
         if cursor.pgresult is not None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
@@ -161,7 +163,9 @@ class Psycopg(Driver):
         return str(getattr(error, "sqlstate", None) or ""), str(error)
 
     def gone(self, connection: Any, error: BaseException) -> bool:
-        return bool(connection.closed or connection.broken)
+        """Or in the middle of an answer that nobody reads to its end, a COPY's."""
+        status = connection.info.transaction_status
+        return bool(connection.closed or connection.broken or status is self._psycopg.pq.TransactionStatus.ACTIVE)
 
     def cancel(self, connection: Any) -> None:
         connection.cancel_safe(timeout=_wait(self._options))

@@ -45,6 +45,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
         " json_strip_nulls jsonb_strip_nulls jsonb_pretty jsonb_set json_to_recordset jsonb_to_recordset json_to_record"
         " jsonb_to_record generate_series generate_subscripts num_nonnulls num_nulls row array nvl ifnull"
         " xmlelement xmlagg xmlforest xmlconcat xmlserialize xpath xpath_exists xmltable substring_index hstore"
+        " version current_database pg_typeof obj_description col_description date text int2 int4 int8"
         " lower_inf upper_inf isempty tsrange tstzrange daterange int4range int8range numrange"
     ),
     "mysql": _SHARED
@@ -60,7 +61,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
         " json_array json_arrayagg json_objectagg json_contains json_contains_path json_keys json_length json_type json_valid"
         " json_search json_table json_quote json_depth json_exists json_compact json_detailed json_merge_patch json_set"
         " json_overlaps convert values bit_and bit_or bit_xor std any_value json_pretty uuid_to_bin bin_to_uuid inet_ntoa"
-        " inet_aton database schema nvl nvl2 to_char chr add_months row weight_string interval nullif"
+        " inet_aton database schema version user nvl nvl2 to_char chr add_months row weight_string interval nullif"
     ),
     "sqlite": _SHARED
     | _names(
@@ -79,14 +80,16 @@ FUNCTIONS: dict[str, frozenset[str]] = {
         " string_split string_escape quotename format unicode nchar char soundex difference isnumeric square log10 rand"
         " stdev stdevp var varp checksum binary_checksum hashbytes newid json_value json_query isjson json_modify json_object"
         " json_array json_path_exists openjson approx_count_distinct percentile_cont percentile_disc grouping_id count_big"
-        " trim isnull nullif atn2 ceiling collate"
+        " trim isnull nullif atn2 ceiling object_id db_name suser_name sys.fn_varbintohexstr"
+        " master.dbo.fn_varbintohexstr"
     ),
     "oracle": _SHARED
     | _names(
         "nvl nvl2 decode to_char to_date to_number to_timestamp to_timestamp_tz to_nchar to_clob to_nclob to_dsinterval"
         " to_yminterval to_binary_double to_single_byte to_multi_byte add_months months_between last_day next_day trunc sysdate"
         " systimestamp new_time from_tz sys_extract_utc numtodsinterval numtoyminterval tz_offset listagg wm_concat xmlagg"
-        " xmlelement xmlforest xmlserialize xmltable xmlcast xmlquery xmlparse initcap chr nchr lengthb lengthc substrb instrb"
+        " xmlelement xmlforest xmlserialize xmltable xmlcast xmlquery initcap"
+        " utl_raw.cast_to_varchar2 utl_raw.cast_to_nvarchar2 chr nchr lengthb lengthc substrb instrb"
         " regexp_replace regexp_like regexp_substr regexp_instr regexp_count rawtohex hextoraw rawtonhex"
         " sys_connect_by_path ratio_to_report median stats_mode percentile_cont percentile_disc corr covar_pop covar_samp"
         " regr_slope keep bitand remainder nanvl width_bucket cosh sinh tanh convert dump vsize ora_hash standard_hash"
@@ -106,7 +109,7 @@ SYNTAX = _names(
 )
 SYNTAX_OF: dict[str, frozenset[str]] = {
     "other": frozenset(),
-    "postgresql": _names("array ordinality tablesample to columns passing"),
+    "postgresql": _names("array ordinality tablesample system bernoulli to columns passing"),
     "mysql": _names("index key partition straight_join binary columns against match"),
     "sqlite": _names("indexed"),
     "sqlserver": _names("option path raw auto explicit root json xml percent index contained"),
@@ -120,13 +123,35 @@ TYPES = _names(
     " unsigned bpchar string enum set vector"
 )
 
+# Words that no engine of ours lets a function be called by; and on which engines others are that.
+RESERVED = _names(
+    "in all exists and or not from join on using as when then else where having select distinct by union except intersect like"
+    " between is values case with lateral interval rollup cube"
+)
+RESERVED_ON: dict[str, frozenset[str]] = {
+    "other": frozenset(),
+    "postgresql": _names("array only"),
+    "mysql": _names("binary match straight_join index key"),
+    "sqlite": frozenset(),
+    "sqlserver": _names("top index option root"),
+    "oracle": _names("prior nocycle minus"),
+}
+COMPARING = _names("= < > <= >= <> != ~ like ilike to")  # before ANY (…)
+BEFORE_EXPRESSIONS = _names(
+    "select distinct all where and or not on when then else case by having from join like ilike between in is limit offset"
+    " returning div mod xor regexp rlike glob any some values"
+)
+
+# Oracle's methods of an XML value: XMLAGG(…).EXTRACT('//text()').getClobVal()
+ORACLE_XML_METHODS = _names("getclobval getstringval extract")
+
 # SQL Server's methods of an XML value: (SELECT … FOR XML PATH(''), TYPE).value('.', 'nvarchar(max)').
 XML_METHODS = frozenset({"value", "query", "nodes", "exist"})
 
 # Bare words that no query of ours has, whatever a parser makes of them.
 NEVER = _names(
     "into insert update delete drop alter create truncate grant revoke exec execute nextval currval lastval outfile dumpfile"
-    " shutdown attach detach pragma vacuum openrowset openquery opendatasource waitfor procedure analyse high_priority"
+    " table shutdown attach detach pragma vacuum openrowset openquery opendatasource waitfor procedure analyse high_priority"
     " sql_calc_found_rows"
 )
 # SQL Server's statements need no semicolon between them: what a parser takes for an alias (`FROM t COMMIT`) is a statement.
@@ -145,7 +170,8 @@ NEVER_OF: dict[str, frozenset[str]] = {
 SECRET_TABLES = _names(
     "pg_authid pg_shadow pg_user_mapping pg_user_mappings pg_hba_file_rules mysql.user mysql.global_priv mysql.db"
     " mysql.proxies_priv mysql.servers sql_logins syslogins sysxlogins linked_logins user$ link$ dba_users dba_db_links"
-    " user_db_links all_db_links user_history$ defmeta$"
+    " user_db_links all_db_links user_history$ defmeta$ mysql.slave_master_info mysql.password_history pg_subscription"
+    " information_schema.user_mapping_options sys.credentials default_pwd$ dba_credentials user_credentials all_credentials"
 )
 
 TABLE_HINTS = _names("forceseek noexpand readcommitted readcommittedlock index")
@@ -184,4 +210,10 @@ NOT_FUNCTIONS = _names(
     " AIEmbed AIForecast AIGenerate AISimilarity AISummarizeAgg VectorSearch FeaturesAtTime GenerateEmbedding GenerateTable"
     " GenerateText GenerateBool GenerateDouble GenerateInt DynamicIdentifier Transform Decrypt DecryptRaw Generator"
     " ObjectTransform Columns"
+)
+
+# Of what the number may be made that says how often a text is repeated.
+AMOUNTS = _names(
+    "Literal Column Identifier Add Sub Paren Length ByteLength OctetLength Greatest Least Coalesce Cast DataType Placeholder"
+    " Parameter Case If Null Neg"
 )

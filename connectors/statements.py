@@ -205,20 +205,63 @@ def _judge_call(words: Sequence[Lexeme], place: int, aliases: frozenset[int], en
         return  # an outer join
     parts = _chain(words, place - 1)
     name = ".".join(parts).lower()
-    bare = before.text.lower()
-    if len(parts) == 1 and before.kind == "word" and bare in names.SYNTAX | names.SYNTAX_OF[engine] | names.TYPES:
-        return
-    if name in names.FUNCTIONS[engine] or name in rules.functions:
-        return
-    method = engine == "sqlserver" and before.kind == "word" and before.text in names.XML_METHODS
     dotted = place >= 2 and words[place - 2].text == "."
-    if method and dotted and place + 1 < len(words) and words[place + 1].kind == "text":
+    if dotted and _is_method(words, place, engine):
+        return
+    computed = dotted and len(parts) == 1  # a method of a type of the hospital's own, whatever it is called
+    if not computed and (name in names.FUNCTIONS[engine] or name in rules.functions):
+        return
+    if len(parts) == 1 and not dotted and before.kind == "word" and _is_syntax(words, place - 1, engine):
         return
     shown = ".".join(parts)
     raise _Refused(
         f"the function {shown} is not on the list of those that only compute; if the hospital answers for it:"
         f' allow_functions = ["{name}"] in this source\'s table'
     )
+
+
+def _is_method(words: Sequence[Lexeme], place: int, engine: str) -> bool:
+    """SQL Server's methods of an XML value, whose argument is a text that stands there; Oracle's behind a bracket."""
+    name, following = words[place - 1], words[place + 1 : place + 2]
+    if name.kind != "word" or not following:
+        return False
+    if engine == "sqlserver":
+        return name.text in names.XML_METHODS and following[0].kind == "text"
+    behind = place >= 3 and words[place - 3].text == ")"
+    return (
+        engine == "oracle"
+        and behind
+        and name.text.lower() in names.ORACLE_XML_METHODS
+        and (following[0].kind == "text" or following[0].text == ")")
+    )
+
+
+def _is_syntax(words: Sequence[Lexeme], place: int, engine: str) -> bool:
+    """Whether the word there opens its bracket by the grammar of that engine. Few of them are reserved on every engine: where
+    an expression begins, `start (1)` calls a function of that name."""
+    word = words[place].text.lower()
+    if word not in names.SYNTAX | names.SYNTAX_OF[engine] | names.TYPES:
+        return False
+    before = words[place - 1]
+    if word in ("any", "some"):
+        return before.text.lower() in names.COMPARING
+    if word in names.RESERVED | names.RESERVED_ON[engine]:
+        return True
+    begins = before.text.lower() in names.BEFORE_EXPRESSIONS if before.kind == "word" else before.kind == "sign"
+    begins = begins and before.text not in (")", "]", "::")
+    if word == "materialized" and begins:
+        return before.text.lower() == "not" and words[place - 2].text.lower() == "as"
+    return not begins or (word in names.TYPES and _opened_by(words, place) in ("convert", "try_convert"))
+
+
+def _opened_by(words: Sequence[Lexeme], place: int) -> str:
+    """The word before the bracket in which that place is."""
+    depth = 0
+    for at in range(place - 1, 0, -1):
+        depth += {")": 1, "(": -1}.get(words[at].text if words[at].kind == "sign" else "", 0)
+        if depth < 0:
+            return words[at - 1].text.lower()
+    return ""
 
 
 def _chain(words: Sequence[Lexeme], place: int) -> list[str]:
@@ -310,6 +353,19 @@ def _judge_tree(tree: Any, engine: str, rules: Rules) -> None:
         raise _Refused(_WHY_NOT.get(kind, f"it holds something that is not on the list ({kind})"))
     if engine in ("oracle", "other"):
         _judge_qualifiers(tree)
+    if engine in ("oracle", "other", "postgresql"):
+        _judge_xquery(tree)
+
+
+def _judge_xquery(tree: Any) -> None:
+    """An XQuery may open documents and, by `oradb:`, any table."""
+    from sqlglot import exp
+
+    for node in tree.find_all(exp.XMLTable, exp.Anonymous):
+        if isinstance(node, exp.XMLTable) or node.name.lower() in ("xmlquery", "xmlexists", "xmltable"):
+            for text in node.find_all(exp.Literal):
+                if text.is_string and re.search(r"\b(doc|doc-available|collection|view)\s*\(|oradb:", text.name, re.I):
+                    raise _Refused("an XQuery in it opens documents or tables of its own")
 
 
 def _nothing(node: Any, engine: str, rules: Rules) -> None:
@@ -372,17 +428,23 @@ def _judge_table(node: Any, engine: str, rules: Rules) -> None:
 
     if isinstance(node.this, exp.Dot):
         raise _Refused("a name of more than three parts leads to another server")
-    parts = [part.name.lower() for part in (node.args.get("db"), node.this) if part is not None]
+    parts = [
+        part.name.lower() for part in (node.args.get("db"), node.this) if part
+    ]  # SQL Server's `his..visit` has no db
     if parts[-1] in names.SECRET_TABLES or ".".join(parts) in names.SECRET_TABLES:
         raise _Refused(f"the table {'.'.join(parts)} holds accounts and passwords")
     if any(node.args.get(key) for key in ("version", "when", "changes")):
         raise _Refused("reading a table as of another time is no part of a query")
-    if engine in ("sqlite", "other") and re.match(r"pragma_|sqlite_dbpage|sqlite_stmt|dbstat", parts[-1]):
+    if engine in ("sqlite", "other") and re.match(_MADE, parts[-1]):
         raise _Refused(f"the table {parts[-1]} is made by a function")
     alias = node.args.get("alias")
     named = [alias.name.lower(), *(column.name.lower() for column in alias.columns)] if alias is not None else []
     if engine in ("sqlserver", "other") and not names.ALL_HINTS.isdisjoint(named):
         raise _Refused("a hint is written WITH (…)")
+
+
+# SQLite's tables without a table: each runs something, or reads files.
+_MADE = r"pragma_|sqlite_(dbpage|stmt|memstat)|dbstat|fsdir|zipfile|csv$|bytecode$|tables_used$|completion$|generate_series$"
 
 
 def _judge_table_hint(node: Any, engine: str, rules: Rules) -> None:
@@ -430,30 +492,47 @@ def _parts_of(node: Any) -> Iterator[Any]:
 
 
 def _is_bounded(where: Any) -> bool:
+    """Whether one of the conditions that must all hold ends a count: a column below a small number, a length or another's
+    column; or Oracle's `REGEXP_SUBSTR(…, LEVEL) IS NOT NULL`."""
     from sqlglot import exp
 
-    if where is None or where.find(exp.Or):
+    condition = getattr(where, "this", None)
+    conditions = list(condition.flatten()) if isinstance(condition, exp.And) else [condition]
+    return any(_ends(one.unnest()) for one in conditions if isinstance(one, exp.Expression))
+
+
+def _ends(one: Any) -> bool:
+    from sqlglot import exp
+
+    if isinstance(one, exp.Not):
+        found = one.this.unnest()
+        cut = isinstance(found, exp.Is) and isinstance(found.expression, exp.Null) and found.this
+        return bool(cut) and type(cut).__name__ in ("RegexpExtract", "RegexpSubstr") and _counts(cut)
+    if not isinstance(one, exp.LT | exp.LTE | exp.GT | exp.GTE):
         return False
-    for one in where.find_all(exp.LT, exp.LTE, exp.GT, exp.GTE):
-        small, large = (one.this, one.expression) if isinstance(one, exp.LT | exp.LTE) else (one.expression, one.this)
-        if (
-            small.find(exp.Column)
-            and isinstance(large, exp.Literal)
-            and large.is_int
-            and int(large.name) <= MOST_ROUNDS
-        ):
-            return True
-        if small.find(exp.Column) and not large.find(exp.Literal):  # up to a date or a column: another row's value
-            return True
-    return False
+    small, large = (one.this, one.expression) if isinstance(one, exp.LT | exp.LTE) else (one.expression, one.this)
+    small = small.unnest()
+    counted = small.this if isinstance(small, exp.Add) and isinstance(small.expression, exp.Literal) else small
+    if not isinstance(counted, exp.Column | exp.Pseudocolumn) or large.find(exp.Mul, exp.Pow, exp.BitwiseLeftShift):
+        return False
+    if any(column == counted for column in large.find_all(type(counted))):
+        return False
+    numbers = [number for number in large.find_all(exp.Literal) if not number.is_string]
+    return all(number.is_int and int(number.name) <= MOST_ROUNDS for number in numbers)
+
+
+def _counts(node: Any) -> bool:
+    from sqlglot import exp
+
+    return any(column.name.upper() == "LEVEL" for column in node.find_all(exp.Column, exp.Pseudocolumn))
 
 
 def _judge_connect(node: Any, engine: str, rules: Rules) -> None:
     from sqlglot import exp
 
-    if node.find(exp.Prior):
+    if any(prior.find(exp.Column, exp.Pseudocolumn) for prior in node.find_all(exp.Prior)):
         return
-    if not _is_bounded(node.args.get("connect")) and not _is_bounded(node):
+    if not _is_bounded(exp.Where(this=node.args.get("connect"))):
         raise _Refused(f"CONNECT BY without PRIOR needs an end that we can see: LEVEL <= {MOST_ROUNDS} at most")
 
 
@@ -472,9 +551,9 @@ def _judge_repeated(node: Any, engine: str, rules: Rules) -> None:
         amounts = list(node.expressions[1:2])
     for amount in amounts:
         for number in amount.find_all(exp.Literal):
-            if not number.is_string and not (number.is_int and int(number.name) <= MOST_REPEATED):
+            if not (number.name.isdecimal() and int(number.name) <= MOST_REPEATED):
                 raise _Refused(f"a text is repeated or filled up to more than {MOST_REPEATED} characters")
-        if amount.find(exp.Mul, exp.Pow, exp.BitwiseLeftShift):
+        if any(type(part).__name__ not in names.AMOUNTS for part in amount.walk()):
             raise _Refused("how often a text is repeated must be a small number or a length")
     if any(type(inner).__name__ in _REPEATING for inner in node.walk() if inner is not node):
         raise _Refused("a repeated text inside of a repeated text")
@@ -491,13 +570,13 @@ def _judge_anonymous(node: Any, engine: str, rules: Rules) -> None:
 
 
 def _judge_format(node: Any, engine: str, rules: Rules) -> None:
-    """SQLite's printf: a width in the pattern is as good as REPEAT."""
+    """SQLite's printf, PostgreSQL's format: a width in the pattern is as good as REPEAT."""
     from sqlglot import exp
 
     pattern = node.expressions[0] if isinstance(node, exp.Anonymous) and node.expressions else node.this
     text = pattern.name if isinstance(pattern, exp.Literal) else None
-    if engine == "sqlite" and (text is None or "*" in text or re.search(r"\d{5,}", text)):
-        raise _Refused("the pattern of printf must be a text with widths below 10000")
+    if engine in ("sqlite", "postgresql") and (text is None or "*" in text or re.search(r"\d{5,}", text)):
+        raise _Refused("the pattern of format and printf must be a text with widths below 10000")
 
 
 def _judge_option(node: Any, engine: str, rules: Rules) -> None:
@@ -568,7 +647,8 @@ def _judge_dual(tree: Any) -> None:
 def _judge_series(node: Any, engine: str, rules: Rules) -> None:
     from sqlglot import exp
 
-    if any(number.is_int and int(number.name) > MOST_COUNTED for number in node.find_all(exp.Literal)):
+    numbers = [number.name for number in node.find_all(exp.Literal) if re.fullmatch(r"[\d.eE+]+", number.name)]
+    if any(float(number) > MOST_COUNTED for number in numbers):
         raise _Refused(f"a series of more than {MOST_COUNTED} rows")
 
 

@@ -230,3 +230,26 @@ def test_a_session_of_ours_can_write_nothing_and_says_why(postgres: PostgresServ
     with pytest.raises(SourceError, match="read-only"), source.session() as ask:
         ask(Own("INSERT INTO patient VALUES (1)"), (), "hostile")
     source.close()
+
+
+def test_a_copy_past_the_list_leaves_a_source_that_answers(postgres: PostgresServer) -> None:
+    postgres.create("copied")
+    source = open_source("copied", _options(postgres.url("copied", "reader")), READER_PASSWORD)
+    for text in ("COPY (SELECT 1) TO STDOUT", "COPY pg_class TO STDOUT"):
+        with pytest.raises(SourceError), source.session() as ask:
+            ask(Own(text), (), "copy")
+    with source.session() as ask:
+        assert ask("SELECT 1 AS a", (), "after").rows
+    source.close()
+
+
+def test_two_statements_in_one_text_are_refused_by_the_protocol_itself(postgres: PostgresServer) -> None:
+    """Also where the columns of an answer without rows are asked for once more."""
+    postgres.create("twice")
+    source = open_source("twice", _options(postgres.url("twice", "reader")), READER_PASSWORD)
+    for text in ("SELECT 1 WHERE false; SELECT 2", "SELECT 1 AS a WHERE false; SET transaction_read_only = off"):
+        with pytest.raises(SourceError), source.session() as ask:
+            ask(Own(text), (), "two")
+    with source.session() as ask:
+        assert ask("SELECT 1 AS a WHERE false", (), "columns").columns == ("a",)
+    source.close()

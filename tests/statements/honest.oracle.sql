@@ -134,3 +134,93 @@ WITH tree (id, pid) AS (SELECT id, pid FROM dept WHERE pid IS NULL UNION ALL SEL
 SELECT id FROM visit v ORDER BY v.t DESC NULLS LAST
 
 SELECT COUNT(*) FROM visit SAMPLE (1)
+
+SELECT a.brxm, b.ksmc FROM mz_brxx a, gy_ksdm b WHERE a.ksdm = b.ksdm(+) AND a.t > ?
+
+SELECT his.patient.id FROM his.patient
+
+SELECT TO_CHAR(t, 'YYYY-MM-DD HH24:MI:SS') FROM visit
+
+SELECT * FROM (SELECT x.*, ROWNUM rn FROM (SELECT id FROM visit ORDER BY t) x WHERE ROWNUM <= 200) WHERE rn > 100
+
+SELECT DECODE(sex, '1', '男', '2', '女', '未知') sex FROM patient
+
+SELECT NVL(TRIM(name), '-') FROM patient
+
+SELECT WM_CONCAT(name) FROM diag
+
+SELECT LISTAGG(name, ',') WITHIN GROUP (ORDER BY seq) FROM diag
+
+SELECT REGEXP_SUBSTR(s, '[^,]+', 1, LEVEL) FROM t CONNECT BY REGEXP_SUBSTR(s, '[^,]+', 1, LEVEL) IS NOT NULL
+
+SELECT TRUNC(MONTHS_BETWEEN(SYSDATE, birth) / 12) age FROM patient
+
+SELECT p.rowid, p.id FROM patient p
+
+SELECT ORA_ROWSCN, id FROM patient
+
+SELECT id FROM patient WHERE t >= TRUNC(SYSDATE) - INTERVAL '1' DAY
+
+SELECT USER FROM dual
+
+SELECT 1 x FROM dual WHERE EXISTS (SELECT 1 FROM visit)
+
+SELECT dname FROM dept START WITH pid IS NULL CONNECT BY PRIOR id = pid
+
+SELECT CAST(t AS TIMESTAMP) AT TIME ZONE 'Asia/Shanghai' FROM visit
+
+SELECT UTL_RAW.CAST_TO_VARCHAR2(b) FROM t
+
+SELECT DBMS_LOB.SUBSTR(txt, 2000, 1) FROM emr
+
+SELECT EXTRACT(YEAR FROM t) FROM visit
+
+SELECT a.*, a.ROWID AS rid FROM his.mz_brxx a WHERE a.djsj BETWEEN TO_DATE('2026-01-01','yyyy-mm-dd') AND TO_DATE('2026-02-01','yyyy-mm-dd')
+
+SELECT 病人ID "patient.id" FROM 病人信息
+
+SELECT LPAD(TO_CHAR(id), 10, '0') FROM patient
+
+SELECT MAX(t) KEEP (DENSE_RANK LAST ORDER BY t) FROM visit
+
+SELECT TO_NUMBER(REGEXP_REPLACE(x, '[^0-9.]', '')) FROM t
+
+SELECT /*+ RULE */ id FROM patient
+
+SELECT /*+ index(a idx_1) use_nl(a b) */ a.id FROM a, b WHERE a.id = b.id
+
+SELECT COUNT(*) OVER (PARTITION BY dept ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM visit
+
+SELECT SUBSTR(sfz, 7, 8), LENGTH(sfz), INSTR(sfz, 'X') FROM patient
+
+SELECT id FROM patient p WHERE (a, b) IN (SELECT a, b FROM v)
+
+SELECT ROUND(SYSDATE - t, 2), CEIL(x), FLOOR(x), SIGN(x), GREATEST(a,b), LEAST(a,b) FROM v
+
+SELECT id FROM visit ORDER BY t OFFSET 0 ROWS FETCH NEXT 10 ROWS ONLY
+
+SELECT NUMTODSINTERVAL(1,'DAY') FROM dual
+
+SELECT XMLAGG(XMLELEMENT(E, name || ',')).EXTRACT('//text()').getClobVal() FROM diag
+
+SELECT RTRIM(XMLAGG(XMLELEMENT(e, name, ',').EXTRACT('//text()') ORDER BY seq).GetClobVal(), ',') FROM diag
+
+SELECT level - 1 FROM dual CONNECT BY level <= 10
+
+SELECT LEVEL lvl FROM dual CONNECT BY LEVEL <= TRUNC(SYSDATE) - DATE '2026-01-01'
+
+SELECT SYSDATE - 1 / 24 FROM dual
+
+SELECT NVL2(a, b, c), COALESCE(a, b), NULLIF(a, b) FROM t
+
+SELECT p.id FROM patient PARTITION (p1) p
+
+SELECT ROWNUM, LEVEL FROM dual
+
+SELECT HEXTORAW('41'), RAWTOHEX(b) FROM t
+
+SELECT CASE sex WHEN '1' THEN '男' ELSE '女' END FROM patient
+
+WITH a AS (SELECT /*+ MATERIALIZE */ id FROM visit), b AS (SELECT id FROM a) SELECT * FROM b
+
+SELECT UPPER(name), INITCAP(name), CONCAT(a, b), ASCII(a), CHR(10), TRANSLATE(x,'a','b') FROM t

@@ -119,3 +119,91 @@ SELECT t.a FROM ONLY visit t
 SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'
 
 SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+
+SELECT id, name::text, t::timestamp(0), x::numeric(10,2), j->>'a', j#>>'{a,b}' FROM t
+
+SELECT to_char(t, 'YYYY-MM-DD HH24:MI:SS') FROM visit
+
+SELECT DISTINCT ON (pid) pid, t FROM visit ORDER BY pid, t DESC
+
+SELECT string_agg(name, ',' ORDER BY seq) FROM diag
+
+SELECT id FROM visit WHERE t > now() - interval '1 day'
+
+SELECT extract(epoch FROM t), date_trunc('day', t), age(birth) FROM v
+
+SELECT id FROM visit TABLESAMPLE SYSTEM (1)
+
+SELECT id FROM visit TABLESAMPLE BERNOULLI (1)
+
+SELECT id FROM visit WHERE name ILIKE '张%' AND name ~ '^[a-z]' AND name !~* 'x'
+
+SELECT id FROM visit WHERE id = ANY (ARRAY[1,2,3])
+
+SELECT id FROM visit WHERE id = ANY ('{1,2}'::int[])
+
+SELECT array_agg(x ORDER BY y) FILTER (WHERE x IS NOT NULL) FROM t
+
+SELECT x.* FROM visit v CROSS JOIN LATERAL (SELECT * FROM diag d WHERE d.vid = v.id LIMIT 1) x
+
+SELECT CURRENT_USER, SESSION_USER
+
+SELECT version()
+
+SELECT current_database()
+
+SELECT pg_typeof(1)
+
+SELECT obj_description(1)
+
+SELECT xmin::text, ctid, id FROM visit
+
+SELECT xmin::text::bigint FROM visit
+
+SELECT id FROM "公共"."就诊" WHERE "时间" > $1
+
+SELECT count(*) OVER (ORDER BY t RANGE BETWEEN INTERVAL '1 day' PRECEDING AND CURRENT ROW) FROM v
+
+SELECT generate_series(1, 10)
+
+SELECT unnest(ARRAY[1,2]), regexp_split_to_table(a, ',') FROM t
+
+SELECT coalesce(a, b) || '-' || c FROM t
+
+SELECT j @> '{"a":1}', j ? 'a' FROM t
+
+SELECT t AT TIME ZONE 'Asia/Shanghai' FROM v
+
+SELECT position('a' in b), substring(a from 1 for 2), overlay(a placing 'b' from 1), trim(both from a) FROM t
+
+SELECT jsonb_agg(jsonb_build_object('a', a)) FROM t
+
+SELECT a IS DISTINCT FROM b, a IS TRUE, a ISNULL FROM t
+
+SELECT id FROM t ORDER BY id NULLS FIRST FETCH FIRST 10 ROWS ONLY
+
+SELECT id FROM t LIMIT 10 OFFSET 20
+
+SELECT EXISTS (SELECT 1 FROM t), a IN (1,2), (a, b) = (1, 2) FROM t
+
+SELECT make_date(2026,1,1), to_date('20260101','YYYYMMDD'), localtimestamp(0)
+
+WITH RECURSIVE d AS (SELECT id, pid FROM dept WHERE pid IS NULL UNION ALL SELECT c.id, c.pid FROM dept c JOIN d ON d.id = c.pid) SELECT * FROM d
+
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY x) FROM t
+
+SELECT GREATEST(a,b), LEAST(a,b), nullif(a,''), left(a,2), right(a,2), lpad(a::text,8,'0'), md5(a) FROM t
+
+SELECT a FROM t WHERE b SIMILAR TO '(x|y)%'
+
+SELECT (x).a FROM t
+
+SELECT xpath('/a/text()', x::xml) FROM t
+
+SELECT date '2026-01-01' + 1, time '10:00', timestamp '2026-01-01 00:00'
+
+SELECT id FROM ONLY visit
+
+SELECT encode(b, 'base64'), convert_from(b, 'GBK') FROM t
+
+SELECT count(*) FROM visit GROUP BY GROUPING SETS ((a), (b), ())

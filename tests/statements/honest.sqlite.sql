@@ -112,3 +112,27 @@ SELECT ifnull((SELECT max(id) FROM visit), 0) AS m
 SELECT sum(a) OVER (ORDER BY b RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM t
 
 SELECT id FROM visit WHERE t >= datetime('now', '-7 days')
+
+SELECT strftime('%Y-%m-%d', t), date('now', 'localtime') FROM v
+
+SELECT id FROM visit WHERE t > ? LIMIT 100
+
+SELECT rowid, id FROM visit
+
+SELECT printf('%05d', id), substr(a, 1, 2) FROM t
+
+SELECT a ->> '$.b' FROM t
+
+SELECT CAST(a AS TEXT) || 'x' FROM t
+
+SELECT id FROM t INDEXED BY ix WHERE a = 1
+
+SELECT * FROM t NOT INDEXED
+
+SELECT group_concat(a, ',') FROM t
+
+SELECT a IS NOT b, a GLOB '*x' FROM t
+
+SELECT iif(a, 1, 2), total(a), typeof(a) FROM t
+
+SELECT x.value FROM t, json_each(t.j) x

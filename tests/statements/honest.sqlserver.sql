@@ -136,3 +136,97 @@ SELECT c.name FROM sys.columns c JOIN sys.tables t ON t.object_id = c.object_id
 SELECT id FROM visit v LEFT HASH JOIN patient p ON p.id = v.patient_id
 
 SELECT id FROM (VALUES (1, 'a'), (2, 'b')) AS k (id, name)
+
+SELECT id FROM HIS..MZ_BRXX
+
+SELECT a.BRXM, b.KSMC FROM HIS.dbo.MZ_BRXX a LEFT JOIN HIS..GY_KSDM b ON a.KSDM = b.KSDM
+
+SELECT TOP 100 PERCENT id FROM patient ORDER BY id
+
+SELECT TOP (100) WITH TIES id FROM patient ORDER BY t
+
+SELECT id FROM patient WITH (INDEX(ix_t))
+
+SELECT id FROM patient OPTION (MAXDOP 1)
+
+SELECT id FROM patient OPTION (MAXDOP 1, RECOMPILE)
+
+SELECT STUFF((SELECT ',' + name FROM diag d WHERE d.vid = v.id FOR XML PATH('')), 1, 1, '') AS names FROM visit v
+
+SELECT CONVERT(varchar(19), t, 120) FROM visit
+
+SELECT CONVERT(char(8), GETDATE(), 112)
+
+SELECT CASE WHEN ISDATE(birth) = 1 THEN CAST(birth AS datetime) END FROM patient
+
+SELECT v.id, x.n FROM visit v OUTER APPLY (SELECT TOP 1 n FROM diag d WHERE d.vid = v.id ORDER BY d.seq) x
+
+SELECT id, ROW_NUMBER() OVER (PARTITION BY pid ORDER BY t DESC) rn FROM visit
+
+SELECT [病人ID] AS [patient.id], [姓名] FROM [病人信息]
+
+SELECT 病人ID, 姓名 FROM 病人信息 WHERE 就诊时间 > ?
+
+SELECT LTRIM(RTRIM(name)) COLLATE Chinese_PRC_CI_AS FROM patient
+
+SELECT id FROM patient WHERE name LIKE N'%张%' ESCAPE '\'
+
+SELECT SUBSTRING(sfz, 7, 8), LEN(sfz) FROM patient
+
+SELECT x.value('(/a/b)[1]', 'varchar(20)') FROM report
+
+SELECT id = a.id, 姓名 = a.name FROM patient a
+
+SELECT DISTINCT TOP 10 id FROM patient
+
+SELECT id FROM patient ORDER BY t OFFSET 0 ROWS FETCH NEXT 100 ROWS ONLY
+
+SELECT DATEDIFF(year, birth, GETDATE()) FROM patient
+
+SELECT DATEADD(dd, -1, GETDATE())
+
+SELECT sum(amount) OVER () FROM charge
+
+SELECT MAX(CASE WHEN item='WBC' THEN val END) wbc FROM lis GROUP BY sid
+
+SELECT id, ISNULL(sex, '9') FROM patient WITH(READCOMMITTED)
+
+SELECT * FROM (VALUES (1,'男'),(2,'女')) AS s(code, name)
+
+SELECT CAST(rv AS bigint) FROM patient WHERE rv > CAST(? AS binary(8))
+
+SELECT id FROM patient UNION ALL SELECT id FROM HIS_2025..patient
+
+SELECT p.id FROM patient p INNER HASH JOIN visit v ON v.pid = p.id
+
+SELECT TRY_CAST(x AS decimal(18,2)), IIF(a > b, a, b), CHOOSE(1,'a','b') FROM t
+
+SELECT FORMAT(t, 'yyyyMMddHHmmss') FROM visit
+
+SELECT REPLACE(REPLACE(txt, CHAR(13), ''), CHAR(10), '') FROM emr
+
+SELECT RIGHT('00000000' + CAST(id AS varchar), 8) FROM patient
+
+SELECT COUNT(DISTINCT pid) FROM visit GROUP BY CUBE (dept)
+
+SELECT id FROM visit WHERE t BETWEEN '20260101' AND '20260131 23:59:59.997'
+
+SELECT CAST('' AS xml).value('xs:base64Binary(sql:column("t.b"))', 'varbinary(max)') FROM t
+
+SELECT REVERSE(name), ASCII('a'), UNICODE(N'张'), SOUNDEX(name) FROM patient
+
+SELECT id, name as 'patient.name' FROM patient
+
+SELECT dbo.patient.id FROM dbo.patient
+
+SELECT OBJECT_ID('x')
+
+SELECT SUSER_NAME()
+
+SELECT sys.fn_varbintohexstr(b) FROM t
+
+SELECT CURRENT_USER
+
+SELECT DB_NAME()
+
+SELECT master.dbo.fn_varbintohexstr(b) FROM t
