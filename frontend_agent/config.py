@@ -757,6 +757,8 @@ def _schedule(feed: FeedConfig) -> Iterable[str]:
             yield f"{key}: {error}"
     if feed.jitter >= feed.every:
         yield "jitter must be shorter than every"
+    if feed.silence and not feed.cron and feed.silence <= feed.every:
+        yield "silence must be longer than every: between two runs nothing can come, and it would always be an alarm"
 
 
 def _backfill(backfill: BackfillConfig) -> Iterable[str]:

@@ -66,7 +66,29 @@ def must_be_findable(config: Config, feed: FeedConfig, mapping: FieldMapping) ->
             f'{mapping.path}: feed {feed.name} has find = "changes": name the query of the change table, [queries] changes'
             ' = "….sql", which selects its growing number AS "cursor" and the key AS "key"'
         )
-    acknowledgement_of(config.sources[feed.source], feed, mapping)
+    source = config.sources[feed.source]
+    for text in source.acknowledge:
+        try:
+            parsed(text)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"agent.toml: sources.{feed.source}: {error}") from None
+    must_read_what_is_marked(config, feed, mapping)
+
+
+def must_read_what_is_marked(config: Config, feed: FeedConfig, mapping: FieldMapping) -> None:
+    """Raise ConfigurationError where the source lets us mark change rows, but none of the table that this feed reads.
+
+    A misspelt table would leave the hospital's change table to grow for ever. Other feeds of the source may mark others.
+    """
+    source = config.sources[feed.source]
+    feeds = [one for one in config.feeds if one.source == feed.source and one.find == "changes"]
+    if not source.acknowledge or feed.find != "changes" or acknowledgement_of(source, feed, mapping):
+        return
+    if len(source.acknowledge) >= len(feeds):
+        raise ConfigurationError(
+            f"agent.toml: sources.{feed.source}: acknowledge names {', '.join(source.acknowledge)}, and not the change table"
+            f" that feed {feed.name} reads ({mapping.files.get('changes', mapping.path)}); correct it, or leave it out"
+        )
 
 
 def acknowledgement_of(source: SourceConfig, feed: FeedConfig, mapping: FieldMapping) -> Acknowledgement | None:

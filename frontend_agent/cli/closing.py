@@ -29,7 +29,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
             [
                 (
                     act["month"], t("closing.closed") if act["action"] == "closed" else t("closing.opened"),
-                    act["at"][:16].replace("T", " "), act["who"], act["reason"], act["late"] or None,
+                    output.local_time(act["at"]), act["who"], act["reason"], act["late"] or None,
                 )
                 for act in told
             ],
@@ -78,7 +78,7 @@ def add_silence(group: typer.Typer, t: Texts) -> None:
         if json:
             output.as_json(told)
             return
-        rows = [(one["feed"], *(moment and moment[:16].replace("T", " ") for moment in _moments(one))) for one in told]
+        rows = [(one["feed"], *(moment and output.local_time(moment) for moment in _moments(one))) for one in told]
         output.table(t, ("feed", "silent_since", "told", "over"), rows)
 
 

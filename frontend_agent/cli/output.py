@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -40,6 +41,11 @@ def as_json(value: Any) -> None:
         print(separator + "\n" + json.dumps(item, ensure_ascii=False), end="")
         separator = ","
     print("\n]" if separator == "," else "[]")
+
+
+def local_time(moment: str, form: str = "%Y-%m-%d %H:%M") -> str:
+    """A moment in ISO 8601 as the clock on the wall shows it. What is kept and told is UTC; who reads it is not."""
+    return datetime.fromisoformat(moment).astimezone().strftime(form)
 
 
 def table(t: Texts, headings: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:

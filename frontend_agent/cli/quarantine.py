@@ -123,7 +123,7 @@ def _field(t: Texts, group: dict[str, Any]) -> str:
 
 
 def _day(moment: str) -> str:
-    return moment[:16].replace("T", " ")
+    return output.local_time(moment)
 
 
 def _add_deciding(group: typer.Typer, t: Texts) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from contextlib import nullcontext
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.text import Text
@@ -42,8 +43,10 @@ def _add_comparing(group: typer.Typer, t: Texts) -> None:
     ) -> None:
         if (day is not None and (first or last)) or bool(first) != bool(last):
             raise typer.BadParameter("--day | --from --to")
-        yesterday = (date.today() - timedelta(days=1)).isoformat()
-        with _settings(context).asking("reconcile") as ask:
+        settings = _settings(context)
+        with settings.asking("reconcile") as ask:
+            zone = ZoneInfo(settings.config().institution.timezone)
+            yesterday = (datetime.now(zone).date() - timedelta(days=1)).isoformat()
             rows = ask(
                 "reconcile", feed=feed, first=first or day or yesterday, last=last or day or yesterday, who=who,
                 department=department, resend=resend, closed=closed, reason=reason,
@@ -75,7 +78,7 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
             ("number", "time", "feed", "days", "decided", "missed", "differing", "mended", "problem"),
             [
                 (
-                    one["id"], one["ended_at"][:16].replace("T", " "), one["feed"], _span(one),
+                    one["id"], output.local_time(one["ended_at"]), one["feed"], _span(one),
                     one["who"] or t("reconcile.by_itself"), one["missed"] or None, one["differing"] or None,
                     one["mended"] or None, one["problem"],
                 )
@@ -94,7 +97,7 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
         if json:
             output.as_json(told)
             return
-        output.say(f"{told['feed']} · {_span(told)} · {told['ended_at'][:16].replace('T', ' ')}")
+        output.say(f"{told['feed']} · {_span(told)} · {output.local_time(told['ended_at'])}")
         if told["problem"]:
             output.say(told["problem"])
         show_result(t, told["result"])

@@ -224,7 +224,7 @@ def rests(t: Texts, source: dict[str, Any]) -> str:
 
 
 def _short(moment: str | None) -> str | None:
-    return moment[:16].replace("T", " ") if moment else None
+    return output.local_time(moment) if moment else None
 
 
 def _minute(moment: str, zone: ZoneInfo) -> str:

@@ -39,7 +39,7 @@ def _add_list(group: typer.Typer, t: Texts) -> None:
             t,
             ("case", "feed", "kind", "key", "since"),
             [
-                (one["id"], one["feed"], one["kind"], one["key"], one["since"][:16].replace("T", " "))
+                (one["id"], one["feed"], one["kind"], one["key"], output.local_time(one["since"]))
                 for one in told["held"]
             ],
         )

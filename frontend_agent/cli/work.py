@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +21,7 @@ from frontend_agent.errors import ConfigurationError, FrontendAgentError
 if TYPE_CHECKING:
     from frontend_agent.app import App
 
+SECONDS = "%Y-%m-%d %H:%M:%S"
 EXAMPLE = "example.toml"  # what init writes; agent.toml at the top of the repository is the same text
 
 
@@ -267,11 +267,11 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         [
             (
                 feed["name"],
-                feed["read_up_to"],
+                feed["read_up_to"] and feed["read_up_to"].removeprefix("time:").removeprefix("date:"),
                 *(feed["counts"].get(name, 0) for name in counted),
                 feed["waiting_for_partner"] or None,
-                feed["last_run"] and feed["last_run"]["ended_at"],
-                feed["next_run"],
+                feed["last_run"] and output.local_time(feed["last_run"]["ended_at"], SECONDS),
+                feed["next_run"] and output.local_time(feed["next_run"], SECONDS),
                 feed["last_run"] and feed["last_run"]["problem"],
             )
             for feed in told["feeds"]
@@ -295,7 +295,7 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         if source["state"] != "open":
             output.say(rests(t, source))
         if gone := source["unreachable"]:
-            since, next_try = (local_time(gone[when]) for when in ("since", "next_try"))
+            since, next_try = (output.local_time(gone[when], SECONDS) for when in ("since", "next_try"))
             output.say(
                 t("said.unreachable", source=source["name"], since=since, next_try=next_try, problem=gone["problem"])
             )
@@ -315,7 +315,7 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
             output.say(t("said.skew", destination=one["name"], differ=differ))
     for feed in told["feeds"]:
         if feed["silent_since"]:
-            output.say(t("said.silent", feed=feed["name"], since=feed["silent_since"][:16].replace("T", " ")))
+            output.say(t("said.silent", feed=feed["name"], since=output.local_time(feed["silent_since"])))
     for one in told["backfills"]:
         output.say(
             t("said.backfill_status", number=one["id"], feed=one["feed"], part=100 * one["fraction"]) + _left(one)
@@ -346,11 +346,6 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
 def _left(backfill: dict[str, Any]) -> str:
     days, waiting = backfill["days_left"], backfill["waiting"]
     return (f" · {days:.1f} d" if days else "") + (f" · {waiting}" if waiting else "")
-
-
-def local_time(moment: str) -> str:
-    """A moment in ISO 8601 as the clock on the wall shows it."""
-    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _settings(context: typer.Context) -> Settings:

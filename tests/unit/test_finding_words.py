@@ -23,7 +23,7 @@ from frontend_agent.finding import TooManyVanished
 from frontend_agent.mapping import load_mapping
 from frontend_agent.model import RowSet
 from tests.integration.finding_site import ITEMS, PARENT, Site
-from tests.integration.test_finding import with_triggers
+from tests.integration.test_finding import OF_CHANGES, with_triggers
 
 # -- the statement that writes --
 
@@ -111,6 +111,27 @@ def test_a_change_query_that_would_read_marked_rows_again_is_told(tmp_path: Path
     with_triggers(site)
 
     with pytest.raises(ConfigurationError, match="does not ask for it"), site.app():
+        pass
+
+
+@pytest.mark.parametrize("find", ["time", "changes"])
+@pytest.mark.parametrize(
+    ("text", "says"), [("processed", "schema.table.column"), ("a.b;drop=1", "acknowledge"), ("a.b='x", "a word")]
+)
+def test_what_may_be_marked_is_checked_whatever_finds(tmp_path: Path, find: str, text: str, says: str) -> None:
+    site = Site(tmp_path, "sqlite", source=f'acknowledge = ["{text}"]')
+    with_triggers(site)
+    site.feed = f'find = "{find}"'
+
+    with pytest.raises(ConfigurationError, match=rf"(?s)sources\.lis: acknowledge.*{says}"), site.app():
+        pass
+
+
+def test_a_misspelt_change_table_would_never_be_marked(tmp_path: Path) -> None:
+    site = Site(tmp_path, "sqlite", source='acknowledge = ["chnages.processed=1"]')
+    with_triggers(site, changes=OF_CHANGES + " WHERE processed = 0")
+
+    with pytest.raises(ConfigurationError, match="not the change table that feed lab reads"), site.app():
         pass
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -21,6 +22,7 @@ from frontend_agent.daemon import Daemon as RealDaemon
 from frontend_agent.errors import SourceResting
 from frontend_agent.model import Blame
 from frontend_agent.nights import TRY_AGAIN, WINDOW, Nights, night_of
+from frontend_agent.operations import operations
 from frontend_agent.platform.store import Store
 from frontend_agent.reconciling import DIFFERENCES, Gap
 from tests.platform_kit import running
@@ -275,9 +277,29 @@ def test_status_tells_the_alarm(site: Site, capsys: pytest.CaptureFixture[str]) 
     assert "1 rows missed by the watermark" in capsys.readouterr().out
 
 
-def told_status(app: App) -> list[dict[str, Any]]:
-    from frontend_agent.operations import operations
+def test_people_are_told_the_time_of_their_own_clock(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept and given to programs is UTC; in Shanghai that is eight hours ago."""
+    said(capsys, 0, "visit", "--day", "2026-09-29")
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        (kept,) = json.loads(said(capsys, 0, "list", "--json"))
+        here = f"{datetime.fromisoformat(kept['ended_at']).astimezone(ZoneInfo('Asia/Shanghai')):%Y-%m-%d %H:%M}"
+        assert here in said(capsys, 0, "list")
+        assert here in said(capsys, 0, "show", str(kept["id"]))
+        assert run(["status"]) == 0
+        status = capsys.readouterr().out
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    with site.app() as app:
+        ended = operations(app)["status"]()["feeds"][0]["last_run"]["ended_at"]
+    assert f"{datetime.fromisoformat(ended).astimezone(ZoneInfo('Asia/Shanghai')):%F %T}" in status
 
+
+def told_status(app: App) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = operations(app)["status"]()["reconciliation"]
     return found
 

@@ -235,6 +235,7 @@ def test_a_feeds_table_says_when() -> None:
         ('cron = "* * * * *"\nevery = "10m"', "cron and every cannot both say when"),
         ('days = "weekdays"', "unknown value 'weekdays'"),
         ('jitter = "9m"', "jitter must be shorter than every"),
+        ('every = "1h"\nsilence = "1h"', "silence must be longer than every"),
         ('start = "yesterday"', "neither \"now\" nor a day"),
         ('start = "now"\nfind = "compare"', "start does nothing"),
         ('[closing]\nday = 31', "day must lie in 1..28"),
