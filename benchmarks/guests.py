@@ -10,10 +10,10 @@ held against the mean of the A before and after it. Turns whose two neighbours d
 machine was doing something else; how many are left is said. Beside it stands the noise: each A held against the mean of its two neighbours, which would
 be nought on a quiet machine.
 
-We are the real source with the terms that agent.toml gives by itself, in a process of its own:
+We are the real source with the terms that agent.toml gives by itself, its extractor in a process of its own:
 
     feed       every two seconds what changed, as a feed does every five minutes
-    backfill   page after page without a pause: as fast as our budget and back-off allow
+    backfill   page after page, as fast as our share of the source's time, our budget and back-off allow
 
 Load, server and we share the machine's cores here, which a hospital's server does not with us; our process is the least urgent
 one (nice 19), the server's work for us is as urgent as any. Blocked writers are looked for ten times a second.
@@ -36,13 +36,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.databases import fill, queries
 from benchmarks.measure import Measure
 from benchmarks.workload import Workload
-from connectors import SourceOptions, open_source
+from connectors import RemoteSource, SourceOptions, open_source
 from frontend_agent.config import SourceConfig
 from tests.servers import READER_PASSWORD, MariadbServer, PostgresServer, ServerMissing, mariadb_server, postgres_server
 
@@ -255,6 +256,7 @@ def _terms(url: str) -> SourceOptions:
         url=url,
         rows_per_second=usual.rows_per_second,
         bytes_per_second=usual.bytes_per_second,
+        share=usual.most_share / 100,
         slow_down=usual.slow_down,
     )
 
@@ -291,7 +293,9 @@ class Agent:
 
 def _read(url: str, quote: str, manner: str) -> None:
     os.setpriority(os.PRIO_PROCESS, 0, 19)
-    source = open_source("hospital", _terms(url), READER_PASSWORD)
+    terms = _terms(url)
+    source = RemoteSource("hospital", terms, partial(open_source, "hospital", terms, READER_PASSWORD))
+    behind = source.behind()
     asked = queries(quote)
     going, ended = threading.Event(), threading.Event()
 
@@ -310,8 +314,8 @@ def _read(url: str, quote: str, manner: str) -> None:
     def backfill() -> None:
         low, high = datetime(2026, 1, 1), datetime(2100, 1, 1)
         while going.is_set():
-            for keys in source.range(asked, low, high, PAGE):
-                source.rows(asked, keys)
+            for keys in behind.range(asked, low, high, PAGE):
+                behind.rows(asked, keys)
                 if not going.is_set():
                     return
 
@@ -322,15 +326,16 @@ def _read(url: str, quote: str, manner: str) -> None:
 
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
-    before = source.usage.rows, source.usage.statements, source.usage.back_offs, source.usage.waited
+    before: tuple[float, ...] = (0, 0, 0, 0.0)
     for line in sys.stdin:
         if line.strip() == "go":
             going.set()
             continue
         going.clear()
         time.sleep(0.1)
-        now = source.usage.rows, source.usage.statements, source.usage.back_offs, source.usage.waited
-        names = ("rows", "statements", "back_offs", "waited")
+        usage = source.usage
+        now = usage.rows, usage.statements, usage.back_offs, usage.seconds
+        names = ("rows", "statements", "back_offs", "seconds")
         told = {name: new - old for name, new, old in zip(names, now, before, strict=True)}
         before = now
         print(json.dumps(told), flush=True)
@@ -352,6 +357,7 @@ class Turns:
     rows: int
     seconds: float
     back_offs: int
+    asked: float  # seconds of statements
     blocked: float  # seconds in which a writer waited for us
 
     @property
@@ -375,7 +381,7 @@ def in_turns(load: Load, manner: str, rate: float, turns: int, seconds: float) -
     """A B A B … A."""
     agent = Agent(load, manner)
     blocked = Blocked(load)
-    found = Turns([], [], rate, 0, 0.0, 0, 0.0)
+    found = Turns([], [], rate, 0, 0.0, 0, 0.0, 0.0)
     try:
         found.without.append(p95(load.run(seconds, rate)))
         for _ in range(turns):
@@ -385,6 +391,7 @@ def in_turns(load: Load, manner: str, rate: float, turns: int, seconds: float) -
             told = agent.end()
             found.rows += told["rows"]
             found.back_offs += told["back_offs"]
+            found.asked += told["seconds"]
             found.seconds += seconds
             with blocked:  # looked for as often, so that looking costs both alike
                 found.without.append(p95(load.run(seconds, rate)))
@@ -440,7 +447,7 @@ def measured(engine: str, quick: bool) -> Iterator[Measure]:
                 note=(
                     f"P95 {statistics.median(found.without) * 1000:.2f} ms without us, {statistics.median(found.beside) * 1000:.2f}"
                     f" with, {rate:,.0f} of {bears:,.0f} transactions/s, {quiet} of {turns} turns of {seconds:g} s;"
-                    f" noise A/A {noise:+.1f} % ({compared}); we read {found.rows / found.seconds:,.0f} rows/s, backed off {found.back_offs} times;"
+                    f" noise A/A {noise:+.1f} % ({compared}); we read {found.rows / found.seconds:,.0f} rows/s in {found.asked / found.seconds:.1%} of the time, backed off {found.back_offs} times;"
                     f" writers blocked by us {found.blocked * 1000:.0f} ms"
                 ),
             )  # fmt: skip

@@ -12,6 +12,9 @@ step by step. It never falls below a floor: a source that is slow for good becom
 Debts (rows and bytes per second, rests) are paid before a session begins, never inside of one: nothing waits in the
 hospital's database while we wait. A session may therefore overdraw by what it reads: one page.
 
+Work that can wait (backfill, reconciliation) has no more than its share of the source's time besides: after each question it
+rests in proportion, and before the question is put, so that whoever cannot wait finds the connection free meanwhile.
+
 Clocks are injected. One object belongs to one source; its methods may be called from several threads.
 """
 
@@ -35,6 +38,7 @@ from frontend_agent.usage import HOUR, Baseline, Tally, Usage, latency_bucket
 from frontend_agent.windows import Window, open_until
 
 SLICE = 1.0  # seconds: a wait looks so often whether a window has begun meanwhile
+SAVED = 0.1  # seconds' worth of the budget that may be saved up: about a page, never a flood after a quiet time
 LEAST = 0.001  # seconds that are not worth waiting for: they stay owed
 FLOOR = 1 / 32  # of the source's time: the least that we ask for, however slow it is
 STEP = 0.1  # by which our share grows back
@@ -53,6 +57,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     rows_per_second: int = 0
     bytes_per_second: int = 0
+    share: float = 0.0  # of the source's time, for work that can wait
     protected: tuple[Window, ...] = ()
     slow_down: float = 0.0  # back off when statements take so many times their baseline
     timezone: str = "Asia/Shanghai"  # whose clock the windows are meant by
@@ -66,11 +71,11 @@ class Pause(msgspec.Struct, frozen=True):
 
 
 class Bucket:
-    """A rate that may be overdrawn by one answer, and is paid back before the next. A second's worth may be saved up."""
+    """A rate that may be overdrawn by one answer, and is paid back before the next. What may be saved up is little."""
 
     def __init__(self, rate: float, now: float) -> None:
         self._rate = rate
-        self._tokens = rate
+        self._tokens = rate * SAVED
         self._at = now
 
     def wait(self, now: float) -> float:
@@ -83,7 +88,7 @@ class Bucket:
         self._tokens -= amount
 
     def _fill(self, now: float) -> None:
-        self._tokens = min(self._rate, self._tokens + max(0.0, now - self._at) * self._rate)
+        self._tokens = min(self._rate * SAVED, self._tokens + max(0.0, now - self._at) * self._rate)
         self._at = now
 
 
@@ -111,6 +116,23 @@ class Pace:
     def rest(self, seconds: float) -> float:
         """How long to leave the source alone after so long a statement."""
         return seconds * (1 / self.share - 1)
+
+
+class Spare:
+    """What work that can wait owes: after so many seconds at the source a rest, so that it has its share and no more."""
+
+    def __init__(self, share: float, now: float) -> None:
+        """`share` 0…1; 0 means: not bounded."""
+        self._share = share or 1.0
+        self._free_at = now
+
+    def wait(self, now: float) -> float:
+        """Seconds until it may ask again."""
+        return max(0.0, self._free_at - now)
+
+    def spend(self, seconds: float, now: float) -> None:
+        """It was at work there for so long, until now."""
+        self._free_at = max(self._free_at, now) + seconds * (1 / self._share - 1)
 
 
 class Baselines:
@@ -186,6 +208,7 @@ class Guest:
         self._probed_at = started = monotonic()
         self._rows = Bucket(self.terms.rows_per_second, started)
         self._bytes = Bucket(self.terms.bytes_per_second, started)
+        self._spare = Spare(self.terms.share, started)
 
     # --- what a person or the parent says ------------------------------------------------------------------------------
 
@@ -225,9 +248,26 @@ class Guest:
 
     def admit(self) -> None:
         """Before a session begins: pay what is owed, then go. Raises SourceResting while the source is to be left alone."""
+        self._pay(self._owed)
+
+    def admit_behind(self) -> None:
+        """The same before a question of work that can wait: the rest that its share of the source's time asks for."""
+        self._pay(self.owed_behind)
+
+    def owed_behind(self) -> float:
+        """Seconds until work that can wait may ask again."""
+        with self._lock:
+            return self._spare.wait(self._monotonic())
+
+    def spent_behind(self, seconds: float) -> None:
+        """Work that can wait was at the source for so long, until now."""
+        with self._lock:
+            self._spare.spend(seconds, self._monotonic())
+
+    def _pay(self, owed: Callable[[], float]) -> None:
         while True:
             self.must_not_rest()
-            wait = self._owed()
+            wait = owed()
             if wait < LEAST:
                 return
             part = min(wait, SLICE)

@@ -24,7 +24,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FunctionType
@@ -44,6 +44,7 @@ from frontend_agent.usage import Tally
 GRACE = 3.0  # seconds beyond the time-out that the engine was told: with our own part a run ends within five
 THINKING = 60.0  # seconds without a statement, a login or a wait, after which an extractor is no longer believed in
 MENDING = 25.0  # seconds for which the end of a killed extractor's session is tried
+NOTHING: Mapping[str, Any] = {}
 PATIENCE = 0.5  # seconds for an extractor to come to rest, before closing it does not wait any longer
 
 
@@ -100,10 +101,6 @@ class RemoteSource(Source):
         self._reach = reach or Reach(name)
         self._lanes = [_Lane(self, make, tell) for _ in range(connections)]
         self._lane = self._lanes[0]
-        self._second: RemoteSource = self
-        if connections > 1:
-            self._second = copy.copy(self)
-            self._second._lane = self._lanes[1]
         if may_fork():
             for lane in self._lanes:
                 lane.start()
@@ -127,8 +124,10 @@ class RemoteSource(Source):
 
     # what is ours
 
-    def behind(self) -> Source:
-        return self._second
+    def behind(self, rests: bool = True) -> Source:
+        other = copy.copy(self)
+        other._lane, other._can_wait = self._lanes[-1], rests
+        return other
 
     def interrupt(self, why: str = "reading it was interrupted") -> None:
         """End what is under way, at this moment. Whoever waits for an answer gets SourceInterrupted; the next question
@@ -160,14 +159,14 @@ class RemoteSource(Source):
 
 def _question(name: str) -> Callable[..., Any]:
     def ask(self: RemoteSource, *args: Any, **kwargs: Any) -> Any:
-        return self._lane.ask(name, *args, **kwargs)
+        return self._lane.ask(name, args, kwargs, self._can_wait)
 
     return ask
 
 
 def _pages(name: str) -> Callable[..., Iterator[Any]]:
     def ask(self: RemoteSource, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        return self._lane.pages(name, *args, **kwargs)
+        return self._lane.pages(name, args, kwargs, self._can_wait)
 
     return ask
 
@@ -196,27 +195,28 @@ class _Lane:
         self._closed = False
         self._numbers = itertools.count()
         self._dropped: list[int] = []  # iterators that nobody asks for more
+        self._cost = 0.0  # seconds that the question under way spent at the source
         self.logged_in = False
         self._new = True  # nothing was asked of this extractor yet
 
     # questions
 
-    def ask(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        with self._lock:
+    def ask(self, name: str, args: Any = (), kwargs: Mapping[str, Any] = NOTHING, can_wait: bool = False) -> Any:
+        with self._turn(can_wait):
             if name != "end_session":
                 self._owner.guest.must_not_rest()
-            return self._converse("ask", name, args, kwargs)
+            return self._converse("ask", name, args, dict(kwargs))
 
-    def pages(self, name: str, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    def pages(self, name: str, args: Any, kwargs: Mapping[str, Any], can_wait: bool) -> Iterator[Any]:
         number = next(self._numbers)
-        with self._lock:
+        with self._turn(can_wait):
             self._owner.guest.must_not_rest()
-            item = self._converse("begin", name, args, kwargs, number)
+            item = self._converse("begin", name, args, dict(kwargs), number)
             child = self._child
         try:
             while not isinstance(item, _End):
                 yield item
-                with self._lock:
+                with self._turn(can_wait):
                     if self._child is not child:
                         raise ExtractorDied(f"the extractor of source {self._name} was replaced; it is read again")
                     self._owner.guest.must_not_rest()
@@ -224,6 +224,20 @@ class _Lane:
         finally:
             if not isinstance(item, _End) and self._child is child:
                 self._dropped.append(number)
+
+    @contextmanager
+    def _turn(self, can_wait: bool) -> Iterator[None]:
+        """One question has the lane. What can wait rests before it takes it, never while it holds it."""
+        guest = self._owner.guest
+        if can_wait:
+            guest.admit_behind()
+        with self._lock:
+            self._cost = 0.0
+            try:
+                yield
+            finally:
+                if can_wait:
+                    guest.spent_behind(self._cost)
 
     # starting and ending
 
@@ -312,12 +326,16 @@ class _Lane:
                 case "waits":
                     until = now + what[0] + THINKING
                 case "failed":
-                    self._owner.guest.merge(what[1])
+                    self._merge(what[1])
                     self._failed(what[0])
                 case _:
-                    self._owner.guest.merge(what[1])
+                    self._merge(what[1])
                     self._busy = False
                     return what[0]
+
+    def _merge(self, tally: Tally) -> None:
+        self._cost += tally.seconds
+        self._owner.guest.merge(tally)
 
     def _admitted(self, child: Child) -> float:
         """Whether a login may be tried now, as the extractor asked: the seconds it has to wait before, or why not."""
@@ -348,6 +366,7 @@ class _Lane:
             problem = SourceUnreachable(f"source {self._name}: no connection within {seconds:.0f} s")
             self._owner._reach.failed(problem)
             return problem
+        self._cost += seconds
         self._owner.guest.account(query, "", 0, 0, seconds, failed=True)
         if not busy:
             return ExtractorFailed(
@@ -386,7 +405,7 @@ class _Lane:
         while self._to_end and not self._closed and time.monotonic() < until:
             session = self._to_end[0]
             try:
-                ended = self._ender().ask("end_session", session)
+                ended = self._ender().ask("end_session", (session,))
             except SourceRefused as refused:
                 self._tell("source.session_left", source=self._name, session=session, problem=str(refused))
             except FrontendAgentError:

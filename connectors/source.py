@@ -52,6 +52,7 @@ from connectors.guest import Guest, Pause, Terms, size_of
 from connectors.procedures import BEGINNING, Call, Caller, beyond, call_in, must_be_pinned
 from connectors.pulse import Pulse
 from connectors.room import ALONE, AnswerTooLarge, Room
+from connectors.splitting import Splitting
 from frontend_agent.errors import ConfigurationError, SourceError, SourceRefused
 from frontend_agent.model import RowSet, SourceRows, Watermark
 from frontend_agent.usage import Usage
@@ -88,6 +89,7 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     rows_per_second: int = 0  # the budget that we keep as guests (`connectors.guest`); 0: not bounded
     bytes_per_second: int = 0
     protected: tuple[Window, ...] = ()  # local times in which nothing is sent
+    share: float = 0.0  # of its time, for work that can wait; 0: not bounded
     slow_down: float = 0.0  # back off when statements take so many times their usual time; 0: never
     procedures: Mapping[str, str] = {}  # stored procedures that may be called -> digest of their definition
     allow_functions: tuple[str, ...] = ()  # functions of the hospital's own that a query may call; it answers for them
@@ -175,8 +177,10 @@ class Source(ABC):
         self._now = clock or (lambda: datetime.now(UTC))
         self.guest = Guest(name, _terms(options), self._now)
         self.guest.waiting = lambda seconds: self.pulse.waits(seconds)
+        self._can_wait = False
         self._lock = threading.RLock()
         self._samples: dict[tuple[str, str], Any] = {}
+        self._splits: dict[str, Splitting] = {}  # query -> for how much it is asked at once
         self._fitting: dict[str, int] = {}  # query -> of how many keys its rows fit
         self._room = Room(options.max_bytes * ALONE, name)
         self._zone = ZoneInfo(options.timezone)
@@ -437,12 +441,9 @@ class Source(ABC):
         top = like(style, high, unit, self._zone)
         recent = _Recent()
         position: _Position = (like(style, low, unit, self._zone), None, False)
-        while window := self._window(queries.changed, position, top):
+        for window in self._windows(queries.changed, position, top):
             for keys, _ in _pages(window, recent, _EVERYTHING, limit):
                 yield keys
-            if len(window) < WINDOW:
-                return
-            position = (*window[-1], True)
 
     def cursor_kind(self, queries: Queries) -> CursorKind:
         """What the cursor of a mapping is, by one value of it."""
@@ -465,12 +466,9 @@ class Source(ABC):
         position: _Position = (like(style, low, unit, self._zone), None, False)
         if after is not None:
             position = (cursor_value(after.cursor), *_native([after.key], self._sample(queries.changed, "key")), True)
-        while window := self._window(queries.changed, position, top):
+        for window in self._windows(queries.changed, position, top):
             for keys, (cursor, key) in _pages(window, recent, _EVERYTHING, limit):
                 yield ChangedPage(keys, Watermark(cursor_text(cursor), key_text(key)))
-            if len(window) < WINDOW:
-                return
-            position = (*window[-1], True)
 
     def count(self, queries: Queries, low: datetime | str, high: datetime | str, most: int) -> int:
         """How many rows have a cursor in [low, high); no more than `most` are looked for."""
@@ -492,12 +490,9 @@ class Source(ABC):
             return
         timed = moment(sample, unit, self._zone) is not None
         position = (like(sample, low, unit, self._zone), None, False) if timed else None
-        while window := self._window(queries.changed, position):
+        for window in self._windows(queries.changed, position):
             for keys, _ in _pages(window, recent, _EVERYTHING, limit):
                 yield keys
-            if len(window) < WINDOW:
-                return
-            position = (*window[-1], True)
 
     def of_days(
         self, queries: Queries, low: datetime | str, high: datetime | str, limit: int = 500
@@ -617,8 +612,9 @@ class Source(ABC):
         nobody but the parent of an extractor that hung."""
         return False
 
-    def behind(self) -> Source:
-        """The connection for work that goes on behind the real-time feeds: a second one, where two are allowed."""
+    def behind(self, rests: bool = True) -> Source:
+        """The same source for work that can wait: over a connection of its own where two are allowed, and between two
+        questions it `rests`, so that it keeps to its share of the source's time."""
         return self
 
     def keys_by(self, queries: Queries, alias: str, values: Sequence[str]) -> list[str]:
@@ -673,7 +669,7 @@ class Source(ABC):
             raise ConfigurationError(
                 f"query {group!r} is asked of source {name!r}, which is not configured (known: {known})"
             )
-        return found
+        return found.behind() if self._can_wait else found
 
     def _by_keys(self, ask: Asking, sql: str, key: str, keys: Sequence[str], query: str, only: str = "") -> RowSet:
         if call := call_in(sql):
@@ -684,9 +680,13 @@ class Source(ABC):
         rows: list[Any] = []
         position = 0
         while position < len(native):
-            chunk = _filled(native[position : position + self._fitting.get(sql, CHUNKS[1])])
+            splitting = self._splits.setdefault(sql, Splitting(CHUNKS, CHUNKS[-1]))
+            most = min(self._fitting.get(sql, CHUNKS[1]), splitting.size)
+            chunk = _filled(native[position : position + most])
             text = _by_keys_text(self.dialect, sql, key, len(chunk), self.options.max_rows + 1, only)
+            started = time.monotonic()
             answer = self._weighed(sql, len(chunk), partial(ask, text, chunk, query))
+            splitting.took(len(chunk), time.monotonic() - started)
             position += len(chunk)
             if len(answer.rows) > self.options.max_rows:
                 raise SourceRefused(
@@ -751,12 +751,30 @@ class Source(ABC):
         else:
             ask(_nothing_of(self.dialect, sql, columns), (), query)
 
-    def _window(self, sql: str, position: _Position | None, top: Any = None) -> list[tuple[Any, Any]]:
+    def _windows(self, sql: str, position: _Position | None, top: Any = None) -> Iterator[_Window]:
+        """All pairs from a place on, each time as many as the source gives in a short statement. For work that can wait."""
+        splitting = self._splits.setdefault(f"window {sql}", _windows_of(WINDOW))
+        while True:
+            size = WINDOW if call_in(sql) else splitting.size
+            started = time.monotonic()
+            window = self._window(sql, position, top, size)
+            if len(window) == size:
+                splitting.took(size, time.monotonic() - started)
+            if window:
+                yield window
+            if len(window) < size:
+                return
+            position = (*window[-1], True)
+
+    def _window(
+        self, sql: str, position: _Position | None, top: Any = None, most: int | None = None
+    ) -> list[tuple[Any, Any]]:
         if call := call_in(sql):
             return self._pairs_called(call, position, top)
         condition, parameters = _beyond(self.dialect, position, top)
+        text = _window_text(self.dialect, sql, condition, WINDOW if most is None else most)
         with self.session() as ask:
-            return list(ask(_window_text(self.dialect, sql, condition), parameters, "changed").rows)
+            return list(ask(text, parameters, "changed").rows)
 
     def _without_cursor(self, sql: str, recent: _Recent, limit: int) -> Iterator[tuple[str, ...]]:
         last: Any = None
@@ -877,6 +895,7 @@ def _terms(options: SourceOptions) -> Terms:
         rows_per_second=options.rows_per_second,
         bytes_per_second=options.bytes_per_second,
         protected=options.protected,
+        share=options.share,
         slow_down=options.slow_down,
         timezone=options.timezone,
     )
@@ -901,10 +920,15 @@ def _by_keys_text(dialect: Dialect, sql: str, key: str, count: int, limit: int, 
     return dialect.select(_column(dialect, only) if only else "*", f"{_wrapped(dialect, sql)}\n{where}", limit)
 
 
-def _window_text(dialect: Dialect, sql: str, condition: str) -> str:
+def _windows_of(most: int) -> Splitting:
+    sizes = sorted({max(1, most // 20), max(1, most // 5), most})
+    return Splitting(sizes, sizes[len(sizes) // 2])
+
+
+def _window_text(dialect: Dialect, sql: str, condition: str, most: int = WINDOW) -> str:
     cursor, key = _column(dialect, "cursor"), _column(dialect, "key")
     body = f"{_wrapped(dialect, sql)}\nWHERE {key} IS NOT NULL AND {condition}\nORDER BY {cursor}, {key}"
-    return dialect.select(f"{cursor}, {key}", body, WINDOW)
+    return dialect.select(f"{cursor}, {key}", body, most)
 
 
 def _walk_text(dialect: Dialect, sql: str, resumed: bool) -> str:

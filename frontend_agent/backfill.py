@@ -208,6 +208,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     rate: float = 0.0  # rows a second, as asked for
     source_rows: int = 0  # a second, agreed with the hospital
     source_bytes: int = 0
+    source_share: float = 1.0  # of its time
     destination: float = 0.0  # documents a second, as measured
     workers: int = 0
     open_minutes: int = DAY_MINUTES  # of a day
@@ -224,7 +225,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
     documents: int
     rows_per_second: float
-    slowest: str  # what bounds it: reading, preparing, rate, source_rows, source_bytes, destination
+    slowest: str  # what bounds it: reading, preparing, source_share, rate, source_rows, source_bytes, destination
     seconds: float
     days: float
     source_bytes: int
@@ -243,6 +244,7 @@ def estimate(rows: int, sample: Sample, limits: Limits) -> Estimate:
     preparing = sample.seconds_preparing / keys
     paces = {
         "reading": 1 / (reading if limits.workers else reading + preparing) if reading or preparing else 0.0,
+        "source_share": limits.source_share / reading if reading and limits.source_share < 1 else 0.0,
         "preparing": limits.workers / preparing if preparing and limits.workers else 0.0,
         "rate": limits.rate,
         "source_rows": limits.source_rows * keys / sample.rows if sample.rows else 0.0,

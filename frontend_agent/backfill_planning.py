@@ -68,7 +68,7 @@ class Planner:
     def __init__(self, app: App, feed: str, turn: Turn | None = None, patience: float = PATIENCE) -> None:
         self._app = app
         self._feed: Feed = app.compiled(app.config.feed(feed))  # of its own: the daemon's is in use
-        self._source = app.sources[self._feed.config.source].behind()
+        self._source = app.sources[self._feed.config.source].behind(rests=False)  # somebody waits for it
         self._turn = turn or Turn()
         self._patience = patience
 
@@ -209,6 +209,7 @@ class Planner:
             rate=rate,
             source_rows=source.rows_per_second,
             source_bytes=int(source.bytes_per_second),
+            source_share=source.most_share / 100,
             destination=pushed.items / pushed.seconds if pushed.items >= 200 and pushed.seconds else 0.0,
             workers=config.workers,
             open_minutes=max(open_minutes(windows, source.protected), 1),

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from connectors.source import ChangedPage
+from frontend_agent.accounts import sources_of
 from frontend_agent.app import App, Page
 from frontend_agent.backfill import Axis, asked, first_width, is_before, moved, next_width, opens_at
 from frontend_agent.errors import FrontendAgentError
@@ -203,11 +204,14 @@ class _Walk:
         self._found: Iterator[ChangedPage] | None = None
         self._rows = 0  # of this slice
         self._free_at = clock()
+        self._ahead: tuple[tuple[str, ...], Watermark | None] | None = None  # keys that were found and not read yet
         self.done = False
 
     def owed(self) -> float:
-        """Seconds until its rate allows the next page."""
-        return self._free_at - self._clock() if self._job.rate else 0.0
+        """Seconds until its rate, and its share of the source's time, allow the next page."""
+        rate = self._free_at - self._clock() if self._job.rate else 0.0
+        sources = (self._app.sources[name] for name in sources_of(self.feed))
+        return max(rate, *(source.guest.owed_behind() for source in sources))
 
     def pages(self, go_on: Callable[[], bool]) -> Iterator[Page]:
         """The next pages, as long as it may go on. What was given was read, and will be committed in this order."""
@@ -215,7 +219,11 @@ class _Walk:
         closed = frozenset() if self._job.closed else self._app.spool.closing.months
         began = self._clock()
         while not self.done and go_on() and self.owed() <= 0:
-            keys, at = self._next_keys()
+            keys, at = self._ahead or self._next_keys()
+            self._ahead = None
+            if keys and self.owed() > 0:  # finding them took its time: they are read after the rest, in another turn
+                self._ahead = keys, at
+                return
             now = self._clock()
             walked = Walked(
                 backfill=self._job.id, reached=self._reached, at=at, keys=len(keys), seconds=now - began, done=self.done

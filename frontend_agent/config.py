@@ -47,6 +47,7 @@ class Count(int):
 NONE = Count(0)
 TWO = Count(2)
 ROWS_A_SECOND = Count(50_000)
+SHARE = 10  # % of a server's time
 GiB20 = Size(20 * 1024**3)
 MiB32 = Size(32 * 1024**2)
 MiB16 = Size(16 * 1024**2)
@@ -94,6 +95,7 @@ class SourceConfig:
     connect_timeout: timedelta = timedelta(seconds=10)
     rows_per_second: Count = ROWS_A_SECOND  # what we take at most, a page overdrawn and paid back; 0: not bounded
     bytes_per_second: Size = MiB32
+    share: int = 0  # % of its time that work which can wait may take at most; 0: by itself, see `most_share`
     protected: tuple[Window, ...] = ()  # local times in which nothing is sent: 零点计费, 日结, backup
     slow_down: float = 3.0  # back off when statements take so many times their own usual time; 0: never
     replica_lag: timedelta = timedelta()  # it is a replica, and so much behind; more counts if the engine says so
@@ -108,6 +110,11 @@ class SourceConfig:
     procedures: dict[str, str] = field(default_factory=dict)  # that may be called: digest of their definition (pinned)
     allow_functions: tuple[str, ...] = ()  # functions of the hospital's own that queries may call: dbo.fn_age
     waiver: WaiverConfig = NO_WAIVER  # the account can write, and somebody lets that be
+
+    @property
+    def most_share(self) -> int:
+        """% of the source's time that backfill and reconciliation may take: of a file on this machine, all of it."""
+        return self.share or (100 if self.url.startswith(SQLITE) else SHARE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -658,6 +665,8 @@ def _source(source: SourceConfig) -> Iterable[str]:
             yield f'procedures: {name!r} needs the digest of its definition, "sha256:…" (see `source procedures`)'
     if not leaves_time(source.protected):
         yield "protected leaves no minute of the day in which the source may be read"
+    if not 0 <= source.share <= 100:
+        yield "share must be 1 to 100 (% of the source's time that backfill and reconciliation may take), or left out"
     if source.slow_down and source.slow_down <= 1:
         yield "slow_down must be more than 1 (3.0: back off when statements take three times as long), or 0 for never"
     if source.connections > 2:

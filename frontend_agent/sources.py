@@ -71,6 +71,7 @@ def options_of(config: Config, options: SourceConfig) -> SourceOptions:
         rows_per_second=options.rows_per_second,
         bytes_per_second=options.bytes_per_second,
         protected=options.protected,
+        share=options.most_share / 100,
         slow_down=options.slow_down,
         max_rows=options.max_rows,
         max_bytes=options.max_bytes,

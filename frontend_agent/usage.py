@@ -60,6 +60,11 @@ class Tally(msgspec.Struct, frozen=True):
     baselines: dict[str, Baseline] = {}
     share: float = 1.0  # of the source's time that we ask for at present
 
+    @property
+    def seconds(self) -> float:
+        """Of statements."""
+        return sum(usage.seconds for usage in self.hours.values())
+
 
 def latency_bucket(seconds: float) -> int:
     """The class of a latency: four for each doubling, from 10 µs on."""

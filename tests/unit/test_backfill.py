@@ -126,6 +126,8 @@ def test_what_is_slowest_bounds_it() -> None:
     two = estimate(1000, SAMPLE, Limits(workers=2))
     assert (two.slowest, two.rows_per_second) == ("preparing", pytest.approx(2 * 300 / 0.9))
     assert estimate(1000, SAMPLE, Limits(workers=9)).slowest == "reading"
+    shared = estimate(1000, SAMPLE, Limits(workers=2, source_share=0.1))
+    assert (shared.slowest, shared.rows_per_second) == ("source_share", pytest.approx(100))
     assert estimate(1000, SAMPLE, Limits(workers=2, rate=50)).rows_per_second == 50
     assert estimate(1000, SAMPLE, Limits(workers=2, source_rows=2000)).rows_per_second == pytest.approx(150)
     assert estimate(1000, SAMPLE, Limits(workers=2, destination=29)).rows_per_second == pytest.approx(30)

@@ -16,6 +16,7 @@ from connectors.guest import (
     JUDGED,
     MEDIAN_OF,
     SAMPLE,
+    SAVED,
     Guest,
     Pause,
     Terms,
@@ -156,9 +157,58 @@ def test_the_budget_bounds_every_span_of_time(spent: list[tuple[int, int]], rows
     for first in range(len(spent)):
         for last in range(first, len(spent)):
             span = times[last] - times[first]
-            before = spent[first:last]  # the last answer may overdraw; a second's worth may have been saved up
-            assert sum(one for one, _ in before) <= rows * (span + 1.01) + 1
-            assert sum(one for _, one in before) <= size * (span + 1.01) + 1
+            before = spent[first:last]  # the last answer may overdraw; a little may have been saved up
+            assert sum(one for one, _ in before) <= rows * (span + SAVED + 0.01) + 1
+            assert sum(one for _, one in before) <= size * (span + SAVED + 0.01) + 1
+
+
+questions = st.lists(st.tuples(st.floats(0.0, 40.0), st.floats(0.0, 20.0)), min_size=1, max_size=60)
+
+
+@settings(deadline=None, max_examples=100)
+@given(questions, st.floats(0.01, 1.0))
+def test_what_can_wait_has_its_share_of_the_sources_time_and_one_page_more(
+    asked_for: list[tuple[float, float]], share: float
+) -> None:
+    clock = Clock()
+    guest = guest_at(clock, share=share)
+    spans: list[tuple[float, float, float]] = []
+    for at_the_source, elsewhere in asked_for:
+        guest.admit_behind()
+        began = clock.seconds
+        clock.sleep(at_the_source)
+        guest.spent_behind(at_the_source)
+        spans.append((began, clock.seconds, at_the_source))
+        clock.sleep(elsewhere)
+    longest = max(one for _, _, one in spans)
+    for first in range(len(spans)):
+        for last in range(first, len(spans)):
+            span = spans[last][1] - spans[first][0]
+            there = sum(one for _, _, one in spans[first : last + 1])
+            assert there <= share * span + longest + 0.002 * len(spans)
+
+
+def test_what_cannot_wait_never_rests_for_the_share_of_what_can() -> None:
+    clock = Clock()
+    guest = guest_at(clock, share=0.1)
+    guest.spent_behind(30.0)
+    assert guest.owed_behind() == pytest.approx(270.0)
+    guest.admit()
+    assert clock.seconds == 0
+    guest.admit_behind()
+    assert clock.seconds == pytest.approx(270.0, abs=0.01)
+
+
+def test_rests_behind_end_in_a_protected_window_and_by_a_pause() -> None:
+    clock = Clock(datetime(2026, 3, 16, 23, 49, 0, tzinfo=CHINA).astimezone(UTC))
+    guest = guest_at(clock, share=0.1, protected=(window("23:50-00:40"),))
+    guest.spent_behind(100.0)
+    with pytest.raises(SourceResting, match="protected until 00:40"):
+        guest.admit_behind()
+    guest = guest_at(clock, share=0.1)
+    guest.pause(Pause())
+    with pytest.raises(SourceResting, match="paused"):
+        guest.admit_behind()
 
 
 def test_an_unbounded_source_never_waits() -> None:
