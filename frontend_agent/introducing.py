@@ -25,6 +25,7 @@ from frontend_agent.formats.kind import Kind
 from frontend_agent.mending.previewing import previewed
 from frontend_agent.model import Severity
 from frontend_agent.proposing.joins import Subject, asked_of, subjects, with_references
+from frontend_agent.proposing.keyed import key_and_value, settings_tables
 from frontend_agent.proposing.proposal import Profiles, Proposal, first_look, propose
 from frontend_agent.proposing.schema import BINARY, LONG, NUMBER, Schema, Table, schema_of
 from frontend_agent.proposing.values import NOTHING, Profile, profiles
@@ -70,7 +71,13 @@ def look_at(source: Source, kinds: Sequence[Kind], tell: Tell = lambda _: None, 
     about = subjects(schema)
     rough = with_references(schema, about)
     wanted = list(
-        dict.fromkeys([*tables, *(name for kind in kinds for name in first_look(rough, about, kind, MOST_TABLES))])
+        dict.fromkeys(
+            [
+                *tables,
+                *(name for kind in kinds for name in first_look(rough, about, kind, MOST_TABLES)),
+                *settings_tables(schema),
+            ]
+        )
     )
     seen: dict[str, dict[str, Profile]] = {}
     passed_over: dict[str, str] = {}
@@ -100,7 +107,15 @@ def _sampled(source: Source, family: str, table: Table) -> dict[str, Profile]:
     newest = table.only_key if not table.is_view and table.only_key in table.indexed | set(table.key) else ""
     long = [column.name for column in columns if column.family == LONG or "text" in column.type]
     rows = sample(source, family, (table.schema, table.name), names, long, newest)
-    return profiles(names, rows.rows)
+    return profiles(names, rows.rows, _keyed(table, names))
+
+
+def _keyed(table: Table, names: Sequence[str]) -> tuple[str, str] | None:
+    """The columns of a table of settings, where both are sampled."""
+    columns = key_and_value(table)
+    if columns is None or not {column.name for column in columns} <= set(names):
+        return None
+    return columns[0].name, columns[1].name
 
 
 def _looked_up(

@@ -101,7 +101,8 @@ def settled(schema: Schema, about: Mapping[str, Subject]) -> dict[str, Subject]:
     """What tables are about, once it is known to what they refer: a table of whom a visit had is not a table of the staff."""
     return {
         name: Subject("", 0.0)
-        if any(
+        if words(schema[name].name) != (subject.name,)  # a patient who is also a person stays a patient
+        and any(
             one.table != name and about[one.table].name == subject.name and subject.name in _SINGLE
             for one in schema[name].references
             if one.table in about

@@ -111,7 +111,9 @@ def _target(kind: Kind, field: Field) -> Target:
     zh, en, py = _own(kind, field)
     as_role = _role(kind, role)
     if as_role:
-        zh, en, py = _with_role(zh, en, py, as_role, attribute, role)
+        # A record that answers a request has its requester's name in it as well: a doctor without a verb may be either.
+        primary = role in PRIMARY and not any(one.name.startswith("request.") for one in kind.fields)
+        zh, en, py = _with_role(zh, en, py, as_role, attribute, role, primary)
     first = "" if field.name in NUMBERS_OF_VISITS else field.name.partition(".")[0]
     subject = SUBJECT_OF.get(first, "") if not as_role else ""
     if first == "department" or attribute == "department":
@@ -160,7 +162,13 @@ def _role(kind: Kind, role: str) -> str:
 
 
 def _with_role(
-    zh: dict[str, float], en: dict[str, float], py: tuple[str, ...], about: str, attribute: str, role: str
+    zh: dict[str, float],
+    en: dict[str, float],
+    py: tuple[str, ...],
+    about: str,
+    attribute: str,
+    role: str,
+    primary: bool,
 ) -> tuple[dict[str, float], dict[str, float], tuple[str, ...]]:
     """The role's verbs, put together with what is wanted of it."""
     verbs_zh, verbs_en, verbs_py = vocabulary()[about]
@@ -173,7 +181,7 @@ def _with_role(
     for place, verb in enumerate(verbs_en):
         for text, less in _english_of(verb, attribute):
             en[text] = max(en.get(text, 0.0), 1.0 - 0.02 * place - less)
-    if role in PRIMARY:  # whoever it is, if nobody else is named
+    if primary:  # whoever it is, if nobody else is named
         plain = {"id": ("医生", "staff id"), "name": ("医生姓名", "staff name")}.get(attribute)
         if plain:
             en.setdefault(plain[1], 0.75)

@@ -13,6 +13,7 @@ import msgspec
 
 from frontend_agent.formats.kind import Kind
 from frontend_agent.proposing.joins import Subject, bare_name, prefixes_of, settled
+from frontend_agent.proposing.keyed import settings, signing
 from frontend_agent.proposing.lexicon import NUMBERS_OF_VISITS, Index, Target, index, phrases_of, targets, vocabulary
 from frontend_agent.proposing.matching import (
     SAME_AS_RECORD,
@@ -27,7 +28,7 @@ from frontend_agent.proposing.matching import (
     under_subject,
 )
 from frontend_agent.proposing.naming import letters, said, without_key_word, words
-from frontend_agent.proposing.reaching import Hop, Place, Reaching
+from frontend_agent.proposing.reaching import BESIDE, Hop, Place, Reaching
 from frontend_agent.proposing.schema import TIME, Column, Schema, Table
 from frontend_agent.proposing.values import NOTHING, Profile
 
@@ -299,6 +300,8 @@ class _Proposing:
         places = self.reaching.around(anchor, self.relevant)
         self.referred = {place.subject for place in places if place.hops and all(hop.way == "up" for hop in place.hops)}
         candidates = {target.name: self._candidates(target, places, anchor) for target in scalars}
+        self._without_doubles(candidates)
+        self._keyed(scalars, candidates, places)
         lines = self._lines(anchor, candidates.get(self.kind.key, []))
         first = _assigned(scalars, candidates)
         self._written(first, candidates, places, anchor)
@@ -384,8 +387,10 @@ class _Proposing:
         factor = 0.74 if is_bookkeeping(column) else 1.0
         if place.subject in _PEOPLE and place.subject != target.subject:
             is_theirs = target.role and place.subject == "staff" and target.attribute in ("id", "name")
-            if not is_theirs and not (target.attribute.startswith("department") and place.subject == "department"):
+            if not is_theirs and not ("department" in target.name and place.subject == "department"):
                 factor *= 0.9 if place.subject == "patient" and not target.subject and not target.role else 0.3
+        if target.subject == "patient" and any(self.about[hop.table].name == "staff" for hop in place.hops):
+            factor *= 0.3  # the person behind a doctor is not the patient
         refers = next((one.table for one in place.table.references if one.column == column.name), "")
         whose = self.about[refers].name if refers in self.about else ""
         is_key = column.name == place.table.only_key
@@ -549,6 +554,38 @@ class _Proposing:
                         candidates[target.name].append(Pick(place, column, "", 0.72, why))
                 candidates[target.name].sort(key=lambda pick: -pick.score)
 
+    def _without_doubles(self, candidates: dict[str, list[Pick]]) -> None:
+        """A column whose values are the record's own number once more says nothing new: less for what else is a number."""
+        key = next((pick for pick in candidates.get(self.kind.key, ()) if not pick.place.hops), None)
+        if key is None:
+            return
+        own = self._profile(key.place.table, key.column.name)
+        for name, picks in candidates.items():
+            if name != self.kind.key:
+                candidates[name] = sorted(
+                    (
+                        msgspec.structs.replace(pick, score=pick.score * 0.8)
+                        if pick.column is not key.column and _says_the_same(own, self._seen(pick))
+                        else pick
+                        for pick in picks
+                    ),
+                    key=lambda pick: -pick.score,
+                )
+
+    def _seen(self, pick: Pick) -> Profile:
+        return self._profile(pick.place.table, pick.column.name)
+
+    def _keyed(self, scalars: Sequence[Target], candidates: dict[str, list[Pick]], places: Sequence[Place]) -> None:
+        """What stands in one row among others: a setting of the house, a signature."""
+        for target in scalars:
+            ways = [
+                *settings(target, self.schema, self.profiles),
+                *signing(target, scalars, places, self.schema, self.about, self.profiles),
+            ]
+            if ways:
+                picks = [Pick(way.place, way.column, "", way.worth, way.why) for way in ways]
+                candidates[target.name] = sorted([*candidates[target.name], *picks], key=lambda pick: -pick.score)
+
     # -- groups
 
     def _rows_of(
@@ -590,6 +627,10 @@ class _Proposing:
             if total > best[0]:
                 best = total, GroupRows(table, way), answers
         return best[1], best[2]
+
+
+def _says_the_same(one: Profile, other: Profile) -> bool:
+    return one is not other and one.filled >= 5 and one.is_unique and one.values == other.values
 
 
 _ENGLISH = frozenset(
@@ -668,7 +709,10 @@ def _assigned(wanted: Sequence[Target], candidates: Mapping[str, Sequence[Pick]]
     chosen: dict[str, Pick] = {}
     for _, name, pick in pairs:
         target, place = by_name[name], (pick.place.table.id, pick.column.name + pick.inner, pick.place.hops)
-        if name in chosen or not all(_shareable(target, other) for other in taken.get(place, ())):
+        if name in chosen:
+            continue
+        is_setting = bool(pick.place.hops) and pick.place.hops[-1].way == BESIDE  # the same for whoever asks
+        if not is_setting and not all(_shareable(target, other) for other in taken.get(place, ())):
             continue
         chosen[name] = pick
         taken.setdefault(place, []).append(target)
@@ -717,9 +761,11 @@ def _number_of(name: str) -> str:
 def _is_named_by(pick: Pick, number: Pick) -> bool:
     """Whether a column stands in the row that the number means."""
     hops = pick.place.hops
+    if hops and hops == number.place.hops:
+        return True
     if not hops or hops[-1].way != "up":
         return False
-    return ((*number.place.hops,) == hops[:-1] and number.column.name == hops[-1].column) or hops == number.place.hops
+    return (*number.place.hops,) == hops[:-1] and number.column.name == hops[-1].column
 
 
 def _part_of(name: str, pick: Pick, first: Sequence[Answer]) -> float:
@@ -753,7 +799,7 @@ def _with_fallbacks(kind: Kind, answers: Sequence[Answer]) -> list[Answer]:
         if answer.pick is None and pick is not None:
             why = ("no column of its own: the same person as " + instead[0], *pick.why)
             answer = msgspec.structs.replace(
-                answer, pick=msgspec.structs.replace(pick, score=pick.score * 0.7, why=why)
+                answer, pick=msgspec.structs.replace(pick, score=pick.score * 0.8, why=why)
             )
         made.append(answer)
     return made

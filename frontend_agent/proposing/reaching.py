@@ -13,7 +13,7 @@ from frontend_agent.proposing.naming import words
 from frontend_agent.proposing.schema import Schema, Table
 from frontend_agent.proposing.values import Profile
 
-UP, DOWN = "up", "down"
+UP, DOWN, BESIDE = "up", "down", "beside"
 _COSTS = {UP: 0.97, DOWN: 0.86}
 _EXTENDS = 0.95  # down to a table named after this one: adm_encounter_participant
 MOST = 180
@@ -23,13 +23,18 @@ _ONE_PATIENTS = frozenset({"visit", "admission", "prescription", "order", "reque
 
 
 class Hop(NamedTuple):
-    """One join. Up: `column` of the table before is `target` of `table`. Down: `column` of `table` is `target` of the one before."""
+    """One join. Up: `column` of the table before is `target` of `table`. Down: `column` of `table` is `target` of the one before.
+
+    Beside: one row of a table of settings, the same for every record. `where` is a column of `table` and the value that it
+    has to have: which of several rows is meant.
+    """
 
     table: str
     way: str
     column: str
     target: str
     why: str
+    where: tuple[str, str] = ("", "")
 
 
 class Place(NamedTuple):
@@ -110,6 +115,7 @@ class Reaching:
                     further for further in self.up_from(place, 2) if further.table.id not in (anchor.id, place.table.id)
                 ]
             level = below
+        found += self._of_the_patient(anchor, found)
         found.sort(key=lambda place: (-place.nearness, len(place.hops), place.table.id))
         counted: dict[str, int] = defaultdict(int)
         kept = []
@@ -118,6 +124,22 @@ class Reaching:
             if counted[place.table.id] <= _SAME_TABLE:
                 kept.append(place)
         return kept[:MOST]
+
+    def _of_the_patient(self, anchor: Table, found: Iterable[Place]) -> Iterable[Place]:
+        """What extends the patient's own row, by the nearest way to it: patient_identity, patient_patient_type and its type."""
+        patients = [place for place in found if place.subject == "patient" and place.joined_by]
+        nearest = max(patients, key=lambda place: (place.nearness, -len(place.hops)), default=None)
+        if nearest is None:
+            return
+        for name, column, target, why, sure in self._down[nearest.table.id]:
+            table = self.schema[name]
+            if not table.name.startswith(nearest.table.name + "_") or not table.only_key or name == anchor.id:
+                continue
+            hop = Hop(name, DOWN, column, target, why)
+            nearness = nearest.nearness * _EXTENDS * (0.7 + 0.3 * sure)
+            place = Place(table, (*nearest.hops, hop), nearness, self.subject(name))
+            yield place
+            yield from (one for one in self.up_from(place, 1) if one.table.id != nearest.table.id)
 
     def _below(self, start: Place, relevant: frozenset[str]) -> Iterable[Place]:
         for name, column, target, why, sure in self._down[start.table.id]:

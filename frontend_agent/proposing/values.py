@@ -190,8 +190,13 @@ def profile(values: Iterable[Any]) -> Profile:
     )  # fmt: skip
 
 
-def profiles(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Profile]:
-    """Column -> profile, of one table's sampled rows; what stands inside a JSON column as `column#name`."""
+def profiles(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], keyed: tuple[str, str] | None = None
+) -> dict[str, Profile]:
+    """Column -> profile, of one table's sampled rows; what stands inside a JSON column as `column#name`.
+
+    `keyed` are the columns of names and of values of a table of settings: each setting's own profile is `value@name`.
+    """
     found = {}
     for place, name in enumerate(columns):
         found[name] = profile(row[place] for row in rows)
@@ -199,6 +204,14 @@ def profiles(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str,
             inner = [_flat(row[place]) for row in rows]
             names = dict.fromkeys(key for one in inner for key in one)
             found |= {f"{name}#{key}": profile(one.get(key) for one in inner) for key in names}
+    if keyed is not None:
+        key, value = (columns.index(name) for name in keyed)
+        counted = Counter(value_text(row[key]) for row in rows)
+        found |= {
+            f"{keyed[1]}@{value_text(row[key])}": profile([row[value]])
+            for row in rows
+            if counted[value_text(row[key])] == 1 and value_text(row[key])
+        }
     return found
 
 

@@ -16,7 +16,7 @@ from frontend_agent.proposing.lexicon import phrases_of
 from frontend_agent.proposing.matching import nearness_of, own_description
 from frontend_agent.proposing.naming import said
 from frontend_agent.proposing.proposal import Answer, GroupRows, Pick, Profiles, Proposal
-from frontend_agent.proposing.reaching import UP, Hop
+from frontend_agent.proposing.reaching import BESIDE, DOWN, UP, Hop
 from frontend_agent.proposing.schema import DATE, FLAG, NUMBER, TEXT, TIME, Column, Schema, Table
 from frontend_agent.proposing.values import NOTHING
 from frontend_agent.terms.proposals import Candidates
@@ -94,7 +94,10 @@ class _Joins:
             hop, table = hops[-1], self.writer.schema[hops[-1].table]
             alias = f"t{len(self.aliases)}"
             name = self.writer.name
-            if hop.way == UP:
+            marks = [self._marked(table, hop, alias)] if hop.where[0] else []
+            if hop.way == BESIDE:
+                on, how = "", "LEFT JOIN"
+            elif hop.way == UP:
                 on = f"{alias}.{name(hop.target)} = {before}.{name(hop.column)}"
             else:
                 newest = f"x{len(self.aliases)}"
@@ -103,10 +106,18 @@ class _Joins:
                 if hop.column not in table.unique and key != hop.column:  # of several rows, the newest
                     among = f"FROM {self.writer.table(table)} {newest}"
                     same = f"WHERE {newest}.{name(hop.column)} = {before}.{name(hop.target)}"
-                    on = f"{alias}.{name(key)} = (SELECT MAX({newest}.{name(key)}) {among} {same})"
+                    same += f" AND {self._marked(table, hop, newest)}" if marks else ""
+                    on, marks = f"{alias}.{name(key)} = (SELECT MAX({newest}.{name(key)}) {among} {same})", []
+            on = " AND ".join(part for part in (on, *marks) if part)
             self.lines.append(f"{how} {self.writer.table(table)} {alias} ON {on}")
             self.aliases[hops], self.tables[hops] = alias, table
         return self.aliases[hops]
+
+    def _marked(self, table: Table, hop: Hop, alias: str) -> str:
+        """The condition that tells which of several rows is meant."""
+        name, value = hop.where
+        column = table.column(name) or table.columns[0]
+        return f"{alias}.{self.writer.name(name)} = {self.writer.literal(value, column)}"
 
 
 class _Writer:
@@ -309,7 +320,7 @@ class _Writer:
             if self.fields[name].group:
                 continue
             hops = pick.place.hops
-            if hops and all(hop.way != UP for hop in hops):
+            if hops and all(hop.way == DOWN for hop in hops):
                 ways.setdefault(pick.place.table.id, self._reversed(hops))
         return [(self.schema[name], way) for name, way in ways.items()]
 
