@@ -24,3 +24,28 @@ class Pulse:
 
     def waits(self, seconds: float) -> None:
         """Nothing is under way on purpose, for so long."""
+
+
+class Listening(Pulse):
+    """Whether something of ours is under way at the source."""
+
+    def __init__(self) -> None:
+        self.busy, self.beats = False, 0
+
+    def _beat(self, busy: bool) -> None:
+        self.busy, self.beats = busy, self.beats + 1
+
+    def logs_in(self, seconds: float) -> None:
+        self._beat(True)
+
+    def connected(self, session: str) -> None:
+        self._beat(False)
+
+    def asks(self, query: str, seconds: float) -> None:
+        self._beat(True)
+
+    def rests(self) -> None:
+        self._beat(False)
+
+    def waits(self, seconds: float) -> None:
+        self._beat(False)

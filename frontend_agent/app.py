@@ -68,7 +68,7 @@ from frontend_agent.preparing import Order, Prepared, Worker
 from frontend_agent.processes import settle_memory
 from frontend_agent.proving import genuine_by
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE, send_out
-from frontend_agent.sources import open_sources, remote_sources
+from frontend_agent.sources import Opened, open_sources, remote_sources
 from frontend_agent.spool import Progress, Run, Spool, Taken, Walked, this_machine
 from frontend_agent.spool.database import FILE
 from frontend_agent.spool.packs import PackFolder
@@ -823,7 +823,9 @@ def pack_named(state: Path, config: Config, name: str) -> Pack | None:
 # -- Beside a running app ---------------------------------------------------------------------------------------------
 
 
-def checked(config: Config, state: Path | None = None) -> Iterator[tuple[str, FrontendAgentError | None]]:
+def checked(
+    config: Config, state: Path | None = None, opened: Opened = open_sources
+) -> Iterator[tuple[str, FrontendAgentError | None]]:
     """Try everything that is configured, without the spool: (what, what is wrong with it or None), to the end."""
     packs = NO_PACKS
     if state is not None:
@@ -858,7 +860,7 @@ def checked(config: Config, state: Path | None = None) -> Iterator[tuple[str, Fr
     for name in config.sources:
         problem: FrontendAgentError | None = None
         try:
-            sources |= open_sources(config, [name])
+            sources |= opened(config, [name])
             sources[name].probe()
         except FrontendAgentError as error:
             problem = error

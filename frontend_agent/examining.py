@@ -10,7 +10,7 @@ from frontend_agent.accounts import statements_of
 from frontend_agent.config import Config, unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.feeds import NO_PACKS, Feed, compile_feed
-from frontend_agent.sources import open_sources
+from frontend_agent.sources import Opened, open_sources
 
 
 class Advice(FrontendAgentError):
@@ -19,7 +19,9 @@ class Advice(FrontendAgentError):
     exit_code = 0
 
 
-def examined(config: Config, names: Iterable[str] = (), try_write: bool = False) -> Iterator[tuple[str, Ailment]]:
+def examined(
+    config: Config, names: Iterable[str] = (), try_write: bool = False, opened: Opened = open_sources
+) -> Iterator[tuple[str, Ailment]]:
     """(source, finding) of the named sources, or of all; in connections of our own, one at a time."""
     wanted = list(names) or list(config.sources)
     for name in wanted:
@@ -35,7 +37,7 @@ def examined(config: Config, names: Iterable[str] = (), try_write: bool = False)
     for name in wanted:
         yield from (found for found in broken if found[0] == name)
         try:
-            source = open_sources(config, [name])[name]
+            source = opened(config, [name])[name]
         except FrontendAgentError as error:
             yield name, Ailment("driver.says", "wrong", name, {"why": str(error)})
             continue

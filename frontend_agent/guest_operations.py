@@ -4,6 +4,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from frontend_agent import __version__
 from frontend_agent.app import App
 from frontend_agent.config import SourceConfig, duration, unknown
@@ -11,7 +13,7 @@ from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.sources import told_reached
 from frontend_agent.spool import SourcePause, Spool
 from frontend_agent.telling import plain
-from frontend_agent.usage import Baseline, Usage, percentile
+from frontend_agent.usage import Baseline, Tally, Usage, percentile
 from frontend_agent.windows import open_until
 
 LONGEST = 400  # days of one report
@@ -50,6 +52,23 @@ class GuestOperations:
         except (ValueError, OverflowError) as error:
             raise FrontendAgentError(f"--for: expected {error}, not {length!r}") from None
         return dict(plain(self._app.guest_book.pause(source, until, who, reason, now)))
+
+    def source_pauses(self) -> list[dict[str, Any]]:
+        """Those that hold now, for commands that open a source themselves."""
+        sources = self._app.config.sources
+        return [
+            {
+                "name": name, "until": _text(pause.until), "who": pause.who, "reason": pause.reason,
+                "address": (sources[name].url or sources[name].odbc) if name in sources else None,
+            }
+            for name, pause in self._spool.guests.paused(self._app.clock()).items()
+        ]  # fmt: skip
+
+    def source_visited(self, source: str, hours: dict[str, Any]) -> None:
+        """What a command cost it that opened it beside us, for the report."""
+        self._source_config(source)
+        counted = msgspec.convert(hours, dict[int, Usage], strict=False)
+        self._spool.guests.keep({source: Tally(counted, {})})
 
     def source_resume(self, source: str, who: str) -> dict[str, Any]:
         """It may be asked again; its feeds are run at once."""

@@ -8,7 +8,7 @@ from frontend_agent.accounts import statements_of
 from frontend_agent.config import Config, unknown
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.feeds import NO_PACKS, compile_feed
-from frontend_agent.sources import open_sources
+from frontend_agent.sources import Opened, open_sources
 
 
 class Pinned(NamedTuple):
@@ -27,7 +27,7 @@ class Pinned(NamedTuple):
         return "pinned" if self.pinned == self.digest else "changed"
 
 
-def pinned_procedures(config: Config, name: str) -> list[Pinned]:
+def pinned_procedures(config: Config, name: str, opened: Opened = open_sources) -> list[Pinned]:
     """Those that the mappings of this source's feeds call, and those that it lists."""
     if name not in config.sources:
         raise ConfigurationError(unknown("source", name, config.sources))
@@ -35,7 +35,7 @@ def pinned_procedures(config: Config, name: str) -> list[Pinned]:
     wanted = dict.fromkeys([*_called(config, name), *pinned])
     if not wanted:
         return []
-    source = open_sources(config, [name])[name]
+    source = opened(config, [name])[name]
     try:
         return [Pinned(one, source.digest_of_procedure(one), pinned.get(one, "")) for one in wanted]
     finally:

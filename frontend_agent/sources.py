@@ -1,6 +1,6 @@
 """The configured sources, ready to be asked: in this process, or each in processes of its own (its extractors)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,10 @@ from connectors.reach import Reached
 from frontend_agent.config import Config, SourceConfig
 from frontend_agent.logs import event, log
 from frontend_agent.secrets import secrets_of
+
+Opened = Callable[
+    [Config, Iterable[str]], dict[str, Source]
+]  # how somebody opens sources: `open_sources`, or as a visitor
 
 
 def open_sources(config: Config, names: Iterable[str] | None = None) -> dict[str, Source]:

@@ -25,16 +25,18 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
         try_write: Annotated[bool, typer.Option("--try-write", help=t("doctor.try_write"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
+        from frontend_agent.cli.visiting import visiting
         from frontend_agent.examining import examined
 
         settings: Settings = context.obj[0]
         found: list[tuple[str, Ailment]] = []
-        for name, ailment in examined(settings.config(), [source] if source else [], try_write):
-            if not json:
-                if not found or found[-1][0] != name:
-                    output.say(t("doctor.of", source=name))
-                _say(t, ailment)
-            found.append((name, ailment))
+        with visiting(settings) as opened:
+            for name, ailment in examined(settings.config(), [source] if source else [], try_write, opened):
+                if not json:
+                    if not found or found[-1][0] != name:
+                        output.say(t("doctor.of", source=name))
+                    _say(t, ailment)
+                found.append((name, ailment))
         if json:
             output.as_json([told(name, ailment) for name, ailment in found])
         elif not any(ailment.severity == "wrong" for _, ailment in found):

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,15 +115,14 @@ def _write_example(t: Texts, path: Path) -> None:
 
 
 def _introduce(wanted: _Wanted) -> None:
+    from frontend_agent.cli.visiting import visiting
     from frontend_agent.introducing import look_at, proposals
     from frontend_agent.proposing.writing import write
-    from frontend_agent.sources import open_sources
 
     t, config = wanted.t, _config(wanted)
     kinds = _kinds(wanted)
     _refuse_to_overwrite(wanted, kinds)
-    source = open_sources(config, [wanted.name])[wanted.name]
-    try:
+    with visiting(wanted.settings, config) as opened, closing(opened(config, [wanted.name])[wanted.name]) as source:
         with _progress(wanted) as tell:
             started = time.monotonic()
             look = look_at(source, list(kinds.values()), tell, wanted.tables.values())
@@ -149,8 +148,6 @@ def _introduce(wanted: _Wanted) -> None:
             tried = _try(wanted, config, look, made[code], one, source)
             _show_tried(wanted, kinds[code], one, tried)
             results.append(_result(kinds[code], made[code], one, tried))
-    finally:
-        source.close()
     files += _write_config(wanted, written)
     if wanted.json:
         output.as_json({**told, "files": [str(path) for path in files], "kinds": results})

@@ -50,10 +50,12 @@ def _add_procedures(group: typer.Typer, t: Texts) -> None:
         source: Annotated[str, typer.Argument(help=t("source.name"))],
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
+        from frontend_agent.cli.visiting import visiting
         from frontend_agent.pinning import pinned_procedures
 
         settings: Settings = context.obj[0]
-        found = pinned_procedures(settings.config(), source)
+        with visiting(settings) as opened:
+            found = pinned_procedures(settings.config(), source, opened)
         if json:
             output.as_json(
                 [{"procedure": p.name, "digest": p.digest, "pinned": p.pinned, "state": p.state} for p in found]

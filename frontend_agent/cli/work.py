@@ -87,10 +87,12 @@ def example() -> str:
 
 def _checks(settings: Settings) -> Iterator[tuple[str, FrontendAgentError | None]]:
     from frontend_agent.app import checked
+    from frontend_agent.cli.visiting import visiting
 
     config = settings.config()
     yield str(settings.config_path), None
-    yield from checked(config, settings.state(config))
+    with visiting(settings, config) as opened:
+        yield from checked(config, settings.state(config), opened)
 
 
 def _add_working(cli: typer.Typer, t: Texts) -> None:

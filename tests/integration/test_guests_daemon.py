@@ -82,6 +82,10 @@ class Site:
             ours = f"SELECT state FROM pg_stat_activity WHERE usename = 'reader' AND datname = '{self.database}'"
             return [row[0] for row in connection.execute(ours).fetchall()]
 
+    def server_log(self) -> str:
+        with self.server.connect():  # a line of an administrator's at the end
+            return (self.server.folder / "log").read_text("utf-8", "replace")
+
     def last_problem(self) -> str:
         (feed,) = json.loads(self.command("status", "--json"))["feeds"]
         return feed["last_run"]["problem"] if feed["last_run"] else ""
@@ -153,3 +157,83 @@ def test_source_pause_acts_within_five_seconds_holds_over_a_killed_daemon_and_is
         assert report["total"]["put_off"] >= 2
         assert report["pauses"][0]["ended_by"] == "李工"
         site.command("source", "pause", "his")  # so that nothing sleeps on at the server
+
+
+def _started(site: Site, *arguments: str) -> subprocess.Popen[str]:
+    command = [*PROGRAM, *arguments, "--lang", "en"]
+    return subprocess.Popen(command, cwd=site.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_no_command_opens_a_source_that_somebody_paused(site: Site) -> None:
+    path = site.folder / "agent.toml"
+    pinned = f'secret = "his"\nprocedures = {{ "p" = "sha256:{"0" * 64}" }}'
+    path.write_text(path.read_text("utf-8").replace('secret = "his"', pinned), "utf-8")
+    url = site.server.url(site.database, "reader")
+    elsewhere = (
+        "init",
+        "--source",
+        url,
+        "--name",
+        "again",
+        "--secret",
+        "his",
+        "--json",
+        "--yes",
+    )  # at the same address
+
+    def refused(*command: str) -> None:
+        process = _started(site, *command)
+        said = process.communicate(timeout=30)[0]
+        assert process.returncode == 1, said
+        assert re.search("paused.*王工: storage", said)
+
+    with site.daemon():
+        site.command("source", "pause", "his", "--reason", "storage", "--who", "王工")
+        eventually(lambda: not site.sessions())
+        site.server.execute("ALTER SYSTEM SET log_connections = on", "SELECT pg_reload_conf()")
+        before = site.server_log().count("connection authorized: user=reader")
+        for command in (("doctor", "his"), ("check",), ("source", "procedures", "his"), elsewhere):
+            refused(*command)
+    refused("doctor", "his")  # without a daemon, too
+    assert "connection authorized: user=admin" in site.server_log()  # it is in the log, and ours are not
+    assert site.server_log().count("connection authorized: user=reader") == before
+
+
+def test_a_pause_reaches_a_command_that_hangs_at_the_source(site: Site) -> None:
+    slow = 'SELECT r.id AS "key", s.changed_at AS "cursor" FROM report r JOIN slow_report s ON s.slept = r.id'
+    with site.daemon():
+        eventually(lambda: "active" in site.sessions())
+        (site.folder / "own" / "report.changed.sql").write_text(slow, "utf-8")
+        process = _started(site, "doctor", "his")
+        eventually(lambda: len(site.sessions()) == 2)  # the agent's one connection, and the command's
+        eventually(lambda: site.sessions() == ["active", "active"], 30)
+        began = time.monotonic()
+        site.command("source", "pause", "his", "--reason", "storage", "--who", "王工")
+        eventually(lambda: not site.sessions(), 5.0)
+        process.communicate(timeout=10)
+        assert time.monotonic() - began < 6.0
+        assert process.returncode == 1
+
+
+def test_a_command_does_not_make_a_third_connection(site: Site) -> None:
+    path = site.folder / "agent.toml"
+    path.write_text(path.read_text("utf-8").replace('secret = "his"', 'secret = "his"\nconnections = 2'), "utf-8")
+    with site.daemon():
+        process = _started(site, "doctor", "his")
+        said = process.communicate(timeout=30)[0]
+        assert process.returncode == 1
+        assert "the running agent has its 2 connections" in said
+        site.command("source", "pause", "his")
+
+
+def test_what_a_command_cost_is_in_the_report(site: Site) -> None:
+    path = site.folder / "agent.toml"
+    path.write_text(path.read_text("utf-8").replace('every = "1s"', 'every = "24h"'), "utf-8")
+    (site.folder / "own" / "report.sql").write_text(
+        'SELECT id AS "report_number", id AS "patient.name" FROM report', "utf-8"
+    )
+    with site.daemon():
+        time.sleep(2)  # its one run
+        before = json.loads(site.command("source", "report", "his", "--json"))["total"]["statements"]
+        _started(site, "doctor", "his").communicate(timeout=30)
+        assert json.loads(site.command("source", "report", "his", "--json"))["total"]["statements"] > before + 3
