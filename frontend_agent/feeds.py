@@ -127,6 +127,10 @@ def pack_names(pack: Pack | None) -> str:
 def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], content: Content) -> Feed:
     hospital = config.institution
     mapping = load_mapping(feed.mapping, hospital.id, packed=content.read)
+    if mapping.message is not None:
+        raise ConfigurationError(
+            f"{mapping.path}: reads messages ([message]); a feed asks a database and needs a mapping with [queries]"
+        )
     if mapping.kind in gaps():
         raise ConfigurationError(f"{mapping.path}: kind {mapping.kind}: {gaps()[mapping.kind].gap_en}")
     if mapping.kind not in kind_codes():

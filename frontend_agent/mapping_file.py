@@ -16,6 +16,8 @@ from frontend_agent.codes import CodeTable, parse_code_table
 from frontend_agent.config import duration
 from frontend_agent.declared_procedures import called, declared
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.messages.declared import MessageMapping, declared_message
+from frontend_agent.messages.rows import stand_in
 from frontend_agent.shipped import Read, did_you_mean, only_known_keys, toml_of
 
 
@@ -92,6 +94,9 @@ class Mapping(msgspec.Struct, frozen=True):
     files: Map[str, str] = {}  # query ("parent", "items", …) -> its file, for messages
     digest: str = ""
     codes_digest: str = ""
+    message: MessageMapping | None = (
+        None  # its rows come out of messages: its queries only say which columns those have
+    )
 
 
 # -- reading --------------------------------------------------------------------------------------------------------
@@ -125,12 +130,28 @@ def parse_mapping(name: str, path: str, institution: str, read: Read, packed: Re
     """`packed` reads the files of the pack in force: a code map `pack:sex` is its codes/sex.toml or codes/sex.csv."""
     text = shipped.text_of(read, path, "mapping")
     table = toml_of(text, path)
-    known = ("kind", "key", "title", "document", "queries", "procedures", "codes", "columns", "parse", "read")
+    known = (
+        "kind",
+        "key",
+        "title",
+        "document",
+        "queries",
+        "message",
+        "procedures",
+        "codes",
+        "columns",
+        "parse",
+        "read",
+    )
     only_known_keys(table, known, path)
     kind, key = (_text(table, word, path) for word in ("kind", "key"))
-    queries, files, sql_texts = _queries(
-        table.get("queries"), key, path, institution, read, declared(table.get("procedures", {}), path)
-    )
+    message = _message(table, key, path)
+    if message is not None:
+        queries, files, sql_texts = _of_message(message, key, path)
+    else:
+        queries, files, sql_texts = _queries(
+            table.get("queries"), key, path, institution, read, declared(table.get("procedures", {}), path)
+        )
     wanted, beside = _wanted_codes(table.get("codes", {}), path)
     codes, code_texts = _codes(wanted, path, read, packed)
     reads = _reads(table.get("read", {}), path)
@@ -149,13 +170,36 @@ def parse_mapping(name: str, path: str, institution: str, read: Read, packed: Re
         queries=queries,
         codes=codes,
         beside=beside,
-        columns=_texts(table, "columns", path),
+        columns=_texts(table, "columns", path) | _places(message, key),
         parse=_texts(table, "parse", path),
         read=reads,
         files=files,
         digest=_digest([text, *sql_texts]),
         codes_digest=_digest(code_texts),
+        message=message,
     )
+
+
+def _message(table: dict[str, Any], key: str, path: str) -> MessageMapping | None:
+    if "message" not in table:
+        return None
+    if other := [word for word in ("queries", "procedures", "document") if word in table]:
+        raise ConfigurationError(
+            f"{path}: [message] and {other[0]} exclude each other: rows come from messages or from SQL"
+        )
+    return declared_message(table["message"], key, path)
+
+
+def _of_message(message: MessageMapping, key: str, path: str) -> tuple[Queries, dict[str, str], list[str]]:
+    parent, details = stand_in(message, key)
+    queries = Queries(key, "", parent, {group: Detail(columns) for group, columns in details.items()})
+    return queries, dict.fromkeys(("parent", *details), path), []
+
+
+def _places(message: MessageMapping | None, key: str) -> dict[str, str]:
+    """Fields of a message with their paths, where another mapping has columns."""
+    places = message.places() if message is not None else {}
+    return {field: place for field, place in places.items() if field != key and not field.endswith(".line")}
 
 
 def _text(table: dict[str, Any], key: str, where: str) -> str:

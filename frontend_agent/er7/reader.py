@@ -127,7 +127,6 @@ class Message:
     def groups(self, name: str, scope: Scope | None = None) -> list[Scope]:
         """One scope for every segment of this name: with what belongs to it, and under what stands over it."""
         segments = (scope or self.whole).segments
-        above = (scope or self.whole).above
         starts = [place for place, segment in enumerate(segments) if segment.name == name]
         depth = _DEPTHS.get(name, _ELSE)
         begins = [_begin(segments, start) if depth == _REQUESTS else start for start in starts]
@@ -138,7 +137,11 @@ class Message:
             while end < limit and _DEPTHS.get(segments[end].name, _ELSE) > depth:
                 end += 1
             found.append(Scope(segments[begins[number] : end]))
-        aboves: Iterable[Sequence[Segment]] = _aboves(segments, begins) if scope is None else [above] * len(found)
+        if scope is None:
+            aboves: Iterable[Sequence[Segment]] = _aboves(segments, begins)
+        else:  # a result is under its order, and under what that is under
+            over = [one for one in segments if _DEPTHS.get(one.name, _ELSE) < depth]
+            aboves = [[*over, *scope.above]] * len(found)
         return [one._replace(above=above) for one, above in zip(found, aboves, strict=True)]
 
     def reader(self, place: Place) -> Callable[[Segment], list[str]]:

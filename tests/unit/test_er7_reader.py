@@ -59,7 +59,8 @@ def test_an_order_is_searched_with_its_own_and_with_the_patient_only():
     assert message.value("ORC-2", second) == ""  # the ORC of the first is not the second's
     rows = message.groups("OBX", first)
     assert [message.values("NTE[*]-3", row) for row in rows] == [["of WBC"], []]
-    assert [message.value("OBR-3", row) for row in message.groups("OBX")] == ["", "", ""]
+    assert [message.value("OBR-3", row) for row in rows] == ["R1", "R1"]
+    assert [message.value("OBR-3", row) for row in message.groups("OBX")] == ["", "", ""]  # of no order in particular
 
 
 def test_each_patient_of_a_message_has_their_own_orders():

@@ -173,7 +173,9 @@ def _all_texts_pass(dialect: Dialect, grammar: str) -> None:
 SHIPPED_ON = {"demo_his": "sqlite", "demo_lis": "sqlite", "openhis": "postgres", "openelis": "postgres"}
 
 
-@pytest.mark.parametrize("name", shipped_names("mappings", depth=2))
+@pytest.mark.parametrize(
+    "name", [name for name in shipped_names("mappings", depth=2) if load_mapping(name).message is None]
+)
 def test_every_shipped_mapping_passes(name: str) -> None:
     queries = load_mapping(name, "999000013").queries
     rules = rules_of(SHIPPED_ON[name.split("/")[0]], (), False, False)
