@@ -85,6 +85,7 @@ RELEASED_AT_ONCE = 50_000  # keys held in memory
 BYTES_AT_ONCE = 4 << 20
 OWN_PACKS = "packs"  # what this agent judges by, for who looks at the state alone
 PACK_UNTIL = "pack:until"  # the last day of the pack in force, if it has one
+RUNS_TOLD = 200  # the newest runs, of all feeds: how each stands
 
 
 Clock = Callable[[], datetime]
@@ -147,6 +148,7 @@ class App:
         self.config = config
         self.state = state
         self.clock = clock
+        self.looked: dict[str, datetime] = {}  # feed -> when it was last asked for, also where nothing was new
         self._alone = alone
         self.times = StepTimes()
         self.spool = Spool(state, quota=config.spool.quota)
@@ -343,14 +345,21 @@ class App:
         except FrontendAgentError as problem:
             error = problem
         seconds = time.perf_counter() - started
-        if error or any(counts.values()):
+        if error or any(counts.values()) or (not released_only and self._had_failed(name)):
             self.spool.record_run(Run(name, began, self.clock(), dict(counts), str(error or "")))
+        if not released_only:
+            self.looked[name] = self.clock()
         alarms = self.spool.counts().alarms if counts["withheld"] else 0
         if alarms:
             log.warning(event("withheld.alarm", feed=name, records=alarms))  # the region keeps what is withheld now
         say = log.warning if error and not isinstance(error, SourceResting) else log.info
         say(event("feed.run", feed=name, **counts, seconds=seconds, problem=str(error or "")))
         return Outcome(name, dict(counts), seconds, error)
+
+    def _had_failed(self, name: str) -> bool:
+        """Whether what is known of the feed is a run that failed: then one that finds nothing new is news."""
+        newest = next((run for run in self.spool.runs(RUNS_TOLD) if run.feed == name), None)
+        return newest is not None and bool(newest.problem)
 
     def _run_pages(
         self,

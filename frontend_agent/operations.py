@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from frontend_agent import __version__, qclog
-from frontend_agent.app import App, Outcome, hl7_profiles
+from frontend_agent.app import RUNS_TOLD, App, Outcome, hl7_profiles
 from frontend_agent.backfill_operations import BackfillOperations
 from frontend_agent.backfilling import Backfilling
 from frontend_agent.checks import mask
@@ -38,7 +38,7 @@ from frontend_agent.model import Envelope, Record, SourceRecord
 from frontend_agent.packs.shadow import NEWLY_HELD, NEWLY_PASSED, compared
 from frontend_agent.proving import genuine_by
 from frontend_agent.reconciliation_operations import ReconciliationOperations, last_nights
-from frontend_agent.spool import Case, Group, KeptBack, Trace
+from frontend_agent.spool import Case, Group, KeptBack, Run, Trace
 from frontend_agent.telling import plain, told, told_case
 from frontend_agent.terms.operations import TermOperations
 from frontend_agent.turns import Turn
@@ -87,7 +87,7 @@ class Operations(
         app, spool = self._app, self._spool
         counts = spool.counts()
         next_runs = self._daemon.next_runs() if self._daemon else {}
-        last = {run.feed: run for run in reversed(spool.runs(200))}
+        last = {run.feed: run for run in reversed(spool.runs(RUNS_TOLD))}
         pauses = {pause.name: pause for pause in spool.pauses()}
         silent = spool.silence.now()
         return {
@@ -106,7 +106,7 @@ class Operations(
                     "counts": dict(counts.feeds.get(feed.name, {})),
                     "vanished": plain(stopped) if (stopped := spool.finding.stopped(feed.name)) else None,
                     "waiting_for_partner": counts.waiting.get(feed.name, 0),
-                    "last_run": plain(last[feed.name]) if feed.name in last else None,
+                    "last_run": _last_run(last.get(feed.name), app.looked.get(feed.name)),
                     "next_run": next_runs.get(feed.name),
                     "silent_since": silent[feed.name].isoformat() if feed.name in silent else None,
                 }
@@ -680,3 +680,11 @@ def told_verdict(verdict: qclog.Verdict) -> dict[str, Any]:
 
 def _broke(case: Case, rule: str) -> bool:
     return any(finding.rule == rule for finding in case.findings)
+
+
+def _last_run(run: Run | None, looked: datetime | None) -> dict[str, Any] | None:
+    """The newest run that came to something, with the time at which the feed was last asked for, where that is known."""
+    newest = run or (Run("", looked, looked, {}) if looked else None)
+    if newest is None:
+        return None
+    return dict(plain(msgspec.structs.replace(newest, ended_at=looked or newest.ended_at)))

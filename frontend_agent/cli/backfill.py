@@ -100,7 +100,7 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
         else:
             output.table(
                 t, ("number", "feed", "begin", "end", "state", "part", "rows", "documents", "left", "problem"),
-                [_row(one) for one in told],
+                [_row(t, one) for one in told],
             )  # fmt: skip
 
     @group.command("show", help=t("backfill.show"))
@@ -223,6 +223,14 @@ def lasting(t: Texts, seconds: float) -> str:
     return f"{seconds:,.0f} {name}"
 
 
+def left_of(t: Texts, told: dict[str, Any]) -> str:
+    """How much of a backfill is left: the days in which it may work, or for less than one the work; empty if not known."""
+    days = told["days_left"]
+    if not days:
+        return ""
+    return lasting(t, told["seconds_left"]) if days < 1 else f"{days:,.1f} {t('unit.days')}"
+
+
 def _bytes(number: float) -> str:
     return f"{number / GIB:,.1f} GiB" if number >= GIB else f"{number / MIB:,.1f} MiB"
 
@@ -319,21 +327,23 @@ def _show(t: Texts, told: dict[str, Any], json: bool) -> None:
     )
     counted = ("keys", "documents", "unchanged", "held", "refused", "others")
     output.table(t, ("what", "number"), [(t(f"head.backfill_{name}"), told[name]) for name in counted if told[name]])
-    state = {"running": t("backfill.running"), "stopped": t("backfill.stopped"), "done": t("backfill.done")}
-    output.say(
-        t("said.backfill_state", state=state[told["state"]], part=100 * told["fraction"], reached=told["reached"])
-    )
+    output.say(t("said.backfill_state", state=_state(t, told), part=100 * told["fraction"], reached=told["reached"]))
     if told["waiting"]:
         output.say(t("said.backfill_waits", waiting=told["waiting"]))
     if told["days_left"]:
         output.say(t("said.backfill_left", left=lasting(t, told["seconds_left"]), days=told["days_left"]))
 
 
-def _row(told: dict[str, Any]) -> tuple[Any, ...]:
-    left = told["days_left"]
+def _state(t: Texts, told: dict[str, Any]) -> str:
+    return {"running": t("backfill.running"), "stopped": t("backfill.stopped"), "done": t("backfill.done")}[
+        told["state"]
+    ]
+
+
+def _row(t: Texts, told: dict[str, Any]) -> tuple[Any, ...]:
     return (
-        told["id"], told["feed"], told["low"], told["high"], told["state"], f"{100 * told['fraction']:.1f} %",
-        told["keys"], told["documents"], None if left is None else f"{left:.1f} d", told["waiting"],
+        told["id"], told["feed"], told["low"], told["high"], _state(t, told), f"{100 * told['fraction']:.1f} %",
+        told["keys"], told["documents"], left_of(t, told) or None, told["waiting"],
     )  # fmt: skip
 
 

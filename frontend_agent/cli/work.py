@@ -12,6 +12,7 @@ import typer
 
 from frontend_agent import control, logs
 from frontend_agent.cli import output
+from frontend_agent.cli.backfill import left_of
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.source import rests
 from frontend_agent.cli.texts import Texts
@@ -320,7 +321,7 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
             output.say(t("said.silent", feed=feed["name"], since=output.local_time(feed["silent_since"])))
     for one in told["backfills"]:
         output.say(
-            t("said.backfill_status", number=one["id"], feed=one["feed"], part=100 * one["fraction"]) + _left(one)
+            t("said.backfill_status", number=one["id"], feed=one["feed"], part=100 * one["fraction"]) + _left(t, one)
         )
     if told["calendar_missing"]:
         output.say(t("said.calendar_missing", years=", ".join(map(str, told["calendar_missing"]))))
@@ -332,7 +333,14 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         if night["alarm"]:
             figures = {name: night[name] for name in ("feed", "missed", "differing", "mended", "id")}
             problem = f"· {night['problem']} " if night["problem"] else ""
-            output.say(t("said.reconcile_alarm", day=night["ended_at"][:10], problem=problem, **figures))
+            output.say(
+                t(
+                    "said.reconcile_alarm",
+                    day=output.local_time(night["ended_at"], "%Y-%m-%d"),
+                    problem=problem,
+                    **figures,
+                )
+            )
     withheld = told["withheld"]
     if withheld["open"]:
         output.say(f"{t('head.withheld')}: {withheld['open']:,}")
@@ -345,9 +353,8 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
         output.table(t, ("step", "seconds", "cpu"), [(n, s["seconds"], s["cpu_seconds"]) for n, s in steps])
 
 
-def _left(backfill: dict[str, Any]) -> str:
-    days, waiting = backfill["days_left"], backfill["waiting"]
-    return (f" · {days:.1f} d" if days else "") + (f" · {waiting}" if waiting else "")
+def _left(t: Texts, backfill: dict[str, Any]) -> str:
+    return "".join(f" · {word}" for word in (left_of(t, backfill), backfill["waiting"]) if word)
 
 
 def _settings(context: typer.Context) -> Settings:

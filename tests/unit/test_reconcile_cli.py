@@ -299,6 +299,24 @@ def test_people_are_told_the_time_of_their_own_clock(
     assert f"{datetime.fromisoformat(ended).astimezone(ZoneInfo('Asia/Shanghai')):%F %T}" in status
 
 
+def test_a_source_that_is_back_is_no_problem_any_more(site: Site) -> None:
+    """Also where nothing new came since: a run that found nothing after one that failed is news."""
+    site.engine.execute("UPDATE visit SET hidden = 1")  # there is nothing to read again, either
+    with site.app() as app:
+        site.engine.execute("ALTER TABLE visit RENAME TO away")
+        assert app.run_feed("visit", threading.Event()).error is not None
+        assert operations(app)["status"]()["feeds"][0]["last_run"]["problem"]
+        site.engine.execute("ALTER TABLE away RENAME TO visit")
+        for _ in range(2):
+            site.now += timedelta(hours=1)  # past the source's pause after a failure
+            outcome = app.run_feed("visit", threading.Event())
+            assert (outcome.error, sum(outcome.counts.values())) == (None, 0)
+            last = operations(app)["status"]()["feeds"][0]["last_run"]
+            assert (last["problem"], datetime.fromisoformat(last["ended_at"])) == ("", site.now)
+    with site.app() as app:
+        assert operations(app)["status"]()["feeds"][0]["last_run"]["problem"] == ""
+
+
 def told_status(app: App) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = operations(app)["status"]()["reconciliation"]
     return found
