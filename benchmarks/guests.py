@@ -254,7 +254,7 @@ def _terms(url: str) -> SourceOptions:
     usual = SourceConfig(url=url)
     return SourceOptions(
         url=url,
-        rows_per_second=usual.rows_per_second,
+        rows_per_second=usual.most_rows,
         bytes_per_second=usual.bytes_per_second,
         share=usual.most_share / 100,
         slow_down=usual.slow_down,

@@ -207,7 +207,7 @@ class Planner:
         pushed = self._app.times.snapshot()["push"]
         return Limits(
             rate=rate,
-            source_rows=source.rows_per_second,
+            source_rows=source.most_rows,
             source_bytes=int(source.bytes_per_second),
             source_share=source.most_share / 100,
             destination=pushed.items / pushed.seconds if pushed.items >= 200 and pushed.seconds else 0.0,

@@ -46,8 +46,9 @@ class Count(int):
 
 NONE = Count(0)
 TWO = Count(2)
-ROWS_A_SECOND = Count(50_000)
+ROWS_A_SECOND = 10_000  # of a server; a file on this machine has no bound by itself
 SHARE = 10  # % of a server's time
+UNSAID = -1
 GiB20 = Size(20 * 1024**3)
 MiB32 = Size(32 * 1024**2)
 MiB16 = Size(16 * 1024**2)
@@ -93,9 +94,9 @@ class SourceConfig:
     lock_timeout: timedelta = timedelta(seconds=5)  # we never queue behind the hospital's own work for longer
     idle_timeout: timedelta = timedelta(seconds=90)  # the server ends a transaction in which we are silent for longer
     connect_timeout: timedelta = timedelta(seconds=10)
-    rows_per_second: Count = ROWS_A_SECOND  # what we take at most, a page overdrawn and paid back; 0: not bounded
+    rows_per_second: int = UNSAID  # what we take at most, a page overdrawn and paid back; 0: not bounded (`most_rows`)
     bytes_per_second: Size = MiB32
-    share: int = 0  # % of its time that work which can wait may take at most; 0: by itself, see `most_share`
+    share: int = UNSAID  # % of its time that work which can wait may take at most (`most_share`)
     protected: tuple[Window, ...] = ()  # local times in which nothing is sent: 零点计费, 日结, backup
     slow_down: float = 3.0  # back off when statements take so many times their own usual time; 0: never
     replica_lag: timedelta = timedelta()  # it is a replica, and so much behind; more counts if the engine says so
@@ -112,9 +113,18 @@ class SourceConfig:
     waiver: WaiverConfig = NO_WAIVER  # the account can write, and somebody lets that be
 
     @property
+    def most_rows(self) -> int:
+        """Rows a second that we take at most; 0: not bounded, as a file on this machine is by itself."""
+        if self.rows_per_second != UNSAID:
+            return self.rows_per_second
+        return 0 if self.url.startswith(SQLITE) else ROWS_A_SECOND
+
+    @property
     def most_share(self) -> int:
-        """% of the source's time that backfill and reconciliation may take: of a file on this machine, all of it."""
-        return self.share or (100 if self.url.startswith(SQLITE) else SHARE)
+        """% of the source's time that backfill and reconciliation may take; of a file on this machine by itself all of it."""
+        if self.share != UNSAID:
+            return self.share
+        return 100 if self.url.startswith(SQLITE) else SHARE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -665,7 +675,9 @@ def _source(source: SourceConfig) -> Iterable[str]:
             yield f'procedures: {name!r} needs the digest of its definition, "sha256:…" (see `source procedures`)'
     if not leaves_time(source.protected):
         yield "protected leaves no minute of the day in which the source may be read"
-    if not 0 <= source.share <= 100:
+    if source.rows_per_second < UNSAID:
+        yield "rows_per_second must be 0 (not bounded) or more"
+    if source.share != UNSAID and not 1 <= source.share <= 100:
         yield "share must be 1 to 100 (% of the source's time that backfill and reconciliation may take), or left out"
     if source.slow_down and source.slow_down <= 1:
         yield "slow_down must be more than 1 (3.0: back off when statements take three times as long), or 0 for never"

@@ -166,7 +166,7 @@ def _told_terms(config: SourceConfig) -> dict[str, Any]:
     """What the configuration promises the hospital."""
     return {
         "connections": config.connections,
-        "rows_per_second": int(config.rows_per_second),
+        "rows_per_second": config.most_rows,
         "bytes_per_second": int(config.bytes_per_second),
         "protected": [str(one) for one in config.protected],
         "slow_down": config.slow_down,

@@ -72,7 +72,7 @@ def options_of(config: Config, options: SourceConfig) -> SourceOptions:
         lock_timeout=options.lock_timeout,
         idle_timeout=options.idle_timeout,
         connect_timeout=options.connect_timeout,
-        rows_per_second=options.rows_per_second,
+        rows_per_second=options.most_rows,
         bytes_per_second=options.bytes_per_second,
         protected=options.protected,
         share=options.most_share / 100,

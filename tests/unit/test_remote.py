@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors import RemoteSource, Source, SourceOptions, open_source
@@ -72,6 +73,8 @@ class Told(Source):
                 for _ in range(5):
                     self.pulse.asks(query, 0.1)
                     time.sleep(0.5)
+            case "a third of a second":
+                self.guest.account(query, sql, 1, 1, 0.3)
             case "login hangs":
                 self.pulse.logs_in(0.2)
                 time.sleep(60)
@@ -85,8 +88,8 @@ def told() -> Source:
 
 
 @contextmanager
-def opened(make: Any = told, **more: Any) -> Iterator[RemoteSource]:
-    source = RemoteSource("his", OPTIONS, make, **more)
+def opened(make: Any = told, share: float = 0.0, **more: Any) -> Iterator[RemoteSource]:
+    source = RemoteSource("his", msgspec.structs.replace(OPTIONS, share=share), make, **more)
     try:
         yield source
     finally:
@@ -416,3 +419,36 @@ def test_an_extractor_that_cannot_begin_says_why() -> None:
             with pytest.raises(ConfigurationError, match="not installed"):
                 do(his, "nothing")
             time.sleep(0.1)
+
+
+def test_while_work_that_can_wait_rests_a_feed_asks_at_once_over_the_same_connection() -> None:
+    with opened(share=0.1) as source:
+        pid(source)  # it has started
+        behind = source.behind()
+        began = time.monotonic()
+        do(behind, "a third of a second")
+        waiting = threading.Thread(target=do, args=(behind, "a third of a second"))
+        waiting.start()  # for 2.7 seconds
+        slowest = 0.0
+        for _ in range(20):
+            asked = time.monotonic()
+            do(source, "a third of a second")  # what a feed spends there is not for others to rest for
+            slowest = max(slowest, time.monotonic() - asked)
+            time.sleep(0.05)
+        assert waiting.is_alive()
+        assert slowest < 1.0  # on a machine that others use
+        waiting.join()
+        assert 2.6 < time.monotonic() - began < 6.0
+
+
+def test_rests_end_when_the_source_is_paused() -> None:
+    with opened(share=0.1) as source:
+        behind = source.behind()
+        for _ in range(20):
+            source.guest.spent_behind(10.0)
+        said: list[type[BaseException]] = []
+        waiting = threading.Thread(target=lambda: said.append(problem_of(behind, "nothing")))
+        waiting.start()
+        source.pause(Pause())
+        waiting.join(3.0)
+        assert said == [SourceResting]
