@@ -465,7 +465,7 @@ class Source(ABC):
         top, recent = like(style, high, unit, self._zone), _Recent()
         position: _Position = (like(style, low, unit, self._zone), None, False)
         if after is not None:
-            position = (cursor_value(after.cursor), *_native([after.key], self._sample(queries.changed, "key")), True)
+            position = self._behind(queries.changed, after)
         for window in self._windows(queries.changed, position, top):
             for keys, (cursor, key) in _pages(window, recent, _EVERYTHING, limit):
                 yield ChangedPage(keys, Watermark(cursor_text(cursor), key_text(key)))

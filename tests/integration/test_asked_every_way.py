@@ -14,6 +14,7 @@ import connectors.source
 from connectors import Source
 from connectors.finding.acknowledging import Acknowledgement
 from connectors.finding.search import Search
+from frontend_agent.model import Watermark
 from tests.integration.test_sources import KINDS, TABLES, WAYS, Hospital, Mapped, _hospital, report
 
 DAY = datetime(2026, 9, 30)
@@ -65,6 +66,14 @@ def test_a_walk_goes_on_behind_any_page(source: Source, mapped: Mapped) -> None:
 
     assert len(set(whole)) == 23
     assert found == whole
+
+
+def test_a_walk_goes_on_where_keys_are_of_another_type_by_now(source: Source) -> None:
+    """The vendor exchanged the table: what shares the last cursor is read once more."""
+    page = next(iter(source.walk(BY_TIME, DAY, NEXT, None, 500)))
+    assert page.watermark is not None
+    left = keys(source.walk(BY_TIME, DAY, NEXT, Watermark(page.watermark.cursor, "MZ-11"), 500))
+    assert sorted(map(int, left)) == list(range(1, 24))
 
 
 @pytest.mark.parametrize("most", [1, 22, 23, 1000])
