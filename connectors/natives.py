@@ -134,19 +134,18 @@ class Psycopg(Driver):
         """Some rows at a time off the wire: libpq would keep the whole answer, and we could not stop it."""
         with contextlib.closing(cursor.stream(sql, parameters, size=LARGEST_STEP)) as coming:
             rows = fetched_in(room, lambda count: list(islice(coming, count)))
-        return RowSet(self._columns(cursor, sql, parameters), rows)
+        return RowSet(self._columns(cursor, sql), rows)
 
-    def _columns(self, cursor: Any, sql: str, parameters: Sequence[Any]) -> tuple[str, ...]:
-        """A stream without rows does not tell its columns: they are known from before, or asked for once."""
-        if cursor.pgresult is None and sql not in self._known:
-            cursor.execute(
-                sql, parameters, binary=True
-            )  # by the protocol that takes one statement only, as a stream does
-        if cursor.pgresult is not None:
+    def _columns(self, cursor: Any, sql: str) -> tuple[str, ...]:
+        """A stream without rows does not tell its columns: they are known from before, or the server describes the statement,
+        which runs nothing."""
+        found = cursor.pgresult
+        if found is None and sql not in self._known:
+            found = cursor.connection.pgconn.describe_prepared(b"")
+        if found is not None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            found = cursor.pgresult
-            self._known[sql] = tuple(found.fname(place).decode() for place in range(found.nfields))
+            self._known[sql] = tuple((found.fname(place) or b"").decode() for place in range(found.nfields))
         return self._known[sql]
 
     def unreadable(self, error: Exception) -> bool:

@@ -679,7 +679,10 @@ def _source(source: SourceConfig) -> Iterable[str]:
         yield "rows_per_second must be 0 (not bounded) or more"
     if source.share != UNSAID and not 1 <= source.share <= 100:
         yield "share must be 1 to 100 (% of the source's time that backfill and reconciliation may take), or left out"
-    if source.slow_down and source.slow_down <= 1:
+    for key in ("statement_timeout", "lock_timeout", "idle_timeout", "connect_timeout"):
+        if not getattr(source, key):
+            yield f"{key} must be longer than nothing: servers take 0 for a time-out that never comes"
+    if source.slow_down and not 1 < source.slow_down < 1e6:  # nan is neither
         yield "slow_down must be more than 1 (3.0: back off when statements take three times as long), or 0 for never"
     if source.connections > 2:
         yield "connections must be 1 or 2 (the second is for backfill and reconciliation beside the real-time feeds)"

@@ -8,6 +8,8 @@ from connectors.engines import calls, types
 from connectors.engines.dialect import Dialect
 from connectors.engines.engine import APPLICATION, Engine, Greeter, Said
 
+CLIENT_CHECKED = 1000  # milliseconds between two looks of the server's whether we are still there
+
 
 def _greeting(greeter: Greeter) -> Sequence[Said]:
     return (
@@ -16,6 +18,8 @@ def _greeting(greeter: Greeter) -> Sequence[Said]:
         # Not known to what split off before 9.6 and calls itself PostgreSQL over ODBC.
         Said(f"SET lock_timeout = {greeter.lock_ms}", needed=False),
         Said(f"SET idle_in_transaction_session_timeout = {greeter.idle_ms}", needed=False),
+        # From 14 on: a session whose agent was killed ends by itself, though its statement only sleeps or waits for a lock.
+        Said(f"SET client_connection_check_interval = {CLIENT_CHECKED}", needed=False),
         Said(f"SET TIME ZONE '{greeter.options.timezone}'"),
         Said("SET DateStyle = 'ISO, YMD'"),
         Said(f"SET application_name = '{APPLICATION}'", needed=False),

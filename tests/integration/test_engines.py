@@ -46,6 +46,7 @@ EXPECTED = {
         "SELECT current_setting('statement_timeout')": "20s",
         "SELECT current_setting('lock_timeout')": "3s",
         "SELECT current_setting('idle_in_transaction_session_timeout')": "7s",
+        "SELECT current_setting('client_connection_check_interval')": "1s",
         "SELECT current_setting('TimeZone')": "Asia/Shanghai",
         "SELECT current_setting('application_name')": "frontend-agent",
     },

@@ -134,7 +134,7 @@ def test_source_pause_acts_within_five_seconds_holds_over_a_killed_daemon_and_is
         eventually(lambda: "active" in site.sessions())
         said = site.command("source", "pause", "his", "--for", "2h", "--reason", "storage", "--who", "王工")
         assert "his: paused until" in said
-        assert eventually(lambda: not site.sessions(), 5.0) < 5.0  # the statement and its session are gone
+        assert eventually(lambda: not site.sessions(), 5.0) < 3.5  # the statement and its session are gone
         eventually(lambda: "paused until" in site.last_problem())
         assert re.search(r"his: paused → .* 王工 storage", site.command("status"))
         daemon.send_signal(signal.SIGKILL)

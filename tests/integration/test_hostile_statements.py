@@ -253,3 +253,17 @@ def test_two_statements_in_one_text_are_refused_by_the_protocol_itself(postgres:
     with source.session() as ask:
         assert ask("SELECT 1 AS a WHERE false", (), "columns").columns == ("a",)
     source.close()
+
+
+def test_an_answer_without_rows_is_one_statement_at_the_server(postgres: PostgresServer) -> None:
+    """As it is one in the guest report, though a stream without rows does not tell its columns."""
+    postgres.create("once")
+    postgres.execute("ALTER DATABASE once SET log_statement = 'all'")
+    source = open_source("once", _options(postgres.url("once", "reader")), READER_PASSWORD)
+    with source.session() as ask:
+        assert ask("SELECT 1 AS asked_once WHERE false", (), "empty").columns == ("asked_once",)
+        assert ask("SELECT $1::int AS asked_once_more WHERE false", (1,), "empty").columns == ("asked_once_more",)
+    source.close()
+    log = (postgres.folder / "log").read_text("utf-8", "replace")
+    postgres.execute("ALTER DATABASE once RESET log_statement")
+    assert (log.count("AS asked_once "), log.count("AS asked_once_more ")) == (1, 1)

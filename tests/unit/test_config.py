@@ -136,3 +136,21 @@ def test_the_state_lies_where_it_was_asked_for(tmp_path: Path, monkeypatch: pyte
     assert state_folder(None, config, file) == Path("/var/lib/frontend-agent")
     named = parse_config("state = 'there'\n" + GOOD)
     assert state_folder(None, named, file) == tmp_path / "there"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('statement_timeout = "0s"', "statement_timeout must be longer than nothing"),
+        ('lock_timeout = "0s"', "lock_timeout must be longer than nothing"),
+        ('idle_timeout = "0s"', "idle_timeout must be longer than nothing"),
+        ('connect_timeout = "0s"', "connect_timeout must be longer than nothing"),
+        ("slow_down = nan", "slow_down must be more than 1"),
+        ("slow_down = inf", "slow_down must be more than 1"),
+        ("slow_down = 1.0", "slow_down must be more than 1"),
+    ],
+)
+def test_no_protection_of_a_source_is_switched_off_by_a_number_that_means_nothing(line: str, told: str) -> None:
+    (problem,) = problems(changed('url = "sqlite:///lis.db"', f'url = "sqlite:///lis.db"\n{line}'))
+    assert told in problem
+    assert "sources.lis" in problem

@@ -6,6 +6,7 @@ SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ
 SET statement_timeout = 20000;
 SET lock_timeout = 3000;  -- may be unknown
 SET idle_in_transaction_session_timeout = 60000;  -- may be unknown
+SET client_connection_check_interval = 1000;  -- may be unknown
 SET TIME ZONE 'Asia/Shanghai';
 SET DateStyle = 'ISO, YMD';
 SET application_name = 'frontend-agent';  -- may be unknown

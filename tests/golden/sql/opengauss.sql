@@ -5,6 +5,7 @@ no server: text only
 SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SET statement_timeout = 20000;
 SET idle_in_transaction_session_timeout = 60000;  -- may be unknown
+SET client_connection_check_interval = 1000;  -- may be unknown
 SET TIME ZONE 'Asia/Shanghai';
 SET DateStyle = 'ISO, YMD';
 SET application_name = 'frontend-agent';  -- may be unknown
