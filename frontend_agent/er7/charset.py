@@ -12,6 +12,7 @@ No replacement character is ever made, and one that the sender made is not taken
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -26,6 +27,7 @@ _NAMES = {
 }  # fmt: skip
 _8859 = re.compile(r"(?:ISO)?8859(\d{1,2})")
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
+_PLAIN = re.compile(r"[\x00-\x7f]+")
 _HEADER_END = re.compile(rb"[\r\n]")
 _LONGEST_HEADER = 8_192
 BOM = b"\xef\xbb\xbf"
@@ -203,6 +205,8 @@ def _unless_lost(found: Decoded) -> Decoded | Undecoded:
 def _is_garbled(text: str) -> bool:
     """UTF-8 of what somebody decoded wrongly: ä¸­æ–‡, ÖÐÎÄ, 涓枃."""
     own = _likelihood(text)
+    if own >= 0.8:
+        return False
     for wrong in ("cp1252", "iso8859-1", _GB):
         try:
             undone = text.encode(wrong)
@@ -216,22 +220,22 @@ def _is_garbled(text: str) -> bool:
             if chinese < 2 or 3 * lost > chinese or _is_western(undone, text):
                 continue
             # What nobody writes (a run of accented letters, rare characters only) became Chinese that everybody writes.
-            if _likelihood(again.replace("\ufffd", "")) > 0.9 and own < 0.8:
+            if _likelihood(again.replace("\ufffd", "")) > 0.9:
                 return True
     return False
 
 
-def _foreign(text: str) -> list[str]:
-    return [character for character in text if character > "\x7f"]
+def _foreign(text: str) -> str:
+    return _PLAIN.sub("", text)
 
 
 def _likelihood(text: str) -> float:
     """0 … 1: how much of what is not ASCII somebody writes in Chinese medical texts. Signs of other scripts count nothing."""
     foreign = _foreign(text)
-    usual = {character for character in set(foreign) if _is_usual(character)}
-    return sum(character in usual for character in foreign) / len(foreign) if foreign else 1.0
+    return sum(map(_is_usual, foreign)) / len(foreign) if foreign else 1.0
 
 
+@lru_cache(maxsize=70_000)
 def _is_usual(character: str) -> bool:
     if "\u0400" <= character <= "\u04ff" or "\u3040" <= character <= "\u30ff":
         return False  # Cyrillic and kana are in GB 2312, but a wrong reading makes them more often than a person

@@ -13,6 +13,7 @@ escape (10^9/L) is not lost. MSH-1 is the field separator, MSH-2 the other delim
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from frontend_agent.errors import ConfigurationError
@@ -58,6 +59,7 @@ class FieldPath(NamedTuple):
         return self.place.repetition == ALL or any(step.nth == ALL for step in self.steps)
 
 
+@lru_cache(maxsize=4_096)  # a mapping's paths, asked for with every message
 def field_path(text: str) -> FieldPath:
     """Compile a path to values. ConfigurationError (without the file, which the caller knows) for what is none."""
     cut = _last_dash(text)

@@ -12,6 +12,7 @@ A message is searched by paths (paths.py), the whole or one group of it: an OBR 
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from frontend_agent.er7.errors import MessageUnreadable
@@ -146,32 +147,7 @@ class Message:
 
     def reader(self, place: Place) -> Callable[[Segment], list[str]]:
         """What gives the values at a place of a segment: made once, asked for every segment."""
-        delimiters, charset, number = self.delimiters, self.charset, place.field
-        repetition, component, sub = delimiters.repetition, delimiters.component, delimiters.subcomponent
-
-        def part(written: str, component_: int, sub_: int) -> str:
-            if component_:
-                written = _nth(written, component, component_)
-                if sub_:
-                    written = _nth(written, sub, sub_)
-            return unescape(written, delimiters, charset)
-
-        def values(segment: Segment) -> list[str]:
-            fields = segment.fields
-            written = fields[number] if number < len(fields) else ""
-            if not written:
-                return []
-            if segment.name in HEADERS and number <= 2:
-                return [written]
-            repeats = written.split(repetition) if repetition and repetition in written else [written]
-            if place.where is not None:
-                component_, sub_, wanted = place.where
-                repeats = [one for one in repeats if part(one, component_, sub_).strip() == wanted][:1]
-            elif place.repetition != ALL:
-                repeats = repeats[place.repetition - 1 : place.repetition]
-            return [value for one in repeats if (value := part(one, place.component, place.sub))]
-
-        return values
+        return _reader_of(place, self.delimiters, self.charset)
 
     def _found(self, steps: tuple[Step, ...], scope: Scope) -> list[Segment]:
         found = self._picked(steps[0], scope.segments) or self._picked(steps[0], scope.above)
@@ -316,6 +292,37 @@ def delimiters_of(text: str) -> tuple[Delimiters, list[str]]:
     kept += [""] * (5 - len(kept))
     component, repetition, escape_, subcomponent, truncation = kept
     return Delimiters(field, component, repetition, escape_, subcomponent, truncation), problems
+
+
+@lru_cache(maxsize=4_096)
+def _reader_of(place: Place, delimiters: Delimiters, charset: str) -> Callable[[Segment], list[str]]:
+    """The same for all messages with these delimiters in this set: most have the usual ones."""
+    number = place.field
+    repetition, component, sub = delimiters.repetition, delimiters.component, delimiters.subcomponent
+
+    def part(written: str, component_: int, sub_: int) -> str:
+        if component_:
+            written = _nth(written, component, component_)
+            if sub_:
+                written = _nth(written, sub, sub_)
+        return unescape(written, delimiters, charset)
+
+    def values(segment: Segment) -> list[str]:
+        fields = segment.fields
+        written = fields[number] if number < len(fields) else ""
+        if not written:
+            return []
+        if number <= 2 and segment.name in HEADERS:
+            return [written]
+        repeats = written.split(repetition) if repetition and repetition in written else [written]
+        if place.where is not None:
+            component_, sub_, wanted = place.where
+            repeats = [one for one in repeats if part(one, component_, sub_).strip() == wanted][:1]
+        elif place.repetition != ALL:
+            repeats = repeats[place.repetition - 1 : place.repetition]
+        return [value for one in repeats if (value := part(one, place.component, place.sub))]
+
+    return values
 
 
 def _nth(text: str, separator: str, number: int) -> str:
