@@ -251,6 +251,17 @@ def contained(source: Source, table: Sequence[str], column: str, values: Sequenc
     return {str(row[0]).strip() for row in rows}
 
 
+def partners(source: Source, table: Sequence[str], column: str, values: Sequence[Any]) -> dict[str, int]:
+    """How many rows of a table have each of these values in a column; values without any are missing."""
+    some = list(values)[:_TRIED]
+    if not some:
+        return {}
+    with source.session() as ask:
+        text = partners_text(source.dialect, table, column, len(some))
+        rows = ask(text, some, "partners").rows
+    return {str(row[0]).strip(): int(row[1]) for row in rows}
+
+
 def family_of(source: Source) -> str:
     """Whose SQL a source speaks: postgresql, mysql, sqlite, oracle or sqlserver. Raises SourceRefused for any other."""
     with source.session():  # over ODBC, only the connection can tell what is there
@@ -283,6 +294,19 @@ def contained_text(dialect: Dialect, table: Sequence[str], column: str, count: i
     """SELECT those of so many parameters that stand in a column."""
     name, marks = dialect.quoted(column), ", ".join(dialect.marks(count))
     return "\n".join((f"SELECT DISTINCT {name}", f"FROM {_named(dialect, table)}", f"WHERE {name} IN ({marks})"))
+
+
+def partners_text(dialect: Dialect, table: Sequence[str], column: str, count: int) -> str:
+    """SELECT those of so many parameters that stand in a column, and how often each does."""
+    name, marks = dialect.quoted(column), dialect.marks(count)
+    return "\n".join(
+        (
+            f"SELECT {name}, COUNT(*)",
+            f"FROM {_named(dialect, table)}",
+            f"WHERE {name} IN ({', '.join(marks)})",
+            f"GROUP BY {name}",
+        )
+    )
 
 
 def _named(dialect: Dialect, table: Sequence[str]) -> str:

@@ -17,20 +17,23 @@ from typing import Any
 import msgspec
 
 from connectors import Source
-from connectors.catalogue import contained, read_catalogue, sample
+from connectors.catalogue import contained, partners, read_catalogue, sample
 from frontend_agent.config import Config, FeedConfig
 from frontend_agent.errors import SourceError, SourceRefused
 from frontend_agent.feeds import compile_feed
 from frontend_agent.formats.kind import Kind
 from frontend_agent.mending.previewing import previewed
 from frontend_agent.model import Severity
-from frontend_agent.proposing.joins import Subject, asked_of, subjects, with_references
+from frontend_agent.proposing.doubts import Join, Met, joins_of
+from frontend_agent.proposing.joins import LOOKED_UP, Subject, asked_of, subjects, with_references
 from frontend_agent.proposing.keyed import key_and_value, settings_tables
 from frontend_agent.proposing.proposal import Profiles, Proposal, first_look, propose
+from frontend_agent.proposing.reaching import UP
 from frontend_agent.proposing.schema import BINARY, LONG, NUMBER, Schema, Table, schema_of
 from frontend_agent.proposing.values import NOTHING, Profile, profiles
 
 MOST_TABLES = 60  # that are sampled for one kind
+SMALL = 20_000  # rows by the engine's estimate: a join into such a table is checked without an index, too
 MOST_LOOKED_UP = 80  # tables in which sampled values are looked up
 MOST_COLUMNS = 120  # of one table that are sampled
 SHOWN = 10  # of the fullest records: the first that becomes a document is shown
@@ -147,6 +150,31 @@ def proposals(look: Look, kinds: Iterable[Kind], anchors: Mapping[str, str]) -> 
         if proposal is not None:
             made[kind.code] = proposal
     return made
+
+
+def met(look: Look, source: Source, proposal: Proposal) -> dict[Join, Met]:
+    """How many of the sampled rows find exactly one partner at each join. A join that could not be asked is left out.
+
+    Up is asked always: its target is a key. Down only where an index begins with the column, or the table is small.
+    """
+    return {join: seen for join in joins_of(proposal) if (seen := _met(look, source, join)) is not None}
+
+
+def _met(look: Look, source: Source, join: Join) -> Met | None:
+    hop, table = join.hop, look.schema[join.hop.table]
+    mine, theirs = (hop.column, hop.target) if hop.way == UP else (hop.target, hop.column)
+    column = table.column(theirs)
+    quick = theirs in {*table.key[:1], *table.unique, *table.indexed} or (table.rows or 0) < SMALL
+    values = look.profiles.get(join.before, {}).get(mine, NOTHING).values[:LOOKED_UP]
+    if column is None or not values or not quick:
+        return None
+    wanted: list[Any] = [int(text) for text in values if _is_number(text)] if column.family == NUMBER else list(values)
+    try:
+        found = partners(source, (table.schema, table.name), theirs, wanted)
+    except SourceError:  # what cannot be asked is not known
+        return None
+    counts = [found.get(str(value), 0) for value in wanted]
+    return Met(len(counts), counts.count(1), sum(count > 1 for count in counts))
 
 
 def keys_of(look: Look, proposal: Proposal, column: str) -> list[str]:

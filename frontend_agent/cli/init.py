@@ -17,9 +17,10 @@ from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, FrontendAgentError, StateError
 
 if TYPE_CHECKING:
-    from frontend_agent.config import Config
+    from frontend_agent.config import Config, SourceConfig
     from frontend_agent.formats.kind import Kind
     from frontend_agent.introducing import Look, Tried
+    from frontend_agent.proposing.doubts import Join, Met
     from frontend_agent.proposing.proposal import Answer, Proposal
     from frontend_agent.proposing.writing import Written
 
@@ -116,7 +117,8 @@ def _write_example(t: Texts, path: Path) -> None:
 
 def _introduce(wanted: _Wanted) -> None:
     from frontend_agent.cli.visiting import visiting
-    from frontend_agent.introducing import look_at, proposals
+    from frontend_agent.introducing import look_at, met, proposals
+    from frontend_agent.proposing.doubts import doubted
     from frontend_agent.proposing.writing import write
 
     t, config = wanted.t, _config(wanted)
@@ -134,20 +136,24 @@ def _introduce(wanted: _Wanted) -> None:
         made = {code: one for code, one in made.items() if _is_worth_it(wanted, one)}
         results: list[dict[str, Any]] = []
         written: dict[str, Written] = {}
+        joins: dict[str, dict[Join, Met]] = {}
         for code, kind in kinds.items():
             if code not in made:
                 if not wanted.json:
                     output.say(t("said.init.nothing", kind=code, name=kind.name_zh))
                 continue
             proposal = _chosen(wanted, kind, made[code])
+            joins[code] = met(look, source, proposal)
+            proposal = doubted(proposal, joins[code], kind.key)
             made[code] = proposal
             _show_proposal(wanted, kind, proposal)
+            _show_joins(wanted, joins[code])
             written[code] = write(proposal, kind, look.schema, look.profiles, look.family)
         files = _write_files(wanted, written)
         for code, one in written.items():
             tried = _try(wanted, config, look, made[code], one, source)
             _show_tried(wanted, kinds[code], one, tried)
-            results.append(_result(kinds[code], made[code], one, tried))
+            results.append({**_result(kinds[code], made[code], one, tried), "joins": _told_joins(joins[code])})
     files += _write_config(wanted, written)
     if wanted.json:
         output.as_json({**told, "files": [str(path) for path in files], "kinds": results})
@@ -166,6 +172,9 @@ def _config(wanted: _Wanted) -> "Config":
     system = SourceConfig(url=_absolute(wanted.source), odbc=wanted.odbc, secret=wanted.secret)
     if wanted.settings.config_path.exists():
         config = wanted.settings.config()
+        known = _known(config, system)
+        if known:  # its terms hold for us as well: protected windows, rates, time-outs
+            system = replace(config.sources[known], url=system.url, odbc=system.odbc, secret=system.secret)
         return replace(config, sources={**config.sources, wanted.name: system})
     return Config(
         institution=InstitutionConfig(id=wanted.institution, name=wanted.institution_name),
@@ -173,6 +182,18 @@ def _config(wanted: _Wanted) -> "Config":
         destinations={"platform": DestinationConfig(url="http://127.0.0.1:8480")},
         feeds=(),
     )
+
+
+def _known(config: "Config", system: "SourceConfig") -> str:
+    """The name under which the agent reads this system already; empty where it does not."""
+    place = _place(system.url) or system.odbc
+    return next((name for name, one in config.sources.items() if (_place(one.url) or one.odbc) == place), "")
+
+
+def _place(url: str) -> str:
+    """Server and database, whoever logs in."""
+    head, mark, rest = url.partition("://")
+    return f"{head}{mark}{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 def _absolute(url: str) -> str:
@@ -254,11 +275,11 @@ def _picked(wanted: _Wanted, answer: "Answer", choice: str) -> "Answer":
 
     picks = [pick for pick in (answer.pick, *answer.others) if pick is not None]
     if not choice:
-        return msgspec.structs.replace(answer, pick=None, others=tuple(picks))
+        return msgspec.structs.replace(answer, pick=None, others=tuple(picks), chosen=True)
     for pick in picks:
         if choice in (pick.name, pick.full_name):
             rest = tuple(other for other in picks if other is not pick)
-            return msgspec.structs.replace(answer, pick=pick, others=rest)
+            return msgspec.structs.replace(answer, pick=pick, others=rest, chosen=True)
     known = ", ".join(pick.full_name for pick in picks) or "–"
     raise ConfigurationError(wanted.t("said.init.no_choice", field=answer.field, column=choice, known=known))
 
@@ -295,12 +316,45 @@ def _show_proposal(wanted: _Wanted, kind: "Kind", proposal: "Proposal") -> None:
             answer.field + ("*" if answer.required else ""),
             kind.field(answer.field).name_zh if t.language == "zh" else kind.field(answer.field).name_en,
             answer.pick.full_name if answer.pick else Text("–", "yellow" if answer.required else "dim"),
-            f"{answer.pick.score:.2f}" if answer.pick else None,
+            Text(f"{answer.pick.score:.2f}", "yellow" if answer.doubt else "") if answer.pick else None,
             "; ".join(answer.pick.why) if answer.pick else _nearest(answer),
         )
         for answer in proposal.answers
     ]
     output.table(t, ("field", "called", "column", "score", "why"), rows_)
+    doubts = [answer for answer in proposal.answers if answer.doubt]
+    if doubts:
+        output.say(t("said.init.doubtful", kind=kind.code, count=len(doubts)))
+    for answer in doubts:
+        if answer.pick is not None:
+            output.say(f"  {answer.field}  {answer.pick.full_name}  {answer.doubt}")
+
+
+def _show_joins(wanted: _Wanted, met: "Mapping[Join, Met]") -> None:
+    if wanted.json or not met:
+        return
+    output.say(wanted.t("said.init.joins"))
+    rows = [
+        (
+            join.hop.table,
+            f"{join.before}.{join.hop.column if join.hop.way == 'up' else join.hop.target}",
+            "↑" if join.hop.way == "up" else "↓",
+            f"{seen.one}/{seen.asked}",
+            seen.several or None,
+        )
+        for join, seen in met.items()
+    ]
+    output.table(wanted.t, ("joined", "column", "way", "one", "several"), rows)
+
+
+def _told_joins(met: "Mapping[Join, Met]") -> list[dict[str, Any]]:
+    return [
+        {
+            "table": join.hop.table, "from": join.before, "column": join.hop.column, "way": join.hop.way,
+            "asked": seen.asked, "one": seen.one, "several": seen.several,
+        }
+        for join, seen in met.items()
+    ]  # fmt: skip
 
 
 def _nearest(answer: "Answer") -> str:
@@ -373,6 +427,7 @@ def _result(kind: "Kind", proposal: "Proposal", written: "Written", tried: "Trie
                 "required": answer.required,
                 "column": answer.pick.full_name if answer.pick else None,
                 "score": round(answer.pick.score, 2) if answer.pick else None,
+                "doubt": answer.doubt,
                 "why": list(answer.pick.why) if answer.pick else [],
                 "others": [{"column": pick.full_name, "score": round(pick.score, 2)} for pick in answer.others],
                 "complete": tried.completeness.get(answer.field, 0) / tried.records if tried.records else None,

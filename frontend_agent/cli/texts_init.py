@@ -140,6 +140,18 @@ INIT_TEXTS: dict[str, tuple[str, str]] = {
         "A proposal is no decision: read the files, then run: frontend-agent check; frontend-agent preview FEED --newest 5",
         "推荐不等于决定：请先阅读这些文件，再运行：frontend-agent check；frontend-agent preview 数据流 --newest 5",
     ),
+    "said.init.doubtful": (
+        "{kind}: {count} doubtful fields are left out of the queries, as comments. Take one with --choose KIND:FIELD=COLUMN:",
+        "{kind}：{count} 个存疑字段未写入查询，仅作注释保留。可用 --choose 种类:字段=列 采纳：",
+    ),
+    "said.init.joins": (
+        "Joins: how many sampled values find exactly one row, and how many find several (down: the newest is taken).",
+        "联接：样本值中恰好找到一行的数量，以及找到多行的数量（↓ 取最新一行）。",
+    ),
+    "head.joined": ("joined", "联接的表"),
+    "head.way": ("way", "方向"),
+    "head.one": ("one row", "一行"),
+    "head.several": ("several", "多行"),
     "head.score": ("score", "分"),
     "head.why": ("evidence", "依据"),
     "head.others": ("next", "其次"),

@@ -283,8 +283,7 @@ def looks(target: Target, seen: Profile) -> tuple[float, str]:
     if share >= 0.8:
         return factor * 1.1, told
     if _too_long(target, seen):
-        unlike = 0.85 if share < 0.5 else 1.0
-        return factor * _too_long(target, seen) * unlike, f"{told}; up to {seen.longest} characters"
+        return factor * _too_long(target, seen), f"{told}; up to {seen.longest} characters"
     if share < 0.1 and seen.filled >= 3:
         return factor * 0.7, told
     return factor, told

@@ -90,6 +90,8 @@ class Answer(msgspec.Struct, frozen=True):
     pick: Pick | None
     others: tuple[Pick, ...] = ()
     required: bool = False
+    chosen: bool = False  # by a person
+    doubt: str = ""  # what speaks against the pick: it is written as a comment only
 
 
 class GroupRows(msgspec.Struct, frozen=True):
@@ -116,6 +118,11 @@ class Proposal(msgspec.Struct, frozen=True):
     @property
     def found(self) -> dict[str, Pick]:
         return {answer.field: answer.pick for answer in self.answers if answer.pick is not None}
+
+    @property
+    def sure(self) -> dict[str, Pick]:
+        """What is written in force."""
+        return {answer.field: answer.pick for answer in self.answers if answer.pick is not None and not answer.doubt}
 
     @property
     def gaps(self) -> list[str]:

@@ -71,6 +71,7 @@ class Written(msgspec.Struct, frozen=True):
     unmapped: tuple[str, ...]  # coded fields whose local codes nobody has told us
     remarks: tuple[str, ...]  # keys of texts: no_final, no_cursor, no_key, code
     arguments: Mapping[str, str] = {}
+    doubtful: tuple[str, ...] = ()  # fields that are proposed, and left out until somebody takes them
 
 
 def write(proposal: Proposal, kind: Kind, schema: Schema, profiles: Profiles, family: str) -> Written:
@@ -243,8 +244,9 @@ class _Writer:
     def _parent(self) -> str:
         joins = _Joins(self, self.anchor, "a")
         shown: list[tuple[str, str]] = [(f"a.{self.name(self.key_column)}", self.key_alias)]
-        for answer in self.proposal.answers:
-            if not self.fields[answer.field].group and answer.pick is not None and answer.field != self.key_alias:
+        answers = [one for one in self.proposal.answers if not self.fields[one.field].group]
+        for answer in answers:
+            if answer.pick is not None and not answer.doubt and answer.field != self.key_alias:
                 shown += self._shown(answer, answer.pick, joins, "")
         shown += self._states("a")
         where = ""
@@ -252,7 +254,8 @@ class _Writer:
             first, key = self.name(self.anchor.only_key), self.name(self.key_column)
             among = f"FROM {self.table(self.anchor)} l WHERE l.{key} = a.{key}"
             where = f"\nWHERE a.{first} = (SELECT MIN(l.{first}) {among})"
-        return self._select(shown, joins.lines) + where
+        lines = tuple(joins.lines)
+        return self._left_out(answers, joins) + self._select(shown, lines) + where
 
     def _detail(self, group: str, rows: GroupRows) -> str:
         joins = _Joins(self, rows.table, "r")
@@ -260,11 +263,28 @@ class _Writer:
         shown: list[tuple[str, str]] = [(f"{up}.{self.name(self.key_column)}", self.key_alias)]
         if rows.table.only_key:
             shown.append((f"r.{self.name(rows.table.only_key)}", "line"))
-        for answer in self.proposal.answers:
-            if self.fields[answer.field].group == group and answer.pick is not None:
+        answers = [one for one in self.proposal.answers if self.fields[one.field].group == group]
+        for answer in answers:
+            if answer.pick is not None and not answer.doubt:
                 shown += self._shown(answer, answer.pick, joins, group)
         where = f"\nWHERE r.{self.name(self.key_column)} IS NOT NULL" if not rows.way else ""
-        return self._select(shown, joins.lines) + where
+        lines = tuple(joins.lines)
+        return self._left_out(answers, joins) + self._select(shown, lines) + where
+
+    def _left_out(self, answers: Iterable[Answer], joins: _Joins) -> str:
+        """What is doubtful, as comments above the query: its columns, and the joins that they alone need."""
+        known, lines = len(joins.lines), []
+        for answer in answers:
+            if answer.pick is None or not answer.doubt:
+                continue
+            field = self.fields[answer.field]
+            column = f"{joins.alias(answer.pick.place.hops)}.{self.name(answer.pick.column.name)}"
+            inside = f" {answer.pick.inner}" if answer.pick.inner else ""
+            lines.append(f"--   {column}{inside} {self.as_(field.key if field.group else field.name)}: {answer.doubt}")
+        if not lines:
+            return ""
+        head = "-- Doubtful, and left out. To take one, add its line to the query, and the joins that it needs:"
+        return "\n".join([head, *lines, *(f"--   {join}" for join in joins.lines[known:])]) + "\n"
 
     def _shown(self, answer: Answer, pick: Pick, joins: _Joins, group: str) -> list[tuple[str, str]]:
         column = f"{joins.alias(pick.place.hops)}.{self.name(pick.column.name)}"
@@ -316,7 +336,7 @@ class _Writer:
         for rows in self.proposal.groups.values():
             if rows.way:
                 ways.setdefault(rows.table.id, rows.way)
-        for name, pick in self.proposal.found.items():
+        for name, pick in self.proposal.sure.items():
             if self.fields[name].group:
                 continue
             hops = pick.place.hops
@@ -381,7 +401,8 @@ class _Writer:
         files = {name: head + text + "\n" for name, text in files.items()}
         files[f"{base}.toml"] = self._toml(details, gaps)
         return Written(
-            base, {**files, **self.code_files}, self.key_alias, self.key_column, gaps, tuple(self.unmapped), tuple(dict.fromkeys(self.remarks)), self.arguments
+            base, {**files, **self.code_files}, self.key_alias, self.key_column, gaps, tuple(self.unmapped), tuple(dict.fromkeys(self.remarks)), self.arguments,
+            tuple(answer.field for answer in self.proposal.answers if answer.doubt),
         )  # fmt: skip
 
     def _toml(self, details: Mapping[str, str], gaps: Iterable[tuple[str, bool, str]]) -> str:
@@ -413,8 +434,9 @@ class _Writer:
         lines += ["", "# Why (0 to 1):"]
         for answer in self.proposal.answers:
             if answer.pick is not None:
+                doubt = f"DOUBTFUL, left out ({answer.doubt}): " if answer.doubt else ""
                 lines.append(
-                    f"#   {answer.field}: {answer.pick.full_name} {answer.pick.score:.2f}: {'; '.join(answer.pick.why)}"
+                    f"#   {answer.field}: {doubt}{answer.pick.full_name} {answer.pick.score:.2f}: {'; '.join(answer.pick.why)}"
                 )
         missing = [gap for gap in gaps if gap[1]]
         if missing:
