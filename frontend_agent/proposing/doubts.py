@@ -13,7 +13,7 @@ from frontend_agent.proposing.proposal import Answer, Proposal
 from frontend_agent.proposing.reaching import BESIDE, UP, Hop
 
 DOUBTFUL = 0.55  # of what lies below, about half is wrong, measured on four systems (docs/guide/init.md)
-FINDS = 0.05  # of a column's values, up a reference: rows whose partners are gone are everyday, none at all is a wrong way
+FINDS = 0.05  # of values, up a reference: rows whose partners are gone are everyday, none at all is a wrong way
 FINDS_PATIENT = 0.9  # on the way to whom the document is about
 
 
