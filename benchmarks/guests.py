@@ -314,10 +314,14 @@ def _read(url: str, quote: str, manner: str) -> None:
     def backfill() -> None:
         low, high = datetime(2026, 1, 1), datetime(2100, 1, 1)
         while going.is_set():
-            for keys in behind.range(asked, low, high, PAGE):
+            pages = behind.range(asked, low, high, PAGE)
+            while rested() and (keys := next(pages, None)) and rested():
                 behind.rows(asked, keys)
-                if not going.is_set():
-                    return
+
+    def rested() -> bool:  # a turn without us is one: we do not come back from a rest in the middle of it
+        while going.is_set() and source.guest.owed_behind():
+            time.sleep(0.005)
+        return going.is_set()
 
     def work() -> None:
         while not ended.is_set():
