@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from zipfile import ZipFile
 
 import msgspec
-from openpyxl import load_workbook
 
 from frontend_agent.er7 import Decoded, MessageUnreadable, decode, field_path
 from frontend_agent.er7 import Message as Er7
@@ -251,6 +250,8 @@ def _csv_lines(content: bytes, options: Options) -> list[list[Any]]:
 
 
 def _xlsx_lines(content: bytes, sheet: str) -> list[list[Any]]:
+    from openpyxl import load_workbook  # not at the top: few mappings read workbooks, and it takes a tenth of a second
+
     try:
         with ZipFile(io.BytesIO(content)) as packed:
             if sum(one.file_size for one in packed.infolist()) > MOST_UNPACKED:
