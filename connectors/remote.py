@@ -292,8 +292,10 @@ class _Lane:
         dropped, self._dropped = self._dropped, []
         learned = self._owner.guest.known() if self._new else None  # by those before it
         self._new = False
+        question = pickle.dumps((dropped, learned, *message), pickle.HIGHEST_PROTOCOL)
         try:
-            child.pipe.send_bytes(pickle.dumps((dropped, learned, *message), pickle.HIGHEST_PROTOCOL))
+            with suppress(OSError):  # it may have ended already, and said why before
+                child.pipe.send_bytes(question)
             answer = self._answer(child)
         except (EOFError, OSError):
             raise self._ended(child) from None

@@ -1,15 +1,15 @@
 """HL7 v2 messages for tests: real ones from outside the repository, and a corpus of character sets made by rule."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.conftest import shared_folder
+
 
 def real_messages() -> list[Path]:
     """The real messages beside the repository, or none."""
-    shared = os.environ.get("FRONTEND_AGENT_SHARED", "")
-    return sorted(Path(shared, "realdata", "hl7v2").rglob("*.hl7")) if shared else []
+    return sorted((shared_folder() / "realdata" / "hl7v2").rglob("*.hl7"))
 
 
 NO_REAL_MESSAGES = not real_messages()

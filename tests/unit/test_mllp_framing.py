@@ -1,14 +1,13 @@
 """MLLP framing: the same events however the bytes are split, memory bounded, and what real senders do to it."""
 
-import os
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.mllp import Framer, Junk, Message, TooLong, Unterminated, framed
+from tests.hl7_messages import NO_REAL_MESSAGES, WHY_NOT, real_messages
 
 MSH = b"MSH|^~\\&|A|B|C|D|20260930||ACK|1|P|2.3\r"
 
@@ -127,12 +126,7 @@ def test_no_bytes_are_too_strange(data):
     assert kept <= len(data)
 
 
-def real_messages() -> list[Path]:
-    shared = os.environ.get("FRONTEND_AGENT_SHARED", "")
-    return sorted(Path(shared, "realdata", "hl7v2").rglob("*.hl7")) if shared else []
-
-
-@pytest.mark.skipif(not real_messages(), reason="the real HL7 messages are not on this machine")
+@pytest.mark.skipif(NO_REAL_MESSAGES, reason=WHY_NOT)
 def test_real_messages_arrive_whole_in_any_pieces():
     contents = [path.read_bytes() for path in real_messages()]
     wire = b"".join(map(framed, contents))
@@ -142,7 +136,7 @@ def test_real_messages_arrive_whole_in_any_pieces():
         assert events(*(wire[at : at + size] for at in range(0, len(wire), size)), most=1 << 20) == expected
 
 
-@pytest.mark.skipif(not real_messages(), reason="the real HL7 messages are not on this machine")
+@pytest.mark.skipif(NO_REAL_MESSAGES, reason=WHY_NOT)
 def test_a_real_message_cut_at_any_byte_is_unterminated_and_the_next_is_read():
     content = min((path.read_bytes() for path in real_messages()), key=len)
     wire = framed(content)
