@@ -47,7 +47,7 @@ class Count(int):
 NONE = Count(0)
 TWO = Count(2)
 ROWS_A_SECOND = 10_000  # of a server; a file on this machine has no bound by itself
-SHARE = 10  # % of a server's time
+SHARE = 2  # % of a server's time: one in twenty questions is what a P95 looks at
 UNSAID = -1
 GiB20 = Size(20 * 1024**3)
 MiB32 = Size(32 * 1024**2)
