@@ -48,3 +48,10 @@ def realdata() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no third-party data at {folder} (set FRONTEND_AGENT_SHARED)")
     return folder
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A failure is told at once: a run that is cut off has then said which they were."""
+    if report.failed and hasattr(report, "node") and sys.__stderr__:  # not in the process that it failed in as well
+        sys.__stderr__.write(f"\nFAILED {report.nodeid} ({report.when}, {report.duration:.0f} s)\n")
+        sys.__stderr__.flush()
