@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from connectors.engines import calls, types
 from connectors.engines.dialect import Dialect
@@ -73,24 +74,7 @@ MARIADB = Engine(
     times_as_text=True,
 )
 
-MYSQL = Engine(
-    name="mysql",
-    title="MySQL",
-    words=("mysql",),
-    dialect=_dialect,
-    greeting=_mysql_greeting,
-    grammar="mysql",
-    session_id="SELECT CONNECTION_ID()",
-    kill="KILL {id}",
-    cost=_COST,
-    call=calls.call,
-    definition=calls.in_mysql,
-    no_session=("1094",),
-    narrow="utf-8",
-    wide_as_narrow=True,
-    converters=types.MYSQL,
-    times_as_text=True,
-)
+MYSQL = replace(MARIADB, name="mysql", title="MySQL", words=("mysql",), greeting=_mysql_greeting, tested=False)
 
 GBASE_8A = Engine(
     name="gbase8a",

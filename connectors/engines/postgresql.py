@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from connectors.engines import calls, types
 from connectors.engines.dialect import Dialect
@@ -52,32 +53,15 @@ POSTGRESQL = Engine(
     converters=types.POSTGRESQL,
 )
 
-KINGBASE = Engine(
-    name="kingbase",
-    title="人大金仓 KingbaseES, 瀚高 HighGo",
-    words=("kingbase", "highgo"),
-    dialect=_dialect,
-    greeting=_greeting,
-    grammar="postgres",
-    session_id="SELECT pg_backend_pid()",
-    kill="SELECT pg_terminate_backend({id})",
-    call=calls.function,
-    definition=calls.in_postgresql,
-    narrow="utf-8",
-    converters=types.POSTGRESQL,
+KINGBASE = replace(
+    POSTGRESQL, name="kingbase", title="人大金仓 KingbaseES, 瀚高 HighGo", words=("kingbase", "highgo"), tested=False
 )
 
-OPENGAUSS = Engine(
+OPENGAUSS = replace(
+    POSTGRESQL,
     name="opengauss",
     title="openGauss, GaussDB, 海量 Vastbase",
     words=("gauss", "vastbase"),
-    dialect=_dialect,
     greeting=_gauss_greeting,
-    grammar="postgres",
-    session_id="SELECT pg_backend_pid()",
-    kill="SELECT pg_terminate_backend({id})",
-    call=calls.function,
-    definition=calls.in_postgresql,
-    narrow="utf-8",
-    converters=types.POSTGRESQL,
+    tested=False,
 )
