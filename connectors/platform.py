@@ -295,34 +295,30 @@ class PlatformDestination:
     def receipts(self, document_ids: Sequence[str], institution: str = "") -> list[Receipt]:
         """Proofs for documents asked for by id. What the platform does not have is not in the answer."""
         institution = institution or self._options.institution
-        found: list[Receipt] = []
-        with self._turn:
-            for some in _chunks(document_ids):
-                query = urlencode([("institution", institution), *(("document_id", one) for one in some)])
-                answer = self._question("GET", f"/v1/receipts?{query}")
-                try:
-                    reply = self._proven(answer.body)
-                except (ReplyMalformed, ReplyNotProven) as error:
-                    raise DestinationUnreachable(f"{self.name}: its receipts cannot be proven: {error}") from error
-                found += _stored(reply, institution)
-        return found
+        return [one for reply in self._asked_for(document_ids, institution) for one in _stored(reply, institution)]
 
     def proofs(self, document_ids: Sequence[str], institution: str = "") -> dict[str, str]:
         """Document id -> SHA-256 that the platform signs to have; "" where it signs that it has no such document."""
         institution = institution or self._options.institution
         found: dict[str, str] = {}
+        for reply in self._asked_for(document_ids, institution):
+            mine = [leaf for leaf in reply.leaves if leaf.institution == institution]
+            found |= {leaf.document_id: leaf.sha256 for leaf in mine if leaf.outcome == Outcome.STORED}
+            found |= {leaf.document_id: "" for leaf in mine if leaf.outcome == ABSENT}
+        return found
+
+    def _asked_for(self, document_ids: Sequence[str], institution: str) -> list[Reply]:
+        """The platform's proven replies about these documents, some at a time."""
+        replies = []
         with self._turn:
             for some in _chunks(document_ids):
                 query = urlencode([("institution", institution), *(("document_id", one) for one in some)])
                 answer = self._question("GET", f"/v1/receipts?{query}")
                 try:
-                    reply = self._proven(answer.body)
+                    replies.append(self._proven(answer.body))
                 except (ReplyMalformed, ReplyNotProven) as error:
                     raise DestinationUnreachable(f"{self.name}: its receipts cannot be proven: {error}") from error
-                mine = [leaf for leaf in reply.leaves if leaf.institution == institution]
-                found |= {leaf.document_id: leaf.sha256 for leaf in mine if leaf.outcome == Outcome.STORED}
-                found |= {leaf.document_id: "" for leaf in mine if leaf.outcome == ABSENT}
-        return found
+        return replies
 
     # --- reconciling -------------------------------------------------------------------------------------------------
 
