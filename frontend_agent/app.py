@@ -34,9 +34,9 @@ from frontend_agent.checks.visits import Visit, judge
 from frontend_agent.codes import Approvals, must_differ
 from frontend_agent.config import (
     Config,
-    DestinationConfig,
     FeedConfig,
 )
+from frontend_agent.config_outlets import OutletConfig
 from frontend_agent.delivery import back_off
 from frontend_agent.errors import (
     ConfigurationError,
@@ -268,7 +268,7 @@ class App:
     def _today(self) -> date:
         return self.clock().astimezone(ZoneInfo(self.config.institution.timezone)).date()
 
-    def _platform(self, name: str, options: DestinationConfig) -> PlatformDestination:
+    def _platform(self, name: str, options: OutletConfig) -> PlatformDestination:
         return PlatformDestination(
             _platform_options(self.config, name, options),
             self.spool.meta,
@@ -791,7 +791,7 @@ def _counted(taken: Taken) -> dict[str, int]:
     }
 
 
-def _platform_options(config: Config, name: str, options: DestinationConfig) -> PlatformOptions:
+def _platform_options(config: Config, name: str, options: OutletConfig) -> PlatformOptions:
     return PlatformOptions(name=name, url=options.url, institution=config.institution.id, timeout=options.timeout)
 
 

@@ -11,12 +11,11 @@ All problems of a file are found in one reading.
 
 import base64
 import difflib
-import ipaddress
 import os
 import re
 import tomllib
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -24,7 +23,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from frontend_agent import config_inlets, config_outlets
 from frontend_agent.calendar import time_of_day
+from frontend_agent.config_inlets import INLETS, InletConfig
+from frontend_agent.config_outlets import OUTLETS, OutletConfig
+from frontend_agent.config_types import NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.qclog import TERM
 from frontend_agent.windows import Window, leaves_time, window
@@ -36,23 +39,9 @@ Sharing = Literal["internal", "shared", "public", "business"]
 Domain = Literal["medical_service", "public_health", "insurance", "drugs", "administration", "information"]
 
 
-class Size(int):
-    """A number of bytes, written as `20 GiB` in the file."""
-
-
-class Count(int):
-    """A number that may be none at all."""
-
-
-NONE = Count(0)
-TWO = Count(2)
 ROWS_A_SECOND = 10_000  # of a server; a file on this machine has no bound by itself
 SHARE = 2  # % of a server's time: one in twenty questions is what a P95 looks at
 UNSAID = -1
-GiB20 = Size(20 * 1024**3)
-MiB32 = Size(32 * 1024**2)
-MiB16 = Size(16 * 1024**2)
-MiB10 = Size(10 * 1024**2)
 
 
 # -- What may be written ----------------------------------------------------------------------------------------------
@@ -125,19 +114,6 @@ class SourceConfig:
         if self.share != UNSAID:
             return self.share
         return 100 if self.url.startswith(SQLITE) else SHARE
-
-
-@dataclass(frozen=True, kw_only=True)
-class DestinationConfig:
-    """Where documents go. Plain HTTP only to this machine itself."""
-
-    url: str
-    type: Literal["platform"] = "platform"
-    timeout: timedelta = timedelta(seconds=30)
-    batch: int = 100
-    deidentified: bool = False  # no direct identifier of a patient may reach it
-    pseudonym_key: str = ""  # the NAME of the secret that its pseudonyms are made with
-    edition: str = ""  # destinations that get other content than the others get documents of their own: their name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,7 +313,7 @@ class Config:
 
     institution: InstitutionConfig
     sources: dict[str, SourceConfig]
-    destinations: dict[str, DestinationConfig]
+    destinations: dict[str, OutletConfig]
     feeds: tuple[FeedConfig, ...]
     state: str = ""
     workers: Count = TWO  # processes that read, check and render beside the one that keeps the spool; 0: none
@@ -356,6 +332,7 @@ class Config:
     closing: ClosingConfig = field(default_factory=ClosingConfig)
     reconciliation: ReconciliationConfig = field(default_factory=ReconciliationConfig)
     backfill: BackfillConfig = field(default_factory=BackfillConfig)
+    inlets: dict[str, InletConfig] = field(default_factory=dict)
 
     def feed(self, name: str) -> FeedConfig:
         """The feed of that name; an unknown one is answered with those there are."""
@@ -487,6 +464,13 @@ SCALARS: dict[Any, Callable[[object], Any]] = {
 }
 
 
+# Tables of which each says by its `type` which settings it has, and the type of those that say none.
+BY_TYPE: dict[type[Any], tuple[Mapping[str, type[Any]], str | None]] = {
+    InletConfig: (INLETS, None),
+    OutletConfig: (OUTLETS, "platform"),
+}
+
+
 class _Reader:
     """Builds dataclasses from tables and keeps every problem it meets on the way."""
 
@@ -495,6 +479,7 @@ class _Reader:
         self.folder = folder
         self.problems: list[str] = []
         self._sources = _names_in(table, "sources")
+        self._inlets = _names_in(table, "inlets")
         self._destinations = _names_in(table, "destinations")
         self._feeds: set[str] = set()
         self._all_feeds = _feeds_in(table)
@@ -541,8 +526,8 @@ class _Reader:
 
     def _names(self, feed: FeedConfig, place: str) -> None:
         """A feed names a source and destinations; they must be in the file, even in one with other mistakes."""
-        if feed.source not in self._sources:
-            self._wrong(f"{place}.source", unknown("source", feed.source, self._sources))
+        if feed.source not in (*self._sources, *self._inlets):
+            self._wrong(f"{place}.source", unknown("source or inlet", feed.source, [*self._sources, *self._inlets]))
         for name in feed.destinations:
             if name not in self._destinations:
                 self._wrong(f"{place}.destinations", unknown("destination", name, self._destinations))
@@ -556,6 +541,8 @@ class _Reader:
             if not isinstance(value, dict):
                 return self._wrong(where, f"expected tables [{where}.NAME]")
             of: Any = get_args(hint)[1]
+            if of in BY_TYPE:
+                return {name: self._of_type(of, item, f"{where}.{name}") for name, item in value.items()}
             if not is_dataclass(of):
                 return {name: self._value(of, item, f'{where}."{name}"') for name, item in value.items()}
             return {
@@ -575,6 +562,18 @@ class _Reader:
             return SCALARS[hint](value)
         except ValueError as error:
             return self._wrong(where, f"expected {error}, not {_shown(value)}")
+
+    def _of_type(self, family: type[Any], table: object, where: str) -> Any:
+        """A table whose `type` says which settings it has."""
+        if not isinstance(table, dict):
+            return self._wrong(where, f"expected a table [{where}]")
+        types, usual = BY_TYPE[family]
+        word = table.get("type", usual)
+        if word is None:
+            return self._wrong(where, f"missing key 'type' (one of: {', '.join(sorted(types))})")
+        if word not in types:
+            return self._wrong(f"{where}.type", unknown("type", str(word), types))
+        return self.build(types[word], table, where)
 
     def _missing(self, hint: Any, key: str) -> str:
         if get_origin(hint) is dict:
@@ -692,28 +691,6 @@ def _waiver(waiver: WaiverConfig) -> Iterable[str]:
     for key in ("who", "reason"):
         if not getattr(waiver, key).strip():
             yield f"{key} is empty: an account that can write is let be by somebody, for a reason"
-
-
-def _destination(destination: DestinationConfig) -> Iterable[str]:
-    url = destination.url
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        yield f"url is not an address: {url!r}"
-        return
-    if parts.scheme not in ("http", "https") or not host:
-        yield f"url is not an http or https address: {url!r}"
-    elif parts.scheme == "http" and not is_loopback(host):
-        yield f"url: plain http is for this machine only; use https://{host}"
-
-    if destination.deidentified and not destination.pseudonym_key:
-        yield 'deidentified needs the name of a secret for its pseudonyms: pseudonym_key = "…"'
-    if destination.pseudonym_key and not destination.deidentified:
-        yield "pseudonym_key does nothing without deidentified = true"
-    if not re.fullmatch(r"[a-z0-9_-]{0,40}", destination.edition):
-        yield f"edition {destination.edition!r} may hold small letters, digits, '-' and '_' only, 40 at most"
 
 
 def _may_leave(line: MayLeaveConfig) -> Iterable[str]:
@@ -845,7 +822,8 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     InstitutionConfig: _institution,
     SourceConfig: _source,
     WaiverConfig: _waiver,
-    DestinationConfig: _destination,
+    **config_inlets.CHECKS,
+    **config_outlets.CHECKS,
     SecretsConfig: _secrets,
     ReportsConfig: _reports,
     QcLogConfig: _qc_log,
@@ -864,16 +842,6 @@ def _password_in(url: str) -> bool:
         return urlsplit(url).password is not None
     except ValueError:
         return False  # the driver will say what is wrong with it
-
-
-def is_loopback(host: str) -> bool:
-    """Whether that name can only mean this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def state_folder(option: Path | None, config: Config, config_path: Path) -> Path:

@@ -19,12 +19,12 @@ from frontend_agent.checks import all_rules, compile_checks, rules_digest
 from frontend_agent.codes import Approvals, overlay_digest, with_approved
 from frontend_agent.config import (
     Config,
-    DestinationConfig,
     FeedConfig,
     InstitutionConfig,
     SourceConfig,
     WithholdConfig,
 )
+from frontend_agent.config_outlets import DestinationConfig, OutletConfig
 from frontend_agent.deidentifying import Pseudonyms, deidentifying, removed_fields
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.finding import must_be_findable
@@ -356,6 +356,8 @@ def feed_of_rows(
     names = {"rows", *(name for name in elsewhere if name)}
     sources = {name: SourceConfig(url="sqlite:///rows", files="rows") for name in names}
     feed = FeedConfig(name="rows", source="rows", mapping=mapping, profile=profile)
-    nowhere = {"nowhere": DestinationConfig(url="http://127.0.0.1:9")}  # what may leave at all is asked of something
+    nowhere: dict[str, OutletConfig] = {
+        "nowhere": DestinationConfig(url="http://127.0.0.1:9")
+    }  # what may leave at all is asked of something
     alone = Config(institution=hospital, sources=sources, destinations=nowhere, feeds=(feed,))
     return compile_feed(alone, feed, today, packs)

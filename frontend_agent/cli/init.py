@@ -167,7 +167,8 @@ def _config(wanted: _Wanted) -> "Config":
     """The configuration as it is, or the usual one, with the system in it."""
     from dataclasses import replace
 
-    from frontend_agent.config import Config, DestinationConfig, InstitutionConfig, SourceConfig
+    from frontend_agent.config import Config, InstitutionConfig, SourceConfig
+    from frontend_agent.config_outlets import DestinationConfig
 
     system = SourceConfig(url=_absolute(wanted.source), odbc=wanted.odbc, secret=wanted.secret)
     if wanted.settings.config_path.exists():

@@ -1,0 +1,78 @@
+"""[destinations.NAME]: where documents go. `type` says which settings a table has; without one it is our own platform.
+
+A new type is a dataclass here and a line in OUTLETS; what no single key can be wrong about is a line in CHECKS.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutletConfig:
+    """What every destination has."""
+
+    type: str
+    url: str  # where it is, in the words of its protocol: https://… mllp://… sftp://… file:///…
+    timeout: timedelta = timedelta(seconds=30)
+    batch: int = 100
+    deidentified: bool = False  # no direct identifier of a patient may reach it
+    pseudonym_key: str = ""  # the NAME of the secret that its pseudonyms are made with
+    edition: str = ""  # destinations that get other content than the others get documents of their own: their name
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationConfig(OutletConfig):
+    """Our own platform. Plain HTTP only to this machine itself."""
+
+    type: Literal["platform"] = "platform"
+
+
+OUTLETS: dict[str, type[OutletConfig]] = {"platform": DestinationConfig}
+
+
+def url_problems(url: str) -> Iterable[str]:
+    """What is wrong with an address that documents are sent to."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        yield f"url is not an address: {url!r}"
+        return
+    if parts.scheme not in ("http", "https") or not host:
+        yield f"url is not an http or https address: {url!r}"
+    elif parts.scheme == "http" and not is_loopback(host):
+        yield f"url: plain http is for this machine only; use https://{host}"
+
+
+def outlet_problems(outlet: OutletConfig) -> Iterable[str]:
+    """What can be wrong with any destination."""
+    if outlet.deidentified and not outlet.pseudonym_key:
+        yield 'deidentified needs the name of a secret for its pseudonyms: pseudonym_key = "…"'
+    if outlet.pseudonym_key and not outlet.deidentified:
+        yield "pseudonym_key does nothing without deidentified = true"
+    if not re.fullmatch(r"[a-z0-9_-]{0,40}", outlet.edition):
+        yield f"edition {outlet.edition!r} may hold small letters, digits, '-' and '_' only, 40 at most"
+
+
+def _platform(destination: DestinationConfig) -> Iterable[str]:
+    yield from url_problems(destination.url)
+    yield from outlet_problems(destination)
+
+
+CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {DestinationConfig: _platform}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether that name can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
