@@ -283,8 +283,12 @@ def test_an_account_that_may_update_that_column_alone_is_enough_to_mark_it(site:
         )
     site.account = "reader"
 
-    assert site.run() == {"documents": 1}
-    assert site.ask("SELECT count(*) FROM changes WHERE processed = 0") == [(0,)]
+    try:
+        assert site.run() == {"documents": 1}
+        assert site.ask("SELECT count(*) FROM changes WHERE processed = 0") == [(0,)]
+    finally:
+        if site.engine != "postgres":  # MariaDB keeps a grant when its database is dropped, and others use this account
+            site.sql(f"REVOKE UPDATE (processed) ON {site.database}.changes FROM reader@'127.0.0.1'")
 
 
 @on_servers

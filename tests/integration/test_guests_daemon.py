@@ -190,6 +190,7 @@ def test_no_command_opens_a_source_that_somebody_paused(site: Site) -> None:
     with site.daemon():
         site.command("source", "pause", "his", "--reason", "storage", "--who", "王工")
         eventually(lambda: not site.sessions())
+        time.sleep(6)  # the login that ends our own session, if it hung, comes at most five seconds after the last
         site.server.execute("ALTER SYSTEM SET log_connections = on", "SELECT pg_reload_conf()")
         before = site.server_log().count("connection authorized: user=reader")
         for command in (("doctor", "his"), ("check",), ("source", "procedures", "his"), elsewhere):
