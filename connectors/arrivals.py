@@ -22,6 +22,7 @@ class Arrived(msgspec.Struct, frozen=True):
     sender: str = ""  # address, name in a certificate, path: who to ask
     about: str = ""  # in the words of its protocol: `ORU^R01`, `DocumentRegister`, `lis/results`
     mark: str = ""  # of a fetcher: how far it has got with this message
+    unreadable: tuple[str, ...] = ()  # why nobody can read it, all reasons: kept for a person, and answered so already
 
 
 class Kept(StrEnum):
@@ -41,6 +42,8 @@ class Keep(Protocol):
 
     def __call__(self, arrived: Sequence[Arrived], /) -> "Future[list[Kept]]": ...
 
+
+Judge = Callable[[bytes], Sequence[str]]  # all reasons why a body cannot be read; quick, and they quote nothing
 
 Tap = Callable[[str, str, bytes, str], None]  # inlet, sender, the bytes, "received" | "answered": for who looks on
 
