@@ -25,6 +25,7 @@ import msgspec
 
 from connectors import RemoteSource, Source
 from connectors.fetched import Fetched
+from connectors.outlets import Outlet
 from connectors.platform import PlatformDestination, PlatformOptions
 from frontend_agent import __version__
 from frontend_agent.accounts import Accounts, account_problem, refused_statements, sources_of
@@ -61,6 +62,7 @@ from frontend_agent.intake import (
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.model import Blame, Finding, SeriesHead, SourceRows, Watermark
+from frontend_agent.outlets import PLATFORM, open_outlet
 from frontend_agent.packs import NATIONAL, Pack, PackRefused, Packs, Skew, compared, names, open_pack
 from frontend_agent.packs.content import content_of, name_of
 from frontend_agent.prefetch import Prefetch
@@ -155,7 +157,8 @@ class App:
         self.sources: dict[str, Source] = {}
         self.remotes: dict[str, RemoteSource] = {}  # the same, where each has a process of its own
         self.guest_book = GuestBook(self.spool, self.sources)
-        self.destinations: dict[str, PlatformDestination] = {}
+        self.platforms: dict[str, PlatformDestination] = {}
+        self.outlets: dict[str, Outlet] = {}  # destinations that are not our platform: they prove nothing (law 5)
         self.feeds: dict[str, Feed] = {}
         self.accounts = Accounts(config, self._today, lambda name, told: self.spool.account_seen(name, told, clock()))
         self.approvals = Approvals()
@@ -187,9 +190,7 @@ class App:
                 self._tell_doubts()
             self.guest_book = GuestBook(self.spool, self.sources)
             self.guest_book.recall(self.clock())
-            self.destinations = {
-                name: self._platform(name, options) for name, options in self.config.destinations.items()
-            }
+            self._open_destinations()
         except BaseException:
             self.close()
             raise
@@ -267,6 +268,21 @@ class App:
 
     def _today(self) -> date:
         return self.clock().astimezone(ZoneInfo(self.config.institution.timezone)).date()
+
+    @property
+    def destinations(self) -> Mapping[str, PlatformDestination | Outlet]:
+        """All of them by their names."""
+        return {**self.platforms, **self.outlets}
+
+    def _open_destinations(self) -> None:
+        content = content_of(self.packs_used.active)
+        for name, options in self.config.destinations.items():
+            if options.type == PLATFORM:
+                self.platforms[name] = self._platform(name, options)
+            else:
+                self.outlets[name] = open_outlet(
+                    self.config, name, content, self._find_dictionary, self.clock, self.spool.meta
+                )
 
     def _platform(self, name: str, options: OutletConfig) -> PlatformDestination:
         return PlatformDestination(
@@ -642,7 +658,7 @@ class App:
             set_ids: Sequence[str], destinations: Sequence[str] = feed.plan.destinations
         ) -> Mapping[str, SeriesHead]:
             newest: dict[str, SeriesHead] = {}
-            for platform in [self.destinations[name] for name in destinations]:
+            for platform in [self.platforms[name] for name in destinations if name in self.platforms]:
                 for named, head in platform.heads(set_ids).items():
                     if named not in newest or head.version > newest[named].version:
                         newest[named] = head
@@ -664,15 +680,18 @@ class App:
     # --- push ---------------------------------------------------------------------------------------------------------
 
     def greet(self, name: str) -> bool:
-        """Say hello to a destination before anything else: a copied or overtaken state is noticed at the start.
+        """Say hello to a platform before anything else: a copied or overtaken state is noticed at the start.
 
-        Whether it let us in; if not, it is left alone for a while like after any other failure.
+        Whether it let us in; if not, it is left alone for a while like after any other failure. What is no platform of
+        ours knows no greeting.
         """
+        if name in self.outlets:
+            return True
         now, pause = self.clock(), self.spool.pause(name)
         if pause.due_at and pause.due_at > now:
             return False
         try:
-            self.destinations[name].hello()
+            self.platforms[name].hello()
         except NotAllowed as error:
             self.spool.failed(name, now + NOT_ALLOWED_PAUSE, str(error), Blame.PLATFORM, now=now)
         except DestinationError as error:
@@ -891,9 +910,11 @@ def checked(
     for source in sources.values():
         source.close()
     for name, options in config.destinations.items():
-        edge = PlatformDestination(_platform_options(config, name, options), _Nothing())
         try:
-            edge.probe()
+            if options.type == PLATFORM:
+                PlatformDestination(_platform_options(config, name, options), _Nothing()).probe()
+            else:
+                open_outlet(config, name, content_of(packs.active)).probe()
         except FrontendAgentError as error:
             yield f"destination {name}", error
         else:

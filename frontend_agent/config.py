@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from frontend_agent import config_inlets, config_outlets
 from frontend_agent.calendar import time_of_day
 from frontend_agent.config_inlets import INLETS, InletConfig
-from frontend_agent.config_outlets import OUTLETS, OutletConfig
+from frontend_agent.config_outlets import OUTLETS, ForeignConfig, OutletConfig
 from frontend_agent.config_types import NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.qclog import TERM
@@ -504,9 +504,9 @@ class _Reader:
                 self._wrong(place, self._missing(hint, key))
         if len(self.problems) > before:
             return None
-        for key in PATHS.get(cls, ()):
-            if key in values:
-                always = key in ALWAYS_PATHS and values[key]
+        for key in (name for of in cls.__mro__ for name in PATHS.get(of, ())):
+            if values.get(key):
+                always = key in ALWAYS_PATHS
                 values[key] = str(self.folder / values[key]) if always else _from_folder(values[key], self.folder)
         instance = cls(**values)
         for problem in CHECKS.get(cls, _nothing)(instance):
@@ -618,8 +618,9 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     PolicyConfig: ("classes",),
     VisitsConfig: ("profile",),
     WithholdConfig: ("patients",),
+    ForeignConfig: ("certificate", "key", "ca"),
 }
-ALWAYS_PATHS = ("classes", "file", "patients", "path")
+ALWAYS_PATHS = ("ca", "certificate", "classes", "file", "key", "patients", "path")
 SQLITE = "sqlite:///"
 
 

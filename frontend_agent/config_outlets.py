@@ -23,6 +23,23 @@ class OutletConfig:
     deidentified: bool = False  # no direct identifier of a patient may reach it
     pseudonym_key: str = ""  # the NAME of the secret that its pseudonyms are made with
     edition: str = ""  # destinations that get other content than the others get documents of their own: their name
+    kinds: tuple[str, ...] = ()  # go there, and no others; empty: all that the feeds make
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignConfig(OutletConfig):
+    """What every destination has that is not our platform: its answers prove no storage (law 5)."""
+
+    certificate: str = ""  # PEM file of our certificate chain, where it asks for one
+    key: str = ""  # PEM file of its private key
+    ca: str = ""  # PEM file: who signed its certificate, instead of the system's list
+    secret: str = ""  # the NAME of its password, token or key
+    retention: timedelta = timedelta(
+        days=90
+    )  # how long what was accepted and never confirmed is kept ready to go again
+    register_first: bool = False  # a document waits until the registrations it names were accepted there
+    registrations: tuple[str, ...] = ()  # of these only (patient, institution, staff, …); empty: of all it names
+    patience: timedelta = timedelta(hours=24)  # a document that waits longer for a registration is an alarm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +75,15 @@ def outlet_problems(outlet: OutletConfig) -> Iterable[str]:
         yield "pseudonym_key does nothing without deidentified = true"
     if not re.fullmatch(r"[a-z0-9_-]{0,40}", outlet.edition):
         yield f"edition {outlet.edition!r} may hold small letters, digits, '-' and '_' only, 40 at most"
+
+
+def foreign_problems(outlet: ForeignConfig) -> Iterable[str]:
+    """What can be wrong with any destination that is not our platform."""
+    yield from outlet_problems(outlet)
+    if bool(outlet.certificate) != bool(outlet.key):
+        yield "certificate and key go together"
+    if outlet.registrations and not outlet.register_first:
+        yield "registrations does nothing without register_first = true"
 
 
 def _platform(destination: DestinationConfig) -> Iterable[str]:

@@ -1,7 +1,9 @@
 """What happens next to a delivery, as tables. Takes values, returns values.
 
 behind ─▶ ready ─▶ sending ─▶ delivered
-            ▲          ├────▶ refused      the platform's reasons: a person must look
+            ▲          ├────▶ accepted     a foreign platform said yes, which proves no storage: unproven (law 5)
+            │          │                   later confirmed ─▶ delivered, or reopened ─▶ ready or refused
+            │          ├────▶ refused      the platform's reasons: a person must look
             │          ├────▶ blocked      stood alone when a request was refused whole, while others were stored
             ├─ waiting ◀┤                  the platform asked for time
             └ uncertain ◀┘                 it may have arrived: our platform is sent the same again
@@ -22,7 +24,8 @@ class State(StrEnum):
     SENDING = "sending"  # claimed, under a lease
     WAITING = "waiting"  # due later
     UNCERTAIN = "uncertain"  # sent, and no answer: due later
-    DELIVERED = "delivered"  # proven stored
+    DELIVERED = "delivered"  # proven stored, or confirmed later by the foreign platform that accepted it
+    ACCEPTED = "accepted"  # by a foreign platform whose answer proves no storage
     REFUSED = "refused"  # by name, with reasons: the same bytes would be refused again
     BLOCKED = "blocked"  # refused alone, without being named
     DAMAGED = "damaged"  # its frame on our disk is not what was written
@@ -41,6 +44,9 @@ class Event(StrEnum):
     LAPSED = "lapsed"  # its lease ran out, or we died: it may have arrived
     DUE = "due"
     LOST = "lost"  # delivered and proven, and the destination signs now that it does not have it (law 5)
+    CONFIRMED = "confirmed"  # the foreign platform, or a person who asked there, says that it has what it accepted
+    REJECTED = "rejected"  # it says later that it will not have what it accepted: the same bytes would be refused again
+    SEND_AGAIN = "send again"  # it says later that it does not have what it accepted
 
 
 AFTER: dict[tuple[State, Outcome | Event], State] = {
@@ -56,10 +62,24 @@ AFTER: dict[tuple[State, Outcome | Event], State] = {
     (State.WAITING, Event.DUE): State.READY,
     (State.UNCERTAIN, Event.DUE): State.READY,
     (State.DELIVERED, Event.LOST): State.READY,
+    # A late yes: the lease had lapsed, and the answer came all the same.
+    **{
+        (state, Outcome.ACCEPTED): State.ACCEPTED
+        for state in (State.SENDING, State.READY, State.WAITING, State.UNCERTAIN)
+    },
+    **{
+        (state, event): ended
+        for state in (State.ACCEPTED, State.UNCERTAIN)
+        for event, ended in (
+            (Event.CONFIRMED, State.DELIVERED),
+            (Event.REJECTED, State.REFUSED),
+            (Event.SEND_AGAIN, State.READY),
+        )
+    },
     # A proof counts whenever it comes: after the lease lapsed, or when receipts were asked for by id.
     **{
         (state, proof): State.DELIVERED
-        for state in (State.READY, State.WAITING, State.UNCERTAIN, State.BEHIND, *STUCK)
+        for state in (State.READY, State.WAITING, State.UNCERTAIN, State.BEHIND, State.ACCEPTED, *STUCK)
         for proof in (Outcome.STORED, Outcome.DUPLICATE)
     },
     (State.UNCERTAIN, Outcome.REFUSED): State.REFUSED,

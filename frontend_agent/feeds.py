@@ -287,6 +287,8 @@ def shares_of(config: Config, feed: FeedConfig, kind: Kind, content: Content, fi
     for name in feed.destinations or tuple(config.destinations):
         without = left_out(kind, name, lines, classes)
         to = config.destinations[name]
+        if to.kinds and kind.code not in to.kinds:
+            continue
         if without is None or (finished and (without or to.deidentified)):
             continue
         edition = "" if finished else to.edition or ("deidentified" if to.deidentified else "")

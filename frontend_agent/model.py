@@ -219,6 +219,7 @@ class Outcome(StrEnum):
 
     STORED = "stored"  # proven: same SHA-256, stored before the answer
     DUPLICATE = "duplicate"  # proven: was there already
+    ACCEPTED = "accepted"  # a foreign platform said yes, which proves no storage (law 5)
     REFUSED = "refused"  # the same bytes would be refused again: a person must look
     RETRY = "retry"  # the platform could not, and says so
     UNREACHABLE = "unreachable"  # nothing arrived

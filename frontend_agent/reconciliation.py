@@ -301,12 +301,12 @@ class Reconciler:
     def _destinations(self) -> list[str]:
         plan = self._plan
         names = {*plan.destinations, *(name for edition in plan.editions for name in edition.destinations)}
-        return sorted(names & self._app.destinations.keys())
+        return sorted(names & self._app.platforms.keys())
 
     def _ask(self, name: str) -> None:
         """Everything of this kind that the destination is proven to have: a kind may come of several feeds."""
         asked = self.asked[name] = _Asked()
-        edge, plan = self._app.destinations[name], self._plan
+        edge, plan = self._app.platforms[name], self._plan
         first, last = self.sheet.first, self.sheet.last
         try:
             ours = self._digests(name)
@@ -344,7 +344,7 @@ class Reconciler:
                 ours[place][sent.set_id] = sent
         by_id: Counter[Place] = Counter()
         for place in sorted(wanted):
-            edge, plan = self._app.destinations[name], self._plan
+            edge, plan = self._app.platforms[name], self._plan
             theirs = {one.set_id: one for one in edge.kept_sets(plan.kind, *place, plan.institution)}
             asked.sets += len(theirs)
             self._unexpected(name, place, {one.set_id: (one.version, one.sha256) for one in theirs.values()})
@@ -385,7 +385,7 @@ class Reconciler:
 
     def _proven(self, name: str, asked: _Asked, absent: Sequence[Sent]) -> int:
         """Asked by their ids, with a signed answer: how many are there all the same."""
-        edge = self._app.destinations[name]
+        edge = self._app.platforms[name]
         expected = {sent.document_id: sent.sha256 for sent in absent}
         proofs = edge.proofs(list(expected), self._plan.institution)
         gaps = lost_among(expected, proofs)
@@ -503,7 +503,7 @@ class Reconciler:
         newest = {found[max(found)].document_id: found[max(found)] for found in versions.values()}
         delivered = {name: sent.sha256 for name, sent in newest.items() if sent.state is State.DELIVERED}
         try:
-            proofs = self._app.destinations[name].proofs(list(delivered), self._plan.institution)
+            proofs = self._app.platforms[name].proofs(list(delivered), self._plan.institution)
         except DestinationError:
             return []
         return [newest[document].set_id for document, sha256 in delivered.items() if proofs.get(document) == sha256]
@@ -601,7 +601,7 @@ def _say(app: App, work: Reconciler, told: dict[str, Any]) -> None:
     for name, one in work.asked.items():
         if one.asked:
             try:
-                app.destinations[name].say_reconciled(
+                app.platforms[name].say_reconciled(
                     app.clock().isoformat(timespec="seconds"), work.sheet.said(told["feed"], told["kind"])
                 )
             except DestinationError as error:

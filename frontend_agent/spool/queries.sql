@@ -75,7 +75,7 @@ FROM json_each(:held) h JOIN series s ON s.set_id = h.value->>0;
 -- Of each of these sets: the newest version that a destination has or may have. A version that only the platform told us of is there.
 SELECT json_group_array(json_array(s.set_id, max(
     coalesce((SELECT max(d.version) FROM document d JOIN delivery v ON v.document = d.id
-              WHERE d.series = s.id AND v.state IN ('delivered', 'sending', 'uncertain')), 0),
+              WHERE d.series = s.id AND v.state IN ('delivered', 'accepted', 'sending', 'uncertain')), 0),
     iif(s.version > 0 AND NOT EXISTS (SELECT 1 FROM document d WHERE d.series = s.id AND d.version = s.version), s.version, 0))))
 FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value;
 

@@ -787,16 +787,16 @@ class Spool:
             attempts -= 1  # it was no attempt at this document
         else:
             settled_at = at
-        refused = event is Outcome.REFUSED  # the others are no receipts
+        answered = event in (Outcome.REFUSED, Outcome.ACCEPTED)  # the others are no receipts
         return (
             found.row,
             state,
             attempts,
             due_at,
             settled_at,
-            event if refused else None,
-            answer.reply if refused else None,
-            answer.position if refused else None,
+            event if answered else None,
+            answer.reply if answered else None,
+            answer.position if answered else None,
             as_json(answer.reasons) if answer.reasons else None,
             answer.urgency,
         )

@@ -233,6 +233,9 @@ SHARED_WITH_THE_PLATFORM = (
 )  # fmt: skip
 SHARED_WITH_CONNECTORS = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.__version__",
+    "frontend_agent.config_inlets", "frontend_agent.config_outlets", "frontend_agent.config_types",  # their settings, as typed values
+    "frontend_agent.answers",  # what a foreign answer means, by settings
+    "frontend_agent.delivery",  # the shape of a signed reply
     "frontend_agent.usage",  # what we cost, in words
     "frontend_agent.er7",  # HL7 v2 as it is written: a listener answers in the sender's own protocol
     "frontend_agent.windows",  # times of day: no value of the hospital's

@@ -347,7 +347,7 @@ def test_dying_between_the_answer_and_the_settling_has_no_second_effect(platform
 
 def test_every_step_starts_and_ends_in_a_known_state() -> None:
     assert {state for state, _ in AFTER} | set(AFTER.values()) <= set(State)
-    assert set(OPEN) | set(STUCK) | {State.DELIVERED, State.DISCARDED} == set(State)
+    assert set(OPEN) | set(STUCK) | {State.DELIVERED, State.ACCEPTED, State.DISCARDED} == set(State)
 
 
 @pytest.mark.parametrize("event", [*Outcome, *Event])

@@ -1,0 +1,172 @@
+"""One way to ask foreign systems over HTTP: no proxy or CA of the environment, our own TLS material, caps on every answer."""
+
+import ssl
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import requests.adapters
+import urllib3
+
+from frontend_agent.errors import ConfigurationError, DestinationUnreachable, NotAllowed
+
+LARGEST_ANSWER = 8 << 20
+PIECE = 1 << 16
+
+
+class Unanswered(Exception):
+    """The request may have arrived, and no whole answer came. The text quotes nothing of it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, whole."""
+
+    status: int
+    headers: Mapping[str, str]  # names in small letters
+    body: bytes
+
+    @property
+    def media_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def charset(self) -> str:
+        """As the header says it; "" where it says none."""
+        for part in self.headers.get("content-type", "").split(";")[1:]:
+            name, _, value = part.partition("=")
+            if name.strip().lower() == "charset":
+                return value.strip().strip('"')
+        return ""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """PEM files: our certificate chain and its key, and who we trust instead of the system's list. Empty: none."""
+
+    certificate: str = ""
+    key: str = ""
+    ca: str = ""
+
+
+class HttpEdge:
+    """A session to one foreign system. One request at a time is its users' business."""
+
+    def __init__(self, name: str, tls: Tls, timeout: timedelta) -> None:
+        self._name = name
+        self._seconds = timeout.total_seconds()
+        self._session = requests.Session()
+        self._session.trust_env = False  # neither a proxy nor a CA bundle may be slipped in through the environment
+        self._session.headers.update({"Accept-Encoding": "identity"})  # so that an answer cannot be a bomb
+        self._session.mount("https://", _TlsAdapter(tls_context(name, tls)))
+
+    def ask(self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """One request, never redirected. DestinationUnreachable: it did not leave. NotAllowed: TLS. Unanswered: the rest."""
+        try:
+            response = self._session.request(
+                method,
+                url,
+                data=body,
+                headers=dict(headers or {}),
+                timeout=self._seconds,
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                whole = _read(response, time.monotonic() + self._seconds)
+                return Answer(
+                    response.status_code, {name.lower(): value for name, value in response.headers.items()}, whole
+                )
+        except requests.exceptions.SSLError as error:
+            raise NotAllowed(f"{self._name}: TLS failed: {_reason(error)}") from error
+        except requests.ConnectionError as error:
+            if _never_connected(error):
+                raise DestinationUnreachable(f"{self._name}: no connection to {origin(url)}") from error
+            raise Unanswered("the connection was cut") from error
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, UnicodeError) as error:
+            raise NotAllowed(
+                f"{self._name}: no request can be made of these settings: {type(error).__name__}"
+            ) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unanswered(f"no whole answer: {type(error).__name__}") from error
+
+    def probe(self, url: str) -> None:
+        """Whether somebody listens there and TLS holds; what it answers is its own business, and nothing is sent to it."""
+        with suppress(Unanswered):  # it took the connection
+            self.ask("HEAD", url)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+class _TlsAdapter(requests.adapters.HTTPAdapter):
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """The context has said it all; requests would lay its own CA bundle over it."""
+
+
+def tls_context(name: str, tls: Tls) -> ssl.SSLContext:
+    """Who we trust and who we are. ConfigurationError names the file."""
+    try:
+        context = ssl.create_default_context(cafile=tls.ca or None)
+    except OSError as error:
+        raise ConfigurationError(f"destinations.{name}: ca {tls.ca}: {_told(error)}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if tls.certificate:
+        for path in (tls.certificate, tls.key):
+            if not Path(path).is_file():
+                raise ConfigurationError(f"destinations.{name}: no such file: {path}")
+        try:
+            context.load_cert_chain(tls.certificate, tls.key, password="")
+        except (ssl.SSLError, OSError) as error:
+            raise ConfigurationError(
+                f"destinations.{name}: certificate {tls.certificate} and key {tls.key} do not go together, or are not PEM"
+            ) from error
+    return context
+
+
+def origin(url: str) -> str:
+    """Scheme and host: what of an address may be told."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+def _told(error: OSError) -> str:
+    return error.strerror or "not a file of PEM certificates"
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    """The body as it came: not more than it may be, not slower than it may be."""
+    body = bytearray()
+    while chunk := response.raw.read1(PIECE, decode_content=False):
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise Unanswered("the answer is too long")
+        if time.monotonic() > deadline:
+            raise Unanswered("the answer takes too long")
+    return bytes(body)
+
+
+def _never_connected(error: requests.ConnectionError) -> bool:
+    cause: Any = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    return isinstance(error, requests.ConnectTimeout) or isinstance(
+        reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+    )
+
+
+def _reason(error: Exception) -> str:
+    cause: Any = error.args[0] if error.args else error
+    return str(getattr(cause, "reason", cause))

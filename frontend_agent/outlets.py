@@ -1,0 +1,101 @@
+"""From a destination's table in agent.toml to the class that speaks its protocol.
+
+A new type is a line in CLASSES (and its dataclass in config_outlets.py); its module is loaded when a site has one.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from connectors.outlets import Around, DocumentUnreadable, Forgetful, Memory, OpenedDocument, Outlet
+from frontend_agent.config import Config
+from frontend_agent.errors import ConfigurationError
+from frontend_agent.formats.errors import FormatError
+from frontend_agent.measuring import EVENT_FIELDS
+from frontend_agent.model import Document, Record
+from frontend_agent.packs.content import Content
+from frontend_agent.secrets import secrets_of
+from frontend_agent.wire.frames import FrameRefused, decompressor, open_frame
+
+PLATFORM = "platform"  # our own: proofs, versions and packs are spoken of with it alone
+CLASSES: dict[str, str] = {}
+
+Dictionary = Callable[[str], bytes | None]
+
+
+def open_outlet(
+    config: Config,
+    name: str,
+    content: Content,
+    dictionary: Dictionary = lambda _: None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    memory: Memory | None = None,
+) -> Outlet:
+    """The destination of that name, ready to send; it connects when it does. ConfigurationError: what its settings lack.
+
+    `content`: the kinds in force, whose readers open documents. `dictionary`: what frames are compressed with, by SHA-256.
+    """
+    options = config.destinations[name]
+    module, _, of_class = CLASSES[options.type].partition(":")
+    try:
+        make: Any = getattr(import_module(module), of_class)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"destinations.{name}: type {options.type!r} needs a package that is not installed ({error.name})"
+        ) from error
+    hospital = config.institution
+    around = Around(
+        opened=opener(content, dictionary),
+        secret=secrets_of(config),
+        clock=clock,
+        timezone=hospital.timezone,
+        institution=hospital.id,
+        institution_name=hospital.name,
+        memory=memory or Forgetful(),
+    )
+    outlet: Outlet = make(name, options, around)
+    return outlet
+
+
+def opener(content: Content, dictionary: Dictionary) -> Callable[[Document], OpenedDocument]:
+    """Opens documents of any kind, with the readers of this content. Safe to be used by several threads."""
+    own = threading.local()  # decompressors are not to be shared
+
+    def opened(document: Document) -> OpenedDocument:
+        if not hasattr(own, "decompressor"):
+            own.decompressor = lru_cache(maxsize=64)(lambda name: decompressor(_known(dictionary, name)))
+        try:
+            body = open_frame(document.frame, document.size, own.decompressor(document.dictionary))
+        except FrameRefused as error:
+            raise DocumentUnreadable(f"its frame cannot be opened: {error}") from error
+        kind = content.kind(document.kind)
+        record = _read(kind.reader, body, document)
+        return OpenedDocument(document, body, record, kind.name_zh, event_time(record))
+
+    return opened
+
+
+def event_time(record: Mapping[str, Any]) -> str:
+    """When it happened, as the record says it; "" where it does not."""
+    return next((str(record[name]) for name in EVENT_FIELDS if record.get(name)), "")
+
+
+def _read(reader: Callable[[bytes], Record], body: bytes, document: Document) -> Record:
+    try:
+        return reader(body)
+    except FormatError as error:
+        if document.as_is:
+            return {}
+        raise DocumentUnreadable(f"it cannot be read back as {document.kind}: {error}") from error
+
+
+def _known(dictionary: Dictionary, name: str) -> bytes:
+    found = dictionary(name) if name else b""
+    if found is None:
+        raise DocumentUnreadable(
+            f"its dictionary {name[:16]}… is of another version of the templates, and was not kept"
+        )
+    return found
