@@ -166,7 +166,7 @@ PURE = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.mapping", "frontend_agent.conversion",
     "frontend_agent.codes", "frontend_agent.terms.names", "frontend_agent.terms.traps", "frontend_agent.terms.proposals",
     "frontend_agent.terms.sheets", "frontend_agent.terms.catalogues", "frontend_agent.terms.said", "frontend_agent.checks", "frontend_agent.profiles", "frontend_agent.formats",
-    "frontend_agent.delivery", "frontend_agent.identity", "frontend_agent.qclog", "frontend_agent.wire",
+    "frontend_agent.delivery", "frontend_agent.registrations", "frontend_agent.answers", "frontend_agent.identity", "frontend_agent.qclog", "frontend_agent.wire",
     "frontend_agent.measuring", "frontend_agent.reports", "frontend_agent.proposing",
     "frontend_agent.unmade", "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",
     "frontend_agent.windows", "frontend_agent.usage", "frontend_agent.er7", "frontend_agent.messages",
