@@ -1,6 +1,9 @@
 """What comes in by itself: the one shape that every listener and every fetcher hands over, before anyone understood it.
 
 listener or fetcher ─▶ Arrived ─▶ keep (durable) ─▶ only then is it acknowledged
+
+`control_id` must be as unique as its sender means it: where several systems send over one inlet, each with a counter of its own, it
+says whose it is, too (`LIS|4711`). The same id with other bytes is a conflict for as long as [inlets.NAME] `remember` says.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +25,9 @@ class Arrived(msgspec.Struct, frozen=True):
     sender: str = ""  # address, name in a certificate, path: who to ask
     about: str = ""  # in the words of its protocol: `ORU^R01`, `DocumentRegister`, `lis/results`
     mark: str = ""  # of a fetcher: how far it has got with this message
-    unreadable: tuple[str, ...] = ()  # why nobody can read it, all reasons: kept for a person, and answered so already
+    # Why its own edge cannot read it, all reasons, without quoting it: it is kept for a person, no feed gets it, and the sender is
+    # answered so by the edge. KEPT then means no more than that it is on disk.
+    unreadable: tuple[str, ...] = ()
 
 
 class Kept(StrEnum):
@@ -31,6 +36,7 @@ class Kept(StrEnum):
     KEPT = "kept"
     DUPLICATE = "duplicate"  # the same id with the same bytes is there already: acknowledged again, no second effect
     CONFLICT = "conflict"  # the same id with other bytes: kept for a person, acknowledged as refused
+    UNWANTED = "unwanted"  # no feed wants it, and its inlet says `unwanted = "refuse"`: kept, acknowledged as refused
 
 
 class InboxFull(Exception):
@@ -64,3 +70,11 @@ class Inlet(Protocol):
 
     def told(self) -> dict[str, Any]:
         """How it stands, in plain values: address, connections, messages, refusals, since when, last problem."""
+
+
+class Fetcher(Inlet, Protocol):
+    """An inlet that asks, every so often in its own thread once it is started."""
+
+    def fetch(self) -> int:
+        """Ask once, now, in the caller's thread: for `once`, without `start`. How many messages were handed over; all of them
+        are on disk by then. Raises what is wrong, as `probe` does."""

@@ -4,7 +4,7 @@
 `cases.py` is what waits for a person, `groups.py` the same by cause, `releases.py` how it is let go; `waiting.py` what waits
 for another system, `visits.py` what rules over a visit need, `withheld.py` what is kept back by rule, `terms.py` what is decided about local codes, `closings.py`
 which months are closed, `finding.py` what feeds have seen and what they miss, `silences.py` which feeds are silent,
-`backfills.py` how far each backfill is, `reconciliations.py` what is compared with
+`backfills.py` how far each backfill is, `inbox.py` what came in by itself (`keeping.py` keeps it, a group per commit), `reconciliations.py` what is compared with
 the source and the platform, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
 """
 
@@ -24,9 +24,12 @@ from frontend_agent.spool.words import (
     Delivery,
     Doubt,
     Group,
+    Heard,
     JudgedVisit,
     KeptBack,
+    KeptMessage,
     KeptReceipt,
+    Message,
     Met,
     Pause,
     Progress,
@@ -59,9 +62,12 @@ __all__ = [
     "Delivery",
     "Doubt",
     "Group",
+    "Heard",
     "JudgedVisit",
     "KeptBack",
+    "KeptMessage",
     "KeptReceipt",
+    "Message",
     "Met",
     "Pause",
     "Progress",

@@ -1,12 +1,11 @@
 """The spool's SQLite file: opening, migrating, transactions, and the named queries.
 
 One connection, held exclusively: a second process is refused at the door, and SQLite needs no shared memory. Threads of
-this process take turns by a lock. After any crash SQLite rolls the file back to the last commit by itself.
+this process take turns by a lock, in the order in which they come. After any crash SQLite rolls the file back to the last commit by itself.
 """
 
 import os
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -18,6 +17,7 @@ import apsw
 import msgspec
 
 from frontend_agent.errors import SpoolFull, StateError
+from frontend_agent.spool.fair import FairLock
 
 FILE = "spool.db"
 _SECTION = re.compile(r"^-- ([a-z][a-z0-9_. ]*) --$", re.MULTILINE)
@@ -69,7 +69,7 @@ class Database:
     def __init__(self, connection: apsw.Connection, path: Path) -> None:
         self.path = path
         self._connection = connection
-        self._lock = threading.RLock()
+        self._lock = FairLock()
 
     @classmethod
     def open(cls, path: Path) -> "Database":

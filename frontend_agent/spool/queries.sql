@@ -1219,3 +1219,177 @@ SELECT day FROM quarantine WHERE id = :id;
 
 -- closing.document --
 SELECT day FROM document WHERE id = :id;
+
+-- inbox.last --
+-- The highest number that a message ever had.
+SELECT seq FROM sqlite_sequence WHERE name = 'inbox';
+
+-- inbox.known --
+-- What came before under these ids, and without an id with these bytes; each with the place of what is asked for.
+SELECT json_group_array(json_array(key, id, lower(hex(sha256)), state, refused)) FROM (
+SELECT j.key, i.id, i.sha256, i.state, i.refused FROM json_each(:wanted) j
+    CROSS JOIN inbox i ON i.inlet = j.value->>0 AND i.control_id = j.value->>1 AND i.control_id <> ''
+    WHERE j.value->>1 <> '' AND i.received_at >= j.value->>3
+UNION ALL
+SELECT j.key, i.id, i.sha256, i.state, i.refused FROM json_each(:wanted) j
+    CROSS JOIN inbox i ON i.inlet = j.value->>0 AND i.sha256 = unhex(j.value->>2) AND i.control_id = ''
+    WHERE j.value->>1 = '' AND i.received_at >= j.value->>3
+ORDER BY 2);
+
+-- inbox.add --
+-- One commit's messages.
+INSERT INTO inbox (id, inlet, control_id, sha256, size, length, received_at, sender, about, state, refused, problem)
+SELECT value->>0, value->>1, value->>2, unhex(value->>3), value->>4, value->>5, value->>6, value->>7, value->>8, value->>9,
+       value->>10, value->>11 FROM json_each(:rows);
+
+-- inbox.add bodies --
+-- Their bytes, cut from one long blob. Those that are files have no start.
+INSERT INTO inbox_body SELECT value->>0, iif(value->>12 IS NULL, NULL, substr(:bodies, value->>12, value->>5))
+FROM json_each(:rows);
+
+-- inbox.states --
+SELECT json_group_array(json_array(i.id, i.inlet, i.state)) FROM json_each(:messages) j CROSS JOIN inbox i ON i.id = j.value;
+
+-- inbox.put states --
+-- What became of messages. A reason that is not said stays.
+UPDATE inbox SET state = j.state, problem = coalesce(j.problem, inbox.problem)
+FROM (SELECT value->>0 AS id, value->>1 AS state, value->>2 AS problem FROM json_each(:rows)) j WHERE inbox.id = j.id;
+
+-- inbox.accept --
+-- A person wants them to be read: they count as acknowledged.
+UPDATE inbox SET refused = 0, state = 'new', problem = NULL WHERE id IN (SELECT value FROM json_each(:messages));
+
+-- inbox.next --
+-- The messages of an inlet behind one, with their sizes.
+SELECT json_group_array(json_array(id, size)) FROM (
+    SELECT id, size FROM inbox INDEXED BY inbox_inlet
+    WHERE inlet = :inlet AND id > :after AND id <= :last AND refused = 0 AND state <> 'discarded' ORDER BY id LIMIT :limit);
+
+-- inbox.newest --
+SELECT max(id) FROM inbox INDEXED BY inbox_inlet WHERE inlet = :inlet;
+
+-- inbox.newest before --
+-- The last message of an inlet that came before a time.
+SELECT id FROM inbox INDEXED BY inbox_inlet WHERE inlet = :inlet AND received_at < :before ORDER BY id DESC LIMIT 1;
+
+-- inbox.bodies --
+-- Messages with their bytes end to end (see claim.documents). Those that are files have no length, those that are gone none either.
+SELECT json_group_array(json_array(i.id, i.received_at, lower(hex(i.sha256)), coalesce(length(b.bytes), -1), b.message IS NOT NULL)),
+       CAST(group_concat(CAST(b.bytes AS TEXT), '') AS BLOB)
+FROM json_each(:messages) j CROSS JOIN inbox i ON i.id = j.value LEFT JOIN inbox_body b ON b.message = i.id;
+
+-- inbox.put keys --
+-- Which records the messages of a feed speak of.
+INSERT INTO inbox_key (feed, key, message) SELECT :feed, value->>0, value->>1 FROM json_each(:keys) WHERE true
+ON CONFLICT DO NOTHING;
+
+-- inbox.newest of keys --
+-- The newest message of each of these keys that is still here.
+SELECT json_group_array(json_array(key, message)) FROM (
+    SELECT j.value AS key, (SELECT k.message FROM inbox_key k WHERE k.feed = :feed AND k.key = j.value
+                            ORDER BY k.message DESC LIMIT 1) AS message FROM json_each(:keys) j)
+WHERE message IS NOT NULL;
+
+-- inbox.keys of --
+-- The records that a message speaks of.
+SELECT feed, key FROM inbox_key WHERE message = :message ORDER BY feed, key LIMIT :limit;
+
+-- inbox.messages of --
+-- The messages that speak of a record, the newest first.
+SELECT i.id, i.inlet, i.control_id, lower(hex(i.sha256)), i.size, i.received_at, i.sender, i.about, i.state, i.refused,
+       i.problem, EXISTS (SELECT 1 FROM inbox_body b WHERE b.message = i.id)
+FROM inbox_key k JOIN inbox i ON i.id = k.message WHERE k.feed = :feed AND k.key = :key ORDER BY k.message DESC LIMIT :limit;
+
+-- inbox.keys since --
+-- The keys of a feed of which something came since a message, in order.
+SELECT json_group_array(key) FROM (
+    SELECT DISTINCT k.key FROM inbox_key k JOIN inbox i ON i.id = k.message
+    WHERE k.feed = :feed AND k.key > :after AND i.received_at >= :since AND i.received_at < :until ORDER BY k.key LIMIT :limit);
+
+-- inbox.unread --
+-- A feed could not read these.
+INSERT INTO inbox_unread (feed, message, again) SELECT :feed, value, 0 FROM json_each(:messages) WHERE true
+ON CONFLICT (feed, message) DO UPDATE SET again = 0;
+
+-- inbox.read --
+-- A feed has had another look at these.
+DELETE FROM inbox_unread WHERE feed = :feed AND message IN (SELECT value FROM json_each(:messages));
+
+-- inbox.still unread --
+-- Those of these messages that some feed could not read, and those that some feed took.
+SELECT json_group_array(json_array(j.value, EXISTS (SELECT 1 FROM inbox_unread u WHERE u.message = j.value),
+       EXISTS (SELECT 1 FROM inbox_key k WHERE k.message = j.value))) FROM json_each(:messages) j;
+
+-- inbox.read again --
+-- These feeds are to read these messages.
+INSERT INTO inbox_unread (feed, message, again)
+SELECT f.value, m.value, 1 FROM json_each(:feeds) f, json_each(:messages) m WHERE true
+ON CONFLICT (feed, message) DO UPDATE SET again = 1;
+
+-- inbox.again --
+-- What a feed is to read again, from behind a message on.
+SELECT json_group_array(message) FROM (
+    SELECT message FROM inbox_unread WHERE feed = :feed AND again = 1 AND message > :after ORDER BY message LIMIT :limit);
+
+-- inbox.forget unread --
+DELETE FROM inbox_unread WHERE message IN (SELECT value FROM json_each(:messages));
+
+-- inbox.passed --
+-- How far the slowest of these feeds has read; one that has never read has not begun.
+SELECT min(coalesce(CAST(f.cursor AS INTEGER), 0)) FROM json_each(:feeds) j LEFT JOIN feed f ON f.name = j.value;
+
+-- inbox.unwanted --
+-- What all feeds have gone past and none has taken.
+UPDATE inbox SET state = 'unwanted' WHERE inlet = :inlet AND id > :after AND id <= :upto AND state = 'new' AND refused = 0;
+
+-- inbox.list --
+-- Messages of an inlet, the newest first.
+SELECT i.id, i.inlet, i.control_id, lower(hex(i.sha256)), i.size, i.received_at, i.sender, i.about, i.state, i.refused,
+       i.problem, EXISTS (SELECT 1 FROM inbox_body b WHERE b.message = i.id)
+FROM inbox i INDEXED BY inbox_inlet WHERE i.inlet = :inlet AND i.id < :before AND (:state = '' OR i.state = :state)
+ORDER BY i.id DESC LIMIT :limit;
+
+-- inbox.list person --
+-- Those of them that wait for a person, the newest first.
+SELECT i.id, i.inlet, i.control_id, lower(hex(i.sha256)), i.size, i.received_at, i.sender, i.about, i.state, i.refused,
+       i.problem, EXISTS (SELECT 1 FROM inbox_body b WHERE b.message = i.id)
+FROM inbox i INDEXED BY inbox_person WHERE i.inlet = :inlet AND i.id < :before AND i.state = :state
+    AND i.state IN ('unreadable', 'conflict')
+ORDER BY i.id DESC LIMIT :limit;
+
+-- inbox.one --
+SELECT i.id, i.inlet, i.control_id, lower(hex(i.sha256)), i.size, i.received_at, i.sender, i.about, i.state, i.refused,
+       i.problem, EXISTS (SELECT 1 FROM inbox_body b WHERE b.message = i.id)
+FROM inbox i WHERE i.id = :id;
+
+-- inbox.retire bodies --
+-- The oldest messages of an inlet whose bytes are here yet: whether a file, how long, whether old enough, whether nobody waits for them.
+SELECT json_group_array(json_array(id, is_file, length, is_old, is_done)) FROM (
+    SELECT i.id, b.bytes IS NULL AS is_file, i.length, i.received_at < :before AS is_old,
+           i.state IN ('taken', 'unwanted', 'discarded') AS is_done
+    FROM inbox i INDEXED BY inbox_inlet CROSS JOIN inbox_body b ON b.message = i.id
+    WHERE i.inlet = :inlet AND i.id > :after ORDER BY i.id LIMIT 500);
+
+-- inbox.newest keys of --
+-- The records of which one of these messages is the newest word.
+SELECT json_group_array(json_array(k.message, k.feed, k.key)) FROM json_each(:messages) j CROSS JOIN inbox_key k ON k.message = j.value
+WHERE NOT EXISTS (SELECT 1 FROM inbox_key n WHERE n.feed = k.feed AND n.key = k.key AND n.message > k.message);
+
+-- inbox.drop bodies --
+DELETE FROM inbox_body WHERE message IN (SELECT value FROM json_each(:messages));
+
+-- inbox.drop keys --
+DELETE FROM inbox_key WHERE message IN (SELECT value FROM json_each(:messages));
+
+-- inbox.retire rows --
+-- The oldest messages of an inlet: whether old enough to be forgotten, whether their bytes are here yet.
+SELECT json_group_array(json_array(id, state, is_old, is_here)) FROM (
+    SELECT i.id, i.state, i.received_at < :before AS is_old,
+           EXISTS (SELECT 1 FROM inbox_body b WHERE b.message = i.id) AS is_here
+    FROM inbox i INDEXED BY inbox_inlet WHERE i.inlet = :inlet AND i.id > :after ORDER BY i.id LIMIT 500);
+
+-- inbox.drop rows --
+DELETE FROM inbox WHERE id IN (SELECT value FROM json_each(:messages));
+
+-- inbox.has body --
+SELECT bytes IS NULL FROM inbox_body WHERE message = :message;

@@ -426,3 +426,32 @@ CREATE TABLE seen (
 CREATE TABLE doubt (
     feed TEXT NOT NULL, key TEXT NOT NULL, why TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (feed, key)
 ) WITHOUT ROWID;
+
+-- migration 18 --
+-- What came in by itself, in the order in which it came. `refused`: it was not acknowledged; `problem`: reasons, a JSON list.
+-- Numbers are never used twice: how far a feed has read its inlet is one of them.
+CREATE TABLE inbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, inlet TEXT NOT NULL, control_id TEXT NOT NULL, sha256 BLOB NOT NULL,
+    size INTEGER NOT NULL, length INTEGER NOT NULL, received_at INTEGER NOT NULL, sender TEXT NOT NULL, about TEXT NOT NULL,
+    state TEXT NOT NULL, refused INTEGER NOT NULL DEFAULT 0, problem TEXT
+);
+CREATE INDEX inbox_control ON inbox (inlet, control_id) WHERE control_id <> '';
+CREATE INDEX inbox_bytes ON inbox (inlet, sha256) WHERE control_id = '';
+CREATE INDEX inbox_inlet ON inbox (inlet);
+CREATE INDEX inbox_person ON inbox (inlet, state) WHERE state IN ('unreadable', 'conflict');
+
+-- Their bytes (zstd), dropped when their term is over. NULL: a file beside the spool, named by the message's number.
+CREATE TABLE inbox_body (message INTEGER PRIMARY KEY, bytes BLOB);
+
+-- Which records the messages of a feed speak of, by their business keys: how a key is read again.
+CREATE TABLE inbox_key (
+    feed TEXT NOT NULL, key TEXT NOT NULL, message INTEGER NOT NULL, PRIMARY KEY (feed, key, message)
+) WITHOUT ROWID;
+CREATE INDEX inbox_key_message ON inbox_key (message);
+
+-- Messages that a feed could not read, and those that a person wants to be read again.
+CREATE TABLE inbox_unread (
+    feed TEXT NOT NULL, message INTEGER NOT NULL, again INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (feed, message)
+) WITHOUT ROWID;
+CREATE INDEX inbox_again ON inbox_unread (feed, message) WHERE again = 1;
+CREATE INDEX inbox_unread_message ON inbox_unread (message);

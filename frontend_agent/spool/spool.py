@@ -8,7 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,6 +29,7 @@ from frontend_agent.spool.closings import Closings
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.finding import Finding as Found
 from frontend_agent.spool.guests import Guests
+from frontend_agent.spool.inbox import Inbox
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
 from frontend_agent.spool.reconciliations import Reconciliations
@@ -64,6 +65,7 @@ FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=2), timedelta(minutes=5)
 SUSPECT = 9  # the urgency of suspects: after everything else
 SUSPECTS_AT_ONCE = 4  # so many may travel along, when others wait
 _RECENT_PAGE = 200
+INBOX_SHARE = 0.9  # of the quota: messages leave room for what becomes of them, or none would ever be taken
 FULL_AGAIN = 0.95  # of the quota: below it, a spool that was full has room again
 
 _PROOFS = (Outcome.STORED, Outcome.DUPLICATE)
@@ -84,7 +86,7 @@ class Spool:
         self._quota = quota
         self._reserve = reserve
         self._random = random or Random()  # spreads retries, guards nothing  # noqa: S311
-        self._full = False
+        self._full: set[float] = set()  # shares of the quota that were used up when somebody last asked
         self._rows: dict[str, int] = {}  # row numbers of claimed documents
         self._plans: dict[int, tuple[str, str, str, str, str]] = {}
         self._destinations: dict[str, int] = {}
@@ -104,6 +106,7 @@ class Spool:
         self.reconciliations = Reconciliations(self._ledger)
         self.guests = Guests(self._ledger)
         self.finding = Found(self._ledger)
+        self.inbox = Inbox(self._ledger, Bodies(self.path / "messages"), partial(self.room, INBOX_SHARE))
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
         self._drop_orphans()
         for row in self._database.rows("destination.all"):
@@ -172,18 +175,22 @@ class Spool:
         rows = self._database.batch("series.heads", set_ids=as_json(list(set_ids)))
         return [(_head(*row[:7]), row[7]) for row in rows]
 
-    def room(self) -> None:
-        """Raise SpoolFull while there is none. Asked before a source is read, and again by every commit."""
+    def room(self, share: float = 1.0) -> None:
+        """Raise SpoolFull while there is none. Asked before a source is read, and again by every commit.
+
+        `share` of the quota that may be used: of less than all of it who asks is not the last who gets room.
+        """
         used = self.size()
         if self._quota:
-            limit = self._quota * FULL_AGAIN if self._full else self._quota
-            self._full = used >= limit
-            if self._full:
+            quota = self._quota * share
+            limit = quota * FULL_AGAIN if share in self._full else quota
+            (self._full.add if used >= limit else self._full.discard)(share)
+            if used >= limit:
                 raise SpoolFull(
-                    f"the spool is full: {used:,} of {self._quota:,} bytes; nothing is extracted until deliveries and "
+                    f"the spool is full: {used:,} of {int(quota):,} bytes; nothing is extracted until deliveries and "
                     "retention make room"
                 )
-        if self._reserve and _free(self.path) < self._reserve:
+        if self._reserve and _free(self.path) < self._reserve / share:
             raise SpoolFull(f"the disk of {self.path} has less than {self._reserve:,} bytes left; nothing is extracted")
 
     def commit(self, taken: Taken) -> None:
@@ -250,6 +257,7 @@ class Spool:
             self.closing.take(taken)
             self.silence.take(taken)
             self.backfills.take(taken)
+            self.inbox.take(taken)
             if taken.watermark:
                 mark = taken.watermark
                 name = taken.mark or taken.feed

@@ -101,6 +101,41 @@ class Walked(msgspec.Struct, frozen=True, kw_only=True):
     done: bool = False
 
 
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What a feed has made of messages, beside its watermark, which is the number of the last one."""
+
+    inlet: str
+    feeds: tuple[str, ...]  # all that read that inlet: what none of them wanted is unwanted
+    keys: Sequence[tuple[str, int]] = ()  # business keys, each with the message that speaks of it
+    unreadable: Sequence[tuple[int, tuple[str, ...]]] = ()  # messages that it could not read, with all reasons
+    again: Sequence[int] = ()  # those of all that had been read before, and had their turn once more
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of the inbox, as it came."""
+
+    id: int
+    body: bytes
+    received_at: datetime
+
+
+class KeptMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one message. `problem`: why it waits for a person."""
+
+    id: int
+    inlet: str
+    control_id: str
+    sha256: str
+    size: int
+    received_at: datetime
+    sender: str
+    about: str
+    state: str  # new, taken, unwanted, unreadable, conflict, discarded
+    refused: bool  # it was not acknowledged
+    problem: tuple[str, ...]
+    is_here: bool  # its bytes are kept yet
+
+
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """All that one batch comes to. It is committed whole, or not at all (law 1)."""
 
@@ -138,6 +173,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     terms: int = 0  # the newest decision about local codes that the batch was made with
     figures: Figures | None = None  # what it adds to the statistics
     asked: Sequence[str] = ()  # sets that were asked for by key: they have had their turn
+    heard: Heard | None = None  # the messages that it comes from
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -239,6 +239,8 @@ SHARED_WITH_CONNECTORS = (
     "frontend_agent.usage",  # what we cost, in words
     "frontend_agent.er7",  # HL7 v2 as it is written: a listener answers in the sender's own protocol
     "frontend_agent.windows",  # times of day: no value of the hospital's
+    "frontend_agent.config_inlets",  # the settings of inlets, plain values
+    "frontend_agent.config_types",
     "frontend_agent.processes",  # how a process of ours is started and ended: a source lives in one
 )  # fmt: skip
 PARTS = (

@@ -110,6 +110,7 @@ SMALL = {
     "lane",
     "head",
     "rule",
+    "sqlite_sequence",
 }
 WHOLE_TABLES_ON_PURPOSE = {
     "series.again": "a partial index of what is to be read again",
