@@ -110,6 +110,11 @@ class Framer:
         """Bytes held now."""
         return len(self._buffer)
 
+    @property
+    def junk(self) -> int:
+        """Bytes outside of any frame that nobody was told of yet: no frame has begun since."""
+        return self._junk
+
     def receive(self, data: bytes) -> list[Event]:
         """The events that these bytes complete. Data is taken in pieces, so that a huge one does not pass the cap either."""
         events: list[Event] = []

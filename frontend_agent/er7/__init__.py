@@ -1,7 +1,8 @@
 """HL7 v2 as it really arrives: ER7 text read quickly and leniently, its character set told by evidence, and the answers to it.
 
 decode(content) -> Decoded | Undecided     read(text) -> Message     message.value("PID-5.1")     answer(header, …) -> bytes
-split_batch(content) -> Batch              Message.write() gives back what was read, character by character
+why_unreadable(content) -> reasons         split_batch(content) -> Batch
+Message.write() gives back what was read, character by character
 """
 
 from frontend_agent.er7.answers import (
@@ -20,6 +21,7 @@ from frontend_agent.er7.answers import (
 from frontend_agent.er7.batch import Batch, split_batch
 from frontend_agent.er7.charset import Decoded, Undecoded, codec_of, declared_of, decode
 from frontend_agent.er7.errors import MessageUnreadable
+from frontend_agent.er7.judging import why_unreadable
 from frontend_agent.er7.paths import FieldPath, SegmentPath, field_path, segment_path
 from frontend_agent.er7.reader import MOST_SEGMENTS, Message, Scope, Segment, read
 from frontend_agent.er7.text import USUAL, Delimiters, escape, unescape
@@ -57,4 +59,5 @@ __all__ = [
     "segment_path",
     "split_batch",
     "unescape",
+    "why_unreadable",
 ]

@@ -171,6 +171,10 @@ def _err(reason: Reason, said: Said, d: Delimiters) -> str:
 
 def _encoded(text: str, header: Header) -> bytes:
     """In the sender's set; what that does not have is written as hexadecimal UTF-8, which HL7 can carry and nobody takes for text."""
+    try:
+        return text.encode(header.charset, "surrogateescape")
+    except UnicodeEncodeError:
+        pass
     made = bytearray()
     for character in text:
         try:
