@@ -53,13 +53,8 @@ class Verdict(msgspec.Struct, frozen=True):
 ACCEPTED = Verdict(Said.ACCEPTED)
 FULL = Verdict(Said.FAILED, (Reason("nothing can be kept at present, and this was not: send it again later"),))
 BROKEN = Verdict(Said.FAILED, (Reason("it could not be kept: send it again later"),))
-CONFLICT = Verdict(
-    Said.REFUSED,
-    (
-        Reason(
-            "a message with this control id came before, with another content", Condition.DUPLICATE_KEY, "MSH", 1, 10
-        ),
-    ),
+CONFLICT = Reason(
+    "a message with this control id came before, with another content", Condition.DUPLICATE_KEY, "MSH", 1, 10
 )
 
 
@@ -90,11 +85,10 @@ class Part(msgspec.Struct, frozen=True):
         return self.about.partition("^")[0] in _ANSWERS
 
     def verdict(self, kept: Kept) -> Verdict:
+        reasons = tuple(Reason(text, Condition.DATA_TYPE) for text in self.unreadable)
         if kept is Kept.CONFLICT:
-            return CONFLICT
-        if self.unreadable:
-            return Verdict(Said.FAILED, tuple(Reason(text, Condition.DATA_TYPE) for text in self.unreadable))
-        return ACCEPTED
+            return Verdict(Said.REFUSED, (CONFLICT, *reasons))
+        return Verdict(Said.FAILED, reasons) if reasons else ACCEPTED
 
 
 class Frame(msgspec.Struct, frozen=True):
