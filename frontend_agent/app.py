@@ -32,7 +32,7 @@ from frontend_agent.accounts import Accounts, account_problem, refused_statement
 from frontend_agent.calendar import load_calendar
 from frontend_agent.checks import rules_digest
 from frontend_agent.checks.visits import Visit, judge
-from frontend_agent.codes import Approvals, must_differ
+from frontend_agent.codes import Approvals, CodeTable, must_differ
 from frontend_agent.config import (
     Config,
     FeedConfig,
@@ -281,8 +281,11 @@ class App:
                 self.platforms[name] = self._platform(name, options)
             else:
                 self.outlets[name] = open_outlet(
-                    self.config, name, content, self._find_dictionary, self.clock, self.spool.meta
+                    self.config, name, content, self._find_dictionary, self.clock, self.spool.meta, self._code_maps
                 )
+
+    def _code_maps(self, feed: str) -> Mapping[str, CodeTable]:
+        return self.feeds[feed].mapping.codes if feed in self.feeds else {}
 
     def _platform(self, name: str, options: OutletConfig) -> PlatformDestination:
         return PlatformDestination(

@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from frontend_agent import config_inlets, config_outlets
 from frontend_agent.calendar import time_of_day
 from frontend_agent.config_inlets import INLETS, InletConfig
-from frontend_agent.config_outlets import OUTLETS, ForeignConfig, OutletConfig
+from frontend_agent.config_outlets import OUTLETS, ForeignConfig, OutletConfig, PackagesOutlet
 from frontend_agent.config_types import NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.qclog import TERM
@@ -619,8 +619,9 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     VisitsConfig: ("profile",),
     WithholdConfig: ("patients",),
     ForeignConfig: ("certificate", "key", "ca"),
+    PackagesOutlet: ("data_sets", "public_key"),
 }
-ALWAYS_PATHS = ("ca", "certificate", "classes", "file", "key", "patients", "path")
+ALWAYS_PATHS = ("ca", "certificate", "classes", "data_sets", "file", "key", "patients", "path", "public_key")
 SQLITE = "sqlite:///"
 
 

@@ -49,7 +49,43 @@ class DestinationConfig(OutletConfig):
     type: Literal["platform"] = "platform"
 
 
-OUTLETS: dict[str, type[OutletConfig]] = {"platform": DestinationConfig}
+@dataclass(frozen=True, kw_only=True)
+class PackagesOutlet(ForeignConfig):
+    """Packages of data sets over HTTPS: a zip of JSON files per visit, or of the documents themselves."""
+
+    type: Literal["packages"]
+    inner_version: str = ""  # of the platform's data standard; may stand in the file of data_sets instead
+    data_sets: str = ""  # a site's own table of elements, beside the one that ships with us
+    carry: Literal["data-sets", "files"] = "data-sets"  # packType 1 or 2
+    origin: Literal["mapped", "standard"] = (
+        "mapped"  # origin/: what code maps say of local codes; or the same as standard/
+    )
+    opens: tuple[str, ...] = ()  # kinds of which the first version opens a visit there; without one it is a supplement
+    org_code: str = ""  # our institution's code there; empty: [institution] id
+    patient_id: tuple[str, ...] = ("patient.inpatient_number", "patient.outpatient_number")
+    event_no: tuple[str, ...] = ("patient.inpatient_number", "patient.outpatient_number")
+    event_time: tuple[str, ...] = ("encounter.admitted_at", "encounter.time", "visit.time", "admitted_at")
+    day_as_midnight: bool = False  # a visit of which only the day is known is sent as 00:00:00 of that day
+    date_format: str = ""  # of dates and times in data sets: yyyy-MM-dd'T00:00:00Z'; empty: digits
+    datetime_format: str = ""
+    encryption: Literal["aes", "zipcrypto"] = "aes"
+    public_key: str = ""  # PEM or DER file of the institution's key there; empty: asked for
+    authorization: str = ""  # header, {secret} in it: "Bearer {secret}"
+    token_field: str = ""  # the secret as a field of the form: access_token
+    upload_path: str = "/api/v1.0/packages"
+    key_path: str = "/api/v1.0/securities/organizations/{org}/key/public"
+    status_path: str = "/api/v1.0/packages"  # "" where it cannot be asked
+    status_filter: str = "md5_value={md5};org_code={org}"
+    quality: bool = False  # stored there is not enough: quality control must have passed as well
+    ask_again: tuple[str, ...] = ("complete package",)  # in the reason of a failure: the same may be sent once more
+    ask_every: timedelta = timedelta(minutes=10)
+    ask_first: timedelta = timedelta(minutes=2)
+
+
+OUTLETS: dict[str, type[OutletConfig]] = {
+    "platform": DestinationConfig,
+    "packages": PackagesOutlet,
+}
 
 
 def url_problems(url: str) -> Iterable[str]:
@@ -91,7 +127,22 @@ def _platform(destination: DestinationConfig) -> Iterable[str]:
     yield from outlet_problems(destination)
 
 
-CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {DestinationConfig: _platform}
+def _packages(outlet: PackagesOutlet) -> Iterable[str]:
+    yield from url_problems(outlet.url)
+    yield from foreign_problems(outlet)
+    if not (outlet.inner_version or outlet.data_sets):
+        yield "inner_version is missing: the platform's operator says it, and a package without it is refused"
+    for key in ("patient_id", "event_no", "event_time"):
+        if not getattr(outlet, key):
+            yield f"{key} names no field: a package without it is refused"
+    if (outlet.authorization or outlet.token_field) and not outlet.secret:
+        yield "authorization and token_field need the name of a secret"
+
+
+CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
+    DestinationConfig: _platform,
+    PackagesOutlet: _packages,
+}
 
 
 def is_loopback(host: str) -> bool:

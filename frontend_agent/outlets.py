@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from connectors.outlets import Around, DocumentUnreadable, Forgetful, Memory, OpenedDocument, Outlet
+from frontend_agent.codes import CodeTable
 from frontend_agent.config import Config
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats.errors import FormatError
@@ -21,7 +22,13 @@ from frontend_agent.secrets import secrets_of
 from frontend_agent.wire.frames import FrameRefused, decompressor, open_frame
 
 PLATFORM = "platform"  # our own: proofs, versions and packs are spoken of with it alone
-CLASSES: dict[str, str] = {}
+CLASSES: dict[str, str] = {
+    "packages": "connectors.outlets.packages:PackagesEdge",
+}
+# What an outlet sends that is made of a record's values: its maker is one argument more.
+MAKERS: dict[str, str] = {
+    "packages": "frontend_agent.dialect_makers:packages",
+}
 
 Dictionary = Callable[[str], bytes | None]
 
@@ -33,10 +40,12 @@ def open_outlet(
     dictionary: Dictionary = lambda _: None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     memory: Memory | None = None,
+    codes: Callable[[str], Mapping[str, CodeTable]] = lambda feed: {},
 ) -> Outlet:
     """The destination of that name, ready to send; it connects when it does. ConfigurationError: what its settings lack.
 
     `content`: the kinds in force, whose readers open documents. `dictionary`: what frames are compressed with, by SHA-256.
+    `codes`: a feed's code maps by field, for platforms that want the hospital's own codes beside the national ones.
     """
     options = config.destinations[name]
     module, _, of_class = CLASSES[options.type].partition(":")
@@ -56,6 +65,13 @@ def open_outlet(
         institution_name=hospital.name,
         memory=memory or Forgetful(),
     )
+    maker = MAKERS.get(options.type)
+    if maker:
+        module, _, function = maker.partition(":")
+        with content.compiling():
+            made = getattr(import_module(module), function)(name, options, content, codes, around)
+        made_outlet: Outlet = make(name, options, around, made)
+        return made_outlet
     outlet: Outlet = make(name, options, around)
     return outlet
 

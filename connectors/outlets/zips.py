@@ -34,7 +34,7 @@ def with_aes(files: Mapping[str, bytes], password: str) -> bytes:
     with pyzipper.AESZipFile(made, "w", compression=pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES) as archive:
         archive.setpassword(password.encode())
         for name, content in files.items():
-            archive.writestr(pyzipper.AESZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, pyzipper.ZIP_DEFLATED)
+            archive.writestr(archive.zipinfo_cls(name, (1980, 1, 1, 0, 0, 0)), content, pyzipper.ZIP_DEFLATED)
     return made.getvalue()
 
 

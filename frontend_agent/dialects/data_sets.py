@@ -19,11 +19,21 @@ A field that is in no table is not sent: an element's number is never guessed.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import msgspec
 
-from frontend_agent.dialects.values import NO_REGION, Opened, Region, Value, nothing_local, read_value, value_of
+from frontend_agent.dialects.values import (
+    NO_REGION,
+    Opened,
+    Region,
+    Value,
+    names_of,
+    nothing_local,
+    read_value,
+    value_of,
+)
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats import Kind
 from frontend_agent.shipped import only_known_keys, toml_of
@@ -61,7 +71,14 @@ class DataSet(msgspec.Struct, frozen=True):
 class DataSets:
     """The table, as it was read. Compiled for a kind when the first document of it comes, or by `of`."""
 
-    def __init__(self, tables: list[tuple[str, dict[str, Any]]], kind: Callable[[str], Kind]) -> None:
+    def __init__(
+        self,
+        tables: list[tuple[str, dict[str, Any]]],
+        kind: Callable[[str], Kind],
+        compiling: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`compiling`: within it the code tables in force are known."""
+        self._compiling = compiling
         self._tables = tables
         self._kind = kind
         self._of: dict[str, tuple[DataSetOf, ...]] = {}
@@ -69,12 +86,17 @@ class DataSets:
     def of(self, kind: str) -> tuple[DataSetOf, ...]:
         """The data sets of a kind; none where nobody has said any. Raises ConfigurationError."""
         if kind not in self._of:
-            found = (_compiled(table, self._kind(kind), where) for where, table in self._tables)
+            with self._compiling():
+                found = [_compiled(table, self._kind(kind), where) for where, table in self._tables]
             self._of[kind] = tuple(one for one in found if one and one.elements)
         return self._of[kind]
 
 
-def read_data_sets(texts: Mapping[str, str], kind: Callable[[str], Kind]) -> tuple[DataSets, str]:
+def read_data_sets(
+    texts: Mapping[str, str],
+    kind: Callable[[str], Kind],
+    compiling: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> tuple[DataSets, str]:
     """The tables of these files, a later one's data set in the place of an earlier one's of the same code and kinds, and
     the `inner_version` that the last of them says. Raises ConfigurationError."""
     found: dict[tuple[str, str, tuple[str, ...]], tuple[str, dict[str, Any]]] = {}
@@ -90,7 +112,7 @@ def read_data_sets(texts: Mapping[str, str], kind: Callable[[str], Kind]) -> tup
                 raise ConfigurationError(f'{where}: needs code = "HDSD00_85" and a table [data_sets.elements]')
             key = (one["code"], str(one.get("group", "")), tuple(one.get("kinds", ())))
             found[key] = (where, one)
-    sets = DataSets(list(found.values()), kind)
+    sets = DataSets(list(found.values()), kind, compiling)
     for where, one in found.values():
         for code in one.get("kinds", ()):
             _compiled(one, kind(code), where)  # what is wrong with a table is said at the start
@@ -130,7 +152,7 @@ def _element(id_: str, given: Any, kind: Kind, where: str, *, must: bool) -> Ele
         return Element(id_, value)
     if not value.coded:
         raise ConfigurationError(f"{where}: pair = true is for codes of a table")
-    return Element(id_, value, msgspec.structs.replace(value, form="name"))
+    return Element(id_, value, msgspec.structs.replace(value, form="name", names=names_of(value.value_set)))
 
 
 def _has(spec: Any, kind: Kind) -> bool:

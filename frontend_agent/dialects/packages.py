@@ -10,6 +10,7 @@ must say the same time of it, and that is read from the record (`event_time`), n
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -23,7 +24,8 @@ from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats import Kind
 from frontend_agent.model import Outcome, Receipt
 
-STRUCTURED, FILES = 1, 2  # packType
+STRUCTURED: Literal[1] = 1  # packType
+FILES: Literal[2] = 2
 MOMENT = "yyyy-MM-dd HH:mm:ss"
 EVENT_TYPES = {"patient.outpatient_number": 0, "patient.inpatient_number": 1}  # by the number that a record has
 
@@ -58,7 +60,9 @@ class _Part(NamedTuple):
 class Packer:
     """Makes packages of documents, by a destination's settings."""
 
-    def __init__(self, options: PackagesOutlet, sets: DataSets, inner_version: str, local: Local, timezone: str) -> None:
+    def __init__(
+        self, options: PackagesOutlet, sets: DataSets, inner_version: str, local: Local, timezone: str
+    ) -> None:
         self._options = options
         self._sets = sets
         self._inner_version = inner_version
@@ -104,7 +108,7 @@ class Packer:
         patient_id, event_no = _first(record, options.patient_id), _first(record, options.event_no)
         moment = _first(record, options.event_time)
         for key, found in (("patient_id", patient_id), ("event_no", event_no), ("event_time", moment)):
-            if not found:
+            if not found[1]:
                 names = ", ".join(getattr(options, key))
                 raise NotSaid(f"the record has none of {names}, of which the package's {key} is made")
         if len(moment[1]) == 8 and options.day_as_midnight:
@@ -112,9 +116,14 @@ class Packer:
         try:
             at = written(moment[1], MOMENT)
         except NotSaid as reason:
-            raise NotSaid(f"event_time ({moment[0]}) {reason}; day_as_midnight = true writes 00:00:00") from None
+            mend = "; day_as_midnight = true writes 00:00:00" if len(moment[1]) == 8 else ""
+            raise NotSaid(f"event_time: {moment[0]} {reason}{mend}") from None
         return Visit(
-            options.org_code or opened.document.institution, patient_id[1], event_no[1], at, EVENT_TYPES.get(event_no[0])
+            options.org_code or opened.document.institution,
+            patient_id[1],
+            event_no[1],
+            at,
+            EVENT_TYPES.get(event_no[0]),
         )
 
     def _again(self, parts: Sequence[_Part]) -> bool:
@@ -173,7 +182,9 @@ class Packer:
         files["documents.json"] = _json({**head, "data_sets": summary, "files": described})
         return self._package(FILES, parts, files, self._again(parts))
 
-    def _package(self, pack_type: Literal[1, 2], parts: Sequence[_Part], files: dict[str, bytes], again: bool) -> Package:
+    def _package(
+        self, pack_type: Literal[1, 2], parts: Sequence[_Part], files: dict[str, bytes], again: bool
+    ) -> Package:
         digest = hashlib.sha256(f"{pack_type} {parts[0].visit}".encode())
         for name in sorted(files):
             digest.update(f"{len(name)} {name} {len(files[name])} ".encode() + files[name])
@@ -187,12 +198,15 @@ def packer(
     local: Local,
     timezone: str,
     texts: Mapping[str, str],
+    compiling: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Packer:
     """The packer of a destination. `texts`: the shipped table of data sets and then the site's, by name."""
-    sets, inner_version = read_data_sets(texts, kind)
+    sets, inner_version = read_data_sets(texts, kind, compiling)
     version = options.inner_version or inner_version
     if not version:
-        raise ConfigurationError("inner_version: the version of the platform's data standard must be said, here or in data_sets")
+        raise ConfigurationError(
+            "inner_version: the version of the platform's data standard must be said, here or in data_sets"
+        )
     for key in ("date_format", "datetime_format"):
         check_format(getattr(options, key), key)
     return Packer(options, sets, version, local, timezone)
@@ -245,7 +259,9 @@ def _merged(sets: Sequence[Sequence[DataSet]]) -> list[DataSet]:
         if before is None:
             found[one.code] = one
         elif one.once:
-            found[one.code] = DataSet(one.code, True, [_one(before.standard, one.standard)], [_one(before.origin, one.origin)])
+            found[one.code] = DataSet(
+                one.code, True, [_one(before.standard, one.standard)], [_one(before.origin, one.origin)]
+            )
         else:
             found[one.code] = DataSet(one.code, False, before.standard + one.standard, before.origin + one.origin)
     return list(found.values())

@@ -98,6 +98,7 @@ class Value(msgspec.Struct, frozen=True):
     format: str = ""
     value_set: str = ""
     group: str = ""  # of its fields: where a value of it may stand
+    names: Mapping[str, str] = {}  # of the codes, as the table says that was in force when this was compiled
     moment: bool = False  # a date or a time: written in the region's format where the setting has none of its own
 
     @property
@@ -134,9 +135,19 @@ def read_value(given: Any, kind: Kind, where: str) -> Value:
     if len({field.group for field in fields}) > 1:
         raise ConfigurationError(f"{where}: its fields must stand in one group, or all outside of any")
     return Value(
-        fields=found, form=_as(form), format=format_, value_set=fields[0].value_set, group=fields[0].group,
+        fields=found,
+        form=_as(form),
+        format=format_,
+        value_set=fields[0].value_set,
+        names=names_of(fields[0].value_set) if form == "name" else {},
+        group=fields[0].group,
         moment=fields[0].value_type == "TS",
     )
+
+
+def names_of(oid: str) -> dict[str, str]:
+    """Code → name of a table; empty for one that is not carried."""
+    return {entry.code: entry.name for entry in value_set(oid)}
 
 
 def _as(form: str) -> As:
@@ -196,7 +207,9 @@ class Region(NamedTuple):
 NO_REGION = Region()
 
 
-def value_of(value: Value, opened: Opened, row: Mapping[str, str] | None = None, region: Region = NO_REGION) -> str | None:
+def value_of(
+    value: Value, opened: Opened, row: Mapping[str, str] | None = None, region: Region = NO_REGION
+) -> str | None:
     """The text of a value, None where the document has none. `row`: of the value's group. Raises NotSaid."""
     if value.attribute:
         text = ATTRIBUTES[value.attribute](opened)
@@ -210,7 +223,7 @@ def value_of(value: Value, opened: Opened, row: Mapping[str, str] | None = None,
         usual = (region.date if len(raw) == 8 else region.datetime) if value.moment and raw.isdigit() else ""
         return written(raw, value.format or usual)
     if value.form == "name":
-        return value_set(value.value_set).name(raw) or None
+        return value.names.get(raw) or None
     said = region.local(opened.document.feed, name, raw)
     return (said[0 if value.form == "local" else 1] or None) if said else None
 
@@ -224,4 +237,3 @@ def _first(
         if isinstance(raw, str) and raw:
             return name, raw
     return fields[0], None
-

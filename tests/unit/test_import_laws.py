@@ -170,6 +170,7 @@ PURE = (
     "frontend_agent.measuring", "frontend_agent.reports", "frontend_agent.proposing",
     "frontend_agent.unmade", "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",
     "frontend_agent.windows", "frontend_agent.usage", "frontend_agent.er7", "frontend_agent.messages",
+    "frontend_agent.dialects",
 )  # fmt: skip
 # No clock, no socket, no file, no logger, no chance.
 IMPURE_MODULES = (
