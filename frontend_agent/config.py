@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from frontend_agent import config_inlets, config_outlets
 from frontend_agent.calendar import time_of_day
+from frontend_agent.config_fetchers import FetcherConfig
 from frontend_agent.config_inlets import INLETS, InletConfig
 from frontend_agent.config_outlets import OUTLETS, ForeignConfig, OutletConfig, PackagesOutlet
 from frontend_agent.config_types import NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
@@ -620,6 +621,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     WithholdConfig: ("patients",),
     ForeignConfig: ("certificate", "key", "ca"),
     PackagesOutlet: ("data_sets", "public_key"),
+    FetcherConfig: ("ca", "certificate", "key"),
 }
 ALWAYS_PATHS = ("ca", "certificate", "classes", "data_sets", "file", "key", "patients", "path", "public_key")
 SQLITE = "sqlite:///"

@@ -9,23 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from frontend_agent.config_types import Count, MiB16, Size
+from frontend_agent import config_fetchers
+from frontend_agent.config_inlet import InletConfig
+from frontend_agent.config_types import Count
 
 HUNDRED = Count(100)
 TWO_HUNDRED_FIFTY_SIX = Count(256)
-
-
-@dataclass(frozen=True, kw_only=True)
-class InletConfig:
-    """What every inlet has."""
-
-    type: str
-    largest: Size = MiB16  # of one message; a larger one is refused
-    retention: timedelta = timedelta(days=30)  # how long a message that was taken is kept as it came
-    remember: timedelta = timedelta(
-        days=90
-    )  # for so long an id (or the bytes of a message without one) does not come again
-    unwanted: Literal["keep", "refuse"] = "keep"  # a message that no feed wants is acknowledged, or refused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +40,7 @@ class MllpInlet(ListenerConfig):
     type: Literal["mllp"]
 
 
-INLETS: dict[str, type[InletConfig]] = {"mllp": MllpInlet}
+INLETS: dict[str, type[InletConfig]] = {"mllp": MllpInlet, **config_fetchers.FETCHERS}
 
 
 def listener_problems(inlet: ListenerConfig) -> Iterable[str]:
@@ -69,4 +58,4 @@ def listener_problems(inlet: ListenerConfig) -> Iterable[str]:
             yield f"allow: {one!r} is neither an address nor a network"
 
 
-CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {MllpInlet: listener_problems}
+CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {MllpInlet: listener_problems, **config_fetchers.CHECKS}

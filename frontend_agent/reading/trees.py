@@ -38,8 +38,11 @@ _STEP = re.compile(
 _PREDICATE = re.compile(rf"\[(?:(?P<number>[1-9]\d{{0,5}})|(?P<name>@?{_NAME})\s*=\s*(?P<value>'[^']*'|\"[^\"]*\"))\]")
 
 
-def xml_tree(data: bytes | str) -> Any:
-    """The root of an XML column. What the declaration calls GB2312 or GBK is read as GB18030, which holds both."""
+def xml_tree(data: bytes | str, largest: int = LARGEST) -> Any:
+    """The root of an XML column, or of another text of at most `largest` bytes.
+
+    What the declaration calls GB2312 or GBK is read as GB18030, which holds both.
+    """
     if isinstance(data, bytes):
         declared = _DECLARED.match(data[:200])
         name = declared[1].decode("ascii").lower() if declared else ""
@@ -54,7 +57,7 @@ def xml_tree(data: bytes | str) -> Any:
         except UnicodeEncodeError:
             raise Unreadable("half a surrogate pair") from None
     try:
-        return parse(data.strip(b"\0 \t\r\n"), LARGEST)
+        return parse(data.strip(b"\0 \t\r\n"), largest)
     except UnsafeDocument as error:
         raise Unreadable(str(error)) from None
 

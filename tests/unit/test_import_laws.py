@@ -235,6 +235,9 @@ SHARED_WITH_THE_PLATFORM = (
 SHARED_WITH_CONNECTORS = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.__version__",
     "frontend_agent.config_inlets", "frontend_agent.config_outlets", "frontend_agent.config_types",  # their settings, as typed values
+    "frontend_agent.config_fetchers",  # the same, of inlets that ask
+    "frontend_agent.logs",  # what was asked, by place and status
+    "frontend_agent.reading",  # paths into an answer: where its messages begin, not what they mean
     "frontend_agent.answers",  # what a foreign answer means, by settings
     "frontend_agent.delivery",  # the shape of a signed reply
     "frontend_agent.usage",  # what we cost, in words
