@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from frontend_agent import config_fetchers
-from frontend_agent.config_inlet import InletConfig
+from frontend_agent.config_inlet import InletConfig as InletConfig  # every type of inlet says that it is one
 from frontend_agent.config_types import Count
 
 HUNDRED = Count(100)

@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple, cast
 
 from connectors.arrivals import Fetcher, Inlet, Keep, Tap
+from frontend_agent.calendar import Days, load_calendar
 from frontend_agent.config import Config
+from frontend_agent.config_fetchers import RestPollInlet
 from frontend_agent.config_inlets import InletConfig
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.logs import event, failed, log
@@ -32,6 +34,7 @@ class Hands(NamedTuple):
     recall: Callable[[], str]  # how far it has got: the newest mark that it handed over
     secret: Callable[[str], str]  # the value of a secret by its name
     timezone: str  # of the institution
+    has_day: Callable[[date, Days], bool]  # whether a day is a working day, or a holiday, by [calendar]
 
 
 Maker = Callable[[str, Any, Hands], Inlet]  # name, its table, what it is given
@@ -44,7 +47,14 @@ Maker = Callable[[str, Any, Hands], Inlet]  # name, its table, what it is given
 #
 #         return MllpListener(name, options, hands.keep, hands.tap, hands.clock)
 
-MAKERS: dict[str, Maker] = {}
+
+def _rest_poll(name: str, options: RestPollInlet, hands: Hands) -> Inlet:
+    from connectors.fetching.making import rest_poll
+
+    return rest_poll(name, options, hands)
+
+
+MAKERS: dict[str, Maker] = {"rest-poll": _rest_poll}
 
 
 def make(name: str, options: InletConfig, hands: Hands) -> Inlet:
@@ -174,7 +184,15 @@ def hands_for(
     config: Config, name: str, keep: Keep, tap: Tap, clock: Callable[[], datetime], recall: Callable[[str], str]
 ) -> Hands:
     """What the inlet of that name is given."""
-    return Hands(keep, tap, clock, lambda: recall(name), secrets_of(config), config.institution.timezone)
+    return Hands(
+        keep,
+        tap,
+        clock,
+        lambda: recall(name),
+        secrets_of(config),
+        config.institution.timezone,
+        load_calendar(config.calendar.file).has,
+    )
 
 
 def is_fetcher(inlet: Inlet) -> bool:

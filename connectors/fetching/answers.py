@@ -104,7 +104,7 @@ class Reader:
             raise AnswerRefused("the answer has nothing at `inside`")
         place = places[0]
         if not isinstance(place, str) and len(place if isinstance(place, etree._Element) else ()):
-            body = etree.tostring(place[0], encoding="utf-8", with_tail=False)  # XML, and not a text that holds XML
+            body = _xml(place[0])  # XML, and not a text that holds XML
             return body, self._tree(body)
         text = xml_value(place) if self._outer_is_xml else str(json_value(place))
         body = unwrapped(text, self._is_xml)
@@ -146,7 +146,7 @@ class Reader:
             return written_json(node).encode()
         if isinstance(node, str):
             return node.encode()
-        return etree.tostring(node, encoding="utf-8", with_tail=False)
+        return _xml(node)
 
 
 def unwrapped(text: str, is_xml: bool) -> bytes:
@@ -161,7 +161,7 @@ def unwrapped(text: str, is_xml: bool) -> bytes:
         raise Unreadable("a text that is neither the answer proper nor base64 of it") from None
 
 
-def written_json(node: Any) -> bytes | Any:
+def written_json(node: Any) -> str:
     """JSON text of a value as `json_tree` gives it: numbers with the digits that they came with."""
     if isinstance(node, dict):
         return "{" + ",".join(f"{_quoted(name)}:{written_json(value)}" for name, value in node.items()) + "}"
@@ -174,6 +174,11 @@ def written_json(node: Any) -> bytes | Any:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+def _xml(node: Any) -> bytes:
+    written: bytes = etree.tostring(node, encoding="utf-8", with_tail=False)
+    return written
 
 
 def _tree(content: bytes, is_xml: bool, largest: int) -> Any:

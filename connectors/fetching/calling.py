@@ -113,7 +113,9 @@ class Caller:
     def ask(self, request: Request) -> Answer:
         """The answer, whatever its status; a redirect too. SourceUnreachable, SourceRefused, TooMuch."""
         if origin(request.url) != self._origin:
-            raise SourceRefused(f"inlet {self._options.inlet}: {place(request.url)} is not at {place(self._options.url)}")
+            raise SourceRefused(
+                f"inlet {self._options.inlet}: {place(request.url)} is not at {place(self._options.url)}"
+            )
         began = time.monotonic()
         try:
             with Cut(self._options.timeout.total_seconds(), self.cut) as whole:
@@ -263,7 +265,9 @@ def tls(options: CallOptions) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=options.ca or None)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"inlets.{options.inlet}.ca: {options.ca}: {error.strerror or 'no PEM file'}") from None
+        raise ConfigurationError(
+            f"inlets.{options.inlet}.ca: {options.ca}: {error.strerror or 'no PEM file'}"
+        ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if options.certificate:
         try:

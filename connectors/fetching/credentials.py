@@ -16,7 +16,16 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import msgspec
 
 from connectors.fetching.calling import Answer, Request, place
-from connectors.fetching.templates import NAMES, SIGNING, as_it_is, check_template, filled, in_header, new_uuid, written_time
+from connectors.fetching.templates import (
+    NAMES,
+    SIGNING,
+    as_it_is,
+    check_template,
+    filled,
+    in_header,
+    new_uuid,
+    written_time,
+)
 from frontend_agent.errors import ConfigurationError, SourceRefused
 
 EARLY = 30.0  # seconds before its end that a token is fetched anew
@@ -120,7 +129,9 @@ class Credentials:
             "timestamp": written_time(self._clock(), settings.timestamp, UTC),
             "nonce": new_uuid().replace("-", ""),
         }
-        signature = signed(filled(settings.signed, values, as_it_is), self._secret, settings.algorithm, settings.encoding)
+        signature = signed(
+            filled(settings.signed, values, as_it_is), self._secret, settings.algorithm, settings.encoding
+        )
         beside = {name: filled(template, values, as_it_is) for name, template in settings.beside.items()}
         return self._put(request, {**beside, settings.name: settings.prefix + signature})
 

@@ -25,6 +25,7 @@ from frontend_agent.reading.errors import Unreadable
 from frontend_agent.windows import Window, open_until
 
 SHORTEST, LONGEST = 5.0, 600.0  # seconds after failures, before chance adds up to a half
+MOST_PATIENCE = 3600.0  # seconds that a source may ask us to stay away
 KEPT_WITHIN = 120.0  # seconds: a message that is not on disk by then is asked for again
 TOGETHER = 200  # messages handed over at once
 REMEMBERED = 20_000  # messages that are known to be kept, so that an overlap costs the inbox nothing
@@ -222,8 +223,8 @@ class Fetcher:
         return min(60.0, max(1.0, (until - local).total_seconds())) if until else 0.0
 
     def _failed(self, failures: int, problem: str, at_least: float) -> float:
-        wait = min(LONGEST, SHORTEST * 2 ** min(failures - 1, 10)) * (1 + self._chance() / 2)
-        wait = max(wait, min(at_least, 3600.0))
+        wait = min(LONGEST, SHORTEST * 2.0 ** min(failures - 1, 10)) * (1 + self._chance() / 2)
+        wait = max(wait, min(at_least, MOST_PATIENCE))
         with self._lock:
             self._told["failures"] += 1
             self._told["since"] = self._told["since"] or self._clock().isoformat(timespec="seconds")

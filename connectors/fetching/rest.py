@@ -152,7 +152,9 @@ def same_origin(named: str, asked: str, inlet: str) -> str:
     except ConfigurationError:
         ours = False
     if not ours:
-        raise SourceRefused(f"inlet {inlet}: the answer names a next page that is not at {place(asked)}: it is not asked")
+        raise SourceRefused(
+            f"inlet {inlet}: the answer names a next page that is not at {place(asked)}: it is not asked"
+        )
     return url
 
 
@@ -164,7 +166,9 @@ def judged(answer: Answer, inlet: str, credentials: Credentials | None = None) -
     if status == 401 and credentials is not None:
         credentials.refused()
     if status == 429 or (status == 503 and "retry-after" in answer.headers):
-        raise ComeLater(f"{where} asks for patience (HTTP {status})", retry_after(answer.headers.get("retry-after", "")))
+        raise ComeLater(
+            f"{where} asks for patience (HTTP {status})", retry_after(answer.headers.get("retry-after", ""))
+        )
     if 300 <= status < 400:
         raise SourceRefused(f"{where} redirects (HTTP {status}): name the right address, it is not followed")
     if status in (408, 425) or status >= 500:
