@@ -3,6 +3,7 @@
 A name in braces that is none of ours is a mistake of configuration; braces with anything else between them (JSON) are text.
 """
 
+import html
 import json
 import re
 import uuid
@@ -10,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from urllib.parse import quote
-from xml.sax.saxutils import escape
 
 from frontend_agent.errors import ConfigurationError
 
@@ -49,7 +49,7 @@ def in_json(text: str) -> str:
 
 
 def in_xml(text: str) -> str:
-    return escape(text, {'"': "&quot;", "'": "&apos;"})
+    return html.escape(text).replace("&#x27;", "&apos;")
 
 
 def as_it_is(text: str) -> str:
