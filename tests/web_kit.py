@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.arrivals import Arrived, InboxFull, Kept
-from connectors.web import Doors, Ending, Fate, Head, Offered, Request, Response, WebListener, WebOptions
+from connectors.web import Ending, Fate, Head, Offered, Ports, Request, Response, WebListener, WebOptions
 from connectors.web.exchange import busy, plain
 
 NOW = datetime(2026, 9, 30, 2, 45, tzinfo=UTC)
@@ -94,7 +94,7 @@ def listening(
     service: Any = None,
     path: str = "/in",
     judge: Callable[[bytes], Sequence[str]] = nothing_wrong,
-    doors: Doors | None = None,
+    ports: Ports | None = None,
     below: bool = False,
     **options: Any,
 ) -> Iterator[WebListener]:
@@ -109,7 +109,7 @@ def listening(
         inbox.tap,
         lambda: NOW,
         judge,
-        doors or Doors(),
+        ports or Ports(),
         below,
     )
     listener.start()

@@ -6,8 +6,17 @@ fhir      notifications of FHIR R4 subscriptions (rest-hook)
 """
 
 from connectors.web.exchange import Ending, Fate, Head, Offered, Request, Response, Service
-from connectors.web.server import Doors, WebListener, WebOptions
+from connectors.web.server import Ports, WebListener, WebOptions
 
 __all__ = [
-    "Doors", "Ending", "Fate", "Head", "Offered", "Request", "Response", "Service", "WebListener", "WebOptions",
+    "Ending",
+    "Fate",
+    "Head",
+    "Offered",
+    "Ports",
+    "Request",
+    "Response",
+    "Service",
+    "WebListener",
+    "WebOptions",
 ]  # fmt: skip

@@ -11,17 +11,18 @@ What hostile senders do, and what is done about it:
 """
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import h11
 
+from connectors.listening import common_name
 from connectors.web.exchange import Head, Request, Response, Service, busy, plain
-from connectors.web.guards import Place, name_in
 
 if TYPE_CHECKING:
-    from connectors.web.server import Door, WebListener
+    from connectors.web.server import Port, WebListener
 
 MOST_HEAD = 32 * 1024  # bytes of the request line and all headers
 PIECE = 16 * 1024  # bytes given to h11 at a time: MOST_HEAD is meant, also of what came in one piece
@@ -34,8 +35,8 @@ _ALWAYS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 class Connection(asyncio.Protocol):
     """Reads requests one after the other; each is answered before the next is read."""
 
-    def __init__(self, door: "Door", address: str, place: Place) -> None:
-        self._door, self._sender, self._place = door, address, place
+    def __init__(self, port: "Port", address: str, leave: Callable[[], None]) -> None:
+        self._port, self._sender, self._leave_place = port, address, leave
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
         self._transport: asyncio.Transport
         self._alarm: asyncio.TimerHandle | None = None
@@ -55,26 +56,26 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._door.connections.add(self)
+        self._port.connections.add(self)
         secure = transport.get_extra_info("ssl_object")
         self._secure = secure is not None
-        if secure is not None and (name := name_in(secure.getpeercert())):
+        if secure is not None and (name := common_name(secure.getpeercert())):
             self._sender = f"{name} {self._sender}"
-        self._within(self._door.slowest)
+        self._within(self._port.slowest)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._quiet()
         self._give_back()
         self._leaving = True
-        self._place.leave()
-        self._door.connections.discard(self)
+        self._leave_place()
+        self._port.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
         if self._leaving:
             return
         if not self._begun:
             self._begun = True
-            self._within(self._door.slowest)
+            self._within(self._port.slowest)
         for start in range(0, len(data), PIECE):
             if self._leaving:
                 return
@@ -90,7 +91,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._stuck = True
-        self._within(self._door.slowest)
+        self._within(self._port.slowest)
 
     def resume_writing(self) -> None:
         self._stuck = False
@@ -102,7 +103,7 @@ class Connection(asyncio.Protocol):
 
     def _within(self, seconds: float) -> None:
         self._quiet()
-        self._alarm = self._door.loop.call_later(seconds, self._late)
+        self._alarm = self._port.loop.call_later(seconds, self._late)
 
     def _quiet(self) -> None:
         if self._alarm is not None:
@@ -152,10 +153,10 @@ class Connection(asyncio.Protocol):
             headers[one] = f"{headers[one]}, {value.decode('latin-1')}" if one in headers else value.decode("latin-1")
         path, _, query = event.target.decode("latin-1").partition("?")
         head = Head(
-            event.method.decode("ascii"), unquote(path), query, headers, self._sender, self._secure, self._door.now()
+            event.method.decode("ascii"), unquote(path), query, headers, self._sender, self._secure, self._port.now()
         )
-        inlet = self._door.at(head.path)
-        refusal = self._door.refusal(head) if inlet is None else _refusal(head, inlet.service)
+        inlet = self._port.at(head.path)
+        refusal = self._port.refusal(head) if inlet is None else _refusal(head, inlet.service)
         if refusal is not None:
             if inlet is not None:
                 inlet.refused(head.sender, refusal)
@@ -172,7 +173,7 @@ class Connection(asyncio.Protocol):
             return self._refuse_body(plain(400, f"more than {MOST_CHUNKS} chunks"))
         more = len(self._body) - FREE - self._room
         if more > 0:
-            if not self._door.room.take(more):
+            if not self._port.room.take(more):
                 return self._refuse_body(
                     busy(b"too much is being received now\n", "text/plain", "too much is being received now")
                 )
@@ -190,17 +191,17 @@ class Connection(asyncio.Protocol):
         self._quiet()
         self._transport.pause_reading()  # nothing is read ahead of its turn
         request, self._body = Request(self._head, bytes(self._body)), bytearray()
-        self._door.answer(self, self._inlet, request)
+        self._port.answer(self, self._inlet, request)
 
     # -- answering
 
     def answered(self, response: Response) -> None:
-        """The door has the answer to the request that came last."""
+        """The port has the answer to the request that came last."""
         self._give_back()
         if self._transport.is_closing() or self._leaving:
             return
         self._answering = False
-        self._write(response, last=self._door.stopping)
+        self._write(response, last=self._port.stopping)
         if not self._stuck:
             self._next()
 
@@ -210,7 +211,7 @@ class Connection(asyncio.Protocol):
             return self._leave()
         self._http.start_next_cycle()
         self._begun = bool(self._http.trailing_data[0])
-        self._within(self._door.slowest if self._begun else self._door.idle)
+        self._within(self._port.slowest if self._begun else self._port.idle)
         self._transport.resume_reading()
         self._advance()
 
@@ -234,7 +235,7 @@ class Connection(asyncio.Protocol):
         """Answer before all of the request was read; the connection ends with it."""
         self._give_back()
         self._body = bytearray()
-        self._door.refusals += 1
+        self._port.refusals += 1
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return self._abandon()
         self._write(response, last=True)
@@ -245,13 +246,13 @@ class Connection(asyncio.Protocol):
         self._within(LINGER)
 
     def _give_back(self) -> None:
-        self._door.room.give_back(self._room)
+        self._port.room.give_back(self._room)
         self._room = 0
 
     # -- leaving
 
     def leave_if_idle(self) -> None:
-        """The door closes: an answer that is under way is still given."""
+        """The port closes: an answer that is under way is still given."""
         if not self._answering and not self._leaving and not self._begun:
             self._leave()
 

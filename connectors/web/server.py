@@ -1,6 +1,6 @@
 """The listening core of all inlets over HTTP(S): one thread and one loop per address, several inlets by their paths.
 
-    WebListener (an inlet at a path) ── Doors ──▶ Door (a port) ──▶ Connection (h11, within limits)
+    WebListener (an inlet at a path) ── Ports ──▶ Port ──▶ Connection (h11, within limits)
 
 uvicorn is not used here: it reads before anyone could ask who is there, has no time limit for headers or bodies and none per
 address, and tells its applications nothing of client certificates. What it would be fast at does not matter: a message waits for
@@ -12,6 +12,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import struct
 import threading
 import time
 import traceback
@@ -26,14 +27,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from connectors.arrivals import Arrived, InboxFull, Judge, Keep, Kept, Tap
+from connectors.listening import Door, listening_socket, tls_of
 from connectors.web.connection import Connection
 from connectors.web.exchange import Ending, Fate, Head, Offered, Request, Response, Service, busy, plain
-from connectors.web.guards import AllowList, Places, Room, listening_on, tls_context, turn_away
-from frontend_agent.errors import ConfigurationError, StateError
+from connectors.web.room import Room
+from frontend_agent.errors import ConfigurationError
 
 _log = logging.getLogger("frontend_agent.web")
 _T = TypeVar("_T")
 
+MiB16 = 16 * 1024 * 1024
 LARGE = 64 * 1024  # bytes of a body from which on it is read beside the loop: others are not held up
 READERS = 2  # threads for those
 TLS_SECONDS = 10.0  # for the handshake, and for the farewell
@@ -54,47 +57,52 @@ class WebOptions:
     per_address: int = 100
     idle: timedelta = timedelta(minutes=10)
     slowest: timedelta = timedelta(seconds=30)
-    in_flight: int = 64 * 1024 * 1024  # bytes of bodies held at once, beyond 64 KiB of each
+    largest: int = MiB16  # bytes of a body
+    in_flight: int = 4 * MiB16  # of bodies held at once, beyond 64 KiB of each
 
 
-class Doors:
+class Ports:
     """The ports that listen, shared by the inlets of one agent."""
 
     def __init__(self) -> None:
-        self._doors: list[Door] = []
+        self._ports: list[Port] = []
         self._lock = threading.Lock()
 
-    def open(self, inlet: "WebListener") -> "Door":
-        """Let an inlet be reached. Raises StateError for a port that is taken, ConfigurationError for a path that is."""
+    def open(self, inlet: "WebListener") -> "Port":
+        """Let an inlet be reached. ConfigurationError for a port or a path that is taken."""
         with self._lock:
-            door = next((one for one in self._doors if one.is_at(inlet.options)), None)
-            if door is None:
-                door = Door(inlet.options, inlet.clock)
-                door.start()
-                self._doors.append(door)
-            door.add(inlet)
-            return door
+            port = next((one for one in self._ports if one.is_at(inlet.options)), None)
+            if port is None:
+                port = Port(inlet.name, inlet.options, inlet.clock)
+                port.start()
+                self._ports.append(port)
+            port.add(inlet)
+            return port
 
-    def close(self, inlet: "WebListener", door: "Door", patience: float) -> None:
+    def close(self, inlet: "WebListener", port: "Port", patience: float) -> None:
         """The last inlet of a port closes it; answers under way are given for at most so many seconds."""
         with self._lock:
-            door.remove(inlet)
-            if not door.is_empty:
+            port.remove(inlet)
+            if not port.is_empty:
                 return
-            self._doors.remove(door)
-        door.stop(patience)
+            self._ports.remove(port)
+        port.stop(patience)
 
 
-class Door:
+class Port:
     """One port: accepts, checks who is there, and hands requests to the inlet of their path."""
 
-    def __init__(self, options: WebOptions, now: Callable[[], datetime]) -> None:
-        self._options, self.now = options, now
+    def __init__(self, name: str, options: WebOptions, now: Callable[[], datetime]) -> None:
+        self._name, self._options, self.now = (
+            name,
+            options,
+            now,
+        )  # `name`: of the inlet that opens it, for what is wrong then
         self.slowest, self.idle = options.slowest.total_seconds(), options.idle.total_seconds()
-        self._allow = AllowList(options.allow)
-        self._places = Places(options.connections, options.per_address)
+        self._door = Door(options)
         self.room = Room(options.in_flight)
         self.connections: set[Connection] = set()
+        self._open = 0
         self.refusals = 0  # requests that reached no inlet
         self.turned_away = 0  # connections that were not let in
         self.stopping = False
@@ -111,17 +119,13 @@ class Door:
 
     def start(self) -> None:
         options = self._options
-        self._tls = _tls(options)
-        try:
-            self._listening = listening_on(options.host, options.port)
-        except (OSError, OverflowError) as error:
-            raise StateError(f"cannot listen on {options.host} port {options.port}: {error}") from error
-        self._listening.setblocking(False)
-        self.port = int(self._listening.getsockname()[1])
+        self._tls = tls_of(self._name, options)
+        self._listening = listening_socket(self._name, options)
+        self.number = int(self._listening.getsockname()[1])
         self.loop = asyncio.new_event_loop()
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix=f"web-{self.port}-read")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix=f"web-{self.number}-read")
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name=f"web-{self.port}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"web-{self.number}", daemon=True)
         self._thread.start()
 
     def stop(self, patience: float) -> None:
@@ -137,13 +141,13 @@ class Door:
         if options != self._options:
             raise ConfigurationError(
                 f"inlets on {options.host} port {options.port} must agree in allow, certificate, key, client_ca, connections, "
-                "per_address, idle, slowest and in_flight, or listen on ports of their own"
+                "per_address, idle and slowest, or listen on ports of their own"
             )
         return True
 
     def add(self, inlet: "WebListener") -> None:
         if any(one.path == inlet.path for one in self._inlets):
-            raise ConfigurationError(f"inlets.{inlet.name}: path {inlet.path} of port {self.port} is another inlet's")
+            raise ConfigurationError(f"inlets.{inlet.name}: path {inlet.path} of port {self.number} is another inlet's")
         # Longest first: /fhir/lab is not /fhir's.
         self._inlets = tuple(sorted((*self._inlets, inlet), key=lambda one: -len(one.path)))
         self._gone -= {inlet.path}
@@ -159,12 +163,12 @@ class Door:
     @property
     def count(self) -> int:
         """Connections that are open now."""
-        return self._places.count
+        return self._open
 
     @property
     def url(self) -> str:
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
-        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{host}:{self.number}"
 
     # -- for its connections
 
@@ -229,22 +233,37 @@ class Door:
             except OSError:  # out of descriptors, or reset before it was taken: the next one may do
                 await asyncio.sleep(0.1)
                 continue
-            place = self._places.enter(address[0]) if self._allow.admits(address[0]) else None
-            if place is None:
+            if self._door.refusal(address[0]):
                 self.turned_away += 1
-                turn_away(connected)
-                continue
-            connected.setblocking(False)
-            make = lambda host=address[0], place=place: Connection(self, host, place)  # noqa: E731
-            self._keep_task(self.loop.create_task(self._greet(connected, make, place.leave)))
+                _turn_away(connected)
+            else:
+                connected.setblocking(False)
+                self._keep_task(self.loop.create_task(self._greet(connected, address[0], self._enter(address[0]))))
 
-    async def _greet(self, connected: socket.socket, make: Callable[[], Connection], leave: Callable[[], None]) -> None:
-        """The handshake counts against place and time like everything else."""
+    def _enter(self, address: str) -> Callable[[], None]:
+        """Take a place; what is returned leaves it again, once, however often it is called."""
+        self._door.enter(address)
+        self._open += 1
+        is_inside = True
+
+        def leave() -> None:
+            nonlocal is_inside
+            if is_inside:
+                is_inside = False
+                self._door.leave(address)
+                self._open -= 1
+
+        return leave
+
+    async def _greet(self, connected: socket.socket, address: str, leave: Callable[[], None]) -> None:
+        """The handshake counts against number and time like everything else."""
         limits: dict[str, Any] = {"ssl_handshake_timeout": min(self.slowest, TLS_SECONDS)} if self._tls else {}
         if self._tls:
             limits["ssl_shutdown_timeout"] = TLS_SECONDS
         try:
-            await self.loop.connect_accepted_socket(make, connected, ssl=self._tls, **limits)
+            await self.loop.connect_accepted_socket(
+                lambda: Connection(self, address, leave), connected, ssl=self._tls, **limits
+            )
         except (OSError, ssl.SSLError, asyncio.CancelledError):  # no TLS, too old, no certificate of ours: nobody came
             self.turned_away += 1
             leave()
@@ -255,8 +274,10 @@ async def _at_once(work: Callable[[], _T]) -> _T:
     return work()
 
 
-def _tls(options: WebOptions) -> ssl.SSLContext | None:
-    return tls_context(options.certificate, options.key, options.client_ca) if options.certificate else None
+def _turn_away(connected: socket.socket) -> None:
+    """Close without a word and without waiting."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connected.close()
 
 
 Running = Callable[[Callable[[], Any]], Any]
@@ -275,12 +296,12 @@ class WebListener:
         tap: Tap,
         clock: Callable[[], datetime],
         judge: Judge,
-        doors: Doors,
+        ports: Ports,
         below: bool = False,
     ) -> None:
         self.name, self.options, self.path, self.service, self.clock = name, options, path, service, clock
-        self._keep, self._tap, self._judge, self._doors, self._below = keep, tap, judge, doors, below
-        self._door: Door | None = None
+        self._keep, self._tap, self._judge, self._ports, self._below = keep, tap, judge, ports, below
+        self._port: Port | None = None
         self._counts: Counter[str] = Counter()
         self._since = ""
         self._problem = ""
@@ -289,39 +310,37 @@ class WebListener:
     # -- an inlet
 
     def start(self) -> None:
-        self._door = self._doors.open(self)
+        self._port = self._ports.open(self)
         self._since = self.clock().isoformat(timespec="seconds")
 
     def stop(self, patience: float) -> None:
-        if self._door is not None:
-            self._doors.close(self, self._door, patience)
-            self._door = None
+        if self._port is not None:
+            self._ports.close(self, self._port, patience)
+            self._port = None
 
     def probe(self) -> None:
-        if self._door is not None:
+        if self._port is not None:
             return
-        _tls(self.options)
-        try:
-            listening_on(self.options.host, self.options.port).close()
-        except (OSError, OverflowError) as error:
-            raise StateError(f"cannot listen on {self.options.host} port {self.options.port}: {error}") from error
+        tls_of(self.name, self.options)
+        if self.options.port:  # another inlet of ours may have it already: `start` says whether they agree
+            listening_socket(self.name, self.options).close()
 
     def told(self) -> dict[str, Any]:
-        door = self._door
+        port = self._port
         return {
-            "address": door.url + self.path if door else "",
+            "address": port.url + self.path if port else "",
             "tls": bool(self.options.certificate),
             "client_certificates": bool(self.options.client_ca),
-            "connections": door.count if door else 0,
+            "connections": port.count if port else 0,
             "messages": self._counts[Fate.KEPT] + self._counts[Fate.UNREADABLE] + self._counts[Fate.CONFLICT],
             "duplicates": self._counts[Fate.DUPLICATE],
             "refusals": sum(self._counts.values()) - self._counts[Fate.KEPT] - self._counts[Fate.DUPLICATE],
-            "turned_away": door.turned_away if door else 0,
+            "turned_away": port.turned_away if port else 0,
             "since": self._since,
             "last_problem": self._problem,
         }
 
-    # -- for its door
+    # -- for its port
 
     def is_at(self, path: str) -> bool:
         return path == self.path or (self._below and path.startswith(self.path.rstrip("/") + "/"))
