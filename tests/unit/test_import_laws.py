@@ -81,7 +81,7 @@ def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
 
 CONNECTING = (
     "ftplib", "http.client", "imaplib", "psycopg", "pymysql", "pynetdicom", "pyodbc", "oracledb", "requests", "smtplib",
-    "socket", "socketserver", "sqlalchemy", "telnetlib", "urllib.request", "urllib3", "httpx", "zeep", "aiohttp",
+    "socket", "socketserver", "sqlalchemy", "telnetlib", "urllib.request", "urllib3", "httpx", "zeep", "aiohttp", "asyncssh",
 )  # fmt: skip
 MAY_CONNECT = {
     "frontend_agent.control": "our own Unix socket",
@@ -115,6 +115,7 @@ MAY_KEEP_STATE = {
     "frontend_agent.platform.files": "the platform's state: its parcels",
     "frontend_agent.demo": "writes the demonstration hospital and reads both sides as the oracle",
     "connectors.natives": "reads a hospital's SQLite file, read-only",
+    "connectors.folders": "moves files that others lay in a folder, and lays files there for them: no state of ours",
 }
 WRITING = re.compile(r"(^|\.)(write_text|write_bytes|fsync|fdatasync|replace|rename|unlink|mkdir|makedirs|rmtree)$")
 PATH_LIKE = re.compile(r"path|file|folder|dir|os\b|shutil|tempor", re.IGNORECASE)
@@ -246,6 +247,7 @@ SHARED_WITH_CONNECTORS = (
     "frontend_agent.config_inlets",  # the settings of inlets, plain values
     "frontend_agent.config_types",
     "frontend_agent.processes",  # how a process of ours is started and ended: a source lives in one
+    "frontend_agent.config_files",  # what a site says of files and SFTP servers: settings, no value of the hospital's
 )  # fmt: skip
 PARTS = (
     "connectors",
