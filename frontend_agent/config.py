@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from frontend_agent import config_inlets, config_outlets
 from frontend_agent.calendar import time_of_day
 from frontend_agent.config_fetchers import FetcherConfig
-from frontend_agent.config_inlets import INLETS, InletConfig
+from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
 from frontend_agent.config_outlets import OUTLETS, ForeignConfig, OutletConfig, PackagesOutlet
 from frontend_agent.config_types import NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
 from frontend_agent.errors import ConfigurationError
@@ -622,8 +622,20 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     ForeignConfig: ("certificate", "key", "ca"),
     PackagesOutlet: ("data_sets", "public_key"),
     FetcherConfig: ("ca", "certificate", "key"),
+    ListenerConfig: ("certificate", "key", "client_ca"),
 }
-ALWAYS_PATHS = ("ca", "certificate", "classes", "data_sets", "file", "key", "patients", "path", "public_key")
+ALWAYS_PATHS = (
+    "ca",
+    "certificate",
+    "classes",
+    "client_ca",
+    "data_sets",
+    "file",
+    "key",
+    "patients",
+    "path",
+    "public_key",
+)
 SQLITE = "sqlite:///"
 
 

@@ -16,7 +16,7 @@ from connectors.arrivals import Fetcher, Inlet, Keep, Tap
 from frontend_agent.calendar import Days, load_calendar
 from frontend_agent.config import Config
 from frontend_agent.config_fetchers import RestPollInlet
-from frontend_agent.config_inlets import InletConfig
+from frontend_agent.config_inlets import InletConfig, MllpInlet
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.logs import event, failed, log
 from frontend_agent.secrets import secrets_of
@@ -40,12 +40,7 @@ class Hands(NamedTuple):
 Maker = Callable[[str, Any, Hands], Inlet]  # name, its table, what it is given
 
 
-# One function for each type: it imports its class and gives it what it asks for, such as
-#
-#     def _mllp(name: str, options: MllpInlet, hands: Hands) -> Inlet:
-#         from connectors.mllp.listener import MllpListener
-#
-#         return MllpListener(name, options, hands.keep, hands.tap, hands.clock)
+# One function for each type: it imports its class and gives it what it asks for.
 
 
 def _rest_poll(name: str, options: RestPollInlet, hands: Hands) -> Inlet:
@@ -54,7 +49,13 @@ def _rest_poll(name: str, options: RestPollInlet, hands: Hands) -> Inlet:
     return rest_poll(name, options, hands)
 
 
-MAKERS: dict[str, Maker] = {"rest-poll": _rest_poll}
+def _mllp(name: str, options: MllpInlet, hands: Hands) -> Inlet:
+    from connectors.mllp.listener import MllpListener
+
+    return MllpListener(name, options, hands.keep, hands.tap, hands.clock)
+
+
+MAKERS: dict[str, Maker] = {"mllp": _mllp, "rest-poll": _rest_poll}
 
 
 def make(name: str, options: InletConfig, hands: Hands) -> Inlet:

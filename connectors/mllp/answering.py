@@ -11,6 +11,7 @@ missing) is for people of the hospital, never a reason to send the same bytes ag
     cannot be read              AE  CE   kept for a person, all reasons
     nothing can be kept now     AE  CE   nothing was kept: come again
     same id, other bytes        AR  CR   kept for a person
+    wanted by no feed           AR  CR   where the inlet says so
     too large                   AR  CR   nothing was kept
 
 A batch (FHS, BHS) is answered as one, with an acknowledgement for every message in it (HL7 v2.5.1, 2.10.3).
@@ -56,6 +57,7 @@ BROKEN = Verdict(Said.FAILED, (Reason("it could not be kept: send it again later
 CONFLICT = Reason(
     "a message with this control id came before, with another content", Condition.DUPLICATE_KEY, "MSH", 1, 10
 )
+UNWANTED = Reason("a message of a kind that is not taken here", Condition.UNSUPPORTED_TYPE, "MSH", 1, 9)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -67,10 +69,9 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def control_id(self) -> str:
-        """MSH-10, and whose it is: two applications count by themselves, so their numbers meet."""
+        """MSH-10 with MSH-3 and MSH-4 before it: `LIS|HOSP|4711`. Applications count by themselves, and their numbers meet."""
         own = self.header.control_id.strip()
-        whose = "/".join(filter(None, (self.header.raw(3).strip(), self.header.raw(4).strip())))
-        return f"{own} {whose}" if own and whose else own
+        return "|".join(filter(None, (self.header.raw(3).strip(), self.header.raw(4).strip(), own))) if own else ""
 
     @property
     def about(self) -> str:
@@ -88,6 +89,8 @@ class Part(msgspec.Struct, frozen=True):
         reasons = tuple(Reason(text, Condition.DATA_TYPE) for text in self.unreadable)
         if kept is Kept.CONFLICT:
             return Verdict(Said.REFUSED, (CONFLICT, *reasons))
+        if kept is Kept.UNWANTED:
+            return Verdict(Said.REFUSED, (UNWANTED, *reasons))
         return Verdict(Said.FAILED, reasons) if reasons else ACCEPTED
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 from connectors.listening import common_name
 from connectors.mllp.answering import Frame, open_frame, too_large
 from connectors.mllp.framing import Framer, Junk, Message, TooLong, Unterminated, framed
-from connectors.mllp.pressure import Pressure
+from connectors.mllp.pressure import ROOM, Pressure
 
 MOST_OUTSTANDING = 1_000  # messages of one connection that wait for their answers
 MOST_JUNK = 65_536  # bytes outside of any frame, until the connection is closed
@@ -182,6 +182,11 @@ class Connection(asyncio.Protocol):
 
     # -- waiting and ending
 
+    def is_slow(self, since: float) -> bool:
+        """Whether the frame that is being read began before that. While we keep the sender waiting (but for the room that others
+        take: they are slow at the same time) it is not his fault."""
+        return self.begun_at is not None and self.begun_at < since and self._holds <= {ROOM}
+
     def hold(self, why: str) -> None:
         """Read no more for now: what the sender sends stays with him."""
         if not self._holds and self._transport is not None and not self._is_ended:
@@ -192,6 +197,8 @@ class Connection(asyncio.Protocol):
         if why not in self._holds:
             return
         self._holds.discard(why)
+        if self.begun_at is not None and why != ROOM:
+            self.begun_at = self._loop.time()  # it was not the sender who was slow
         if not self._holds and self._transport is not None and not self._is_ended:
             self._transport.resume_reading()
 

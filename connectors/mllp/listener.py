@@ -209,7 +209,7 @@ class MllpListener:
             await asyncio.sleep(min(SWEEP, self._slowest / 4, self._idle / 4))
             now = self._loop_time()
             for one in tuple(self._connections):
-                if one.begun_at is not None and now - one.begun_at > self._slowest:
+                if one.is_slow(now - self._slowest):
                     self.trouble("too slow within a message", one.sender)
                     one.abort()
                 elif one.unread_since is not None and now - one.unread_since > self._slowest:

@@ -41,7 +41,7 @@ def test_a_message_is_kept_and_acknowledged_in_the_senders_words():
         "GB 18030-2000",
     )
     (kept,) = inbox.arrived
-    assert (kept.inlet, kept.body, kept.control_id, kept.about) == ("lis", content, "M-1 检验/市一院", "ORU^R01")
+    assert (kept.inlet, kept.body, kept.control_id, kept.about) == ("lis", content, "检验|市一院|M-1", "ORU^R01")
     assert (kept.sender, kept.unreadable) == ("127.0.0.1", ())
     assert [(inlet, content, way) for inlet, _, content, way in seen] == [
         ("lis", content, "received"),
@@ -230,7 +230,7 @@ def test_a_batch_is_kept_message_by_message_and_answered_as_one():
     with listening(inbox) as listener, Sender(listener) as sender:
         sender.send(batch(report(1), report(2, name=cut), report(3)))
         lines = sender.answer().decode().split("\r")
-    assert [one.control_id.split()[0] for one in inbox.arrived] == ["M-1", "M-2", "M-3"]
+    assert [one.control_id for one in inbox.arrived] == ["LIS|HOSP|M-1", "LIS|HOSP|M-2", "LIS|HOSP|M-3"]
     assert lines[0].startswith("FHS|^~\\&|REGION|PLAT|LIS|HOSP|")
     assert lines[0].endswith("|AF-7|F-7")
     assert lines[1].startswith("BHS|^~\\&|REGION|PLAT|LIS|HOSP|")
