@@ -18,7 +18,7 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 from random import random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -37,7 +37,7 @@ from frontend_agent.config import (
     Config,
     FeedConfig,
 )
-from frontend_agent.config_outlets import OutletConfig
+from frontend_agent.config_outlets import ForeignConfig, OutletConfig
 from frontend_agent.delivery import back_off
 from frontend_agent.errors import (
     ConfigurationError,
@@ -52,6 +52,7 @@ from frontend_agent.examining import advice_on_plans
 from frontend_agent.feeds import NO_PACKS, Feed, compile_feed, meaningless, pack_names, under_approvals
 from frontend_agent.finding import Finder, Found, TooManyVanished
 from frontend_agent.guest_book import GuestBook
+from frontend_agent.hearing import Telling, hear
 from frontend_agent.intake import (
     Heads,
     behind_real_time,
@@ -85,6 +86,8 @@ TOLD = "told"
 LINKS_AT_ONCE = 500  # partner rows that changed, whose records are looked for together
 RELEASED_AT_ONCE = 50_000  # keys held in memory
 BYTES_AT_ONCE = 4 << 20
+MOST_BETWEEN_ASKING = 60.0  # seconds between looks for what is to be asked for: each document has its own time
+LONGEST_ROUND = 60.0  # seconds of one exchange with a destination: then its thread shows that it lives
 OWN_PACKS = "packs"  # what this agent judges by, for who looks at the state alone
 PACK_UNTIL = "pack:until"  # the last day of the pack in force, if it has one
 RUNS_TOLD = 200  # the newest runs, of all feeds: how each stands
@@ -158,6 +161,7 @@ class App:
         self.remotes: dict[str, RemoteSource] = {}  # the same, where each has a process of its own
         self.guest_book = GuestBook(self.spool, self.sources)
         self.platforms: dict[str, PlatformDestination] = {}
+        self._asks_at: dict[str, float] = {}
         self.outlets: dict[str, Outlet] = {}  # destinations that are not our platform: they prove nothing (law 5)
         self.feeds: dict[str, Feed] = {}
         self.accounts = Accounts(config, self._today, lambda name, told: self.spool.account_seen(name, told, clock()))
@@ -714,13 +718,17 @@ class App:
     def send(self, name: str) -> int:
         """One exchange with a destination, if anything is due. Returns how many documents were settled."""
         started = time.perf_counter()
+        outlet = self.outlets.get(name)
         with self.times.measured("push"):
             settled = send_out(
-                self.destinations[name],
+                outlet or self.platforms[name],
                 self.spool,
                 self.clock(),
                 limit=self.config.destinations[name].batch,
                 max_bytes=BYTES_AT_ONCE,
+                at_once=outlet.at_once if outlet else 0,
+                foreign=outlet is not None,
+                enough=lambda: time.perf_counter() - started > LONGEST_ROUND,
             )
         if settled:
             self.times.add("push", 0.0, 0.0, settled)
@@ -729,13 +737,37 @@ class App:
             )
         return settled
 
+    def hear(self, name: str) -> None:
+        """Ask a foreign destination what became of what it accepted, when it is time to; where it is asked at all."""
+        outlet = self.outlets.get(name)
+        every = getattr(outlet, "asks_every", None)
+        if every is None or time.monotonic() < self._asks_at.get(name, 0.0):
+            return
+        self._asks_at[name] = time.monotonic() + min(every.total_seconds(), MOST_BETWEEN_ASKING)
+        try:
+            heard = hear(cast(Telling, outlet), self.spool, self.clock())
+        except DestinationError as error:
+            log.warning(event("destination.not_asked", destination=name, problem=str(error)))
+            return
+        if heard.confirmed or heard.reopened:
+            log.info(event("delivery.heard", destination=name, **heard._asdict()))
+
     def waiting(self, name: str) -> int:
         """Documents that still have to reach a destination (those that wait for a person do not count)."""
         return self.spool.pending(name)
 
+    def moving(self, name: str) -> int:
+        """Those of them that go by themselves: a document that waits for a registration does not."""
+        return self.spool.moving(name)
+
     def retire(self) -> int:
         """Drop what was proven longer ago than its term."""
-        dropped = self.spool.retire(self.config.spool.retention, self.clock(), self.config.backfill.retention)
+        accepted = {
+            name: options.retention
+            for name, options in self.config.destinations.items()
+            if isinstance(options, ForeignConfig)
+        }
+        dropped = self.spool.retire(self.config.spool.retention, self.clock(), self.config.backfill.retention, accepted)
         if dropped:
             log.info(event("spool.retired", documents=dropped))
         entries = self.spool.drop_log(self.config.qc_log.retention, genuine_by(self.platform_keys()), self.clock())

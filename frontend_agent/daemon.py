@@ -139,7 +139,7 @@ class Daemon:
         """Wait until everything that can be delivered is, or a destination has failed too often in a row."""
         for name in self._senders:
             self._senders[name].wake.set()
-            while self.app.waiting(name) and not self.stopping.is_set() and not self._has_failed(name):
+            while self.app.moving(name) and not self.stopping.is_set() and not self._has_failed(name):
                 tick()
                 self.stopping.wait(0.05)
 
@@ -232,6 +232,7 @@ class Daemon:
             try:
                 welcome = welcome or self.app.greet(name)
                 settled = self.app.send(name) if welcome else 0
+                self.app.hear(name)
             except Exception as error:  # noqa: BLE001 - tried again after a while; the watchdog's business if it stays
                 failed("delivery.failed", error)
                 settled = 0
@@ -269,7 +270,7 @@ class Daemon:
             self._runs.notify_all()
         if self._scheduler is not None:
             self._scheduler.stop()
-            while any(self.app.waiting(name) and not self._paused(name) for name in self._senders):
+            while any(self.app.moving(name) and not self._paused(name) for name in self._senders):
                 if time.monotonic() - began > DRAIN:
                     break
                 time.sleep(0.05)

@@ -1,6 +1,7 @@
 """What happens next to a delivery, as tables. Takes values, returns values.
 
-behind ─▶ ready ─▶ sending ─▶ delivered
+behind ─▶ awaiting                      a registration that it names goes first
+   └────────┴─▶ ready ─▶ sending ─▶ delivered
             ▲          ├────▶ accepted     a foreign platform said yes, which proves no storage: unproven (law 5)
             │          │                   later confirmed ─▶ delivered, or reopened ─▶ ready or refused
             │          ├────▶ refused      the platform's reasons: a person must look
@@ -20,6 +21,7 @@ class State(StrEnum):
     """Where one document stands on its way to one destination."""
 
     BEHIND = "behind"  # an older version, or an older document of the same order, is still on its way
+    AWAITING = "awaiting"  # a registration that it names was not accepted there yet
     READY = "ready"
     SENDING = "sending"  # claimed, under a lease
     WAITING = "waiting"  # due later
@@ -32,7 +34,8 @@ class State(StrEnum):
     DISCARDED = "discarded"  # a person decided
 
 
-OPEN = (State.READY, State.SENDING, State.WAITING, State.UNCERTAIN, State.BEHIND)
+OPEN = (State.READY, State.SENDING, State.WAITING, State.UNCERTAIN, State.BEHIND, State.AWAITING)
+MOVING = (State.READY, State.SENDING, State.WAITING, State.UNCERTAIN)  # by themselves: nothing else has to come first
 STUCK = (State.REFUSED, State.BLOCKED, State.DAMAGED)  # wait for a person
 
 
@@ -44,6 +47,7 @@ class Event(StrEnum):
     LAPSED = "lapsed"  # its lease ran out, or we died: it may have arrived
     DUE = "due"
     LOST = "lost"  # delivered and proven, and the destination signs now that it does not have it (law 5)
+    REGISTERED = "registered"  # all registrations that it names were accepted there
     CONFIRMED = "confirmed"  # the foreign platform, or a person who asked there, says that it has what it accepted
     REJECTED = "rejected"  # it says later that it will not have what it accepted: the same bytes would be refused again
     SEND_AGAIN = "send again"  # it says later that it does not have what it accepted
@@ -67,14 +71,16 @@ AFTER: dict[tuple[State, Outcome | Event], State] = {
         (state, Outcome.ACCEPTED): State.ACCEPTED
         for state in (State.SENDING, State.READY, State.WAITING, State.UNCERTAIN)
     },
+    (State.AWAITING, Event.REGISTERED): State.READY,
+    # A later word of a foreign platform counts for what it said yes to, and for what it never answered.
     **{
         (state, event): ended
         for state in (State.ACCEPTED, State.UNCERTAIN)
-        for event, ended in (
-            (Event.CONFIRMED, State.DELIVERED),
-            (Event.REJECTED, State.REFUSED),
-            (Event.SEND_AGAIN, State.READY),
-        )
+        for event, ended in ((Event.REJECTED, State.REFUSED), (Event.SEND_AGAIN, State.READY))
+    },
+    **{
+        (state, Event.CONFIRMED): State.DELIVERED
+        for state in (State.ACCEPTED, State.UNCERTAIN, State.READY, State.WAITING, State.REFUSED, State.BLOCKED)
     },
     # A proof counts whenever it comes: after the lease lapsed, or when receipts were asked for by id.
     **{

@@ -24,7 +24,7 @@ from frontend_agent.config import (
     SourceConfig,
     WithholdConfig,
 )
-from frontend_agent.config_outlets import DestinationConfig, OutletConfig
+from frontend_agent.config_outlets import DestinationConfig, ForeignConfig, OutletConfig
 from frontend_agent.deidentifying import Pseudonyms, deidentifying, removed_fields
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.finding import must_be_findable
@@ -183,6 +183,7 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
         withhold=compile_withholding(rules, feed.name, kind),
         leave_out=leaving_out(kind, unsent) if unsent else None,
         editions=tuple(_edition(config, kind, profile, name, given) for name, given in shares.items() if name),
+        register_first=_register_first(config, feed),
         joins=bool(mapping.queries.partners) or config.sources[feed.source].nolock,
         settle=config.sources[feed.source].settle if config.sources[feed.source].nolock else timedelta(),
         observe=Observer(
@@ -194,6 +195,16 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
     )
     named = replace(feed, destinations=feed.destinations or tuple(config.destinations))
     return Feed(named, mapping, kind, profile, plan, content, tuple(rules))
+
+
+def _register_first(config: Config, feed: FeedConfig) -> dict[str, tuple[str, ...]]:
+    """The destinations where registrations go first. One that may know nobody's name is registered nobody at."""
+    options = {name: config.destinations[name] for name in feed.destinations or config.destinations}
+    return {
+        name: one.registrations
+        for name, one in options.items()
+        if isinstance(one, ForeignConfig) and one.register_first and not one.deidentified
+    }
 
 
 def _compile_mapping(config: Config, mapping: FieldMapping, kind: Kind, profile: Profile) -> Normalise:

@@ -38,6 +38,7 @@ from frontend_agent.model import (
     Withheld,
 )
 from frontend_agent.packs.shadow import compared
+from frontend_agent.registrations import Names, are_registrations, names
 from frontend_agent.spool import Awaiting, Beside, Met, Progress, Shadowed, Skipped, Spool, Taken, Walked
 from frontend_agent.unmade import unmade
 from frontend_agent.visits import HELD, MADE, VOID, WITHHELD, Observer, Seen
@@ -109,6 +110,8 @@ class FeedPlan:
     leave_out: Complete | None = None  # what may not leave for the destinations
     editions: tuple[EditionPlan, ...] = ()  # for destinations that get something else
     observe: Observer | None = None  # what a record says of its visit
+    # Destinations where registrations go first: the classes of those that are waited for there, () for all.
+    register_first: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     joins: bool = False  # its records may have to wait: for partners that are missing, or until they have settled
     settle: timedelta = timedelta()  # reads are dirty: a record is taken when it reads the same so much later
 
@@ -432,6 +435,7 @@ class _Batch:
         self._making: list[_Making] = []
         self._documents: dict[str, list[Document]] = {}  # by edition; "" is the feed's own
         self._findings: dict[str, tuple[Finding, ...]] = {}
+        self._names: dict[str, Names] = {}
         self._held: list[Held] = []
         self._held_sets: set[str] = set()
         self._closed: list[str] = []
@@ -675,6 +679,8 @@ class _Batch:
                 order_key=feed.order(making.record) if feed.order else making.set_id,
             )
             self._documents.setdefault(making.plan.name if making.plan else "", []).append(document)
+            if feed.register_first or are_registrations(feed.kind):
+                self._names[document.document_id] = names(feed.kind, making.source.record)
             if making.findings:
                 self._findings[document.document_id] = tuple(making.findings)
             before = bool(making.head and making.head.held)
@@ -753,6 +759,8 @@ class _Batch:
             terms=self._feed.terms,
             figures=self._tally.figures(),
             asked=list(asked),
+            names=self._names,
+            register_first=self._feed.register_first,
         )
 
     def _count_unmapped(self, source: SourceRecord) -> None:

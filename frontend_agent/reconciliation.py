@@ -471,7 +471,7 @@ class Reconciler:
             for name in feeds:
                 self._app.read_again(name)
             for name in self._destinations():
-                while self._app.waiting(name) and self._app.greet(name) and self._app.send(name):
+                while self._app.moving(name) and self._app.greet(name) and self._app.send(name):
                     pass
         finally:
             ended.set()

@@ -46,6 +46,11 @@ def names(kind: str, record: Mapping[str, Any]) -> Names:
     return Names(tuple(name for name in dict.fromkeys(needs) if name not in provides), provides)
 
 
+def are_registrations(kind: str) -> bool:
+    """Whether the documents of this kind are registrations themselves."""
+    return kind in PROVIDES
+
+
 def class_of(name: str) -> str:
     """`patient` of `patient:0012345`."""
     return name.partition(":")[0]

@@ -121,6 +121,10 @@ class Telling(Outlet, Protocol):
     def asks_first(self) -> timedelta:
         """How long after it was accepted a document is asked for first."""
 
+    @property
+    def asks_until(self) -> timedelta:
+        """How long after that it is asked for no more."""
+
     def ask(self, documents: Sequence[Document], /) -> Sequence[Feedback]:
         """What it says of these (accepted, the longest ago first), and of any others. Silence is no answer.
 

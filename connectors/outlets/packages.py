@@ -218,6 +218,10 @@ class PackagesEdge:
     def asks_first(self) -> timedelta:
         return self._options.ask_first
 
+    @property
+    def asks_until(self) -> timedelta:
+        return self._options.retention
+
     def ask(self, documents: Sequence[Document], /) -> Sequence[Feedback]:
         """What became of their packages. Silence about those that wait, are worked on, or are not known."""
         sent: dict[str, list[str]] = {}

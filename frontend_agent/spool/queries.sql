@@ -44,9 +44,11 @@ INSERT INTO delivery (document, destination, lane, state, urgency)
 SELECT n.id, n.destination, n.lane,
        CASE WHEN n.follows = 2 OR (n.follows = 1 AND iif(n.lane > 0,
            EXISTS (SELECT 1 FROM document o JOIN delivery v ON v.document = o.id AND v.destination = n.destination
-               WHERE o.series = n.lane AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')),
+               WHERE o.series = n.lane AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting')),
            EXISTS (SELECT 1 FROM delivery v INDEXED BY delivery_lane WHERE v.destination = n.destination
-               AND v.lane = n.lane AND v.lane < 0 AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')))) THEN 'behind' ELSE 'ready' END,
+               AND v.lane = n.lane AND v.lane < 0 AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting')))) THEN 'behind'
+       WHEN :needs AND EXISTS (SELECT 1 FROM need e WHERE e.document = n.id AND e.destination = n.destination) THEN 'awaiting'
+       ELSE 'ready' END,
        :urgency
 FROM (SELECT i.id, t.value AS destination, i.follows,
              CASE WHEN i.order_key IS NULL THEN d.series ELSE -(SELECT id FROM lane WHERE order_key = i.order_key) END AS lane
@@ -54,9 +56,10 @@ FROM (SELECT i.id, t.value AS destination, i.follows,
 ORDER BY n.id, n.destination;
 
 -- take.behind --
--- How many of them stand behind something, per destination.
-SELECT json_group_array(json_array(destination, n)) FROM
-(SELECT destination, count(*) AS n FROM delivery WHERE document >= :first AND state = 'behind' GROUP BY destination);
+-- How many of them stand behind something, or wait for a registration, per destination.
+SELECT json_group_array(json_array(destination, state, n)) FROM
+(SELECT destination, state, count(*) AS n FROM delivery WHERE document >= :first AND state IN ('behind', 'awaiting')
+ GROUP BY destination, state);
 
 -- take.held series --
 -- A held record is the newest content of its series, and no version.
@@ -84,7 +87,7 @@ FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value;
 SELECT json_group_array(json_array(v.document, v.destination, v.state, v.lane, s.id))
 FROM json_each(:set_ids) j JOIN series s ON s.set_id = j.value JOIN document d ON d.series = s.id
 JOIN delivery v ON v.document = d.id
-WHERE v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'refused', 'blocked', 'damaged');
+WHERE v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting', 'refused', 'blocked', 'damaged');
 
 -- withheld.stop --
 -- It does not go.
@@ -138,6 +141,7 @@ UPDATE series SET again = 1 WHERE id IN (
             ON v.destination = t.id AND v.state = 'behind'
         UNION SELECT v.document FROM destination t CROSS JOIN delivery v INDEXED BY delivery_stuck
             ON v.destination = t.id AND v.state IN ('refused', 'blocked', 'damaged')
+        UNION SELECT e.document FROM need e
     ) v JOIN document d ON d.id = v.document JOIN plan p ON p.id = d.plan WHERE p.feed = :feed);
 
 -- withheld.list --
@@ -548,9 +552,12 @@ WHERE delivery.document = j.document AND delivery.destination = :destination;
 
 -- settle.next --
 -- What stood behind the settled ones comes to the front of its lane.
-UPDATE delivery SET state = 'ready' WHERE destination = :destination AND document IN (
+UPDATE delivery SET state = iif(EXISTS (SELECT 1 FROM need e WHERE e.document = delivery.document
+    AND e.destination = delivery.destination), 'awaiting', 'ready')
+WHERE destination = :destination AND document IN (
     SELECT min(document) FROM delivery INDEXED BY delivery_behind WHERE destination = :destination
-    AND lane IN (SELECT value FROM json_each(:lanes)) AND state = 'behind' GROUP BY lane);
+    AND lane IN (SELECT value FROM json_each(:lanes)) AND state = 'behind' GROUP BY lane)
+RETURNING state;
 
 -- reply.add --
 -- Keep a signed reply as it came.
@@ -739,7 +746,8 @@ SELECT became, why, count(*) FROM (
            CASE WHEN q.state = 'open' THEN coalesce(q.reason, '')
                 WHEN q.state = 'superseded' AND s.held_hash IS NULL AND d.made_at >= :at THEN (
                     SELECT CASE WHEN sum(v.state IN ('refused', 'blocked', 'damaged')) THEN 'stuck'
-                                WHEN sum(v.state NOT IN ('delivered', 'discarded')) THEN 'to send' ELSE 'delivered' END
+                                WHEN sum(v.state NOT IN ('delivered', 'accepted', 'discarded')) THEN 'to send'
+                                WHEN sum(v.state = 'accepted') THEN 'accepted' ELSE 'delivered' END
                     FROM delivery v WHERE v.document = d.id)
                 ELSE '' END AS why
     FROM quarantine q INDEXED BY quarantine_release JOIN series s ON s.id = q.series
@@ -793,9 +801,9 @@ WHERE v.document = :document AND t.name = :destination AND v.state IN ('refused'
 UPDATE delivery SET urgency = min(urgency, 1), reasons = NULL, settled_at = NULL, due_at = 0,
     state = iif(iif(delivery.lane > 0,
            EXISTS (SELECT 1 FROM document o JOIN delivery v ON v.document = o.id AND v.destination = delivery.destination
-               WHERE o.series = delivery.lane AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')),
+               WHERE o.series = delivery.lane AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting')),
            EXISTS (SELECT 1 FROM delivery v INDEXED BY delivery_lane WHERE v.destination = delivery.destination
-               AND v.lane = delivery.lane AND v.lane < 0 AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind'))), 'behind', 'ready')
+               AND v.lane = delivery.lane AND v.lane < 0 AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting'))), 'behind', 'ready')
 WHERE document = :document AND destination = :destination RETURNING state;
 
 -- stuck.discard --
@@ -808,11 +816,11 @@ UPDATE series SET again = 1, held_hash = coalesce(held_hash, document_hash), doc
 -- damaged.find --
 -- The deliveries that a damaged document was still to make.
 SELECT json_group_array(json_array(destination, state, lane)) FROM delivery
-WHERE document = :document AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind');
+WHERE document = :document AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting');
 
 -- damaged.mark --
 UPDATE delivery SET state = 'damaged', settled_at = :now, reasons = :reasons
-WHERE document = :document AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind');
+WHERE document = :document AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting');
 
 -- trace.document --
 SELECT d.id, s.set_id, d.version, p.feed, p.kind, p.institution, s.key, d.source_hash, lower(hex(d.sha256)), d.size, d.length,
@@ -833,7 +841,7 @@ SELECT v.document, v.destination, s.set_id, d.version, t.name, v.outcome, lower(
        coalesce(r.name, ''), coalesce(v.position, -1), v.settled_at, v.state
 FROM delivery v JOIN document d ON d.id = v.document JOIN series s ON s.id = d.series
 JOIN destination t ON t.id = v.destination LEFT JOIN reply r ON r.id = v.reply
-WHERE (v.document, v.destination) > (:document, :place) AND v.outcome IN ('stored', 'duplicate', 'refused')
+WHERE (v.document, v.destination) > (:document, :place) AND v.outcome IN ('stored', 'duplicate', 'accepted', 'confirmed', 'refused')
 AND (:destination IS NULL OR t.name = :destination)
 ORDER BY v.document, v.destination LIMIT :limit;
 
@@ -849,7 +857,9 @@ SELECT bytes FROM frame WHERE document = :document;
 -- Frames from here on, with what still needs them: an unsettled or young delivery.
 SELECT json_group_array(json_array(f.document, f.bytes IS NULL, d.length, s.set_id, d.version, EXISTS (
     SELECT 1 FROM delivery v WHERE v.document = f.document
-    AND (v.state NOT IN ('delivered', 'discarded') OR v.settled_at > iif(v.urgency = 1, :backfilled, :before)))) ORDER BY f.document)
+    AND (v.state NOT IN ('delivered', 'accepted', 'discarded') OR v.settled_at > CASE
+         WHEN v.state = 'accepted' THEN coalesce((SELECT j.value->>1 FROM json_each(:accepted) j WHERE j.value->>0 = v.destination), 0)
+         WHEN v.urgency = 1 THEN :backfilled ELSE :before END))) ORDER BY f.document)
 FROM (SELECT document, bytes FROM frame WHERE document > :after ORDER BY document LIMIT 500) f
 JOIN document d ON d.id = f.document JOIN series s ON s.id = d.series;
 
@@ -987,17 +997,17 @@ SELECT feed, since, at, ended_at FROM silence WHERE at >= :first AND at < :last 
 
 -- take.hurry series --
 -- Newer versions that stand behind what a backfill made: that goes now, too, or they would wait for all of the backfill.
-UPDATE delivery SET urgency = 0 WHERE urgency = 1 AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')
+UPDATE delivery SET urgency = 0 WHERE urgency = 1 AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting')
 AND document IN (SELECT o.id FROM incoming i CROSS JOIN document n ON n.id = i.id CROSS JOIN document o ON o.series = n.series
                  WHERE i.follows > 0 AND o.id < n.id);
 
 -- take.hurry lanes --
 -- The same, for orders that are not a series.
-UPDATE delivery SET urgency = 0 WHERE urgency = 1 AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')
+UPDATE delivery SET urgency = 0 WHERE urgency = 1 AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting')
 AND document IN (
     SELECT v.document FROM incoming i CROSS JOIN delivery n ON n.document = i.id
     CROSS JOIN delivery v INDEXED BY delivery_lane ON v.destination = n.destination AND v.lane = n.lane AND v.lane < 0
-        AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind')
+        AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting')
     WHERE i.follows > 0 AND i.order_key IS NOT NULL);
 
 -- backfill.add --
@@ -1393,3 +1403,130 @@ DELETE FROM inbox WHERE id IN (SELECT value FROM json_each(:messages));
 
 -- inbox.has body --
 SELECT bytes IS NULL FROM inbox_body WHERE message = :message;
+
+-- accepted.ask --
+-- What a destination accepted and has not confirmed, and is to be asked for now: the longest ago first.
+SELECT json_group_array(document) FROM (SELECT document FROM delivery INDEXED BY delivery_accepted
+    WHERE destination = :destination AND state = 'accepted' AND due_at BETWEEN :since AND :now ORDER BY due_at LIMIT :limit);
+
+-- accepted.asked --
+-- They were asked for: when they are next.
+UPDATE delivery SET due_at = :due_at WHERE destination = :destination AND state = 'accepted'
+AND document IN (SELECT d.id FROM json_each(:ids) j CROSS JOIN series s ON s.set_id = j.value->>0
+                 CROSS JOIN document d ON d.series = s.id AND d.version = j.value->>1);
+
+-- accepted.confirm --
+UPDATE delivery SET state = 'delivered', outcome = 'confirmed', due_at = 0, settled_at = :now, reasons = :reasons
+WHERE document = :document AND destination = :destination;
+
+-- accepted.refuse --
+-- It said yes, and says no now: a person must look.
+UPDATE delivery SET state = 'refused', outcome = 'refused', due_at = 0, settled_at = :now, reasons = :reasons
+WHERE document = :document AND destination = :destination;
+
+-- accepted.gone --
+-- Its bytes are no longer kept: this version ends here, its record becomes the next.
+UPDATE delivery SET state = 'discarded', due_at = 0, settled_at = :now, reasons = :reasons
+WHERE document = :document AND destination = :destination;
+
+-- accepted.find --
+-- A delivery that somebody speaks of, whether its bytes are here, and whether a newer version of it may be there.
+SELECT d.id, v.state, v.lane, d.series, d.day, d.scope, coalesce(v.outcome, ''),
+       EXISTS (SELECT 1 FROM frame f WHERE f.document = d.id),
+       EXISTS (SELECT 1 FROM document n JOIN delivery w ON w.document = n.id AND w.destination = v.destination
+               WHERE n.series = d.series AND n.version > d.version
+               AND w.state IN ('sending', 'uncertain', 'waiting', 'accepted', 'delivered'))
+FROM series s JOIN document d ON d.series = s.id AND d.version = :version
+JOIN delivery v ON v.document = d.id AND v.destination = :destination WHERE s.set_id = :set_id;
+
+-- accepted.again --
+-- Back to its place in the order: behind, until its turn is called.
+UPDATE delivery SET state = 'behind', due_at = 0, settled_at = NULL, outcome = NULL, reasons = :reasons
+WHERE document = :document AND destination = :destination;
+
+-- accepted.step back --
+-- What stood in front while it was away goes behind it again, unless it is under way already.
+UPDATE delivery SET state = 'behind' WHERE destination = :destination AND lane = :lane AND document IN (
+    SELECT v.document FROM document o JOIN delivery v ON v.document = o.id AND v.destination = :destination
+        WHERE :lane > 0 AND o.series = :lane AND v.lane = :lane AND v.state IN ('ready', 'awaiting')
+    UNION ALL SELECT v.document FROM delivery v INDEXED BY delivery_lane
+        WHERE :lane < 0 AND v.destination = :destination AND v.lane = :lane AND v.lane < 0
+        AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting') AND v.state IN ('ready', 'awaiting'))
+RETURNING CASE WHEN EXISTS (SELECT 1 FROM need e WHERE e.document = delivery.document AND e.destination = delivery.destination)
+    THEN 'awaiting' ELSE 'ready' END;
+
+-- accepted.under way --
+-- Whether something of an order is being sent, or may have arrived.
+SELECT EXISTS (
+    SELECT 1 FROM document o JOIN delivery v ON v.document = o.id AND v.destination = :destination
+        WHERE :lane > 0 AND o.series = :lane AND v.lane = :lane AND v.state IN ('sending', 'waiting', 'uncertain')
+    UNION ALL SELECT 1 FROM delivery v INDEXED BY delivery_lane
+        WHERE :lane < 0 AND v.destination = :destination AND v.lane = :lane AND v.lane < 0
+        AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting') AND v.state IN ('sending', 'waiting', 'uncertain'));
+
+-- delivery.unread --
+-- Sent five times and more, and never an answer that could be read.
+SELECT count(*) FROM delivery INDEXED BY delivery_unread
+WHERE destination = :destination AND state = 'uncertain' AND attempts >= 5;
+
+-- registering.names --
+INSERT INTO registration (name) SELECT value FROM json_each(:names) WHERE true ON CONFLICT (name) DO NOTHING;
+
+-- registering.provides --
+-- Documents that are registrations.
+INSERT INTO provides (registration, document)
+SELECT r.id, d.id FROM json_each(:rows) j CROSS JOIN registration r ON r.name = j.value->>1
+CROSS JOIN series s ON s.set_id = j.value->>0 CROSS JOIN document d ON d.series = s.id AND d.version = j.value->>2
+WHERE true ON CONFLICT DO NOTHING;
+
+-- registering.needs --
+-- What documents of this commit name, and a destination does not know yet.
+INSERT INTO need (destination, registration, document, since)
+SELECT j.value->>3, r.id, d.id, :now FROM json_each(:rows) j CROSS JOIN registration r ON r.name = j.value->>1
+CROSS JOIN series s ON s.set_id = j.value->>0 CROSS JOIN document d ON d.series = s.id AND d.version = j.value->>2
+WHERE NOT EXISTS (SELECT 1 FROM registered k WHERE k.destination = j.value->>3 AND k.registration = r.id)
+AND NOT EXISTS (SELECT 1 FROM provides p CROSS JOIN delivery v ON v.document = p.document AND v.destination = j.value->>3
+                WHERE p.registration = r.id AND v.state IN ('accepted', 'delivered'))
+ON CONFLICT DO NOTHING;
+
+-- registering.come --
+-- Registrations that are there now: what waits for them is let go.
+UPDATE wanted SET come = 1 WHERE destination = :destination AND come = 0
+AND registration IN (SELECT p.registration FROM json_each(:documents) j CROSS JOIN provides p ON p.document = j.value);
+
+-- registering.known --
+-- A person says that it is known there.
+INSERT INTO registered (destination, registration, who, reason, at, log)
+SELECT :destination, id, :who, :reason, :now, :log FROM registration WHERE name IN (SELECT value FROM json_each(:names))
+ON CONFLICT (destination, registration) DO NOTHING;
+
+-- registering.known come --
+UPDATE wanted SET come = 1 WHERE destination = :destination AND come = 0
+AND registration IN (SELECT id FROM registration WHERE name IN (SELECT value FROM json_each(:names)));
+
+-- registering.page --
+-- Some of what waits for what is there now.
+SELECT json_group_array(json_array(registration, document)) FROM (
+    SELECT e.registration, e.document FROM wanted w INDEXED BY wanted_come
+    CROSS JOIN need e ON e.destination = w.destination AND e.registration = w.registration
+    WHERE w.destination = :destination AND w.come = 1 LIMIT :limit);
+
+-- registering.drop --
+DELETE FROM need WHERE (destination, registration, document) IN (
+    SELECT :destination, value->>0, value->>1 FROM json_each(:rows));
+
+-- registering.free --
+-- Those of them that wait for nothing else go.
+UPDATE delivery SET state = 'ready' WHERE destination = :destination AND state = 'awaiting'
+AND document IN (SELECT DISTINCT value->>1 FROM json_each(:rows))
+AND NOT EXISTS (SELECT 1 FROM need e WHERE e.document = delivery.document AND e.destination = delivery.destination);
+
+-- registering.wanted --
+-- The registrations that documents wait for longest.
+SELECT r.name, w.n, w.since FROM wanted w INDEXED BY wanted_since JOIN registration r ON r.id = w.registration
+WHERE w.destination = :destination ORDER BY w.since LIMIT :limit;
+
+-- registering.of --
+-- What one document waits for.
+SELECT t.name, r.name, e.since FROM need e JOIN registration r ON r.id = e.registration
+JOIN destination t ON t.id = e.destination WHERE e.document = :document ORDER BY t.name, r.name;

@@ -111,6 +111,7 @@ def became(database: Database, release: int) -> Became | None:
         waiting=of("waiting"),
         documents=of("document"),
         delivered=of("document", "delivered"),
+        accepted=of("document", "accepted"),
         stuck=of("document", "stuck"),
         held=of("held"),
         unchanged=of("unchanged"),

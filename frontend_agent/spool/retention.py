@@ -3,6 +3,7 @@
 Receipts, index rows, findings and the log stay. Each dropping is itself in the log.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,11 +13,24 @@ from frontend_agent.spool.ledger import Ledger, as_json
 from frontend_agent.spool.times import millis
 
 
-def retire(ledger: Ledger, bodies: Bodies, term: timedelta, now: datetime, backfilled: timedelta) -> int:
-    """One pass over the kept frames, a page per transaction: feeds and senders get their turn in between."""
+def retire(
+    ledger: Ledger,
+    bodies: Bodies,
+    term: timedelta,
+    now: datetime,
+    backfilled: timedelta,
+    accepted: Mapping[int, timedelta],
+) -> int:
+    """One pass over the kept frames, a page per transaction: feeds and senders get their turn in between.
+
+    `accepted`: destination -> the term of what it accepted and never confirmed; without one it is kept for ever.
+    """
     dropped, position = 0, 0
     before, earlier = millis(now - term), millis(now - backfilled)
-    while page := ledger.database.batch("retire.page", after=position, before=before, backfilled=earlier):
+    terms = as_json([(destination, millis(now - own)) for destination, own in accepted.items()])
+    while page := ledger.database.batch(
+        "retire.page", after=position, before=before, backfilled=earlier, accepted=terms
+    ):
         position = page[-1][0]
         over = [row for row in page if not row[5]]
         try:

@@ -455,3 +455,60 @@ CREATE TABLE inbox_unread (
 ) WITHOUT ROWID;
 CREATE INDEX inbox_again ON inbox_unread (feed, message) WHERE again = 1;
 CREATE INDEX inbox_unread_message ON inbox_unread (message);
+
+-- migration 19 --
+-- Destinations that are not our platform: what they accepted and did not prove, and what waits for registrations there.
+
+-- `due_at` of an accepted delivery: when the destination is asked next what became of it.
+CREATE INDEX delivery_accepted ON delivery (destination, due_at) WHERE state = 'accepted';
+-- Sent so often, and never an answer that could be read: an alarm.
+CREATE INDEX delivery_unread ON delivery (destination) WHERE state = 'uncertain' AND attempts >= 5;
+DROP INDEX delivery_lane;
+CREATE INDEX delivery_lane ON delivery (destination, lane)
+    WHERE lane < 0 AND state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting');
+
+-- What documents name and registrations are (`patient:0012345`), said once; and which documents are one.
+CREATE TABLE registration (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE provides (registration INTEGER NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (registration, document)) WITHOUT ROWID;
+CREATE INDEX provides_document ON provides (document);
+-- A person says that a destination knows it already, by another way than ours.
+CREATE TABLE registered (
+    destination INTEGER NOT NULL, registration INTEGER NOT NULL, who TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,
+    log INTEGER NOT NULL, PRIMARY KEY (destination, registration)
+) WITHOUT ROWID;
+
+-- Which document waits for which of them, where; gone as soon as it does not. `wanted` counts them per registration, by
+-- triggers: asking costs a row per registration looked at, however many wait. `come`: it is there now, they are being let go.
+CREATE TABLE need (
+    destination INTEGER NOT NULL, registration INTEGER NOT NULL, document INTEGER NOT NULL, since INTEGER NOT NULL,
+    PRIMARY KEY (destination, registration, document)
+) WITHOUT ROWID;
+CREATE INDEX need_document ON need (document, destination);
+CREATE TABLE wanted (
+    destination INTEGER NOT NULL, registration INTEGER NOT NULL, n INTEGER NOT NULL, since INTEGER NOT NULL,
+    come INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (destination, registration)
+) WITHOUT ROWID;
+CREATE INDEX wanted_since ON wanted (destination, since);
+CREATE INDEX wanted_come ON wanted (destination) WHERE come = 1;
+
+CREATE TRIGGER need_new AFTER INSERT ON need BEGIN
+    INSERT INTO wanted (destination, registration, n, since) VALUES (NEW.destination, NEW.registration, 1, NEW.since)
+    ON CONFLICT (destination, registration) DO UPDATE SET n = n + 1;
+END;
+CREATE TRIGGER need_gone AFTER DELETE ON need BEGIN
+    UPDATE wanted SET n = n - 1 WHERE destination = OLD.destination AND registration = OLD.registration;
+    DELETE FROM wanted WHERE destination = OLD.destination AND registration = OLD.registration AND n = 0;
+END;
+CREATE TRIGGER wanted_new AFTER INSERT ON wanted BEGIN
+    INSERT INTO tally (scope, name, n) SELECT 'wanted:' || name, 'registrations', 1 FROM destination WHERE id = NEW.destination
+    ON CONFLICT (scope, name) DO UPDATE SET n = n + 1;
+END;
+CREATE TRIGGER wanted_gone AFTER DELETE ON wanted BEGIN
+    UPDATE tally SET n = n - 1
+    WHERE name = 'registrations' AND scope = (SELECT 'wanted:' || name FROM destination WHERE id = OLD.destination);
+END;
+-- What was discarded, withheld or damaged while it waited waits for nothing any more.
+CREATE TRIGGER delivery_ended AFTER UPDATE OF state ON delivery
+WHEN OLD.state IN ('awaiting', 'behind') AND NEW.state NOT IN ('awaiting', 'behind', 'ready') BEGIN
+    DELETE FROM need WHERE document = NEW.document AND destination = NEW.destination;
+END;

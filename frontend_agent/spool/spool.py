@@ -17,13 +17,14 @@ import apsw
 import msgspec
 
 from frontend_agent import qclog
-from frontend_agent.delivery import OPEN, Event, SignedReply, State, after, back_off
+from frontend_agent.delivery import MOVING, OPEN, Event, SignedReply, State, after, back_off
 from frontend_agent.errors import SpoolFull, StateError
 from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.identity import parts
 from frontend_agent.measuring import without_index
 from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
 from frontend_agent.spool import cases, groups, releases, retention, traces, waiting, withheld
+from frontend_agent.spool.accepted import Accepted
 from frontend_agent.spool.backfills import Backfills
 from frontend_agent.spool.closings import Closings
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
@@ -33,6 +34,7 @@ from frontend_agent.spool.inbox import Inbox
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
 from frontend_agent.spool.reconciliations import Reconciliations
+from frontend_agent.spool.registering import Registering, Wanted
 from frontend_agent.spool.silences import Silences
 from frontend_agent.spool.statistics import Ended, Statistics
 from frontend_agent.spool.terms import Terms
@@ -107,6 +109,8 @@ class Spool:
         self.guests = Guests(self._ledger)
         self.finding = Found(self._ledger)
         self.inbox = Inbox(self._ledger, Bodies(self.path / "messages"), partial(self.room, INBOX_SHARE))
+        self._registering = Registering(self._ledger)
+        self.accepted = Accepted(self._ledger, self._registering, self._destination, self._call_next)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
         self._drop_orphans()
         for row in self._database.rows("destination.all"):
@@ -288,17 +292,27 @@ class Spool:
         database.run("take.frames", frames=b"".join(frames))
         if any(row[15] is None for row in rows):
             database.run("take.files")
-        database.run("take.deliveries", destinations=as_json(destinations), urgency=taken.urgency)
-        behind = {}
-        if any(row[14] for row in rows):
-            behind = dict(database.batch("take.behind", first=first))
+        waits = {
+            number: taken.register_first[name]
+            for name, number in zip(part.destinations, destinations, strict=True)
+            if name in taken.register_first
+        }
+        named = [document.document_id for document in part.documents] if taken.names else ()
+        needs = self._registering.take(taken.names, waits, named, millis(taken.at))
+        database.run("take.deliveries", destinations=as_json(destinations), urgency=taken.urgency, needs=needs)
+        standing: dict[tuple[int, str], int] = {}
+        if needs or any(row[14] for row in rows):
+            standing = {(number, state): n for number, state, n in database.batch("take.behind", first=first)}
+        behind = any(state == State.BEHIND for _, state in standing)
         if behind and not taken.urgency:
             database.run("take.hurry series")
             if any(row[13] for row in rows):
                 database.run("take.hurry lanes")
         for name, number in zip(part.destinations, destinations, strict=True):
-            changes["delivery:" + name, State.READY] += len(rows) - behind.get(number, 0)
-            changes["delivery:" + name, State.BEHIND] += behind.get(number, 0)
+            others = {state: standing.get((number, state), 0) for state in (State.BEHIND, State.AWAITING)}
+            changes["delivery:" + name, State.READY] += len(rows) - sum(others.values())
+            for state, n in others.items():
+                changes["delivery:" + name, state] += n
         changes["documents", "all"] += len(rows)
         self._next_document = first + len(rows)
 
@@ -549,6 +563,7 @@ class Spool:
         with self._database.write():
             self._lapse(destination, number, now=at, until=at, beyond=millis(now + max(lease, DEFAULT_LEASE)))
             self._call_back_due(destination, number, at)
+            self._registering.let_go(destination, number)
             picked = self._pick(number, limit, max_bytes)
             if not picked:
                 return []
@@ -732,6 +747,7 @@ class Spool:
         others: list[tuple[Any, ...]] = []
         moves: Counter[State] = Counter()
         lanes: list[int] = []
+        there: list[int] = []
         ended: dict[str, list[str]] = {}
         measured: list[Ended] = []
         for answer, found, event, state in self._moves(number, answers):
@@ -743,6 +759,8 @@ class Spool:
                 ended.setdefault(event, []).append(answer.document_id)
                 if found.state in OPEN:
                     lanes.append(found.lane)
+            if state in (State.DELIVERED, State.ACCEPTED):
+                there.append(found.row)
             if state is State.DELIVERED:
                 plain.setdefault((event, answer.reply), []).append((found.row, answer.position))
             else:
@@ -757,6 +775,7 @@ class Spool:
         self.statistics.settle(number, measured, at)
         if lanes:
             self._call_next(destination, number, lanes)
+        self._registering.come(destination, number, there)
         if plain:
             self._database.run("destination.stored", id=number, now=at, document=next(iter(plain.values()))[-1][0])
         if ended:
@@ -795,6 +814,7 @@ class Spool:
             attempts -= 1  # it was no attempt at this document
         else:
             settled_at = at
+            due_at = at if state is State.ACCEPTED else 0  # it can be asked for from now on
         answered = event in (Outcome.REFUSED, Outcome.ACCEPTED)  # the others are no receipts
         return (
             found.row,
@@ -828,9 +848,11 @@ class Spool:
         """What stood behind the settled ones comes to the front."""
         if not self._ledger.tally("delivery:" + name, State.BEHIND):
             return
-        called = self._database.changed("settle.next", destination=number, lanes=as_json(lanes))
+        called = Counter(
+            State(state) for (state,) in self._database.rows("settle.next", destination=number, lanes=as_json(lanes))
+        )
         if called:
-            self._ledger.move(name, {State.BEHIND: -called, State.READY: called})
+            self._ledger.move(name, {State.BEHIND: -called.total(), **called})
 
     def _delay(self, attempts: int) -> int:
         return _millis_of(back_off(attempts, self._random.random(), FIRST_DELAY, LONGEST_DELAY))
@@ -891,6 +913,33 @@ class Spool:
     def pending(self, destination: str) -> int:
         """How many documents are still on their way there."""
         return sum(self._ledger.tally("delivery:" + destination, state) for state in OPEN)
+
+    def moving(self, destination: str) -> int:
+        """How many of them go by themselves: for no registration that has to come first."""
+        return sum(self._ledger.tally("delivery:" + destination, state) for state in MOVING)
+
+    def unread(self, destination: str) -> int:
+        """How many were sent again and again, and never got an answer that could be read: an alarm."""
+        row = self._database.row("delivery.unread", destination=self._destination(destination))
+        return int(row[0]) if row else 0
+
+    def wanted(self, destination: str, limit: int = 20) -> tuple[int, list[Wanted]]:
+        """How many registrations documents wait for there, and those that are waited for longest."""
+        return self._registering.wanted_count(destination), self._registering.wanted(
+            self._destination(destination), limit
+        )
+
+    def registered(self, destination: str, names: Sequence[str], who: str, reason: str, now: datetime) -> int:
+        """A person says that a destination knows these registrations already: what waits for them goes. How many are new."""
+        return self._registering.known(destination, self._destination(destination), names, who, reason, now)
+
+    def to_ask(self, destination: str, now: datetime, limit: int, first: timedelta, until: timedelta) -> list[Document]:
+        """Accepted documents that the destination is to be asked for now, while their bytes are here."""
+        rows = self.accepted.to_ask(destination, now, limit, first, until)
+        found = [one.document for one in self._read(self._destination(destination), rows)[0]] if rows else []
+        for document in found:
+            self._rows.pop(document.document_id, None)
+        return found
 
     def counts(self) -> Counts:
         """What is in the spool. Kept by every commit, so asking costs nothing, however much there is."""
@@ -1131,12 +1180,20 @@ class Spool:
         """The document's frame as it was sent; None when its term is over, or it is damaged or unknown."""
         return traces.frame(self._database, self._bodies, document_id)
 
-    def retire(self, term: timedelta, now: datetime, backfilled: timedelta | None = None) -> int:
+    def retire(
+        self,
+        term: timedelta,
+        now: datetime,
+        backfilled: timedelta | None = None,
+        accepted: Mapping[str, timedelta] | None = None,
+    ) -> int:
         """Drop frames whose every delivery ended at least `term` ago. Receipts and index rows stay. How many.
 
-        `backfilled`: the term of what a backfill made, where that is another.
+        `backfilled`: the term of what a backfill made, where that is another. `accepted`: destination -> the term of what
+        it accepted and never confirmed; without one that is kept for ever.
         """
-        return retention.retire(self._ledger, self._bodies, term, now, term if backfilled is None else backfilled)
+        own = {self._destination(name): kept for name, kept in (accepted or {}).items()}
+        return retention.retire(self._ledger, self._bodies, term, now, term if backfilled is None else backfilled, own)
 
     def free(self) -> int:
         """Bytes that the disk has left for us."""

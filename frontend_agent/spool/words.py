@@ -8,6 +8,7 @@ import msgspec
 from frontend_agent.delivery import State
 from frontend_agent.measuring import Figures
 from frontend_agent.model import Document, Finding, Held, SeriesHead, Watermark, Withheld
+from frontend_agent.registrations import Names
 from frontend_agent.visits import Seen
 
 
@@ -174,6 +175,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures | None = None  # what it adds to the statistics
     asked: Sequence[str] = ()  # sets that were asked for by key: they have had their turn
     heard: Heard | None = None  # the messages that it comes from
+    names: Mapping[str, Names] = {}  # document id -> the registrations that it names, or is
+    register_first: Mapping[str, tuple[str, ...]] = {}  # destinations where these go first: their classes, () for all
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -290,6 +293,7 @@ class Became(msgspec.Struct, frozen=True):
     waiting: int  # still to be read again
     documents: int
     delivered: int  # of the documents
+    accepted: int  # of the documents: by foreign platforms, which proves nothing
     stuck: int  # of the documents: a destination did not take them
     held: int  # held again
     unchanged: int  # back to what was delivered before, or withdrawn at the source

@@ -1,0 +1,121 @@
+"""Registrations go first: what waits for which of them at a destination, and what lets it go.
+
+What a document needs is written in its commit; what a registration provides, too. Once a registration was accepted or
+delivered somewhere, what waits for it there goes in that very commit, so many at once; the rest with the next claims: a
+hospital's institution is registered once, and a million documents may have waited for it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from frontend_agent.delivery import Event, State, after
+from frontend_agent.identity import parts
+from frontend_agent.registrations import Names, class_of
+from frontend_agent.spool.ledger import Ledger, as_json
+from frontend_agent.spool.times import millis, moment
+
+AT_ONCE = 5_000  # are let go in one commit
+
+
+class Wanted(NamedTuple):
+    """A registration that documents wait for at a destination."""
+
+    name: str  # `patient:0012345`
+    documents: int
+    since: datetime
+
+
+class Registering:
+    """What waits for registrations. Writing needs a transaction around it, except where it says otherwise."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._database = ledger.database
+
+    def take(
+        self,
+        names: Mapping[str, Names],
+        waits: Mapping[int, Collection[str]],
+        documents: Iterable[str],
+        now: int,
+    ) -> bool:
+        """The names of a commit's documents. `waits`: destination -> the classes waited for there (none: all).
+
+        Whether any of them may have to wait.
+        """
+        mine = {document: names[document] for document in documents if document in names}
+        said = {name for one in mine.values() for name in (*one.provides, *(one.needs if waits else ()))}
+        if not said:
+            return False
+        self._database.run("registering.names", names=as_json(sorted(said)))
+        provides = [(*_row(document, name),) for document, one in mine.items() for name in one.provides]
+        if provides:
+            self._database.run("registering.provides", rows=as_json(provides))
+        needs = [
+            (*_row(document, name), destination)
+            for document, one in mine.items()
+            for destination, classes in waits.items()
+            for name in one.needs
+            if not classes or class_of(name) in classes
+        ]
+        if needs:
+            self._database.run("registering.needs", rows=as_json(needs), now=now)
+        return bool(needs)
+
+    def come(self, name: str, destination: int, documents: Sequence[int]) -> None:
+        """These were accepted or delivered: what waits for what they register goes."""
+        if documents and self._database.changed(
+            "registering.come", destination=destination, documents=as_json(list(documents))
+        ):
+            self.let_go(name, destination)
+
+    def let_go(self, name: str, destination: int, limit: int = AT_ONCE) -> int:
+        """Some of what waits for what is there now. How many documents wait for nothing any more."""
+        rows = self._database.batch("registering.page", destination=destination, limit=limit)
+        if not rows:
+            return 0
+        self._database.run("registering.drop", destination=destination, rows=as_json(rows))
+        freed = self._database.changed("registering.free", destination=destination, rows=as_json(rows))
+        if freed:
+            assert after(State.AWAITING, Event.REGISTERED) is State.READY
+            self._ledger.move(name, {State.AWAITING: -freed, State.READY: freed})
+        return freed
+
+    def known(
+        self, name: str, destination: int, registrations: Sequence[str], who: str, reason: str, now: datetime
+    ) -> int:
+        """A person says that a destination knows them, by another way than ours: a transaction of its own."""
+        with self._database.write():
+            self._database.run("registering.names", names=as_json(list(registrations)))
+            body = {
+                "event": "registered", "destination": name, "registrations": list(registrations), "who": who,
+                "reason": reason,
+            }  # fmt: skip
+            log = self._ledger.log(body, now)
+            told = {"destination": destination, "names": as_json(list(registrations))}
+            added = self._database.changed(
+                "registering.known", **told, who=who, reason=reason, now=millis(now), log=log
+            )
+            if self._database.changed("registering.known come", **told):
+                self.let_go(name, destination)
+        return added
+
+    def wanted(self, destination: int, limit: int) -> list[Wanted]:
+        """The registrations that documents wait for there, the longest first."""
+        rows = self._database.rows("registering.wanted", destination=destination, limit=limit)
+        return [Wanted(name, n, moment(since)) for name, n, since in rows]
+
+    def wanted_count(self, name: str) -> int:
+        """How many registrations documents wait for at a destination. Costs nothing, however many."""
+        return self._ledger.tally("wanted:" + name, "registrations")
+
+    def needed_by(self, document: int) -> list[tuple[str, str, datetime]]:
+        """(destination, registration, since) that one document waits for."""
+        return [(t, r, moment(since)) for t, r, since in self._database.rows("registering.of", document=document)]
+
+
+def _row(document: str, name: str) -> tuple[str, str, int]:
+    named = parts(document)
+    assert named is not None
+    return named[0], name, named[1]
