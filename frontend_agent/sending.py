@@ -171,7 +171,11 @@ class _Round:
         silent = by_id.keys() - {receipt.document_id for receipt in receipts}
         receipts += [Receipt(document_id=document_id, outcome=Outcome.UNANSWERED) for document_id in silent]
         self._settled += self._spool.settle(
-            self._destination.name, receipts, self._destination.take_replies(), now=self._now
+            self._destination.name,
+            receipts,
+            self._destination.take_replies(),
+            now=self._now,
+            silent_last=self._foreign,
         )
         answered = [receipt for receipt in receipts if receipt.outcome is not Outcome.UNANSWERED]
         self._silent = 0 if answered or not self._foreign else self._silent + len(receipts)

@@ -696,12 +696,15 @@ class Spool:
         replies: Sequence[SignedReply] = (),
         *,
         now: datetime,
+        silent_last: bool = False,
     ) -> int:
-        """Write down what the destination answered, each document by its own receipt. How many came to their end."""
+        """Write down what the destination answered, each document by its own receipt. How many came to their end.
+
+        `silent_last`: what got no answer goes after everything else from now on."""
         number = self._destination(destination)
         with self._database.write():
             names = {reply.id: self._keep_reply(number, reply, now) for reply in replies}
-            rows = [self._answered(receipt, names.get(receipt.reply)) for receipt in receipts]
+            rows = [self._answered(receipt, names.get(receipt.reply), silent_last) for receipt in receipts]
             return self._write(destination, number, rows, now, [reply.id for reply in replies])
 
     def put_back(
@@ -734,9 +737,10 @@ class Spool:
             )
         return int(row[0])
 
-    def _answered(self, receipt: Receipt, reply: int | None) -> "_Answer":
+    def _answered(self, receipt: Receipt, reply: int | None, silent_last: bool) -> "_Answer":
         position = receipt.position if reply is not None and receipt.position >= 0 else None
-        return _Answer(receipt.document_id, receipt.outcome, receipt.sha256, receipt.reasons, reply, position)
+        urgency = SUSPECT if silent_last and receipt.outcome is Outcome.UNANSWERED else None
+        return _Answer(receipt.document_id, receipt.outcome, receipt.sha256, receipt.reasons, reply, position, urgency)
 
     def _write(
         self, destination: str, number: int, answers: Sequence["_Answer"], now: datetime, replies: list[str]
