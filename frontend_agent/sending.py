@@ -236,7 +236,7 @@ class _Round:
         rest = [*(document for part in unsent for document in part), *self._kept_back]
         if rest:
             # Once is chance; those refused again give others the first place, in case it is them after all.
-            self._spool.put_back(name, _ids(rest), Event.NOT_SENT, now=now, suspect=refused_before)
+            self._spool.put_back(name, _ids(rest), Event.NOT_SENT, now=now, suspect=refused_before and not self._silent)
         in_time = not unsent or (self._enough() and not self._refusals and not self._silent)
         if self._answered and in_time and (guilty or not self._alone):
             self._spool.recovered(name)

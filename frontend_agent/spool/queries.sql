@@ -494,7 +494,7 @@ SELECT json_group_array(json_array(p.document, d.length, p.urgency) ORDER BY p.u
         WHERE destination = :destination AND state = 'ready' AND urgency < 9 ORDER BY urgency, document LIMIT :limit)
     UNION ALL
     SELECT * FROM (SELECT document, urgency FROM delivery INDEXED BY delivery_ready
-        WHERE destination = :destination AND state = 'ready' AND urgency = 9 ORDER BY urgency, document LIMIT :limit)
+        WHERE destination = :destination AND state = 'ready' AND urgency >= 9 ORDER BY urgency, document LIMIT :limit)
 ) p JOIN document d ON d.id = p.document;
 
 -- claim.lease --

@@ -64,7 +64,8 @@ FRAMES_AT_ONCE = 64 << 20
 MANY_BYTES = 4 << 20
 DEFAULT_LEASE = timedelta(minutes=10)
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=2), timedelta(minutes=5)
-SUSPECT = 9  # the urgency of suspects: after everything else
+SUSPECT = 9  # the urgency of suspects: after everything else; of what got no answer the more, the more often
+MOST_SILENT = 50
 SUSPECTS_AT_ONCE = 4  # so many may travel along, when others wait
 _RECENT_PAGE = 200
 INBOX_SHARE = 0.9  # of the quota: messages leave room for what becomes of them, or none would ever be taken
@@ -589,8 +590,8 @@ class Spool:
 
     def _pick(self, number: int, limit: int, max_bytes: int) -> list[int]:
         waiting = self._database.batch("claim.pick", destination=number, limit=limit)
-        fresh = [row for row in waiting if row[2] != SUSPECT]
-        suspects = [row for row in waiting if row[2] == SUSPECT]
+        fresh = [row for row in waiting if row[2] < SUSPECT]
+        suspects = [row for row in waiting if row[2] >= SUSPECT]
         along = min(len(suspects), max(min(SUSPECTS_AT_ONCE, limit // 2), limit - len(fresh)))
         picked: list[int] = []
         total = 0
@@ -621,7 +622,7 @@ class Spool:
                 continue
             self._rows[document_id] = entry.row
             document = self._document(document_id, entry, frame)
-            claimed.append(Delivery(document, entry.attempts, entry.urgency == SUSPECT))
+            claimed.append(Delivery(document, entry.attempts, entry.urgency >= SUSPECT))
         return claimed, damaged
 
     def _set_aside_unreadable(self, number: int, limit: int, max_bytes: int, now: datetime) -> None:
@@ -739,8 +740,10 @@ class Spool:
 
     def _answered(self, receipt: Receipt, reply: int | None, silent_last: bool) -> "_Answer":
         position = receipt.position if reply is not None and receipt.position >= 0 else None
-        urgency = SUSPECT if silent_last and receipt.outcome is Outcome.UNANSWERED else None
-        return _Answer(receipt.document_id, receipt.outcome, receipt.sha256, receipt.reasons, reply, position, urgency)
+        last = silent_last and receipt.outcome is Outcome.UNANSWERED
+        return _Answer(
+            receipt.document_id, receipt.outcome, receipt.sha256, receipt.reasons, reply, position, last=last
+        )
 
     def _write(
         self, destination: str, number: int, answers: Sequence["_Answer"], now: datetime, replies: list[str]
@@ -830,7 +833,7 @@ class Spool:
             answer.reply if answered else None,
             answer.position if answered else None,
             as_json(answer.reasons) if answer.reasons else None,
-            answer.urgency,
+            SUSPECT + min(found.attempts, MOST_SILENT) if answer.last else answer.urgency,
         )
 
     def _find(self, number: int, answers: Sequence["_Answer"]) -> Iterator[tuple["_Answer", "_Found"]]:
@@ -1218,6 +1221,7 @@ class _Answer(msgspec.Struct, frozen=True):
     reply: int | None = None
     position: int | None = None
     urgency: int | None = None
+    last: bool = False  # it goes after everything else, and after what was silent less often
 
 
 class _Found(msgspec.Struct, array_like=True):
