@@ -27,7 +27,7 @@ from frontend_agent import config_inlets, config_outlets
 from frontend_agent.calendar import time_of_day
 from frontend_agent.config_fetchers import FetcherConfig
 from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
-from frontend_agent.config_outlets import OUTLETS, ForeignConfig, OutletConfig, PackagesOutlet
+from frontend_agent.config_outlets import OUTLETS, ForeignConfig, OutletConfig, PackagesOutlet, TableOutlet, database_of
 from frontend_agent.config_types import NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.qclog import TERM
@@ -621,6 +621,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     WithholdConfig: ("patients",),
     ForeignConfig: ("certificate", "key", "ca"),
     PackagesOutlet: ("data_sets", "public_key"),
+    TableOutlet: ("tables",),
     FetcherConfig: ("ca", "certificate", "key"),
     ListenerConfig: ("certificate", "key", "client_ca"),
 }
@@ -635,6 +636,7 @@ ALWAYS_PATHS = (
     "patients",
     "path",
     "public_key",
+    "tables",
 )
 SQLITE = "sqlite:///"
 
@@ -658,6 +660,14 @@ def _nothing(instance: object) -> Iterable[str]:
 def _whole(config: Config) -> Iterable[str]:
     if not config.feeds:
         yield "feeds: there is none; add a [[feeds]] table"
+    for name, outlet in config.destinations.items():
+        for source, hospital in config.sources.items():
+            if (
+                isinstance(outlet, TableOutlet)
+                and hospital.url
+                and database_of(hospital.url) == database_of(outlet.url)
+            ):
+                yield f"destinations.{name}.url: this is the source {source!r}: we write into no system of the hospital"
     names = [rule.name for rule in config.withhold]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"withhold: {name!r} is used twice; a rule's name is its identity"

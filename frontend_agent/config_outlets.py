@@ -82,9 +82,26 @@ class PackagesOutlet(ForeignConfig):
     ask_first: timedelta = timedelta(minutes=2)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TableOutlet(ForeignConfig):
+    """Rows into shared tables of the region, by SQL: postgresql, mysql, mariadb, oracle or mssql. `secret` is the password."""
+
+    type: Literal["table"]
+    tables: str  # file of the tables and their columns
+    date_format: str = "yyyyMMdd"  # where a column says none of its own
+    datetime_format: str = "yyyyMMddHHmmss"
+    status_column: str = ""  # of a kind's first table: the region writes there what became of the row
+    status_stored: tuple[str, ...] = ("1",)
+    status_refused: tuple[str, ...] = ("2",)
+    reason_column: str = ""
+    ask_every: timedelta = timedelta(minutes=10)
+    ask_first: timedelta = timedelta(minutes=5)
+
+
 OUTLETS: dict[str, type[OutletConfig]] = {
     "platform": DestinationConfig,
     "packages": PackagesOutlet,
+    "table": TableOutlet,
 }
 
 
@@ -139,9 +156,34 @@ def _packages(outlet: PackagesOutlet) -> Iterable[str]:
         yield "authorization and token_field need the name of a secret"
 
 
+SQL_FAMILIES = ("postgresql", "mysql", "mariadb", "oracle", "mssql")
+
+
+def database_of(url: str) -> tuple[str, str, int, str]:
+    """Which database a URL means, for telling two of them apart: family, host, port, name."""
+    parts = urlsplit(url)
+    scheme = parts.scheme.partition("+")[0]
+    family = {"mariadb": "mysql", "postgres": "postgresql", "sqlserver": "mssql"}.get(scheme, scheme)
+    host = (parts.hostname or "localhost").lower()
+    usual = {"postgresql": 5432, "mysql": 3306, "oracle": 1521, "mssql": 1433}.get(family, 0)
+    return family, "localhost" if is_loopback(host) else host, parts.port or usual, parts.path.strip("/").lower()
+
+
+def _table(outlet: TableOutlet) -> Iterable[str]:
+    yield from foreign_problems(outlet)
+    parts = urlsplit(outlet.url)
+    if parts.scheme not in SQL_FAMILIES:
+        yield f"url: {parts.scheme!r} is none of {', '.join(SQL_FAMILIES)} (for example postgresql://writer@10.1.0.5/region)"
+    if parts.password is not None:
+        yield 'url holds a password; name it instead: secret = "…", and keep it outside this file'
+    if outlet.reason_column and not outlet.status_column:
+        yield "reason_column does nothing without status_column"
+
+
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     DestinationConfig: _platform,
     PackagesOutlet: _packages,
+    TableOutlet: _table,
 }
 
 

@@ -5,12 +5,14 @@ The makers themselves are pure (`frontend_agent/dialects/`); here their tables a
 
 from collections.abc import Callable, Mapping
 
-from connectors.outlets import Around
+from connectors.outlets import Around, OpenedDocument
 from frontend_agent.codes import CodeTable
-from frontend_agent.config_outlets import PackagesOutlet
+from frontend_agent.config_outlets import PackagesOutlet, TableOutlet
 from frontend_agent.dialects.data_sets import SHIPPED
 from frontend_agent.dialects.packages import Packer, packer
-from frontend_agent.dialects.values import local_in
+from frontend_agent.dialects.shared_tables import Put, SharedTables, read_tables
+from frontend_agent.dialects.statements import checked, keys_of, put_away, read_back, status_of, upsert
+from frontend_agent.dialects.values import Local, NotSaid, Region, local_in, nothing_local
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.packs.content import Content
 from frontend_agent.shipped import read_file, read_shipped
@@ -25,6 +27,40 @@ def packages(name: str, options: PackagesOutlet, content: Content, codes: Codes,
         texts[options.data_sets] = site_text(name, "data_sets", options.data_sets)
     try:
         return packer(options, content.kind, local_in(codes), around.timezone, texts, content.compiling)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"destinations.{name}: {error}") from error
+
+
+class Tables:
+    """A destination's tables: rows of documents, and the statements for them."""
+
+    def __init__(self, tables: SharedTables) -> None:
+        self.all = tables.all
+        self._tables = tables
+        self.upsert, self.read_back, self.keys_of = upsert, read_back, keys_of
+        self.put_away, self.status_of = put_away, status_of
+
+    def put(self, opened: OpenedDocument, now: str) -> Put | str:
+        """The rows, or why there are none."""
+        try:
+            return self._tables.put(opened, now)
+        except NotSaid as reason:
+            return str(reason)
+
+
+def tables(name: str, options: TableOutlet, content: Content, codes: Codes, around: Around) -> Tables:
+    """What makes a destination's rows. ConfigurationError: what its file lacks, or that it is a source's own database."""
+    return Tables(shared_tables(name, options, content, local_in(codes)))
+
+
+def shared_tables(name: str, options: TableOutlet, content: Content, local: Local = nothing_local) -> SharedTables:
+    """The tables that a destination's file names."""
+    text = site_text(name, "tables", options.tables)
+    region = Region(options.date_format, options.datetime_format, local)
+    try:
+        for column in filter(None, (options.status_column, options.reason_column)):
+            checked(column)
+        return read_tables(text, options.tables, content.kind, region, content.compiling)
     except ConfigurationError as error:
         raise ConfigurationError(f"destinations.{name}: {error}") from error
 

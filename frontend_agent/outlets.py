@@ -24,10 +24,12 @@ from frontend_agent.wire.frames import FrameRefused, decompressor, open_frame
 PLATFORM = "platform"  # our own: proofs, versions and packs are spoken of with it alone
 CLASSES: dict[str, str] = {
     "packages": "connectors.outlets.packages:PackagesEdge",
+    "table": "connectors.outlets.table:TableEdge",
 }
 # What an outlet sends that is made of a record's values: its maker is one argument more.
 MAKERS: dict[str, str] = {
     "packages": "frontend_agent.dialect_makers:packages",
+    "table": "frontend_agent.dialect_makers:tables",
 }
 
 Dictionary = Callable[[str], bytes | None]
