@@ -23,9 +23,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from frontend_agent import config_inlets, config_outlets
+from frontend_agent import config_fetchers, config_inlets, config_outlets
 from frontend_agent.calendar import time_of_day
-from frontend_agent.config_fetchers import FetcherConfig
 from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
 from frontend_agent.config_outlets import OUTLETS, ForeignConfig, OutletConfig, PackagesOutlet, TableOutlet, database_of
 from frontend_agent.config_types import NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
@@ -622,7 +621,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     ForeignConfig: ("certificate", "key", "ca"),
     PackagesOutlet: ("data_sets", "public_key"),
     TableOutlet: ("tables",),
-    FetcherConfig: ("ca", "certificate", "key"),
+    **config_fetchers.PATHS,
     ListenerConfig: ("certificate", "key", "client_ca"),
 }
 ALWAYS_PATHS = (
@@ -637,6 +636,7 @@ ALWAYS_PATHS = (
     "path",
     "public_key",
     "tables",
+    "wsdl_file",
 )
 SQLITE = "sqlite:///"
 

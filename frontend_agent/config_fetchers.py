@@ -101,7 +101,26 @@ class RestPollInlet(PollConfig):
     conditional: bool = True  # ETag and If-Modified-Since, where the source offers them
 
 
-FETCHERS: dict[str, type[InletConfig]] = {"rest-poll": RestPollInlet}
+@dataclass(frozen=True, kw_only=True)
+class SoapPollInlet(PollConfig):
+    """An operation of a SOAP service."""
+
+    type: Literal["soap-poll"]
+    wsdl: str = ""  # address of its description; empty: url?wsdl
+    wsdl_file: str = ""  # or a file, with what it imports in its folder
+    service: str = ""  # when it is not the first
+    port: str = ""
+    operation: str = ""
+    parameters: dict[str, str] = field(default_factory=dict)  # templates; "request.from" stands within "request"
+    wrap: Literal["escaped", "cdata", "base64"] = "escaped"  # how a parameter that is XML or JSON itself is carried
+    envelope: str = ""  # without a description: the whole envelope, a template
+    action: str = ""  # SOAPAction, with an envelope
+    version: Literal["1.1", "1.2"] = "1.1"  # of SOAP, with an envelope
+    inside: str = ""  # path in the Body to a text that holds the answer proper: XML or JSON, plain or as base64
+    format: Literal["xml", "json"] = "xml"  # of the answer proper
+
+
+FETCHERS: dict[str, type[InletConfig]] = {"rest-poll": RestPollInlet, "soap-poll": SoapPollInlet}
 
 
 # -- what no single key can be wrong about ----------------------------------------------------------------------------
@@ -157,9 +176,27 @@ def _rest_problems(inlet: RestPollInlet) -> Iterable[str]:
     if inlet.body and inlet.form:
         yield "body and form are two ways of one thing: keep one"
     asked = " ".join([inlet.url, inlet.body, *inlet.parameters.values(), *inlet.form.values()])
-    for paging, names in {"page": ["page"], "offset": ["offset"], "cursor": ["cursor"], "since": ["since"]}.items():
-        if inlet.paging == paging and not any(f"{{{name}}}" in asked for name in names):
-            yield f'paging = "{paging}" needs {{{names[0]}}} in url, parameters, form or body'
+    if inlet.paging in ("page", "offset", "cursor", "since") and f"{{{inlet.paging}}}" not in asked:
+        yield f'paging = "{inlet.paging}" needs {{{inlet.paging}}} in url, parameters, form or body'
+
+
+def _soap_problems(inlet: SoapPollInlet) -> Iterable[str]:
+    yield from poll_problems(inlet)
+    if bool(inlet.operation) == bool(inlet.envelope):
+        yield "operation (by the service's description) or envelope (a template): one of them"
+    if inlet.envelope and (inlet.wsdl or inlet.wsdl_file or inlet.parameters):
+        yield "with an envelope there is neither wsdl nor parameters: all of it stands in the template"
+    if inlet.wsdl and inlet.wsdl_file:
+        yield "wsdl and wsdl_file are two places of one thing: keep one"
+    if inlet.wsdl:
+        yield from _url_problems(inlet.wsdl, "wsdl", inlet.plain)
+    if inlet.paging in ("link", "next"):
+        yield f'paging = "{inlet.paging}" is for rest-poll'
+    if inlet.format == "json" and not inlet.inside:
+        yield 'format = "json" needs the place of the text that holds it: inside = "//return"'
+    asked = " ".join([inlet.envelope, *inlet.parameters.values()])
+    if inlet.paging in ("page", "offset", "cursor", "since") and f"{{{inlet.paging}}}" not in asked:
+        yield f'paging = "{inlet.paging}" needs {{{inlet.paging}}} in parameters or envelope'
 
 
 def _url_problems(url: str, key: str, plain: bool) -> Iterable[str]:
@@ -203,5 +240,13 @@ def _credential_problems(credentials: CredentialsConfig, plain: bool) -> Iterabl
         yield from _url_problems(credentials.token_url, "credentials: token_url", plain)
 
 
-CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {RestPollInlet: _rest_problems}
-PATHS = ("ca", "certificate", "key")  # files of every type here, meant from the folder of agent.toml
+CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
+    RestPollInlet: _rest_problems,
+    SoapPollInlet: _soap_problems,
+}
+
+# Keys that name files, meant from the folder of agent.toml.
+PATHS: dict[type[Any], tuple[str, ...]] = {
+    FetcherConfig: ("ca", "certificate", "key"),
+    SoapPollInlet: ("wsdl_file",),
+}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 from connectors.arrivals import Fetcher, Inlet, Keep, Tap
 from frontend_agent.calendar import Days, load_calendar
 from frontend_agent.config import Config
-from frontend_agent.config_fetchers import RestPollInlet
+from frontend_agent.config_fetchers import FETCHERS, FetcherConfig
 from frontend_agent.config_inlets import InletConfig, MllpInlet
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.logs import event, failed, log
@@ -43,10 +43,10 @@ Maker = Callable[[str, Any, Hands], Inlet]  # name, its table, what it is given
 # One function for each type: it imports its class and gives it what it asks for.
 
 
-def _rest_poll(name: str, options: RestPollInlet, hands: Hands) -> Inlet:
-    from connectors.fetching.making import rest_poll
+def _fetcher(name: str, options: FetcherConfig, hands: Hands) -> Inlet:
+    from connectors.fetching.making import make_fetcher
 
-    return rest_poll(name, options, hands)
+    return make_fetcher(name, options, hands)
 
 
 def _mllp(name: str, options: MllpInlet, hands: Hands) -> Inlet:
@@ -55,7 +55,7 @@ def _mllp(name: str, options: MllpInlet, hands: Hands) -> Inlet:
     return MllpListener(name, options, hands.keep, hands.tap, hands.clock)
 
 
-MAKERS: dict[str, Maker] = {"mllp": _mllp, "rest-poll": _rest_poll}
+MAKERS: dict[str, Maker] = {"mllp": _mllp, **dict.fromkeys(FETCHERS, _fetcher)}
 
 
 def make(name: str, options: InletConfig, hands: Hands) -> Inlet:

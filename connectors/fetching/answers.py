@@ -19,6 +19,7 @@ from frontend_agent.reading.errors import Unreadable
 from frontend_agent.reading.trees import Path, compile_path, json_tree, json_value, xml_tree, xml_value
 
 ANY = "*"
+_DECLARATION = re.compile(r"<\?xml\s[^>]*\?>\s*")
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,24}")
 
 Patterns = Mapping[str, Sequence[str]]
@@ -118,10 +119,10 @@ class Reader:
     def _judged(self, tree: Any) -> None:
         for path, texts in self._patterns["failure"]:
             if said := self._said(path, texts, tree):
-                raise AnswerRefused(f"the answer is a failure{_code(said)}")
+                raise AnswerRefused(f"the answer is a failure{safe_code(said)}")
         if self._patterns["success"] and not self._holds("success", tree):
             values = [value for path, _ in self._patterns["success"] for value in self._values(path, tree)]
-            raise AnswerRefused(f"the answer is no success{_code(values[0] if values else '')}")
+            raise AnswerRefused(f"the answer is no success{safe_code(values[0] if values else '')}")
 
     def _holds(self, name: str, tree: Any) -> bool:
         """Whether one of the patterns of that name is met."""
@@ -154,7 +155,8 @@ def unwrapped(text: str, is_xml: bool) -> bytes:
     stripped = text.strip().lstrip("\ufeff")
     begins = ("<",) if is_xml else ("{", "[")
     if not stripped or stripped.startswith(begins):
-        return stripped.encode()
+        # The text was decoded with what carried it: what its own declaration says of bytes is over.
+        return _DECLARATION.sub("", stripped, count=1).encode()
     try:
         return base64.b64decode("".join(stripped.split()), validate=True)
     except (binascii.Error, ValueError):
@@ -204,6 +206,6 @@ def _needed(form: str, text: str, key: str) -> Callable[[Any], list[Any]]:
         raise ConfigurationError(f"{key}: {error}") from None
 
 
-def _code(text: str) -> str:
+def safe_code(text: str) -> str:
     """A short code may be told; a sentence may not."""
     return f" (code {text})" if _CODE.fullmatch(text) else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from connectors.arrivals import Keep, Tap
@@ -12,7 +12,8 @@ from connectors.fetching.credentials import Credentials
 from connectors.fetching.fetcher import Asker, Fetcher, FetchOptions
 from connectors.fetching.rest import RestAsker, RestOptions
 from connectors.fetching.rounds import RoundOptions
-from frontend_agent.config_fetchers import FetcherConfig, PollConfig, RestPollInlet
+from frontend_agent.config_fetchers import FetcherConfig, PollConfig, RestPollInlet, SoapPollInlet
+from frontend_agent.errors import ConfigurationError
 
 Days = Literal["all", "working", "holidays"]
 
@@ -37,6 +38,16 @@ class Given(Protocol):
         """Whether a local day is one of `all`, `working` or `holidays`."""
 
 
+def make_fetcher(name: str, config: FetcherConfig, given: Given) -> Fetcher:
+    """The inlet of a table, by its type."""
+    match config:
+        case SoapPollInlet():
+            return soap_poll(name, config, given)
+        case RestPollInlet():
+            return rest_poll(name, config, given)
+    raise ConfigurationError(f"[inlets.{name}] type {config.type!r} is not one that asks")
+
+
 def rest_poll(name: str, config: RestPollInlet, given: Given) -> Fetcher:
     """`rest-poll`."""
     caller = caller_of(name, config)
@@ -59,6 +70,47 @@ def rest_poll(name: str, config: RestPollInlet, given: Given) -> Fetcher:
         config.largest_answer,
     )
     return fetcher_of(name, config, asker, given)
+
+
+def soap_poll(name: str, config: SoapPollInlet, given: Given) -> Fetcher:
+    """`soap-poll`."""
+    from connectors.fetching.soap import SoapAsker, SoapOptions  # zeep takes a third of a second to load
+
+    caller = caller_of(name, config)
+    wsdl = config.wsdl_file or config.wsdl or f"{config.url}?wsdl"
+    asker = SoapAsker(
+        SoapOptions(
+            url=config.url,
+            wsdl=wsdl,
+            service=config.service,
+            port=config.port,
+            operation=config.operation,
+            parameters=config.parameters,
+            wrap=config.wrap,
+            envelope=config.envelope,
+            action=config.action,
+            version=config.version,
+            headers=config.headers,
+            token=_username_token(config, given),
+        ),
+        paths_of(config, config.format, config.inside, "xml"),
+        rounds_of(name, config, given),
+        caller,
+        caller_of(name, config, config.wsdl),
+        credentials_of(name, config, caller, given),
+        config.largest_answer,
+    )
+    return fetcher_of(name, config, asker, given, config.operation)
+
+
+def _username_token(config: SoapPollInlet, given: Given) -> Any:
+    """WS-Security's UsernameToken, with a new nonce for each request; None where another kind of credentials is meant."""
+    from zeep.wsse.username import UsernameToken
+
+    settings = config.credentials
+    if settings.kind != "wss":
+        return None
+    return UsernameToken(settings.user, given.secret(settings.secret), use_digest=settings.digest, zulu_timestamp=True)
 
 
 def caller_of(name: str, config: FetcherConfig, url: str = "") -> Caller:
