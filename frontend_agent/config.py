@@ -23,7 +23,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from frontend_agent import config_fetchers, config_inlets, config_outlets
+from frontend_agent import config_fetchers, config_files, config_inlets, config_outlets
 from frontend_agent.calendar import time_of_day
 from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
 from frontend_agent.config_outlets import OUTLETS, ForeignConfig, OutletConfig, PackagesOutlet, TableOutlet, database_of
@@ -623,6 +623,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     TableOutlet: ("tables",),
     **config_fetchers.PATHS,
     ListenerConfig: ("certificate", "key", "client_ca"),
+    **config_files.PATHS,
 }
 ALWAYS_PATHS = (
     "ca",
@@ -632,8 +633,9 @@ ALWAYS_PATHS = (
     "data_sets",
     "file",
     "key",
-    "patients",
+    "known_hosts",
     "path",
+    "patients",
     "public_key",
     "tables",
     "wsdl_file",

@@ -4,14 +4,16 @@ Picking      which files are picked up, when one is whole, and what becomes of i
 SftpServer   who is asked, who we are there, and by what the server is known
 """
 
+import codecs
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
+from frontend_agent.config_inlet import InletConfig
 from frontend_agent.config_types import Count, Size
 
 THOUSAND = Count(1000)
@@ -51,6 +53,32 @@ class SftpServer:
     passphrase_secret: str = ""  # the NAME of the secret with that key's passphrase
     known_hosts: str = ""  # a file as OpenSSH keeps it
     host_key: tuple[str, ...] = ()  # fingerprints: SHA256:… as ssh-keygen -lf shows them
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesInlet(Picking, InletConfig):
+    """Files as messages. `largest` is of one file; of a zip, of one file in it as well."""
+
+    format: Literal["auto", "hl7v2", "xml", "json", "csv", "xlsx"] = "auto"
+    charset: str = ""  # hl7v2, csv: what is settled for this sender, as in its mapping
+    ids: Literal["message", "file"] = "message"  # hl7v2: "file" where MSH-10 begins anew with every file
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderInlet(FilesInlet):
+    """A folder of this machine, or of a mounted share."""
+
+    type: Literal["folder"]
+    path: str
+    mount: str = ""  # what must be mounted for the folder to be the right one: /mnt/lis
+
+
+@dataclass(frozen=True, kw_only=True)
+class SftpInlet(SftpServer, FilesInlet):
+    """A folder on an SFTP server."""
+
+    type: Literal["sftp"]
+    timeout: timedelta = timedelta(seconds=30)  # of each question
 
 
 @dataclass(frozen=True)
@@ -115,7 +143,32 @@ def picking_problems(picking: Picking) -> Iterable[str]:
         yield "done and refused are one folder"
 
 
+def _inlet_problems(inlet: FilesInlet) -> Iterable[str]:
+    yield from picking_problems(inlet)
+    if inlet.charset:
+        try:
+            codecs.lookup(inlet.charset)
+        except LookupError:
+            yield f"charset: unknown character set {inlet.charset!r} (gb18030, utf-8 …)"
+
+
+def _folder(inlet: FolderInlet) -> Iterable[str]:
+    yield from _inlet_problems(inlet)
+    if inlet.mount and not inlet.mount.startswith("/"):
+        yield "mount must be an absolute path: what `findmnt` calls TARGET"
+
+
+def _sftp(inlet: SftpInlet) -> Iterable[str]:
+    yield from _inlet_problems(inlet)
+    yield from sftp_problems(inlet)
+
+
 def is_inside(path: str) -> bool:
     """Whether a path can only mean something below where it is looked for."""
     parts = PurePosixPath(path).parts
     return bool(parts) and not path.startswith("/") and ".." not in parts and "\\" not in path and "\0" not in path
+
+
+INLETS: dict[str, type[InletConfig]] = {"folder": FolderInlet, "sftp": SftpInlet}
+CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {FolderInlet: _folder, SftpInlet: _sftp}
+PATHS: dict[type[Any], tuple[str, ...]] = {FolderInlet: ("path",), SftpServer: ("known_hosts",)}

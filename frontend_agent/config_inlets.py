@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from frontend_agent import config_fetchers
+from frontend_agent import config_fetchers, config_files
 from frontend_agent.config_inlet import InletConfig as InletConfig  # every type of inlet says that it is one
 from frontend_agent.config_types import Count
 
@@ -40,7 +40,7 @@ class MllpInlet(ListenerConfig):
     type: Literal["mllp"]
 
 
-INLETS: dict[str, type[InletConfig]] = {"mllp": MllpInlet, **config_fetchers.FETCHERS}
+INLETS: dict[str, type[InletConfig]] = {"mllp": MllpInlet, **config_fetchers.FETCHERS, **config_files.INLETS}
 
 
 def listener_problems(inlet: ListenerConfig) -> Iterable[str]:
@@ -58,4 +58,8 @@ def listener_problems(inlet: ListenerConfig) -> Iterable[str]:
             yield f"allow: {one!r} is neither an address nor a network"
 
 
-CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {MllpInlet: listener_problems, **config_fetchers.CHECKS}
+CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
+    MllpInlet: listener_problems,
+    **config_fetchers.CHECKS,
+    **config_files.CHECKS,
+}

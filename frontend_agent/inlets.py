@@ -13,9 +13,12 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, cast
 
 from connectors.arrivals import Fetcher, Inlet, Keep, Tap
+from connectors.folders.collecting import InMemory, Memory
 from frontend_agent.calendar import Days, load_calendar
 from frontend_agent.config import Config
 from frontend_agent.config_fetchers import FETCHERS, FetcherConfig
+from frontend_agent.config_files import INLETS as FILES
+from frontend_agent.config_files import FilesInlet
 from frontend_agent.config_inlets import InletConfig, MllpInlet
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.logs import event, failed, log
@@ -35,6 +38,7 @@ class Hands(NamedTuple):
     secret: Callable[[str], str]  # the value of a secret by its name
     timezone: str  # of the institution
     has_day: Callable[[date, Days], bool]  # whether a day is a working day, or a holiday, by [calendar]
+    picked: Memory  # which files it has picked up
 
 
 Maker = Callable[[str, Any, Hands], Inlet]  # name, its table, what it is given
@@ -55,7 +59,13 @@ def _mllp(name: str, options: MllpInlet, hands: Hands) -> Inlet:
     return MllpListener(name, options, hands.keep, hands.tap, hands.clock)
 
 
-MAKERS: dict[str, Maker] = {"mllp": _mllp, **dict.fromkeys(FETCHERS, _fetcher)}
+def _files(name: str, options: FilesInlet, hands: Hands) -> Inlet:
+    from connectors.folders.making import inlet
+
+    return inlet(name, options, hands)
+
+
+MAKERS: dict[str, Maker] = {"mllp": _mllp, **dict.fromkeys(FETCHERS, _fetcher), **dict.fromkeys(FILES, _files)}
 
 
 def make(name: str, options: InletConfig, hands: Hands) -> Inlet:
@@ -171,18 +181,25 @@ def open_inlets(
     tap: Tap,
     clock: Callable[[], datetime],
     recall: Callable[[str], str],
+    picked: Callable[[str], Memory] = lambda name: InMemory(),
 ) -> Inlets:
     """All configured inlets, none of them started."""
     return Inlets(
         {
-            name: Standing(make(name, options, hands_for(config, name, keep, tap, clock, recall)), options.type)
+            name: Standing(make(name, options, hands_for(config, name, keep, tap, clock, recall, picked)), options.type)
             for name, options in config.inlets.items()
         }
     )
 
 
 def hands_for(
-    config: Config, name: str, keep: Keep, tap: Tap, clock: Callable[[], datetime], recall: Callable[[str], str]
+    config: Config,
+    name: str,
+    keep: Keep,
+    tap: Tap,
+    clock: Callable[[], datetime],
+    recall: Callable[[str], str],
+    picked: Callable[[str], Memory] = lambda name: InMemory(),
 ) -> Hands:
     """What the inlet of that name is given."""
     return Hands(
@@ -193,6 +210,7 @@ def hands_for(
         secrets_of(config),
         config.institution.timezone,
         load_calendar(config.calendar.file).has,
+        picked(name),
     )
 
 

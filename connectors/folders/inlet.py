@@ -4,16 +4,17 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import random
 from typing import Any, Literal, Protocol
 
 from connectors.arrivals import Arrived, InboxFull, Judge, Keep, Kept, Tap
 from connectors.folders.collecting import Away, Collector, InMemory, Memory, Picked
-from connectors.folders.place import Place, PlaceError, shown
+from connectors.folders.place import Place, shown
 from connectors.folders.reasons import FileRefused, Reason, reason
 from connectors.folders.unpacking import Format, Limits, Piece, digest, unpack
 from frontend_agent.config_files import Picking
+from frontend_agent.errors import FrontendAgentError
 
 LONGEST_PAUSE = 300.0  # seconds between two tries of a place that cannot be reached
 MESSAGES_AT_ONCE = 1_000
@@ -53,6 +54,7 @@ class FilesInlet:
         judge: Judge | None = None,
         timezone: str = "Asia/Shanghai",
         told: Told = lambda event, fields: None,
+        remember: timedelta = timedelta(days=90),
     ) -> None:
         self.name = name
         self._settings, self._place, self._keep, self._tap, self._clock = settings, place, keep, tap, clock
@@ -62,7 +64,15 @@ class FilesInlet:
         self._settle = picking.settle.total_seconds()
         self._writes = picking.after != "leave"
         self._collector = Collector(
-            place, picking, settings.largest, self._take, memory or InMemory(), clock, timezone, told=self._tell
+            place,
+            picking,
+            settings.largest,
+            self._take,
+            memory or InMemory(),
+            clock,
+            timezone,
+            told=self._tell,
+            term=remember,
         )
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -115,16 +125,22 @@ class FilesInlet:
             self._collector.look(self._stopping.is_set)
         except InboxFull:
             return self._every
-        except PlaceError as error:
-            self._failures += 1
-            if self._failures == 1:
-                self._told("inlet.unreachable", {"inlet": self.name, "problem": str(error)})
-            pause: float = min(self._every * 2 ** min(self._failures, 20), LONGEST_PAUSE)
-            return pause * (1 - random() / 2)  # noqa: S311  spreads retries
+        except FrontendAgentError as error:  # the place, or our own disk
+            return self._failed(str(error))
+        except Exception as error:  # noqa: BLE001  a fault of ours must not end the inlet; nothing was put away by it
+            return self._failed(f"unexpected {type(error).__name__}")
         if self._failures:
             self._told("inlet.reached", {"inlet": self.name, "failures": self._failures})
         self._failures = 0
         return self._every
+
+    def _failed(self, problem: str) -> float:
+        self._failures += 1
+        self._collector.counts.problem = problem
+        if self._failures == 1:
+            self._told("inlet.unreachable", {"inlet": self.name, "problem": problem})
+        pause: float = min(self._every * 2 ** min(self._failures, 20), LONGEST_PAUSE)
+        return pause * (1 - random() / 2)  # noqa: S311  spreads retries
 
     def _tell(self, what: str, digest: str, reasons: Sequence[Reason]) -> None:
         said = "; ".join(one.said("en") for one in reasons)

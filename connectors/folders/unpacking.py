@@ -22,7 +22,7 @@ import msgspec
 
 from connectors.folders.place import is_plain_name, shown
 from connectors.folders.reasons import FileRefused, Reason, reason
-from connectors.mllp.framing import FS, VT, Framer, Message
+from connectors.mllp.framing import VT, Framer, Message
 from frontend_agent.er7 import Decoded, MessageUnreadable, decode, header_of, split_batch
 from frontend_agent.formats.errors import UnsafeDocument
 from frontend_agent.formats.xml import parse
@@ -202,7 +202,7 @@ def _batch(body: bytes) -> tuple[list[bytes], list[Reason]]:
     ]
     if missing:
         raise FileRefused(*(reason("not_closed", one) for one in missing))
-    batch = split_batch(body.rstrip(FS + b"\r\n"))
+    batch = split_batch(body)
     if not batch.messages:
         raise FileRefused(reason("not_hl7"))
     return list(batch.messages), [reason("batch", one) for one in batch.problems]

@@ -1530,3 +1530,18 @@ WHERE w.destination = :destination ORDER BY w.since LIMIT :limit;
 -- What one document waits for.
 SELECT t.name, r.name, e.since FROM need e JOIN registration r ON r.id = e.registration
 JOIN destination t ON t.id = e.destination WHERE e.document = :document ORDER BY t.name, r.name;
+-- picked.known --
+SELECT p.path, p.size, p.changed, p.sha256, p.seen_at, p.refused
+FROM json_each(:paths) j CROSS JOIN picked p ON p.inlet = :inlet AND p.path = unhex(j.value);
+
+-- picked.remember --
+INSERT INTO picked (inlet, path, size, changed, sha256, seen_at, refused)
+VALUES (:inlet, :path, :size, :changed, :sha256, :at, :refused)
+ON CONFLICT (inlet, path) DO UPDATE SET size = excluded.size, changed = excluded.changed, sha256 = excluded.sha256,
+    seen_at = excluded.seen_at, refused = excluded.refused;
+
+-- picked.still there --
+UPDATE picked SET seen_at = :at WHERE inlet = :inlet AND path IN (SELECT unhex(value) FROM json_each(:paths));
+
+-- picked.forget --
+DELETE FROM picked WHERE inlet = :inlet AND seen_at < :before;

@@ -512,3 +512,11 @@ CREATE TRIGGER delivery_ended AFTER UPDATE OF state ON delivery
 WHEN OLD.state IN ('awaiting', 'behind') AND NEW.state NOT IN ('awaiting', 'behind', 'ready') BEGIN
     DELETE FROM need WHERE document = NEW.document AND destination = NEW.destination;
 END;
+
+-- migration 20 --
+-- Files that were picked up: by the bytes of their path, how they looked, and what they held. `seen_at`: when they lay there last.
+CREATE TABLE picked (
+    inlet TEXT NOT NULL, path BLOB NOT NULL, size INTEGER NOT NULL, changed INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    seen_at INTEGER NOT NULL, refused INTEGER NOT NULL, PRIMARY KEY (inlet, path)
+) WITHOUT ROWID;
+CREATE INDEX picked_seen ON picked (inlet, seen_at);

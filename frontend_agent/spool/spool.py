@@ -33,6 +33,7 @@ from frontend_agent.spool.guests import Guests
 from frontend_agent.spool.inbox import Inbox
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
+from frontend_agent.spool.picked import PickedFiles
 from frontend_agent.spool.reconciliations import Reconciliations
 from frontend_agent.spool.registering import Registering, Wanted
 from frontend_agent.spool.silences import Silences
@@ -118,6 +119,10 @@ class Spool:
             self._destinations[row[1]] = row[0]
         self._lapse_all()
         return self
+
+    def picked(self, inlet: str) -> PickedFiles:
+        """The files that an inlet has picked up."""
+        return PickedFiles(self._database, inlet)
 
     def close(self) -> None:
         self._database.close()
