@@ -15,7 +15,7 @@ from frontend_agent.formats.errors import (
 )
 from frontend_agent.formats.headline import Headline, headline, read_envelope
 from frontend_agent.formats.kind import Field, Group, Kind, Section
-from frontend_agent.formats.library import Gap, gaps, kind_codes, load_kind, load_kinds
+from frontend_agent.formats.library import Gap, gaps, kind_codes, load_kind, load_kinds, message_codes
 from frontend_agent.formats.reference import reference
 from frontend_agent.formats.skeleton import skeleton
 from frontend_agent.formats.value_sets import Named, ValueSet, named, value_set, value_sets, versions
@@ -45,6 +45,7 @@ __all__ = [
     "kind_codes",
     "load_kind",
     "load_kinds",
+    "message_codes",
     "named",
     "read_envelope",
     "reference",

@@ -8,7 +8,9 @@ import re
 
 import msgspec
 
-from frontend_agent.formats.errors import NotOurs
+from frontend_agent.formats.errors import NotOurs, UnsafeDocument
+from frontend_agent.formats.library import load_kind
+from frontend_agent.formats.tables import exists
 from frontend_agent.formats.stamps import digits_of
 from frontend_agent.model import Envelope
 
@@ -45,6 +47,12 @@ _BEGINNING = re.compile(
     rb'\s*<setId root="2\.16\.156\.10011\.1\.1" extension="([^"]+)"/>\s*<versionNumber value="(\d+)"/>'
     rb"\s*<recordTarget "
 )
+# A message of the national services: what kind it is stands in its own id, because several kinds share a root.
+_MESSAGE = re.compile(
+    rb'<\?xml version="1\.0" encoding="UTF-8"\?>\s*<([A-Z_]+\d+[A-Z]+\d*) xmlns="urn:hl7-org:v3"[^>]*>'
+    rb'\s*<id root="2\.16\.156\.10011\.2\.5\.1\.1" extension="((H\d{4})-[^"]+)-(\d{1,9})"/>'
+    rb'\s*<creationTime value="([^"]*)"/>'
+)
 _OUTPATIENT = b'<id root="2.16.156.10011.1.11" extension="'
 _INPATIENT = b'<id root="2.16.156.10011.1.12" extension="'
 _RESIDENT = b'<id root="2.16.156.10011.1.3" extension="'
@@ -62,6 +70,8 @@ _TIME = re.compile(rb'<time (?:xsi:type="TS" )?value="([^"]*)"')  # some kinds p
 def headline(document: bytes) -> Headline:
     """The header of a document that one of our renderers made; NotOurs for anything else."""
     beginning = _BEGINNING.match(document)
+    if beginning is None and (message := _MESSAGE.match(document)):
+        return _of_message(document, message)
     if beginning is None:
         raise NotOurs("the bytes do not begin like a document of ours")
     start = beginning.end()
@@ -101,8 +111,38 @@ def headline(document: bytes) -> Headline:
         raise NotOurs("the header is not UTF-8") from None
 
 
+def _of_message(document: bytes, beginning: re.Match[bytes]) -> Headline:
+    """A message is small and has no header apart: it is read whole."""
+    root, set_id, code, version, made_at = (part.decode() for part in beginning.groups())
+    if not exists(f"{code}.xml") or root not in load_kind(code).roots:
+        raise NotOurs("no message of that kind")
+    kind = load_kind(code)
+    try:
+        said = kind.reader(document).get
+    except UnsafeDocument:
+        raise NotOurs("the message is not whole") from None
+    return Headline(
+        f"{_text(set_id.encode())}-{version}",
+        _text(set_id.encode()),
+        int(version),
+        code,
+        kind.title,
+        digits_of(made_at, 14),
+        said("institution.id", ""),
+        said("institution.name", ""),
+        said("patient.name", ""),
+        said("patient.id_number", ""),
+        said("patient.outpatient_number", ""),
+        said("patient.inpatient_number", ""),
+        said("patient.sex", ""),
+        said("patient.birth_date", ""),
+        said("author.name", ""),
+        said("author.time", ""),
+    )
+
+
 def read_envelope(document: bytes) -> Envelope:
-    """What the agent said in the header of a document."""
+    """What the agent said in the header of a document. A message names no version before it."""
     head = headline(document)
     return Envelope(
         document_id=head.document_id,

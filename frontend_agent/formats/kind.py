@@ -13,8 +13,8 @@ from frontend_agent.formats.narrative import section_text
 from frontend_agent.formats.read import Reader, compile_reader
 from frontend_agent.formats.render import Renderer, compile_renderer, static_text
 from frontend_agent.formats.stamps import stamp
-from frontend_agent.formats.template import Element, Template, read_template
-from frontend_agent.model import Record
+from frontend_agent.formats.template import DOCUMENT, Element, Template, read_template, revised
+from frontend_agent.model import Envelope, Record
 
 # How a renderer is wanted: absences, formats, entries on request.
 Wanted = tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]], frozenset[str]]
@@ -137,15 +137,31 @@ class Kind:
             known = ", ".join(self.on_request) or "none"
             raise TemplateError(f"{self.code}: no entry on request for {', '.join(sorted(unknown))} (known: {known})")
         if wanted not in self._renderers:
-            self._renderers[wanted] = compile_renderer(
-                _with_entries(self.root, wanted[2]),
-                tuple(self.groups),
-                self._requirement,
-                dict(wanted[0]),
-                {*self._widths, "envelope.effective_time"},
-                stamp(dict(wanted[1])),
-            )
+            root = _with_entries(self.root, wanted[2])
+            first = self._compiled(root, wanted)
+            later = revised(root)
+            self._renderers[wanted] = first if later is root else _by_version(first, self._compiled(later, wanted))
         return self._renderers[wanted]
+
+    def _compiled(self, root: Element, wanted: Wanted) -> Renderer:
+        return compile_renderer(
+            root,
+            tuple(self.groups),
+            self._requirement,
+            dict(wanted[0]),
+            {*self._widths, "envelope.effective_time"},
+            stamp(dict(wanted[1])),
+        )
+
+    @property
+    def is_message(self) -> bool:
+        """A message of the national services (a registration, an order …), not a CDA document."""
+        return self.root.tag != DOCUMENT
+
+    @cached_property
+    def roots(self) -> tuple[str, str]:
+        """What the root is called in the first version and in those after it: the two interactions of a message."""
+        return self.root.tag, revised(self.root).tag
 
     @cached_property
     def on_request(self) -> tuple[str, ...]:
@@ -207,7 +223,9 @@ def build_kind(code: str, template: str, rows: Sequence[Mapping[str, str]], docu
         standard=f"{document['standard']} part {document['part']}".removesuffix(" part "),
         short_name=document["short_name"],
         key=document["key"],
-        title=next(e.text for e in parsed.root.children if e.tag == "title" and isinstance(e.text, str)),
+        title=next(
+            (e.text for e in parsed.root.children if e.tag == "title" and isinstance(e.text, str)), document["name_zh"]
+        ),
         fields=fields,
         groups={name: _group(declared[name], fields, sections) for name in groups},
         sections=sections,
@@ -294,20 +312,25 @@ def _field(row: Mapping[str, str], place: _Place, groups: Sequence[str]) -> Fiel
     )
 
 
-_MOMENT = re.compile(r"\b(effectiveTime|time|birthTime)(/(low|high))?(/@value)?$")
+_MOMENT = re.compile(r"\b(effectiveTime|time|birthTime)(/(low|high|any))?(/@value)?$")
+# In the data types of the messages (ISO 21090) text stands in an attribute too.
+_TEXTS = frozenset({"part", "displayName", "originalText", "text", "desc", "signatureText"})
 
 
 def _value_type(place: _Place, format_: str) -> str:
     element, attribute = place.element, place.attribute
     if attribute in ("unit", "displayName"):
         return "ST"
-    if attribute == "value" and _MOMENT.search(place.path):
+    if (attribute == "value" and _MOMENT.search(place.path)) or attribute in ("validTimeLow", "validTimeHigh"):
         return "TS"
     if stated := element.constant("xsi:type"):
         return stated
     if format_ in ("D8", "DT15"):
         return "TS"
-    by_attribute = {"extension": "II", "code": "CD", "value": "TEL" if element.tag == "telecom" else "PQ"}
+    if attribute == "value" and element.tag in _TEXTS:
+        return "ST"
+    telecom = element.tag == "telecom" or place.path.endswith("telecom/item/@value")
+    by_attribute = {"extension": "II", "code": "CD", "value": "TEL" if telecom else "PQ"}
     return by_attribute.get(attribute, "ST")
 
 
@@ -324,6 +347,15 @@ def _group(row: Mapping[str, str], fields: Sequence[Field], sections: Sequence[S
         confidence=row["confidence"],
         note=row["note"],
     )
+
+
+def _by_version(first: Renderer, later: Renderer) -> Renderer:
+    """A message that registers the first time and updates afterwards."""
+
+    def render(record: Record, envelope: Envelope) -> bytes:
+        return first(record, envelope) if envelope.version == 1 else later(record, envelope)
+
+    return render
 
 
 # --- sections

@@ -62,6 +62,11 @@ def load_kinds() -> dict[str, Kind]:
     return {code: load_kind(code) for code in kind_codes()}
 
 
+def message_codes() -> list[str]:
+    """The codes of the kinds that are messages of the national services, not CDA documents."""
+    return [row["kind"] for row in table("interactions.csv")]
+
+
 def kind_codes() -> list[str]:
     """The codes of the kinds that ship with us."""
     return [name.removesuffix(".xml") for name in names(".xml")]

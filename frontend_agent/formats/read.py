@@ -13,12 +13,11 @@ from frontend_agent.formats.errors import NotOurs
 from frontend_agent.formats.misprints import meant
 from frontend_agent.formats.narrative import hide_flag, hide_time
 from frontend_agent.formats.stamps import digits_of
-from frontend_agent.formats.template import Element, RowId, Slot, namespaced, sibling_key
+from frontend_agent.formats.template import DOCUMENT, MOMENTS, Element, RowId, Slot, namespaced, revised, sibling_key
 from frontend_agent.formats.xml import parse
 from frontend_agent.model import Record
 
 Reader = Callable[[bytes], Record]
-_ROOT = namespaced("ClinicalDocument")
 _TEMPLATE_ID = namespaced("templateId")
 _CODE = namespaced("code")
 _PART = re.compile(r"C\d{4}\Z", re.ASCII)  # a part of WS/T 500
@@ -36,12 +35,14 @@ def compile_reader(
     source = code.module(root)
     namespace: dict[str, Any] = {"hide_time": hide_time, "hide_flag": hide_flag, "digits_of": digits_of, "meant": meant}
     kind = next((child.constant("code") for child in root.children if child.tag == "code"), "")
+    roots = {namespaced(root.tag), namespaced(revised(root).tag)}
+    is_message = root.tag != DOCUMENT
     exec(compile(source, "<reader>", "exec"), namespace)  # noqa: S102  our own template, compiled once at start
     walk = namespace["read"]
 
     def read(document: bytes) -> Record:
         tree = parse(document)
-        if tree.tag != _ROOT or not _is_of_kind(tree, kind, template_id):
+        if tree.tag not in roots or not (is_message or _is_of_kind(tree, kind, template_id)):
             raise NotOurs(f"not a document of template {template_id}")
         found_cells: Any = _cells(tree)  # an XPath may answer many things; this one answers elements
         cells = {cell.get("ID"): cell.text for cell in found_cells}
@@ -128,7 +129,7 @@ class _Compiler:
             self.seen.add(slot.field)
             group, _, key = slot.field.partition(".")
             value = f"{variable}.get({attribute!r})" if attribute else f"{variable}.text"
-            width = self.widths.get(slot.field) if attribute == "value" else None
+            width = self.widths.get(slot.field) if attribute in MOMENTS else None
             found = f"digits_of(value, {width})" if width else "value"
             lines.append(f"value = {value}")
             lines.append(f"if value: out[{(key if group in self.groups else slot.field)!r}] = {found}")

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from frontend_agent.formats.errors import UnboundField, UnrenderableText
 from frontend_agent.formats.narrative import FLAGS, show_time
 from frontend_agent.formats.stamps import Stamp
-from frontend_agent.formats.template import MAIN_ATTRIBUTES, Content, Element, RowId, Slot
+from frontend_agent.formats.template import MAIN_ATTRIBUTES, MOMENTS, Content, Element, RowId, Slot
 from frontend_agent.formats.value_sets import value_set
 from frontend_agent.model import Envelope, Record
 from frontend_agent.records import texts_of
@@ -44,7 +44,7 @@ def compile_renderer(
 ) -> Renderer:
     """The renderer of a template. `absences` says how a missing value is written: `omit`, or a nullFlavor.
 
-    The `value` attributes of the `stamped` fields, dates and times, go through `stamp`.
+    The attributes that hold the `stamped` fields, dates and times, go through `stamp`.
     """
     code = _Compiler(groups, requirement, absences, stamped if stamp else ())
     source = code.function(root)
@@ -257,6 +257,9 @@ class _Compiler:
             names = FLAGS
         if slot.shown == "time":
             expression = f"show_time({variable}).encode() if {variable} else b''"
+        elif slot.shown == "element":
+            elements = {code: f'<displayName value="{name}"/>'.encode() for code, name in names.items()}
+            expression = f"{self._constant(elements)}({variable}, b'')"
         elif slot.shown == "display":
             attributes = {code: f' displayName="{name}"'.encode() for code, name in names.items()}
             expression = f"{self._constant(attributes)}({variable}, b'')"
@@ -321,6 +324,9 @@ class _Compiler:
 
     def _body(self, element: Element, sure: frozenset[str], depth: int) -> None:
         tag = element.tag
+        if isinstance(element.text, Slot) and element.text.shown == "element":
+            self._write(_Var(self.shown[element.text.field, "element"]))
+            return
         if depth == 1 or tag in ("section", "entry"):
             self._write("\n")
         if isinstance(element.text, Slot) and element.text.field not in sure and element.free:
@@ -365,7 +371,7 @@ class _Compiler:
             variable = self.variables[content.field]
             condition = "" if content.field in sure else variable
             with self._only_if(condition, otherwise=self._absence(element, name, content)):
-                stamped = name == "value" and content.field in self.stamped
+                stamped = name in MOMENTS and content.field in self.stamped
                 self._write(f' {name}="', _Var(f"stamp({variable})" if stamped else variable), '"')
 
     def _absence(self, element: Element, name: str, slot: Slot) -> str:

@@ -4,6 +4,9 @@ The bindings (`xmlns:b="urn:frontend-agent:template"`):
 
     b:text b:value b:code b:extension b:unit b:display   the slot a field's value is written to and read from
     b:media b:check       the same for the mediaType and the integrityCheck of a body that is no XML
+    b:low b:high          the same for the attributes validTimeLow and validTimeHigh of the national messages
+    b:name                (on `displayName` in a `code`) its value is the name of this code; written, never read
+    b:later="PRPA_…"      what stands there from the second version on: the root's own name, or interactionId/@extension
     b:each="items"        repeat the element for every row of the group; inside, `this.unit` is the field `items.unit`
     b:when="a b"          leave the element out when none of these fields has a value
     b:by="path/@attr"     what tells this element from its look-alike siblings: a constant of the sample at that path
@@ -16,6 +19,7 @@ A slot without `b:when` around it must be filled, or its absence said with a nul
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import is_
 
 from lxml import etree
 
@@ -23,17 +27,19 @@ from frontend_agent.formats.errors import TemplateError
 from frontend_agent.formats.xml import CDA, XSI, parse
 
 BINDINGS = "urn:frontend-agent:template"
+DOCUMENT = "ClinicalDocument"  # the root of a CDA document; any other root is a message of the national services
 SLOT_ATTRIBUTES = {
     **{"value": "value", "code": "code", "extension": "extension", "unit": "unit", "display": "displayName"},
-    **{"media": "mediaType", "check": "integrityCheck"},
+    **{"media": "mediaType", "check": "integrityCheck", "low": "validTimeLow", "high": "validTimeHigh"},
 }
+MOMENTS = ("value", "validTimeLow", "validTimeHigh")  # attributes that a date or a time stands in
 MAIN_ATTRIBUTES = ("value", "code", "extension")  # a missing one of these is what a nullFlavor speaks of
 
 
 @dataclass(frozen=True)
 class Slot:
     """Where a field's value stands. `shown` is how a person sees it: the `name` of a code, a `time`, a `flag`, or as it is;
-    `display` is the attribute that carries a code's name beside it.
+    `display` is the attribute that carries a code's name beside it, `element` the element that does.
 
     A slot that only shows (the name beside a code, a cell of the narrative) is written, never read back.
     """
@@ -69,6 +75,7 @@ class Element:
     narrative: tuple[str, ...] | None = None  # only on a section's text: its fields without another slot
     asked: str = ""  # the field a region must ask for to have this element
     free: bool = False  # part of a narrative: an absent value is an empty cell, never a nullFlavor
+    later: str = ""  # what the root is called, or interactionId says, from the second version on
 
     def slots(self) -> tuple[tuple[str, Slot], ...]:
         """The element's own slots, with the attribute each stands in ("" for its text)."""
@@ -101,6 +108,16 @@ class Element:
             return [constant] if constant else []
         found = [value for child in self.children if child.tag == head for value in child.at(rest)]
         return list(dict.fromkeys(found))
+
+
+def revised(element: Element) -> Element:
+    """The tree as it is written from the second version on."""
+    children = tuple(map(revised, element.children))
+    if not element.later:
+        return element if all(map(is_, children, element.children)) else replace(element, children=children)
+    attributes = tuple((k, element.later if k == "extension" else v) for k, v in element.attributes)
+    tag = element.tag if element.tag == "interactionId" else element.later
+    return replace(element, tag=tag, attributes=attributes, children=children)
 
 
 @dataclass(frozen=True)
@@ -138,7 +155,7 @@ def _element(file: str, node: etree._Element, group: str) -> Element:
     tag = _split(node.tag)[1]
     names_and_values = [(*_split(str(key)), str(value)) for key, value in node.attrib.items()]
     bound = {name: value for namespace, name, value in names_and_values if namespace == BINDINGS}
-    unknown = set(bound) - set(SLOT_ATTRIBUTES) - {"text", "each", "when", "by", "asked", "narrative"}
+    unknown = set(bound) - set(SLOT_ATTRIBUTES) - {"text", "each", "when", "by", "asked", "narrative", "name", "later"}
     if unknown:
         raise wrong(f"unknown binding b:{min(unknown)}")
     group = bound.get("each", group)
@@ -169,7 +186,12 @@ def _element(file: str, node: etree._Element, group: str) -> Element:
         when=tuple(field_name(f) for f in bound.get("when", "").split()),
         by=bound.get("by", ""),
         asked=field_name(bound.get("asked", "")),
+        later=bound.get("later", ""),
     )
+    if "name" in bound:
+        system = node.getparent().get("codeSystem", "") if node.getparent() is not None else ""
+        shown = Slot(field_name(bound["name"]), shown="element", value_set=system, read=False)
+        element = replace(element, attributes=(), text=shown)
     if element.each and element.when:
         raise wrong("b:each and b:when on one element: a row is never left out")
     parent = node.getparent()

@@ -26,7 +26,7 @@ from frontend_agent.formats.tables import table, text
 from frontend_agent.formats.template import read_template
 from frontend_agent.formats.xml import LARGEST, parse
 from frontend_agent.mapping import compile_mapping, field_columns, load_mapping
-from tests.unit.test_kinds_roundtrip import ENVELOPE, full_record
+from tests.unit.test_kinds_roundtrip import DOCUMENTS, ENVELOPE, full_record
 
 
 def test_the_kinds_ship():
@@ -197,7 +197,7 @@ def test_what_is_not_ours_has_no_headline(document):
         headline(document)
 
 
-@pytest.mark.parametrize("code", kind_codes())
+@pytest.mark.parametrize("code", DOCUMENTS)
 def test_a_document_cut_short_has_no_headline_or_the_right_one(code):
     kind = load_kind(code)
     document = kind.renderer()(full_record(kind), ENVELOPE)
