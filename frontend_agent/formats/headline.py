@@ -10,8 +10,8 @@ import msgspec
 
 from frontend_agent.formats.errors import NotOurs, UnsafeDocument
 from frontend_agent.formats.library import load_kind
-from frontend_agent.formats.tables import exists
 from frontend_agent.formats.stamps import digits_of
+from frontend_agent.formats.tables import exists
 from frontend_agent.model import Envelope
 
 

@@ -44,6 +44,7 @@ class Row:
     place: str
     note: str
     mark: str
+    mended: bool  # what is printed is not what is written
     group: str = ""
 
 
@@ -158,7 +159,7 @@ def _row(code: str, act: str, printed: dict[str, str]) -> Row:
     place = said["place"] or path
     return Row(
         printed["seq"], path, printed["field_name_zh"].strip(), de if de.startswith("DE") else "",
-        length, confidence, said["field"], place, note, mark,
+        length, confidence, said["field"], place, note, mark, bool(re.sub(r"\[[^\]]*\]", "", place) != path or said["de"] or said["length"]),
     )  # fmt: skip
 
 
@@ -171,7 +172,14 @@ def _said(code: str, path: str, name: str) -> dict[str, str]:
     ]
     if not fitting:
         if any(group["path"].partition("[")[0] == path for group in own("groups")):
-            return {"field": "", "place": "", "de": "", "length": "", "note": "the element that is repeated", "mark": ""}
+            return {
+                "field": "",
+                "place": "",
+                "de": "",
+                "length": "",
+                "note": "the element that is repeated",
+                "mark": "",
+            }
         raise SystemExit(f"{code}: no place for {name} at {path}")
     return max(fitting, key=lambda row: (bool(row["name"]), bool(row["kinds"])))
 
@@ -309,7 +317,9 @@ def _constants(node: Node, parent: str) -> None:
         constants["xsi:type"] = TYPES[node.tag]
     if node.tag in ("effectiveTime", "time") and node.children:
         tags = {child.tag for child in node.children}
-        constants |= {"xsi:type": "DSET_TS"} if "any" in tags else {"xsi:type": "IVL_TS"} if tags & {"low", "high"} else {}
+        constants |= (
+            {"xsi:type": "DSET_TS"} if "any" in tags else {"xsi:type": "IVL_TS"} if tags & {"low", "high"} else {}
+        )
     node.attributes = constants | node.attributes
     for one in node.children:
         _constants(one, node.tag)
@@ -317,7 +327,14 @@ def _constants(node: Node, parent: str) -> None:
 
 # --- the files --------------------------------------------------------------------------------------------------------
 
-NAMES = {"extension": "extension", "code": "code", "value": "value", "unit": "unit", "validTimeLow": "low", "validTimeHigh": "high"}
+NAMES = {
+    "extension": "extension",
+    "code": "code",
+    "value": "value",
+    "unit": "unit",
+    "validTimeLow": "low",
+    "validTimeHigh": "high",
+}
 
 
 def _template(code: str, about: dict[str, str], root: Node, required: set[str]) -> str:
@@ -343,7 +360,13 @@ class _Writer:
         self.lines: list[str] = []
 
     def write(
-        self, node: Node, indent: str, spaces: str = "", whole: frozenset[str] = frozenset(), row: str = "", kept: str = ""
+        self,
+        node: Node,
+        indent: str,
+        spaces: str = "",
+        whole: frozenset[str] = frozenset(),
+        row: str = "",
+        kept: str = "",
     ) -> None:
         """`whole`: the fields of the element around it that is left out when all of them are missing. `kept`: the path to
         what tells a repeated element from its siblings: always written."""
@@ -376,7 +399,11 @@ class _Writer:
             for child in node.children:
                 if not (child.named and named):
                     self.write(
-                        child, indent + "  ", whole=whole, row=row, kept=node.by if node.each else rest if telling else ""
+                        child,
+                        indent + "  ",
+                        whole=whole,
+                        row=row,
+                        kept=node.by if node.each else rest if telling else "",
                     )
             self.lines.append(f"{indent}</{node.tag}>")
         else:
@@ -420,25 +447,70 @@ def _field_rows(code: str, rows: Sequence[Row], required: set[str]) -> Iterator[
     frame = {row.field for row in rows}
     for who, zh in (("receiver", "接收者ID"), ("sender", "发送者ID")):
         if f"{who}.id" not in frame:  # exchange.md has them in every frame, the sheets of some services leave them out
-            yield [f"{who}.id", "", zh, _english(f"{who}.id"), "", "50", "", "", "", "", "verified", "exchange.md, section 2"]
+            yield [
+                f"{who}.id",
+                "",
+                zh,
+                _english(f"{who}.id"),
+                "",
+                "50",
+                "",
+                "",
+                "",
+                "",
+                "verified",
+                "exchange.md, section 2",
+            ]
     for row in rows:
         if row.group and row.group not in seen:
             seen.add(row.group)
             group = _groups(code)[row.group]
             always = "always" if any(r.startswith(f"{row.group}.") for r in required) else ""
-            yield [row.group, always, group["name_zh"], group["name_en"], "", "", "", "", "", "", row.confidence, "a repeated element"]
+            yield [
+                row.group,
+                always,
+                group["name_zh"],
+                group["name_en"],
+                "",
+                "",
+                "",
+                "",
+                "",
+                "",
+                row.confidence,
+                "a repeated element",
+            ]
         name = row.field if row.field not in ("=", "") and row.field not in seen else ""
         seen.add(name)
-        note = row.note or ("" if name or not row.field else "the name of the code before it" if row.field == "=" else f"{row.field} again")
+        note = row.note or (
+            ""
+            if name or not row.field
+            else "the name of the code before it"
+            if row.field == "="
+            else f"{row.field} again"
+        )
         needed = "always" if name in required or name.startswith("envelope.") else ""
         label = (row.name.split("，")[0], _english(name) or "Message id") if name else (row.name, "")
-        yield [name, needed, *label, row.de if name else "", row.length, row.seq, row.name, "", "", row.confidence, note]
+        yield [
+            name,
+            needed,
+            *label,
+            row.de if name else "",
+            row.length,
+            row.seq,
+            row.name,
+            "",
+            "",
+            row.confidence,
+            note,
+        ]
 
 
 def _decisions(code: str, about: dict[str, str], rows: Sequence[Row]) -> Iterator[list[str]]:
     for row in rows:
         if row.mark:
-            yield ["interaction_fields.csv", f"{row.seq} {row.name}", "rejected", row.note, row.mark]
+            decision = "rejected" if row.mended else "accepted"
+            yield ["interaction_fields.csv", f"{row.seq} {row.name}", decision, row.note, row.mark]
     first = services()[code]
     if about["later"]:
         later = services()[about["later"]]
@@ -499,7 +571,11 @@ def documents() -> str:
 def main(codes: Sequence[str]) -> None:
     for code in codes or kinds():
         drafted = draft(code)
-        for ending, text in (("xml", drafted.template), ("fields.csv", drafted.fields), ("decisions.csv", drafted.decisions)):
+        for ending, text in (
+            ("xml", drafted.template),
+            ("fields.csv", drafted.fields),
+            ("decisions.csv", drafted.decisions),
+        ):
             (tables.TEMPLATES / f"{code}.{ending}").write_text(text, encoding="utf-8")
     (tables.TEMPLATES / "interactions.csv").write_text(interactions(), encoding="utf-8")
     (tables.TEMPLATES / "documents.csv").write_text(documents(), encoding="utf-8")
