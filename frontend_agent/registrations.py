@@ -24,7 +24,12 @@ class Names(NamedTuple):
 NOTHING = Names()
 
 # Kind of registration -> its class, and the field that identifies what it registers.
-PROVIDES: dict[str, tuple[str, str]] = {}
+PROVIDES: dict[str, tuple[str, str]] = {
+    "H0201": (PATIENT, "patient.local_id"),
+    "H0301": (INSTITUTION, "organization.id"),
+    "H0401": (STAFF, "staff.id"),
+    "H0501": (TERM, "value_set.id"),
+}
 # Class -> the field by which a document names it. A record that lacks the field names none of that class.
 NEEDED_BY_DOCUMENTS: Mapping[str, str] = {
     PATIENT: "fact.patient_id",
@@ -32,7 +37,26 @@ NEEDED_BY_DOCUMENTS: Mapping[str, str] = {
     STAFF: "author.id",
 }
 # The same for kinds that say otherwise: registrations themselves, business messages.
-NEEDED_BY_KIND: dict[str, Mapping[str, str]] = {}
+_VISIT = {PATIENT: "patient.local_id", INSTITUTION: "institution.id", STAFF: "author.id"}
+NEEDED_BY_KIND: dict[str, Mapping[str, str]] = {
+    "H0201": {INSTITUTION: "institution.id"},
+    # A department waits for what it belongs to; the institution at the top names none.
+    "H0301": {INSTITUTION: "parent_organization.id"},
+    "H0401": {INSTITUTION: "staff.department_id"},
+    "H0203": {PATIENT: "patient.local_id"},
+    "H0601": _VISIT,
+    "H0701": {INSTITUTION: "institution.id", STAFF: "author.id"},
+    "H0704": _VISIT | {STAFF: "responsible_physician.id"},
+    "H0707": _VISIT | {STAFF: "responsible_physician.id"},
+    "H0710": _VISIT,
+    "H0713": _VISIT | {STAFF: "registrar.id"},
+    "H0801": _VISIT,
+    "H0901": _VISIT,
+    "H0904": _VISIT,
+    "H0907": _VISIT,
+    "H0910": _VISIT,
+    "H0913": _VISIT,
+}
 
 
 def names(kind: str, record: Mapping[str, Any]) -> Names:

@@ -189,8 +189,9 @@ def _element(file: str, node: etree._Element, group: str) -> Element:
         later=bound.get("later", ""),
     )
     if "name" in bound:
-        system = node.getparent().get("codeSystem", "") if node.getparent() is not None else ""
-        shown = Slot(field_name(bound["name"]), shown="element", value_set=system, read=False)
+        around = node.getparent()
+        system = around.get("codeSystem") if around is not None else None
+        shown = Slot(field_name(bound["name"]), shown="element", value_set=str(system or ""), read=False)
         element = replace(element, attributes=(), text=shown)
     if element.each and element.when:
         raise wrong("b:each and b:when on one element: a row is never left out")
