@@ -13,7 +13,7 @@ from frontend_agent.checks import compile_checks
 from frontend_agent.formats.errors import FormatError, NotOurs
 from frontend_agent.formats.foreign import Examined, examine
 from frontend_agent.formats.headline import Headline, headline
-from frontend_agent.formats.library import load_kind
+from frontend_agent.formats.library import load_kind, message_codes
 from frontend_agent.model import Finding, Record
 from frontend_agent.profiles import load_profile
 from frontend_agent.wire.frames import FrameRefused, open_frame
@@ -98,8 +98,8 @@ def _malformed_ids(entry: Entry) -> list[str]:
 def _disagreements(entry: Entry, institution: str, found: Headline) -> list[str]:
     said = (entry.document_id, entry.set_id, entry.version, entry.kind, institution)
     is_ = (found.document_id, found.set_id, found.version, found.kind, found.institution_id)
-    if said == is_:
-        return []
+    if said == is_ or (said[:4] == is_[:4] and not found.institution_id and found.kind in message_codes()):
+        return []  # some messages of the national services do not say whose they are: the connection does
     names = ("document_id", "set_id", "version", "kind", "institution")
     return [
         f"{name}: index and document header disagree"
