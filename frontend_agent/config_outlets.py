@@ -11,6 +11,8 @@ from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from frontend_agent.config_types import ONE, Count
+
 
 @dataclass(frozen=True, kw_only=True)
 class OutletConfig:
@@ -98,7 +100,28 @@ class TableOutlet(ForeignConfig):
     ask_first: timedelta = timedelta(minutes=5)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MllpOutlet(ForeignConfig):
+    """HL7 v2 over MLLP: mllp://host:port, or mllps:// with TLS."""
+
+    type: Literal["mllp"]
+    plain: bool = False  # mllp:// to another machine is in the clear: somebody has decided that the line is safe
+    outstanding: Count = ONE  # messages on the way that wait for their answer; many receivers take one at a time
+    answer: Literal["original", "accept", "application"] = (
+        "original"  # AA decides; enhanced mode: CA decides; CA is only waited on, and AA decides
+    )
+    error: Literal["refuse", "retry"] = "refuse"  # AE: the same bytes would fail again, or it was busy
+    messages: tuple[str, ...] = ()  # of those that a kind gives, these only: ORU_R01, ADT_A08; empty: all
+    otherwise: Literal["document", "refuse"] = "document"  # a kind without a message of its own goes whole (MDM)
+    sending_application: str = "FRONTEND-AGENT"  # MSH-3
+    receiving_application: str = "REGION"  # MSH-5
+    receiving_facility: str = ""  # MSH-6
+    processing: Literal["P", "T", "D"] = "P"  # MSH-11
+    character_set: Literal["UNICODE UTF-8", "GB 18030-2000"] = "UNICODE UTF-8"  # MSH-18
+
+
 OUTLETS: dict[str, type[OutletConfig]] = {
+    "mllp": MllpOutlet,
     "platform": DestinationConfig,
     "packages": PackagesOutlet,
     "table": TableOutlet,
@@ -180,7 +203,25 @@ def _table(outlet: TableOutlet) -> Iterable[str]:
         yield "reason_column does nothing without status_column"
 
 
+def _mllp(outlet: MllpOutlet) -> Iterable[str]:
+    yield from foreign_problems(outlet)
+    try:
+        parts = urlsplit(outlet.url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        yield f"url is not an address: {outlet.url!r}"
+        return
+    if parts.scheme not in ("mllp", "mllps") or not host:
+        yield f"url is not mllp://host:port or mllps://host:port: {outlet.url!r}"
+    elif parts.scheme == "mllp" and not (outlet.plain or is_loopback(host)):
+        yield f"url: mllp:// to another machine is in the clear; use mllps://{host}, or say plain = true for a line that is safe"
+    if outlet.certificate and parts.scheme != "mllps":
+        yield "certificate needs mllps://"
+
+
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
+    MllpOutlet: _mllp,
     DestinationConfig: _platform,
     PackagesOutlet: _packages,
     TableOutlet: _table,

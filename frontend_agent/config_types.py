@@ -10,6 +10,7 @@ class Count(int):
 
 
 NONE = Count(0)
+ONE = Count(1)
 TWO = Count(2)
 KiB64 = Size(64 * 1024)
 MiB10 = Size(10 * 1024**2)

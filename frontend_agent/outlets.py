@@ -23,11 +23,13 @@ from frontend_agent.wire.frames import FrameRefused, decompressor, open_frame
 
 PLATFORM = "platform"  # our own: proofs, versions and packs are spoken of with it alone
 CLASSES: dict[str, str] = {
+    "mllp": "connectors.outlets.mllp:MllpEdge",
     "packages": "connectors.outlets.packages:PackagesEdge",
     "table": "connectors.outlets.table:TableEdge",
 }
 # What an outlet sends that is made of a record's values: its maker is one argument more.
 MAKERS: dict[str, str] = {
+    "mllp": "frontend_agent.message_makers:messages",
     "packages": "frontend_agent.dialect_makers:packages",
     "table": "frontend_agent.dialect_makers:tables",
 }

@@ -27,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True):
     receiving_facility: str = ""
     processing: str = "P"  # P production, T training, D debugging
     character_set: str = "UNICODE UTF-8"
+    accept: str = "AL"  # MSH-15 and MSH-16: which answers are wanted; both empty: the one of original mode
+    application: str = "NE"
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -86,6 +88,8 @@ def build(declaration: Declaration, record: Record, envelope: Envelope, settings
         "message.receiving_facility": settings.receiving_facility,
         "message.processing": settings.processing,
         "message.character_set": settings.character_set,
+        "message.accept": settings.accept,
+        "message.application": settings.application,
         "envelope.document_id": envelope.document_id,
         "envelope.set_id": envelope.set_id,
         "envelope.version": str(envelope.version),

@@ -91,9 +91,18 @@ def tables() -> dict[str, dict[str, str]]:
     return {name: {str(k): str(v) for k, v in table.items()} for name, table in found.items()}
 
 
-@cache
 def declarations() -> dict[str, Declaration]:
-    """Every message that we make, by name."""
+    """Every message that is made of records of some kind, by name."""
+    return {name: one for name, one in _all().items() if one.kinds}
+
+
+def of_any_kind() -> dict[str, Declaration]:
+    """The messages that carry a document of whatever kind, by name: `kinds` is empty."""
+    return {name: one for name, one in _all().items() if not one.kinds}
+
+
+@cache
+def _all() -> dict[str, Declaration]:
     found = {name: tomllib.loads(text) for name, text in texts().items() if name != "tables"}
     shared = found.pop("shared")
     return {name: _declaration(name, table, shared) for name, table in found.items()}
