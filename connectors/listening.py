@@ -84,7 +84,7 @@ def listening_socket(name: str, options: ListenerOptions) -> socket.socket:
     """A socket that listens. ConfigurationError names the setting that is wrong."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            options.host or None, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            options.host or None, int(options.port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
         raise ConfigurationError(f"inlets.{name}.host: {options.host!r} is no address of this machine") from error

@@ -3,34 +3,14 @@
 A new type is a dataclass here and a line in INLETS; what no single key can be wrong about is a line in CHECKS.
 """
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Literal
 
-from frontend_agent import config_fetchers, config_files
+from frontend_agent import config_fetchers, config_files, config_web
 from frontend_agent.config_inlet import InletConfig as InletConfig  # every type of inlet says that it is one
-from frontend_agent.config_types import Count
-
-HUNDRED = Count(100)
-TWO_HUNDRED_FIFTY_SIX = Count(256)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListenerConfig(InletConfig):
-    """What every listener has: plain only for the addresses in `allow`; `certificate` and `key` make it TLS."""
-
-    host: str = "127.0.0.1"
-    port: int
-    allow: tuple[str, ...] = ()  # addresses or networks that may connect; empty: this machine alone
-    certificate: str = ""  # PEM file of our certificate chain
-    key: str = ""  # PEM file of its private key
-    client_ca: str = ""  # PEM file: who connects must show a certificate of these
-    connections: Count = TWO_HUNDRED_FIFTY_SIX  # at once; more are refused
-    per_address: Count = HUNDRED  # of them from one address
-    idle: timedelta = timedelta(minutes=10)  # a connection on which nothing is asked for longer is closed
-    slowest: timedelta = timedelta(seconds=30)  # a message that has begun must have come whole
+from frontend_agent.config_listener import ListenerConfig as ListenerConfig
+from frontend_agent.config_listener import listener_problems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,26 +20,17 @@ class MllpInlet(ListenerConfig):
     type: Literal["mllp"]
 
 
-INLETS: dict[str, type[InletConfig]] = {"mllp": MllpInlet, **config_fetchers.FETCHERS, **config_files.INLETS}
-
-
-def listener_problems(inlet: ListenerConfig) -> Iterable[str]:
-    """What is wrong between the settings of a listener."""
-    if not 0 <= inlet.port <= 65535:
-        yield f"port {inlet.port} is not one (0: any that is free)"
-    if bool(inlet.certificate) != bool(inlet.key):
-        yield "certificate and key go together"
-    if inlet.client_ca and not inlet.certificate:
-        yield "client_ca needs TLS: certificate and key"
-    for one in inlet.allow:
-        try:
-            ipaddress.ip_network(one)
-        except ValueError:
-            yield f"allow: {one!r} is neither an address nor a network"
+INLETS: dict[str, type[InletConfig]] = {
+    "mllp": MllpInlet,
+    **config_web.LISTENERS,
+    **config_fetchers.FETCHERS,
+    **config_files.INLETS,
+}
 
 
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     MllpInlet: listener_problems,
+    **config_web.CHECKS,
     **config_fetchers.CHECKS,
     **config_files.CHECKS,
 }

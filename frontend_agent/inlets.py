@@ -20,6 +20,7 @@ from frontend_agent.config_fetchers import FETCHERS, FetcherConfig
 from frontend_agent.config_files import INLETS as FILES
 from frontend_agent.config_files import FilesInlet
 from frontend_agent.config_inlets import InletConfig, MllpInlet
+from frontend_agent.config_web import LISTENERS, WebConfig
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.logs import event, failed, log
 from frontend_agent.secrets import secrets_of
@@ -65,7 +66,18 @@ def _files(name: str, options: FilesInlet, hands: Hands) -> Inlet:
     return inlet(name, options, hands)
 
 
-MAKERS: dict[str, Maker] = {"mllp": _mllp, **dict.fromkeys(FETCHERS, _fetcher), **dict.fromkeys(FILES, _files)}
+def _web(name: str, options: WebConfig, hands: Hands) -> Inlet:
+    from frontend_agent.web_inlets import inlet
+
+    return inlet(name, options, hands)
+
+
+MAKERS: dict[str, Maker] = {
+    "mllp": _mllp,
+    **dict.fromkeys(LISTENERS, _web),
+    **dict.fromkeys(FETCHERS, _fetcher),
+    **dict.fromkeys(FILES, _files),
+}
 
 
 def make(name: str, options: InletConfig, hands: Hands) -> Inlet:

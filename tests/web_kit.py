@@ -108,8 +108,8 @@ def listening(
         inbox.keep,
         inbox.tap,
         lambda: NOW,
-        judge,
         ports or Ports(),
+        judge,
         below,
     )
     listener.start()

@@ -283,6 +283,11 @@ def _turn_away(connected: socket.socket) -> None:
 Running = Callable[[Callable[[], Any]], Any]
 
 
+def _readable(body: bytes) -> tuple[str, ...]:
+    """Services say themselves what nobody can read."""
+    return ()
+
+
 class WebListener:
     """An inlet at a path: reads requests by its service, hands over what they carry, and answers when that is on disk."""
 
@@ -295,8 +300,8 @@ class WebListener:
         keep: Keep,
         tap: Tap,
         clock: Callable[[], datetime],
-        judge: Judge,
         ports: Ports,
+        judge: Judge = _readable,
         below: bool = False,
     ) -> None:
         self.name, self.options, self.path, self.service, self.clock = name, options, path, service, clock
