@@ -26,7 +26,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from frontend_agent import config_fetchers, config_files, config_inlets, config_outlets
 from frontend_agent.calendar import time_of_day
 from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
-from frontend_agent.config_outlets import OUTLETS, ForeignConfig, OutletConfig, PackagesOutlet, TableOutlet, database_of
+from frontend_agent.config_outlets import (
+    OUTLETS,
+    ForeignConfig,
+    OutletConfig,
+    PackagesOutlet,
+    TableOutlet,
+    XdsOutlet,
+    database_of,
+)
 from frontend_agent.config_types import NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.qclog import TERM
@@ -621,6 +629,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     ForeignConfig: ("certificate", "key", "ca"),
     PackagesOutlet: ("data_sets", "public_key"),
     TableOutlet: ("tables",),
+    XdsOutlet: ("codes",),
     **config_fetchers.PATHS,
     ListenerConfig: ("certificate", "key", "client_ca"),
     **config_files.PATHS,
@@ -630,6 +639,7 @@ ALWAYS_PATHS = (
     "certificate",
     "classes",
     "client_ca",
+    "codes",
     "data_sets",
     "file",
     "key",

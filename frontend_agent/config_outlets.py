@@ -120,11 +120,39 @@ class MllpOutlet(ForeignConfig):
     character_set: Literal["UNICODE UTF-8", "GB 18030-2000"] = "UNICODE UTF-8"  # MSH-18
 
 
+@dataclass(frozen=True, kw_only=True)
+class XdsOutlet(ForeignConfig):
+    """IHE XDS.b: a repository that takes ITI-41, and the registry behind it where ITI-18 may be asked."""
+
+    type: Literal["xds"]
+    registry_url: str = ""  # asked later what it has: then what was accepted is confirmed
+    codes: str  # file of the affinity domain's codes
+    source_id: str  # OID: who we are to the affinity domain
+    assigning_authority: str  # OID: whose patient numbers these are
+    source_authority: str = ""  # OID of the hospital's own numbers; empty: the same
+    patient_id: tuple[str, ...] = ("patient.inpatient_number", "patient.outpatient_number")
+    patient_info: bool = False  # name, birth date and sex stand in the metadata as well
+    service_start: tuple[str, ...] = ("encounter.admitted_at", "encounter.time", "visit.time", "admitted_at")
+    service_stop: tuple[str, ...] = ("encounter.discharged_at", "discharged_at")
+    unique_id: Literal["cda", "oid"] = "cda"  # root^extension of the document's own id, or an OID made of it
+    attach: Literal["mtom", "base64"] = "mtom"
+    retry_codes: tuple[str, ...] = (
+        "XDSRegistryBusy",
+        "XDSRepositoryBusy",
+        "XDSRegistryNotAvailable",
+        "XDSRegistryOutOfResources",
+        "XDSRepositoryOutOfResources",
+    )
+    ask_every: timedelta = timedelta(minutes=30)
+    ask_first: timedelta = timedelta(minutes=5)
+
+
 OUTLETS: dict[str, type[OutletConfig]] = {
     "mllp": MllpOutlet,
     "platform": DestinationConfig,
     "packages": PackagesOutlet,
     "table": TableOutlet,
+    "xds": XdsOutlet,
 }
 
 
@@ -220,11 +248,27 @@ def _mllp(outlet: MllpOutlet) -> Iterable[str]:
         yield "certificate needs mllps://"
 
 
+OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
+
+
+def _xds(outlet: XdsOutlet) -> Iterable[str]:
+    yield from url_problems(outlet.url)
+    yield from foreign_problems(outlet)
+    if outlet.registry_url:
+        yield from (problem.replace("url", "registry_url", 1) for problem in url_problems(outlet.registry_url))
+    for key in ("source_id", "assigning_authority", "source_authority"):
+        if (key != "source_authority" or getattr(outlet, key)) and not OID.fullmatch(getattr(outlet, key)):
+            yield f"{key} = {getattr(outlet, key)!r} is no OID (digits and dots, for example 2.16.156.10011.1.12)"
+    if not outlet.patient_id:
+        yield "patient_id names no field: an entry without a patient is refused"
+
+
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     MllpOutlet: _mllp,
     DestinationConfig: _platform,
     PackagesOutlet: _packages,
     TableOutlet: _table,
+    XdsOutlet: _xds,
 }
 
 

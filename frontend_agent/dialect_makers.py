@@ -4,15 +4,18 @@ The makers themselves are pure (`frontend_agent/dialects/`); here their tables a
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from connectors.outlets import Around, OpenedDocument
 from frontend_agent.codes import CodeTable
-from frontend_agent.config_outlets import PackagesOutlet, TableOutlet
+from frontend_agent.config_outlets import PackagesOutlet, TableOutlet, XdsOutlet
 from frontend_agent.dialects.data_sets import SHIPPED
+from frontend_agent.dialects.ebxml import Entry
 from frontend_agent.dialects.packages import Packer, packer
 from frontend_agent.dialects.shared_tables import Put, SharedTables, read_tables
 from frontend_agent.dialects.statements import checked, keys_of, put_away, read_back, status_of, upsert
 from frontend_agent.dialects.values import Local, NotSaid, Region, local_in, nothing_local
+from frontend_agent.dialects.xds import Describer, describer
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.packs.content import Content
 from frontend_agent.shipped import read_file, read_shipped
@@ -61,6 +64,31 @@ def shared_tables(name: str, options: TableOutlet, content: Content, local: Loca
         for column in filter(None, (options.status_column, options.reason_column)):
             checked(column)
         return read_tables(text, options.tables, content.kind, region, content.compiling)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"destinations.{name}: {error}") from error
+
+
+class Metadata:
+    """A destination's XDS metadata."""
+
+    def __init__(self, describer: Describer) -> None:
+        self.unique_id = describer.unique_id
+        self._describer = describer
+
+    def entry(self, opened: OpenedDocument, now: datetime) -> Entry | str:
+        """The metadata of a document, or why there are none."""
+        try:
+            return self._describer.entry(opened, now)
+        except NotSaid as reason:
+            return str(reason)
+
+
+def metadata(name: str, options: XdsOutlet, content: Content, codes: Codes, around: Around) -> Metadata:
+    """What describes a destination's documents. ConfigurationError: what its file of codes lacks."""
+    text = site_text(name, "codes", options.codes)
+    try:
+        hospital = around.institution, around.institution_name
+        return Metadata(describer(options, text, content.kind, around.timezone, hospital))
     except ConfigurationError as error:
         raise ConfigurationError(f"destinations.{name}: {error}") from error
 

@@ -26,12 +26,14 @@ CLASSES: dict[str, str] = {
     "mllp": "connectors.outlets.mllp:MllpEdge",
     "packages": "connectors.outlets.packages:PackagesEdge",
     "table": "connectors.outlets.table:TableEdge",
+    "xds": "connectors.outlets.xds:XdsEdge",
 }
 # What an outlet sends that is made of a record's values: its maker is one argument more.
 MAKERS: dict[str, str] = {
     "mllp": "frontend_agent.message_makers:messages",
     "packages": "frontend_agent.dialect_makers:packages",
     "table": "frontend_agent.dialect_makers:tables",
+    "xds": "frontend_agent.dialect_makers:metadata",
 }
 
 Dictionary = Callable[[str], bytes | None]

@@ -240,6 +240,7 @@ SHARED_WITH_CONNECTORS = (
     "frontend_agent.logs",  # what was asked, by place and status
     "frontend_agent.reading",  # paths into an answer: where its messages begin, not what they mean
     "frontend_agent.answers",  # what a foreign answer means, by settings
+    "frontend_agent.dialects.ebxml",  # XDS messages as they are written: they know no record
     "frontend_agent.delivery",  # the shape of a signed reply
     "frontend_agent.usage",  # what we cost, in words
     "frontend_agent.er7",  # HL7 v2 as it is written: a listener answers in the sender's own protocol
