@@ -4,6 +4,7 @@ Templates hold `{since}` `{until}` `{now}` `{page}` `{offset}` `{limit}` `{curso
 """
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -120,7 +121,27 @@ class SoapPollInlet(PollConfig):
     format: Literal["xml", "json"] = "xml"  # of the answer proper
 
 
-FETCHERS: dict[str, type[InletConfig]] = {"rest-poll": RestPollInlet, "soap-poll": SoapPollInlet}
+@dataclass(frozen=True, kw_only=True)
+class FhirPollInlet(FetcherConfig):
+    """A FHIR R4 server; `url` is its base. Each match is a message: a Bundle of it and of what it refers to."""
+
+    type: Literal["fhir-poll"]
+    resource: str  # DiagnosticReport, Encounter …
+    include: tuple[str, ...] = ()  # DiagnosticReport:result, DiagnosticReport:subject …
+    revinclude: tuple[str, ...] = ()  # Provenance:target …
+    parameters: dict[str, str] = field(default_factory=dict)  # of the search besides: category = "LAB"
+    deletes: bool = False  # ask the history too: what was deleted is a message that says so
+    start: str = "now"
+    overlap: timedelta = timedelta(minutes=10)
+    limit: int = 50  # _count
+    most_pages: int = 10_000
+
+
+FETCHERS: dict[str, type[InletConfig]] = {
+    "rest-poll": RestPollInlet,
+    "soap-poll": SoapPollInlet,
+    "fhir-poll": FhirPollInlet,
+}
 
 
 # -- what no single key can be wrong about ----------------------------------------------------------------------------
@@ -158,14 +179,15 @@ def poll_problems(inlet: PollConfig) -> Iterable[str]:
         yield "each: pages of messages need the path of one of them"
 
 
-def _start_problems(inlet: PollConfig) -> Iterable[str]:
+def _start_problems(inlet: PollConfig | FhirPollInlet) -> Iterable[str]:
     try:
-        if inlet.watermark_type == "number":
+        if isinstance(inlet, PollConfig) and inlet.watermark_type == "number":
             int(inlet.start)
         else:
             datetime.strptime(inlet.start, "%Y-%m-%d")
     except ValueError:
-        wanted = "a number" if inlet.watermark_type == "number" else "a day like 2027-01-31"
+        is_number = isinstance(inlet, PollConfig) and inlet.watermark_type == "number"
+        wanted = "a number" if is_number else "a day like 2027-01-31"
         yield f'start {inlet.start!r} is neither "now" nor {wanted}'
 
 
@@ -197,6 +219,19 @@ def _soap_problems(inlet: SoapPollInlet) -> Iterable[str]:
     asked = " ".join([inlet.envelope, *inlet.parameters.values()])
     if inlet.paging in ("page", "offset", "cursor", "since") and f"{{{inlet.paging}}}" not in asked:
         yield f'paging = "{inlet.paging}" needs {{{inlet.paging}}} in parameters or envelope'
+
+
+def _fhir_problems(inlet: FhirPollInlet) -> Iterable[str]:
+    yield from fetcher_problems(inlet)
+    if inlet.start != "now":
+        yield from _start_problems(inlet)
+    if not re.fullmatch(r"[A-Z][A-Za-z]+", inlet.resource):
+        yield f"resource {inlet.resource!r} is no type of resource (for example DiagnosticReport)"
+    if urlsplit(inlet.url).query:
+        yield "url is the server's base, without a query: use parameters"
+    ours = {"_lastUpdated", "_sort", "_count", "_include", "_revinclude"} & set(inlet.parameters)
+    if ours:
+        yield f"parameters: {min(ours)} is said by start, limit, include and revinclude"
 
 
 def _url_problems(url: str, key: str, plain: bool) -> Iterable[str]:
@@ -243,6 +278,7 @@ def _credential_problems(credentials: CredentialsConfig, plain: bool) -> Iterabl
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     RestPollInlet: _rest_problems,
     SoapPollInlet: _soap_problems,
+    FhirPollInlet: _fhir_problems,
 }
 
 # Keys that name files, meant from the folder of agent.toml.

@@ -183,13 +183,14 @@ def polling(
 ) -> Any:
     """The inlet of that table, over `inbox`. Nothing is started."""
     inbox = inbox if inbox is not None else Inbox()
-    hands = Hands(
-        inbox,
-        more.pop("tap", lambda *_: None),
-        clock or Clock(),
-        lambda: inbox.mark,
-        lambda name: secret,
-        "Asia/Shanghai",
-        more.pop("has_day", lambda day, days: True),
-    )
+    given: dict[str, Any] = {
+        "keep": inbox,
+        "tap": more.pop("tap", lambda *_: None),
+        "clock": clock or Clock(),
+        "recall": lambda: inbox.mark,
+        "secret": lambda name: secret,
+        "timezone": "Asia/Shanghai",
+        "has_day": more.pop("has_day", lambda day, days: True),
+    }
+    hands = Hands(**{name: given.get(name) for name in Hands._fields})  # what other types are given is nothing to these
     return make("his", configured(table), hands)

@@ -10,9 +10,11 @@ from connectors.fetching.answers import Paths
 from connectors.fetching.calling import Caller, CallOptions, place
 from connectors.fetching.credentials import Credentials
 from connectors.fetching.fetcher import Asker, Fetcher, FetchOptions
+from connectors.fetching.fhir import FhirAsker, FhirOptions
 from connectors.fetching.rest import RestAsker, RestOptions
 from connectors.fetching.rounds import RoundOptions
-from frontend_agent.config_fetchers import FetcherConfig, PollConfig, RestPollInlet, SoapPollInlet
+from connectors.fetching.templates import ISO
+from frontend_agent.config_fetchers import FetcherConfig, FhirPollInlet, PollConfig, RestPollInlet, SoapPollInlet
 from frontend_agent.errors import ConfigurationError
 
 Days = Literal["all", "working", "holidays"]
@@ -43,6 +45,8 @@ def make_fetcher(name: str, config: FetcherConfig, given: Given) -> Fetcher:
     match config:
         case SoapPollInlet():
             return soap_poll(name, config, given)
+        case FhirPollInlet():
+            return fhir_poll(name, config, given)
         case RestPollInlet():
             return rest_poll(name, config, given)
     raise ConfigurationError(f"[inlets.{name}] type {config.type!r} is not one that asks")
@@ -101,6 +105,33 @@ def soap_poll(name: str, config: SoapPollInlet, given: Given) -> Fetcher:
         config.largest_answer,
     )
     return fetcher_of(name, config, asker, given, config.operation)
+
+
+def fhir_poll(name: str, config: FhirPollInlet, given: Given) -> Fetcher:
+    """`fhir-poll`."""
+    caller = caller_of(name, config)
+    options = FhirOptions(
+        url=config.url,
+        resource=config.resource,
+        include=config.include,
+        revinclude=config.revinclude,
+        parameters=config.parameters,
+        headers=config.headers,
+        deletes=config.deletes,
+    )
+    rounds = RoundOptions(
+        inlet=name,
+        zone=ZoneInfo(given.timezone),
+        start=config.start,
+        overlap=config.overlap,
+        time_format=ISO,
+        by_path=True,
+        paging="next",
+        limit=config.limit,
+        most_pages=config.most_pages,
+    )
+    asker = FhirAsker(options, rounds, caller, credentials_of(name, config, caller, given))
+    return fetcher_of(name, config, asker, given, config.resource)
 
 
 def _username_token(config: SoapPollInlet, given: Given) -> Any:

@@ -73,6 +73,7 @@ class Rounds:
 
     def __init__(self, options: RoundOptions, ask: Ask) -> None:
         self._options, self._ask = options, ask
+        self.ordered = options.ordered  # an answer may say so
 
     def pages(self, mark: str, now: datetime) -> Iterator[Page]:
         """Everything since the mark ("" for never), as pages to hand over in this order."""
@@ -87,7 +88,7 @@ class Rounds:
 
     def _timed(self, mark: str, now: datetime) -> Iterator[Page]:
         options = self._options
-        got_to = self._begin(mark, now)
+        got_to = self.begins(mark, now)
         end = now - options.behind
         while True:
             until = min(end, got_to + options.longest) if options.longest else end
@@ -99,7 +100,7 @@ class Rounds:
                     moments = [min(moment, now) for row in rows if (moment := self._moment(row)) is not None]
                     newest, dated, handed = max([newest, *moments]), dated + len(moments), handed + len(rows)
                 # A source that is ordered has told everything older than its newest row.
-                yield Page(rows, time_mark(newest if options.ordered and options.by_path else got_to))
+                yield Page(rows, time_mark(newest if self.ordered and options.by_path else got_to))
             if handed and not dated:
                 raise SourceError(f"inlet {options.inlet}: no message has a watermark written as {options.time_format}")
             is_last = until >= end
@@ -109,7 +110,8 @@ class Rounds:
             if is_last:
                 return
 
-    def _begin(self, mark: str, now: datetime) -> datetime:
+    def begins(self, mark: str, now: datetime) -> datetime:
+        """The moment that a mark stands for, or where the first round begins."""
         kind, _, text = mark.partition(" ")
         if kind == "time":
             return datetime.fromisoformat(text)
@@ -138,7 +140,7 @@ class Rounds:
         for rows in self._read(values, now):
             numbers = [number for row in rows if (number := _number(row)) is not None]
             newest, numbered, handed = max([newest, *numbers]), numbered + len(numbers), handed + len(rows)
-            yield Page(rows, f"number {newest if options.ordered else got_to}")
+            yield Page(rows, f"number {newest if self.ordered else got_to}")
         if handed and not numbered:
             raise SourceError(f"inlet {options.inlet}: no message has a number for its watermark")
         yield Page((), f"number {newest}")
@@ -148,7 +150,7 @@ class Rounds:
     def _changes(self, mark: str, now: datetime) -> Iterator[Page]:
         kind, _, text = mark.partition(" ")
         cursor = text if kind == "cursor" else ""
-        start = self._begin("", now)
+        start = self.begins("", now)
         values = {"since": self._time(start), "until": self._time(now - self._options.behind)}
         for _ in range(self._options.most_pages):
             found = self._ask(self._question(values, now, cursor=cursor))

@@ -1,7 +1,7 @@
 """Paths into XML and JSON: a small, bounded part of XPath and of JSONPath.
 
 XML     //zs   /emr/body/zd[@lx='main']/bm   //zd[2]/@code   zd[lb='1']/mc   .
-JSON    $.chiefComplaint   $.zd[0].bm   $.zd[*]   zd.bm   $['主 诉']
+JSON    $.chiefComplaint   $.zd[0].bm   $.zd[*]   zd.bm   $['主 诉']   zd[lb='1'].mc   entry[resource.resourceType='Patient']
 
 XML is read without namespaces: a name matches whatever prefix it has. There is no arithmetic and no function, and each step
 visits each element once: no path costs more than a few walks over the document (threat X5).
@@ -9,7 +9,7 @@ visits each element once: no path costs more than a few walks over the document 
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -183,7 +183,17 @@ def xml_value(node: Any) -> str:
 
 # -- JSON -----------------------------------------------------------------------------------------------------------
 
-_KEY = re.compile(r"(?:^|\.)(?P<name>[^.\[\]'\"]+)|\[(?:'(?P<quoted>[^']*)'|(?P<number>\d{1,6})|(?P<all>\*))\]")
+_KEY = re.compile(
+    r"(?:^|\.)(?P<name>[^.\[\]'\"]+)"
+    r"|\[(?:'(?P<quoted>[^']*)'|(?P<number>\d{1,6})|(?P<all>\*)|(?P<where>[^\[\]'\"=]+)='(?P<text>[^']*)')\]"
+)
+
+
+class _Where(NamedTuple):
+    """Those of a list in which a member, or a member of a member, has this text."""
+
+    names: tuple[str, ...]
+    text: str
 
 
 def json_tree(data: bytes | str) -> Any:
@@ -218,7 +228,7 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def json_path(text: str) -> Path:
     """Compile a path; a mistake is a ConfigurationError without a place."""
     rest = text.removeprefix("$").removeprefix(".") if text.startswith(("$.", "$[")) else text
-    keys: list[str | int | None] = []
+    keys: list[str | int | _Where | None] = []
     place = 0
     if rest.startswith("."):
         raise ConfigurationError(f"path '{text}': '..' is not understood; name the members on the way")
@@ -229,8 +239,7 @@ def json_path(text: str) -> Path:
                 raise ConfigurationError(
                     f"path '{text}': not understood from '{rest[place:]}' on (like $.chiefComplaint, $.zd[0].bm, $.zd[*])"
                 )
-            named = match["name"] if match["name"] is not None else match["quoted"]
-            keys.append(named if named is not None else int(match["number"]) if match["number"] else None)
+            keys.append(_json_key(match))
             place = match.end()
 
     def found(node: Any) -> list[Any]:
@@ -244,13 +253,31 @@ def json_path(text: str) -> Path:
     return found
 
 
-def _members(node: Any, key: str | int | None) -> list[Any]:
+def _json_key(match: re.Match[str]) -> str | int | _Where | None:
+    if match["where"] is not None:
+        return _Where(tuple(name.strip() for name in match["where"].split(".")), match["text"])
+    named = match["name"] if match["name"] is not None else match["quoted"]
+    return named if named is not None else int(match["number"]) if match["number"] else None
+
+
+def _has(node: Any, names: Sequence[str], text: str) -> bool:
+    """Whether the text is found below; a list on the way stands for each of its elements."""
+    if isinstance(node, list):
+        return any(_has(one, names, text) for one in node)
+    if names:
+        return isinstance(node, dict) and names[0] in node and _has(node[names[0]], names[1:], text)
+    return not isinstance(node, dict) and (str(node).lower() if isinstance(node, bool) else str(node)) == text
+
+
+def _members(node: Any, key: str | int | _Where | None) -> list[Any]:
     if isinstance(key, str):
         return [node[key]] if isinstance(node, dict) and key in node else []
     if not isinstance(node, list):
         return []
     if key is None:
         return node
+    if isinstance(key, _Where):
+        return [one for one in node if _has(one, key.names, key.text)]
     return [node[key]] if key < len(node) else []
 
 
