@@ -97,7 +97,9 @@ class Accounts:
 
 
 def sources_of(feed: Feed) -> list[str]:
-    """The sources that a feed reads, its own first."""
+    """The sources that a feed reads, its own first; none for one that hears messages."""
+    if feed.hear is not None:
+        return []
     queries = feed.mapping.queries
     others = [detail.source for detail in queries.details.values()]
     others += [partner.source for partner in queries.partners.values()]
@@ -108,7 +110,9 @@ def sources_of(feed: Feed) -> list[str]:
 
 
 def statements_of(feed: Feed) -> Iterator[tuple[str, str, str]]:
-    """(query, SQL, source) of everything that a feed's mapping may ask."""
+    """(query, SQL, source) of everything that a feed's mapping may ask; what stands in for a message's queries is never asked."""
+    if feed.hear is not None:
+        return
     queries, own = feed.mapping.queries, feed.config.source
     yield from _statements_of(queries, own)
     for number, moved in enumerate(queries.history, 1):

@@ -53,15 +53,18 @@ from frontend_agent.feeds import NO_PACKS, Feed, compile_feed, meaningless, pack
 from frontend_agent.finding import Finder, Found, TooManyVanished
 from frontend_agent.guest_book import GuestBook
 from frontend_agent.hearing import Telling, hear
+from frontend_agent.identity import set_id
 from frontend_agent.intake import (
     Heads,
     behind_real_time,
     take_in,
     take_vanished,
     what_is_known,
+    with_messages,
 )
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
+from frontend_agent.message_feeds import Hearing
 from frontend_agent.model import Blame, Finding, SeriesHead, SourceRows, Watermark
 from frontend_agent.outlets import PLATFORM, open_outlet
 from frontend_agent.packs import NATIONAL, Pack, PackRefused, Packs, Skew, compared, names, open_pack
@@ -72,7 +75,7 @@ from frontend_agent.processes import settle_memory
 from frontend_agent.proving import genuine_by
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE, send_out
 from frontend_agent.sources import Opened, open_sources, remote_sources
-from frontend_agent.spool import Progress, Run, Spool, Taken, Walked, this_machine
+from frontend_agent.spool import Heard, Progress, Run, Spool, Taken, Walked, this_machine
 from frontend_agent.spool.database import FILE
 from frontend_agent.spool.packs import PackFolder
 from frontend_agent.spool.visits import DueVisit
@@ -131,6 +134,10 @@ class Page(NamedTuple):
     expected: bool = False  # its keys should be there: those that are not are doubted
     numbers: Sequence[Any] = ()  # of a page without keys: change rows that are done with
     vanished: Sequence[str] = ()  # of a page without keys: those that are nowhere at the source
+    heard: Heard | None = None  # the messages that it comes from
+
+
+ALL_FOR_NOW = Page((), None, (), None)  # what is under way is committed before more is waited for
 
 
 # -- All of it --------------------------------------------------------------------------------------------------------
@@ -354,17 +361,19 @@ class App:
         stopping: threading.Event,
         arrived: Callable[[], None] = lambda: None,
         released_only: bool = False,
+        more: Callable[[], bool] = lambda: False,
     ) -> Outcome:
         """Read what changed and what a person released, page by page. A page is taken whole or not at all.
 
-        `arrived` is told after each page that documents may be due.
+        `arrived` is told after each page that documents may be due; `more` is asked by a feed of messages that has taken all there
+        are whether it goes on.
         """
         feed = self.feeds[name]
         started, began = time.perf_counter(), self.clock()
         counts: Counter[str] = Counter()
         error: FrontendAgentError | None = None
         try:
-            self._run_pages(feed, stopping, arrived, counts, released_only)
+            self._run_pages(feed, stopping, arrived, counts, released_only, more)
         except FrontendAgentError as problem:
             error = problem
         seconds = time.perf_counter() - started
@@ -391,16 +400,18 @@ class App:
         arrived: Callable[[], None],
         counts: Counter[str],
         released_only: bool,
+        more: Callable[[], bool],
     ) -> None:
         self.spool.room()
         self.accounts.must_only_read(self.sources, sources_of(feed))
-        self._finder(feed).must_not_stand_still()
+        if feed.hear is None:
+            self._finder(feed).must_not_stand_still()
         self._judge_by_rules_of_today(feed)
         heads = self._heads(feed)
         wanted = chain(self._released(feed), self._resent(feed))
         if not released_only:
             wanted = chain(wanted, self._awaited(feed), self._visits_again(feed))
-            wanted = chain(wanted, self._partners_changed(feed), self._changed(feed))
+            wanted = chain(wanted, self._partners_changed(feed), self._changed(feed, more))
         # Keys that are missed are looked for when everything that speaks of them has been committed.
         for these in (wanted, self._doubted(feed)):
             with Prefetch(these, name=f"extract-{feed.config.source}") as pages:
@@ -412,8 +423,16 @@ class App:
         self.spool.finding.go_on(feed.config.name)
         if not released_only:
             self.spool.meta.put(_visits_mark(feed.config.name), TOLD)
-        if heads is not None and not released_only and not feed.config.start:  # what is older may be there already
+        read_whole = not released_only and not feed.config.start and feed.hear is None
+        if heads is not None and read_whole:  # otherwise what is older may be there already
             self._heads_are_known(feed)
+
+    def reader(self, feed: Feed) -> "Source | Hearing":
+        """Whom to ask for the rows of a feed: its source, or the messages that are kept."""
+        if feed.hear is None:
+            return self.sources[feed.config.source]
+        readers = [one.name for one in self.config.feeds if one.source == feed.config.source]
+        return Hearing(self.spool.inbox, feed, tuple(readers))
 
     def backfill_page(self, feed: Feed, keys: Sequence[str], walked: Walked, closed: frozenset[int]) -> Page:
         """A page of a backfill, read behind the real-time feeds."""
@@ -477,8 +496,9 @@ class App:
 
     def _partners_changed(self, feed: Feed) -> Iterator[Page]:
         """The keys of records whose partner changed: a new name in the HIS makes a new version of the LIS's report."""
-        own, queries = self.sources[feed.config.source], feed.mapping.queries
+        queries = feed.mapping.queries
         for name, partner in queries.partners.items():
+            own = self.sources[feed.config.source]
             if not partner.changed:
                 continue
             source = self.sources[partner.source or feed.config.source]
@@ -495,12 +515,28 @@ class App:
                     yield Page(some, None, (), self._read(feed, some))
                 yield Page((), page.watermark, (), None, mark, page.progress)
 
-    def _changed(self, feed: Feed) -> Iterator[Page]:
-        """The keys that are new since the last run, found the way the feed says."""
+    def _changed(self, feed: Feed, more: Callable[[], bool]) -> Iterator[Page]:
+        """The keys that are new since the last run, found the way the feed says, or heard."""
+        reader = self.reader(feed)
+        if isinstance(reader, Hearing):
+            return self._heard(feed, reader, more)
         return self._found(feed, self._finder(feed).pages())
+
+    def _heard(self, feed: Feed, hearing: Hearing, more: Callable[[], bool]) -> Iterator[Page]:
+        """What people want to be read once more, and what has come since the last run and comes while there is `more`."""
+        mark = self.spool.watermark(feed.config.name)
+        for page in chain(hearing.again(mark), hearing.pages(mark, self.clock(), more)):
+            if page is None:
+                yield ALL_FOR_NOW
+                continue
+            self.spool.room()
+            rows = Fetched(page.rows, {}, {}) if page.rows is not None else None
+            yield Page(page.keys, page.watermark, (), rows, heard=page.heard)
 
     def _doubted(self, feed: Feed) -> Iterator[Page]:
         """The keys that were missed, as far as they are there, or in the history; the others are held, or stop the feed."""
+        if feed.hear is not None:
+            return
         try:
             yield from self._found(feed, self._finder(feed).doubts())
         except TooManyVanished as error:
@@ -527,7 +563,7 @@ class App:
     def _read(self, feed: Feed, keys: Sequence[str]) -> Fetched:
         """The rows of a page, read ahead of their turn; who prepares them opens them."""
         with self.times.measured("extract", len(keys)):
-            return self.sources[feed.config.source].fetch(feed.mapping.queries, keys, self.sources)
+            return self.reader(feed).fetch(feed.mapping.queries, keys, self.sources)
 
     def _taken(self, feed: Feed, pages: Iterator[Page], heads: Heads | None) -> Iterator[Taken]:
         """Every page, committed in its turn. The next is prepared only when the caller is done with the last."""
@@ -535,7 +571,8 @@ class App:
             yield from self._taken_by_workers(self._workers, feed, pages, heads)
             return
         for page in pages:
-            yield self._take_in(feed, page, heads) if page.keys else self._mark(feed, page)
+            if page is not ALL_FOR_NOW:
+                yield self._take_in(feed, page, heads) if page.keys else self._mark(feed, page)
 
     def _take_in(self, feed: Feed, page: Page, heads: Heads | None) -> Taken:
         rows = self.rows_of(feed, page.keys) if page.rows is None else page.rows.opened()
@@ -543,7 +580,8 @@ class App:
         plan = self.feeds[feed.config.name].plan  # the code maps of now, not of when the run began
         return take_in(
             plan, rows, page.watermark, self.spool, heads, self.clock(),
-            asked=page.asked, expected=page.keys if page.expected else (), walked=page.walked, closed=page.closed, lap=lap,
+            asked=page.asked, expected=page.keys if page.expected else (), walked=page.walked, closed=page.closed,
+            heard=page.heard or self._no_message(feed), lap=lap,
         )  # fmt: skip
 
     def _mark(self, feed: Feed, page: Page) -> Taken:
@@ -554,6 +592,7 @@ class App:
         taken = Taken(
             feed=plan.name, kind=plan.kind, institution=plan.institution, digests=plan.digests, at=self.clock(),
             destinations=plan.destinations, watermark=page.watermark, mark=page.mark, progress=page.progress,
+            heard=page.heard,
         )  # fmt: skip
         if page.walked:
             taken = behind_real_time(taken, page.walked)
@@ -576,7 +615,8 @@ class App:
             while under_way and (not page.keys or len(under_way) > workers.count or not ordered.isdisjoint(page.keys)):
                 yield self._commit_next(feed, under_way, ordered, heads)
             if not page.keys:
-                yield self._mark(feed, page)
+                if page is not ALL_FOR_NOW:
+                    yield self._mark(feed, page)
                 continue
             known = what_is_known(self.spool, heads, feed.plan, page.keys)
             order = Order(
@@ -607,9 +647,16 @@ class App:
         if prepared.taken is None:
             return self._take_in(feed, page, heads)
         taken = behind_real_time(prepared.taken, page.walked) if page.walked else prepared.taken
+        if heard := page.heard or self._no_message(feed):
+            taken = with_messages(taken, heard)
         with self.times.measured("spool"):
             self.spool.commit(taken)
         return taken
+
+    @staticmethod
+    def _no_message(feed: Feed) -> Heard | None:
+        """Of a feed of messages: that a page comes from none that is new."""
+        return Heard(inlet=feed.config.source, feeds=()) if feed.hear is not None else None
 
     # --- visits --------------------------------------------------------------------------------------------------------
 
@@ -621,7 +668,7 @@ class App:
         log.info(event("visits.rebuild", feed=name))
         zone = ZoneInfo(self.config.institution.timezone)
         low = (self.clock() - self.config.visits.rebuild).astimezone(zone).replace(tzinfo=None)
-        for keys in self.sources[feed.config.source].since(feed.mapping.queries, low, feed.config.batch):
+        for keys in self.reader(feed).since(feed.mapping.queries, low, feed.config.batch):
             yield Page(keys, None, (), self._read(feed, keys))
 
     def rebuild_visits(self, who: str) -> None:
@@ -774,7 +821,25 @@ class App:
         if entries:
             log.info(event("log.dropped", entries=entries))
         self.guest_book.drop(self.clock())
+        self._retire_messages()
         return dropped
+
+    def _retire_messages(self) -> None:
+        """Drop the bytes of messages whose term is over; of a record that is held the newest word stays."""
+        for name, inlet in self.config.inlets.items():
+            gone = self.spool.inbox.retire(name, inlet.retention, inlet.remember, self._held_among, self.clock())
+            if gone:
+                log.info(event("inbox.retired", inlet=name, messages=gone))
+
+    def _held_among(self, pairs: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these (feed, key) that are held."""
+        plans = {feed: self.feeds[feed].plan for feed, _ in pairs if feed in self.feeds}
+        named = {
+            set_id(plan.institution, plan.epoch, plan.kind, key): (feed, key)
+            for feed, key in pairs
+            if (plan := plans.get(feed)) is not None
+        }
+        return {named[head.set_id] for head in self.spool.series(named).values() if head.held}
 
     def platform_keys(self) -> list[bytes]:
         """The platforms' keys that were pinned at the first hello."""
@@ -816,7 +881,7 @@ class App:
         return self._dictionaries.get(name) or self.spool.dictionary(name)
 
     def rows_of(self, feed: Feed, keys: Sequence[str]) -> SourceRows:
-        return self.sources[feed.config.source].rows(feed.mapping.queries, keys, self.sources)
+        return self.reader(feed).rows(feed.mapping.queries, keys, self.sources)
 
 
 def _short(name: str) -> str:

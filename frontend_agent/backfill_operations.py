@@ -9,6 +9,7 @@ from frontend_agent.backfill import fraction, open_minutes
 from frontend_agent.backfill_planning import Planner
 from frontend_agent.backfilling import Standing
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
+from frontend_agent.message_feeds import must_ask_a_source
 from frontend_agent.spool import Backfill, Spool
 from frontend_agent.telling import plain
 from frontend_agent.windows import Window, window
@@ -104,6 +105,7 @@ class BackfillOperations:
     # -- the parts of it --
 
     def _planner(self, feed: str) -> Planner:
+        must_ask_a_source(self._app.config, feed)
         source = self._app.config.feed(feed).source
         return Planner(self._app, feed, self._daemon.turn(source) if self._daemon else None)
 
@@ -121,7 +123,8 @@ class BackfillOperations:
         standing = self._daemon.backfilling.standing(job.id) if self._daemon else Standing()
         part, seconds = progress(job, standing.rate)
         source = next((feed.source for feed in self._app.config.feeds if feed.name == job.feed), "")
-        protected = self._app.config.sources[source].protected if source else ()
+        read = self._app.config.sources.get(source)
+        protected = read.protected if read else ()
         minutes = max(open_minutes(windows_of(job.windows), protected), 1)
         return {
             **plain(job),

@@ -23,6 +23,7 @@ from frontend_agent.backfill import Axis, asked, first_width, is_before, moved, 
 from frontend_agent.errors import FrontendAgentError
 from frontend_agent.feeds import Feed
 from frontend_agent.logs import event, failed, log
+from frontend_agent.message_feeds import must_ask_a_source
 from frontend_agent.model import Watermark
 from frontend_agent.spool import Backfill, Walked
 from frontend_agent.turns import Turn
@@ -211,10 +212,11 @@ class _Walk:
         """Seconds until its rate, and its share of the source's time, allow the next page."""
         rate = self._free_at - self._clock() if self._job.rate else 0.0
         sources = (self._app.sources[name] for name in sources_of(self.feed))
-        return max(rate, *(source.guest.owed_behind() for source in sources))
+        return max([rate, *(source.guest.owed_behind() for source in sources)])
 
     def pages(self, go_on: Callable[[], bool]) -> Iterator[Page]:
         """The next pages, as long as it may go on. What was given was read, and will be committed in this order."""
+        must_ask_a_source(self._app.config, self._job.feed)  # it may have been another when the backfill began
         self.feed = self._app.feeds[self._job.feed]
         closed = frozenset() if self._job.closed else self._app.spool.closing.months
         began = self._clock()

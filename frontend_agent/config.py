@@ -320,7 +320,7 @@ class Config:
     """The whole file."""
 
     institution: InstitutionConfig
-    sources: dict[str, SourceConfig]
+    sources: dict[str, SourceConfig] = field(default_factory=dict)
     destinations: dict[str, OutletConfig]
     feeds: tuple[FeedConfig, ...]
     state: str = ""
@@ -341,6 +341,10 @@ class Config:
     reconciliation: ReconciliationConfig = field(default_factory=ReconciliationConfig)
     backfill: BackfillConfig = field(default_factory=BackfillConfig)
     inlets: dict[str, InletConfig] = field(default_factory=dict)
+
+    def hears(self, name: str) -> bool:
+        """Whether that feed reads messages of an inlet, and no database."""
+        return self.feed(name).source in self.inlets
 
     def feed(self, name: str) -> FeedConfig:
         """The feed of that name; an unknown one is answered with those there are."""
@@ -670,6 +674,8 @@ def _nothing(instance: object) -> Iterable[str]:
 
 
 def _whole(config: Config) -> Iterable[str]:
+    if not config.sources and not config.inlets:
+        yield "missing table [sources.NAME] or [inlets.NAME]"
     if not config.feeds:
         yield "feeds: there is none; add a [[feeds]] table"
     for name, outlet in config.destinations.items():
@@ -680,6 +686,14 @@ def _whole(config: Config) -> Iterable[str]:
                 and database_of(hospital.url) == database_of(outlet.url)
             ):
                 yield f"destinations.{name}.url: this is the source {source!r}: we write into no system of the hospital"
+    for name in sorted(config.sources.keys() & config.inlets.keys()):
+        yield f"inlets.{name}: a source has that name, too; a feed would not know which one is meant"
+    hearing = [feed.name for feed in config.feeds if feed.source in config.inlets]
+    for name in sorted({*config.reconciliation.feeds} & {*hearing}):
+        yield f"reconciliation.feeds: feed {name!r} hears messages: there is no database to compare with"
+    for feed in config.feeds:
+        if feed.name in hearing and (feed.find != "time" or feed.cron or feed.from_ or feed.days != "all"):
+            yield f"feeds: {feed.name!r} hears messages, whenever they come: find, cron, from, to and days are for databases"
     names = [rule.name for rule in config.withhold]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"withhold: {name!r} is used twice; a rule's name is its identity"

@@ -24,10 +24,12 @@ from frontend_agent.logs import event, failed, log
 from frontend_agent.nights import Nights
 from frontend_agent.notify import Notifier
 from frontend_agent.operations import operations
+from frontend_agent.receiving import Receiving
 from frontend_agent.reporting import Reporting
 from frontend_agent.scheduler import Scheduler
 from frontend_agent.turns import Turn
 
+ACKNOWLEDGE = 2.0  # seconds that messages under way have after SIGTERM to be kept and acknowledged
 DRAIN = 6.0  # seconds that deliveries have after SIGTERM; what is left is sent at the next start
 ANSWER = 7.0  # seconds that sources have to answer what was asked before
 GIVE_UP = 9.5  # then we end, whatever still hangs: every state on our disk is one that we can start from
@@ -68,8 +70,9 @@ class Daemon:
         self._last: dict[str, Outcome] = {}
         self._running: set[str] = set()
         self._runs = threading.Condition()
-        self._turns = {name: Turn() for name in app.config.sources}
+        self._turns = {name: Turn() for name in (*app.config.sources, *app.config.inlets)}
         self.backfilling = Backfilling(app, self._turns, self.stopping, self._wake)
+        self.receiving = Receiving(app, self._run_feed)
         self._control = ControlServer(
             app.state, operations(app, self), failed=lambda error: failed("control.failed", error)
         )
@@ -79,20 +82,23 @@ class Daemon:
     def run(self) -> None:
         """Go on until told to stop."""
         times = schedules(self.app)
-        feeds = [(feed.name, feed.source, times[feed.name]) for feed in self.app.config.feeds]
+        asking = [feed for feed in self.app.config.feeds if feed.name not in self.receiving.hearers]
+        feeds = [(feed.name, feed.source, times[feed.name]) for feed in asking]
         house = Housekeeping(self.app, times)
         house.tell_years()
         besides = [("visits", JUDGE_EVERY, self._judge_visits), *house.looks()]
-        self._scheduler = Scheduler(feeds, self._run_feed, self._jumped, besides=besides)
+        self._scheduler = Scheduler(feeds, self._run_scheduled, self._jumped, besides=besides)
         with self._working():
             self._scheduler.start()
+            self.receiving.start()
             self.backfilling.start()
             if self._reporting is not None:
                 threading.Thread(target=self._report, args=(self._reporting,), name="reports", daemon=True).start()
             nights = Nights(self.app, self, self.stopping)
             threading.Thread(target=nights.work, name="nights", daemon=True).start()
-            self._notifier.say("READY=1", f"STATUS={len(feeds)} feeds")
-            log.info(event("daemon.ready", feeds=len(feeds), destinations=len(self._senders), pid=os.getpid()))
+            count = len(self.app.config.feeds)
+            self._notifier.say("READY=1", f"STATUS={count} feeds")
+            log.info(event("daemon.ready", feeds=count, destinations=len(self._senders), pid=os.getpid()))
             self._watch()
             self._stop()
         log.info(event("daemon.stopped"))
@@ -103,6 +109,7 @@ class Daemon:
             self.app.spool.recovered(name)  # a person asks: try now, however it went before
         self.app.try_sources_now()
         with self._working():
+            fetched = self._fetch()
             by_source: dict[str, list[str]] = {}
             for feed in self.app.config.feeds:
                 by_source.setdefault(feed.source, []).append(feed.name)
@@ -118,7 +125,7 @@ class Daemon:
             self._judge_visits()
             self.empty(tick)
             self._stop()
-        return [self._last[feed.name] for feed in self.app.config.feeds if feed.name in self._last]
+        return [*fetched, *(self._last[feed.name] for feed in self.app.config.feeds if feed.name in self._last)]
 
     def backfill(self, number: int, tick: Callable[[], None] = lambda: None) -> None:
         """Work on one backfill until it is done or stopped, with nothing beside it, and send what it makes."""
@@ -143,6 +150,10 @@ class Daemon:
                 tick()
                 self.stopping.wait(0.05)
 
+    def _fetch(self) -> list[Outcome]:
+        """What can be fetched is in the inbox before its feeds read. What could not be is an outcome of its own."""
+        return [Outcome(f"inlet {name}", {}, 0.0, error) for name, error in self.receiving.fetch()]
+
     def _has_failed(self, name: str) -> bool:
         pause = self.app.spool.pause(name)
         far_away = pause.due_at is not None and pause.due_at - self.app.clock() > PATIENCE_ONCE
@@ -153,9 +164,14 @@ class Daemon:
     def wake(self, feeds: Iterable[str] = ()) -> None:
         """Run these feeds as soon as their sources are free, and look for deliveries that are due."""
         for name in feeds:
-            if self._scheduler is not None and name in self.app.feeds:
-                self._scheduler.now(name)
+            self._now(name)
         self._wake()
+
+    def _now(self, name: str) -> None:
+        if name in self.receiving.hearers:
+            self.receiving.hearers[name].ask()
+        elif self._scheduler is not None and name in self.app.feeds:
+            self._scheduler.now(name)
 
     def run_now(self) -> list[Outcome]:
         """What `once` means while a daemon runs: every feed now, then wait until all of it is sent."""
@@ -168,7 +184,7 @@ class Daemon:
             self._runs.wait_for(lambda: not self._running or self.stopping.is_set())
             self._last.clear()
             for feed in self.app.config.feeds:
-                self._scheduler.now(feed.name)
+                self._now(feed.name)
             self._runs.wait_for(lambda: len(self._last) == len(self.app.feeds) or self.stopping.is_set())
             outcomes = [self._last[feed.name] for feed in self.app.config.feeds if feed.name in self._last]
         self.empty()
@@ -189,6 +205,7 @@ class Daemon:
         finally:
             self.stopping.set()
             self._closing.set()
+            self.receiving.stop(0.0)
             self._control.close()
 
     def _run_feeds(self, names: list[str]) -> None:
@@ -196,19 +213,23 @@ class Daemon:
             if not self.stopping.is_set():
                 self._run_feed(name)
 
-    def _run_feed(self, name: str) -> None:
+    def _run_scheduled(self, name: str) -> None:
+        self._run_feed(name)
+
+    def _run_feed(self, name: str, more: Callable[[], bool] = lambda: False) -> Outcome:
         """One run; whatever goes wrong in it is that feed's, and the next run tries again."""
         with self._runs:
             self._running.add(name)
         try:
             with self._turns[self.app.config.feed(name).source].first():
-                outcome = self.app.run_feed(name, self.stopping, self._wake)
+                outcome = self.app.run_feed(name, self.stopping, self._wake, more=more)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one feed must not end the others
             outcome = Outcome(name, {}, 0.0, FrontendAgentError(failed("feed.failed", error)))
         with self._runs:
             self._running.discard(name)
             self._last[name] = outcome
             self._runs.notify_all()
+        return outcome
 
     def _judge_visits(self) -> None:
         try:
@@ -253,7 +274,11 @@ class Daemon:
         retired = time.monotonic()
         while not self.stopping.wait(min(self._notifier.interval or 5.0, 5.0)):
             assert self._scheduler is not None
-            if self._scheduler.is_alive() and all(sender.is_well() for sender in self._senders.values()):
+            if (
+                self._scheduler.is_alive()
+                and self.receiving.is_well()
+                and all(sender.is_well() for sender in self._senders.values())
+            ):
                 self._notifier.say("WATCHDOG=1")
             if time.monotonic() - retired > RETIRE_EVERY:
                 self.app.retire()
@@ -265,6 +290,7 @@ class Daemon:
         if self._reporting is not None:
             self._reporting.stop()
         began = time.monotonic()
+        self.receiving.stop(ACKNOWLEDGE)
         self.stopping.set()
         with self._runs:
             self._runs.notify_all()

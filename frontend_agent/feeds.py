@@ -24,6 +24,7 @@ from frontend_agent.config import (
     SourceConfig,
     WithholdConfig,
 )
+from frontend_agent.config_inlets import InletConfig
 from frontend_agent.config_outlets import DestinationConfig, ForeignConfig, OutletConfig
 from frontend_agent.deidentifying import Pseudonyms, deidentifying, removed_fields
 from frontend_agent.errors import ConfigurationError
@@ -40,6 +41,7 @@ from frontend_agent.intake import (
 from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.mapping import compile_mapping, load_mapping
 from frontend_agent.measuring import Measures
+from frontend_agent.messages import MessageRows, compile_message
 from frontend_agent.model import AS_IS, Finding, Record, SourceRecord, SourceRows
 from frontend_agent.packs import Pack, Packs
 from frontend_agent.packs.content import Content, content_of, silenced
@@ -70,6 +72,7 @@ CODES_DIGEST = re.compile(r"\bcodes=\w+")  # the part of a plan's digests that a
 
 Checks = Callable[[Record, Mapping[str, str], Sequence[Finding]], list[Finding]]
 Normalise = Callable[[SourceRows], list[SourceRecord]]
+Hear = Callable[[bytes], MessageRows]
 
 
 class Feed(NamedTuple):
@@ -82,6 +85,7 @@ class Feed(NamedTuple):
     plan: FeedPlan
     content: Content  # of the pack in force
     rules: tuple[WithholdRule, ...] = ()  # of withholding, as the plan was compiled with them
+    hear: Hear | None = None  # of a feed of messages: what makes rows of one
 
     @property
     def not_for(self) -> list[str]:
@@ -127,10 +131,7 @@ def pack_names(pack: Pack | None) -> str:
 def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], content: Content) -> Feed:
     hospital = config.institution
     mapping = load_mapping(feed.mapping, hospital.id, packed=content.read)
-    if mapping.message is not None:
-        raise ConfigurationError(
-            f"{mapping.path}: reads messages ([message]); a feed asks a database and needs a mapping with [queries]"
-        )
+    _must_fit(config, feed, mapping)
     if mapping.kind in gaps():
         raise ConfigurationError(f"{mapping.path}: kind {mapping.kind}: {gaps()[mapping.kind].gap_en}")
     if mapping.kind not in kind_codes():
@@ -143,7 +144,9 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
     shelves = load_catalogues(config.catalogues).in_kind(kind)
     must_be_in(shelves, mapping.codes)
     mapping = msgspec.structs.replace(mapping, codes_digest=digest_with(mapping.codes_digest, shelves))
-    must_be_findable(config, feed, mapping)
+    own_source = config.sources.get(feed.source)  # None: it hears messages
+    if own_source is not None:
+        must_be_findable(config, feed, mapping)
     profile = content.profile(feed.profile)
     elsewhere = {f"[queries.details] {group}": detail.source for group, detail in mapping.queries.details.items()}
     elsewhere |= {f"[queries.partners] {name}": partner.source for name, partner in mapping.queries.partners.items()}
@@ -153,7 +156,7 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
                 f"{mapping.path}: {query}: source {source!r} is not in agent.toml"
                 f" (known: {', '.join(sorted(config.sources))})"
             )
-    if mapping.queries.paths and not config.sources[feed.source].files:
+    if mapping.queries.paths and own_source is not None and not own_source.files:
         raise ConfigurationError(
             f"{mapping.path}: [read] {mapping.queries.paths[0]} holds paths of files, but [sources.{feed.source}] names no"
             ' folder; add files = "/mnt/scans"'
@@ -184,8 +187,8 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
         leave_out=leaving_out(kind, unsent) if unsent else None,
         editions=tuple(_edition(config, kind, profile, name, given) for name, given in shares.items() if name),
         register_first=_register_first(config, feed),
-        joins=bool(mapping.queries.partners) or config.sources[feed.source].nolock,
-        settle=config.sources[feed.source].settle if config.sources[feed.source].nolock else timedelta(),
+        joins=bool(mapping.queries.partners) or (own_source is not None and own_source.nolock),
+        settle=own_source.settle if own_source is not None and own_source.nolock else timedelta(),
         observe=Observer(
             kind.code,
             ZoneInfo(hospital.timezone),
@@ -194,7 +197,26 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
         ),
     )
     named = replace(feed, destinations=feed.destinations or tuple(config.destinations))
-    return Feed(named, mapping, kind, profile, plan, content, tuple(rules))
+    hear = compile_message(mapping.message, mapping.key) if mapping.message is not None else None
+    return Feed(named, mapping, kind, profile, plan, content, tuple(rules), hear)
+
+
+def _must_fit(config: Config, feed: FeedConfig, mapping: FieldMapping) -> None:
+    """Messages come from an inlet, rows from a source."""
+    if mapping.message is not None and feed.source in config.sources:
+        raise ConfigurationError(
+            f"{mapping.path}: reads messages ([message]); a feed asks a database and needs a mapping with [queries];"
+            f" feed {feed.name} reads [sources.{feed.source}]: name one of [inlets] as its source"
+        )
+    if mapping.message is None and feed.source in config.inlets:
+        raise ConfigurationError(
+            f"{mapping.path}: asks a database ([queries]); feed {feed.name} reads [inlets.{feed.source}] and needs a mapping"
+            " with [message]"
+        )
+    if mapping.message is not None and mapping.queries.paths:
+        raise ConfigurationError(
+            f"{mapping.path}: [read] {mapping.queries.paths[0]} holds paths of files; what a message names is not fetched"
+        )
 
 
 def _register_first(config: Config, feed: FeedConfig) -> dict[str, tuple[str, ...]]:
@@ -364,7 +386,8 @@ def feed_of_rows(
 ) -> Feed:
     """A mapping alone, for rows that somebody has in a file: no source and no destination; the hospital's name if known."""
     hospital = config.institution if config else InstitutionConfig(id="000000000", name="示例医院")
-    queries = load_mapping(mapping, hospital.id, packed=content_of(packs.active).read).queries
+    loaded = load_mapping(mapping, hospital.id, packed=content_of(packs.active).read)
+    queries = loaded.queries
     elsewhere = [one.source for one in queries.details.values()] + [one.source for one in queries.partners.values()]
     names = {"rows", *(name for name in elsewhere if name)}
     sources = {name: SourceConfig(url="sqlite:///rows", files="rows") for name in names}
@@ -372,5 +395,8 @@ def feed_of_rows(
     nowhere: dict[str, OutletConfig] = {
         "nowhere": DestinationConfig(url="http://127.0.0.1:9")
     }  # what may leave at all is asked of something
-    alone = Config(institution=hospital, sources=sources, destinations=nowhere, feeds=(feed,))
+    inlets = {}
+    if loaded.message is not None:
+        sources, inlets = {}, {"rows": InletConfig(type="rows")}
+    alone = Config(institution=hospital, sources=sources, destinations=nowhere, feeds=(feed,), inlets=inlets)
     return compile_feed(alone, feed, today, packs)

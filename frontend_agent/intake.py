@@ -39,7 +39,7 @@ from frontend_agent.model import (
 )
 from frontend_agent.packs.shadow import compared
 from frontend_agent.registrations import Names, are_registrations, names
-from frontend_agent.spool import Awaiting, Beside, Met, Progress, Shadowed, Skipped, Spool, Taken, Walked
+from frontend_agent.spool import Awaiting, Beside, Heard, Met, Progress, Shadowed, Skipped, Spool, Taken, Walked
 from frontend_agent.unmade import unmade
 from frontend_agent.visits import HELD, MADE, VOID, WITHHELD, Observer, Seen
 from frontend_agent.withholding import Decision, Withhold
@@ -141,6 +141,7 @@ def take_in(
     walked: Walked | None = None,
     closed: Set[int] = frozenset(),
     expected: Sequence[str] = (),
+    heard: Heard | None = None,
     lap: Callable[[str], None] = _no_lap,
 ) -> Taken:
     """Carry one batch of rows into the spool. Either all of it is kept and the watermark moves, or neither.
@@ -149,7 +150,7 @@ def take_in(
     `asked` are the keys that were to be read again: those that the source no longer has are put back before a person.
     `walked` says how far a backfill is with this batch; nothing new is made of the months in `closed` (yyyymm).
     `expected` are those that should be there: of those that are not, what we have of them is doubted.
-    `lap` is told the name of each step as it ends. Returns what was committed.
+    `heard` are the messages that the rows come from. `lap` is told the name of each step as it ends. Returns what was committed.
     """
     read = read_rows(feed, rows)
     lap("normalise")
@@ -157,6 +158,8 @@ def take_in(
     taken = prepare(feed, read, watermark, known, now, asked=asked, expected=expected, closed=closed, lap=lap)
     if walked:
         taken = behind_real_time(taken, walked)
+    if heard:
+        taken = with_messages(taken, heard)
     spool.commit(taken)
     lap("commit")
     return taken
@@ -165,6 +168,11 @@ def take_in(
 def behind_real_time(taken: Taken, walked: Walked) -> Taken:
     """What a backfill has prepared: it is sent after everything that is new, and says how far the backfill is."""
     return msgspec.structs.replace(taken, walked=walked, urgency=BACKFILL, watermark=None)
+
+
+def with_messages(taken: Taken, heard: Heard) -> Taken:
+    """What comes of messages marks them. A key that no message speaks of any more is not missed: its time was over."""
+    return msgspec.structs.replace(taken, heard=heard, doubted=())
 
 
 def prepare(

@@ -84,6 +84,8 @@ class Nights:
         through = self._through_with(night)
         wanted = self._app.config.reconciliation.feeds or tuple(feed.name for feed in self._app.config.feeds)
         for name in wanted:
+            if self._app.config.hears(name):  # nothing to compare with
+                continue
             tried = self._tried.get(name)
             if name not in through and (tried is None or not timedelta() <= now - tried < TRY_AGAIN):
                 if self._stopping.is_set():

@@ -29,6 +29,7 @@ from frontend_agent.feeds import Feed
 from frontend_agent.formats import FormatError, Kind, load_kind
 from frontend_agent.guest_operations import GuestOperations
 from frontend_agent.identity import document_id, set_id
+from frontend_agent.inlet_operations import InletOperations
 from frontend_agent.mending.groups import by_actor, what_waits
 from frontend_agent.mending.previewing import previewed, set_of
 from frontend_agent.mending.rehearsing import newest_keys, rehearse
@@ -37,6 +38,7 @@ from frontend_agent.mending.tracing import element_of, rows_of, versions_of
 from frontend_agent.model import Envelope, Record, SourceRecord
 from frontend_agent.packs.shadow import NEWLY_HELD, NEWLY_PASSED, compared
 from frontend_agent.proving import genuine_by
+from frontend_agent.receiving import Receiving
 from frontend_agent.reconciliation_operations import ReconciliationOperations, last_nights
 from frontend_agent.spool import Case, Group, KeptBack, Run, Trace
 from frontend_agent.telling import plain, told, told_case
@@ -67,9 +69,18 @@ class Running(Protocol):
     @property
     def backfilling(self) -> Backfilling: ...
 
+    @property
+    def receiving(self) -> Receiving: ...
+
 
 class Operations(
-    TermOperations, ClosingOperations, ReconciliationOperations, BackfillOperations, GuestOperations, VanishedOperations
+    TermOperations,
+    ClosingOperations,
+    ReconciliationOperations,
+    BackfillOperations,
+    GuestOperations,
+    VanishedOperations,
+    InletOperations,
 ):
     """Each public method is a question that can be asked by its name."""
 
@@ -124,6 +135,7 @@ class Operations(
                 for name, options in app.config.destinations.items()
             ],
             "sources": self.source_list(),
+            "inlets": self.inlet_list(),
             "accounts": {name: told for name in app.config.sources if (told := spool.account(name)) is not None},
             "quarantine": {"open": counts.held},
             "packs": app.which_packs(),
@@ -487,6 +499,7 @@ class Operations(
         told_trace["findings"] = [told(finding) for finding in trace.findings]
         told_trace["versions"] = versions_of(self._app, trace)
         told_trace["rows"] = rows_of(self._app, trace)
+        told_trace["messages"] = [plain(one) for one in self._spool.inbox.messages_of(trace.feed, trace.key)]
         for delivery in told_trace["deliveries"]:
             delivery["reply_body"] = None if not delivery["reply_body"] else delivery["reply_body"]
         return dict(told_trace)

@@ -6,6 +6,7 @@ from typing import Any
 
 from frontend_agent.app import App
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
+from frontend_agent.message_feeds import must_ask_a_source
 from frontend_agent.reconciliation import Reading, reconcile
 from frontend_agent.spool import Spool
 from frontend_agent.spool.reconciliations import Reconciliation
@@ -38,6 +39,7 @@ class ReconciliationOperations:
 
         Rows of progress, then one with the `result`.
         """
+        must_ask_a_source(self._app.config, feed)
         daemon: Reading | None = self._daemon
         return reconcile(
             self._app, daemon, feed, _day(first), _day(last), department=department, resend=resend, who=who, closed=closed,

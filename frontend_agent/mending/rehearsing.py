@@ -39,7 +39,7 @@ NOWHERE = ("nowhere",)  # a feed without destinations is rehearsed all the same
 def rehearse(app: App, feed: Feed, low: datetime, high: datetime) -> Iterator[dict[str, Any]]:
     """Everything whose cursor lies in [low, high), as it would be made now. Rows of progress, then the `result`."""
     rehearsal = Rehearsal(app, feed)
-    source = app.sources[feed.config.source]
+    source = app.reader(feed)
     for keys in source.range(feed.mapping.queries, low, high, feed.config.batch):
         rehearsal.page(keys)
         yield {"read": rehearsal.read}
@@ -51,7 +51,7 @@ SPANS = tuple(timedelta(hours=hours) for hours in (1, 24, 24 * 7, 24 * 31, 24 * 
 
 def newest_keys(app: App, feed: Feed, count: int) -> list[str]:
     """The keys that changed last, the newest first. Looks back as far as it must, an hour first."""
-    source = app.sources[feed.config.source]
+    source = app.reader(feed)
     until = app.clock().astimezone(feed.plan.timezone).replace(tzinfo=None) + timedelta(days=1)
     keys: deque[str] = deque(maxlen=count)
     for span in SPANS:

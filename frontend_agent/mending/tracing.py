@@ -101,7 +101,9 @@ def _values(record: Record, name: str, row: int | None) -> Iterator[tuple[str, s
 
 
 def _queries(mapping: FieldMapping) -> dict[str, str]:
-    """Every query's SQL, by the name that messages use."""
+    """Every query's SQL, by the name that messages use; what stands in for them where rows come out of messages is none."""
+    if mapping.message is not None:
+        return {}
     queries = mapping.queries
     details = {name: detail.sql for name, detail in queries.details.items()}
     partners = {name: partner.sql for name, partner in queries.partners.items()}

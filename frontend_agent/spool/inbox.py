@@ -233,11 +233,14 @@ class Inbox:
         """The newest message that speaks of each of these keys, as far as one is known."""
         return dict(self._database.batch("inbox.newest of keys", feed=feed, keys=as_json(list(keys))))
 
-    def keys_since(self, feed: str, since: datetime, until: datetime, limit: int, after: str = "") -> list[str]:
-        """Keys of a feed of which something came in that time, in their order, from behind one on."""
-        return self._database.batch(
-            "inbox.keys since", feed=feed, since=millis(since), until=millis(until), limit=limit, after=after
+    def keys_between(
+        self, feed: str, inlet: str, after: tuple[int, str], last: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """(message, key) of the records of a feed whose newest message lies behind a place, up to `last`, in that order."""
+        found = self._database.batch(
+            "inbox.keys between", feed=feed, inlet=inlet, after=after[0], key=after[1], last=last, limit=limit
         )
+        return [(message, key) for message, key in found]
 
     # --- marking ------------------------------------------------------------------------------------------------------
 

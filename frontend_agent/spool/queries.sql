@@ -1310,11 +1310,13 @@ SELECT i.id, i.inlet, i.control_id, lower(hex(i.sha256)), i.size, i.received_at,
        i.problem, EXISTS (SELECT 1 FROM inbox_body b WHERE b.message = i.id)
 FROM inbox_key k JOIN inbox i ON i.id = k.message WHERE k.feed = :feed AND k.key = :key ORDER BY k.message DESC LIMIT :limit;
 
--- inbox.keys since --
--- The keys of a feed of which something came since a message, in order.
-SELECT json_group_array(key) FROM (
-    SELECT DISTINCT k.key FROM inbox_key k JOIN inbox i ON i.id = k.message
-    WHERE k.feed = :feed AND k.key > :after AND i.received_at >= :since AND i.received_at < :until ORDER BY k.key LIMIT :limit);
+-- inbox.keys between --
+-- The keys of which a feed's newest word is one of these messages, in the order of those, from behind a place on.
+SELECT json_group_array(json_array(message, key)) FROM (
+    SELECT k.message, k.key FROM inbox i INDEXED BY inbox_inlet CROSS JOIN inbox_key k ON k.message = i.id AND k.feed = :feed
+    WHERE i.inlet = :inlet AND i.id >= :after AND i.id <= :last AND (i.id > :after OR k.key > :key)
+      AND NOT EXISTS (SELECT 1 FROM inbox_key n WHERE n.feed = k.feed AND n.key = k.key AND n.message > k.message)
+    ORDER BY i.id, k.key LIMIT :limit);
 
 -- inbox.unread --
 -- A feed could not read these.
