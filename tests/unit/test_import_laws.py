@@ -226,6 +226,8 @@ OUTERMOST = (
     "frontend_agent.backfill_operations", "frontend_agent.backfill_planning",
     "frontend_agent.guest_operations",
     "frontend_agent.introducing",
+    "frontend_agent.receiving",
+    "frontend_agent.inlet_operations",
 )  # fmt: skip
 SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.formats", "frontend_agent.checks", "frontend_agent.wire",
