@@ -16,6 +16,7 @@ inside a friendly answer is a refusal. What matches nothing is no answer: nobody
 Answers are hostile until read: at most so many bytes, one safe XML parser, strict code pages, bounded paths, short reasons.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -176,6 +177,29 @@ HL7_V3 = (
     )
 )
 REST = AnswerConfig(retry=("status 408|429|503",))  # what is a yes there, only its interface description can say
+
+
+def finder(text: str) -> Callable[[int, bytes, str], list[str]]:
+    """What stands at a path (`json $.data.token`) of an answer: its status, bytes and charset are given."""
+    find = _find(text)
+    return lambda status, body, charset: [] if len(body) > LARGEST else find(_Body(status, body, charset))
+
+
+def walker(text: str) -> Callable[[bytes, str], list[bytes]]:
+    """The parts of a JSON answer at a path (`json $.results[*]`), each as JSON of its own."""
+    where, path = _where(text)
+    if where != "json":
+        raise ConfigurationError(f"{text!r}: parts of an answer are named by a JSON path (json $.results[*])")
+    walk = compile_path("json", path)
+
+    def parts(body: bytes, charset: str) -> list[bytes]:
+        tree = None if len(body) > LARGEST else _Body(0, body, charset).tree("json")
+        try:
+            return [] if tree is None else [json.dumps(node, default=str).encode() for node in walk(tree)]
+        except Unreadable:
+            return []
+
+    return parts
 
 
 # --- patterns ---------------------------------------------------------------------------------------------------------

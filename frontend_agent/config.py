@@ -31,6 +31,7 @@ from frontend_agent.config_outlets import (
     ForeignConfig,
     OutletConfig,
     PackagesOutlet,
+    RequestConfig,
     TableOutlet,
     XdsOutlet,
     database_of,
@@ -631,6 +632,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     VisitsConfig: ("profile",),
     WithholdConfig: ("patients",),
     ForeignConfig: ("certificate", "key", "ca"),
+    RequestConfig: ("template",),
     PackagesOutlet: ("data_sets", "public_key"),
     TableOutlet: ("tables",),
     XdsOutlet: ("codes",),
@@ -652,6 +654,7 @@ ALWAYS_PATHS = (
     "patients",
     "public_key",
     "tables",
+    "template",
     "wsdl_file",
 )
 SQLITE = "sqlite:///"

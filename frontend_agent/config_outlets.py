@@ -6,11 +6,12 @@ A new type is a dataclass here and a line in OUTLETS; what no single key can be 
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from frontend_agent.answers import AnswerConfig, problems
 from frontend_agent.config_types import ONE, Count
 
 
@@ -147,12 +148,85 @@ class XdsOutlet(ForeignConfig):
     ask_first: timedelta = timedelta(minutes=5)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RequestConfig:
+    """One request of a private interface. Texts may hold placeholders; of the address only what stands behind the host."""
+
+    url: str = ""
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Literal["json", "xml", "form", "multipart", "content", ""] = ""  # content: the document's bytes alone
+    template: str = ""  # file of a JSON or XML body
+    fields: dict[str, str] = field(default_factory=dict)  # of a form; in multipart `@` before a value makes it a file
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginConfig(RequestConfig):
+    """[destinations.NAME.login]: a request that gives a token. `{token}` then stands in the other requests."""
+
+    token: str = ""  # where it stands in the answer: json $.data.token, xml //token, text ^(.*)$
+    lasts_path: str = ""  # where the answer says how many seconds it is good for
+    lasts: timedelta = timedelta(minutes=30)  # where it does not
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignConfig:
+    """[destinations.NAME.sign]: a signature over each request; `{signature}` in its headers, or a member of its body."""
+
+    algorithm: Literal["", "md5", "sha1", "sha256", "hmac-md5", "hmac-sha1", "hmac-sha256", "hmac-sha512"] = ""
+    text: str = (
+        "{sorted}"  # what is signed: {sorted} a=1&b=2 of the members in order, {body}, {timestamp}, {nonce}, {secret}
+    )
+    secret: str = ""  # the NAME of its key, where it is not the destination's secret
+    write: Literal["hex", "HEX", "base64"] = "hex"
+    into: str = ""  # the member of a JSON object, or the field of a form, that holds it
+    timestamp: str = "epoch_ms"  # how {timestamp} is written
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemsConfig:
+    """[destinations.NAME.items]: of a batch, where each document's own answer stands in the one answer."""
+
+    each: str = ""  # json $.results[*]
+    id: str = ""  # in each of them, what names the document: $.id
+    means: str = "document.id"  # and which of our names that is
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmConfig(RequestConfig):
+    """[destinations.NAME.confirm]: a question asked later about each document that was accepted (law 5)."""
+
+    every: timedelta = timedelta(minutes=30)
+    first: timedelta = timedelta(minutes=5)
+    until: timedelta = timedelta(days=7)
+    stored: tuple[str, ...] = ()  # patterns of the answer, as in [answer]: it has it
+    rejected: tuple[str, ...] = ()  # it will not have it
+    lost: tuple[str, ...] = ()  # it does not have it: the same bytes go again
+    reason: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestOutlet(ForeignConfig):
+    """A private REST interface (dialect D): requests and what their answers mean, by settings."""
+
+    type: Literal["rest"]
+    batch: int = 1  # documents in one request
+    request: RequestConfig
+    answer: AnswerConfig
+    items: ItemsConfig = field(default_factory=ItemsConfig)
+    login: LoginConfig = field(default_factory=LoginConfig)
+    sign: SignConfig = field(default_factory=SignConfig)
+    confirm: ConfirmConfig = field(default_factory=ConfirmConfig)
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)  # national code -> theirs, by table
+
+
 OUTLETS: dict[str, type[OutletConfig]] = {
     "mllp": MllpOutlet,
     "platform": DestinationConfig,
     "packages": PackagesOutlet,
     "table": TableOutlet,
     "xds": XdsOutlet,
+    "rest": RestOutlet,
 }
 
 
@@ -263,12 +337,53 @@ def _xds(outlet: XdsOutlet) -> Iterable[str]:
         yield "patient_id names no field: an entry without a patient is refused"
 
 
+def _rest(outlet: RestOutlet) -> Iterable[str]:
+    yield from url_problems(outlet.url)
+    yield from foreign_problems(outlet)
+    for name in ("request", "login", "confirm"):
+        request: RequestConfig = getattr(outlet, name)
+        yield from (f"{name}: {problem}" for problem in _request_problems(outlet.url, request))
+    if not outlet.request.body and outlet.request.method not in ("GET", "DELETE"):
+        yield 'request: body is missing: "json", "xml", "form", "multipart" or "content"'
+    if not outlet.answer.success:
+        yield "answer: success is missing: what a yes looks like only the interface description can say"
+    yield from (f"answer: {problem}" for problem in problems(outlet.answer))
+    asked = outlet.confirm
+    told = AnswerConfig(success=asked.stored, failure=asked.rejected, retry=asked.lost, reason=asked.reason)
+    words = {"success": "stored", "failure": "rejected", "retry": "lost"}
+    for problem in problems(told):
+        key, _, rest = problem.partition(": ")
+        yield f"confirm: {words.get(key, key)}: {rest}"
+    if asked.url and not asked.stored:
+        yield "confirm: stored is missing: what a yes looks like only the interface description can say"
+    if outlet.login.url and not outlet.login.token:
+        yield "login: token is missing: where it stands in the answer (json $.data.token)"
+    if outlet.sign.algorithm and not (outlet.sign.secret or outlet.secret):
+        yield "sign: the NAME of a secret is missing"
+    if outlet.batch > 1 and outlet.request.body not in ("json", "xml"):
+        yield f"batch = {outlet.batch}: several documents stand in one request only as json or xml"
+    if bool(outlet.items.each) != bool(outlet.items.id):
+        yield "items: each and id go together"
+
+
+def _request_problems(base: str, request: RequestConfig) -> Iterable[str]:
+    if request.url.startswith(("http:", "https:")):
+        yield "url: write what stands behind the destination's own url (/api/…): another host would be another destination"
+    if request.template and request.body not in ("json", "xml"):
+        yield "template is for a body of json or xml"
+    if request.body in ("json", "xml") and not request.template:
+        yield f"body = {request.body!r} needs a template: the name of a file"
+    if request.fields and request.body not in ("form", "multipart"):
+        yield "fields are for a body of form or multipart"
+
+
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     MllpOutlet: _mllp,
     DestinationConfig: _platform,
     PackagesOutlet: _packages,
     TableOutlet: _table,
     XdsOutlet: _xds,
+    RestOutlet: _rest,
 }
 
 

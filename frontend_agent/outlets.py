@@ -25,6 +25,7 @@ PLATFORM = "platform"  # our own: proofs, versions and packs are spoken of with 
 CLASSES: dict[str, str] = {
     "mllp": "connectors.outlets.mllp:MllpEdge",
     "packages": "connectors.outlets.packages:PackagesEdge",
+    "rest": "connectors.outlets.rest:RestEdge",
     "table": "connectors.outlets.table:TableEdge",
     "xds": "connectors.outlets.xds:XdsEdge",
 }

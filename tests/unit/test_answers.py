@@ -77,8 +77,8 @@ def test_hl7_answers(code: str, outcome: Outcome | None) -> None:
     if outcome is Outcome.REFUSED:
         assert told.reasons == ("patient unknown", "told")
     v3 = (
-        '<MCCI_IN000002UV01 xmlns="urn:hl7-org:v3"><acknowledgement typeCode="{}"><acknowledgementDetail>'
-        '<text value="机构未注册"/></acknowledgementDetail></acknowledgement></MCCI_IN000002UV01>'.format(code)
+        f'<MCCI_IN000002UV01 xmlns="urn:hl7-org:v3"><acknowledgement typeCode="{code}"><acknowledgementDetail>'
+        '<text value="机构未注册"/></acknowledgementDetail></acknowledgement></MCCI_IN000002UV01>'
     )
     told = compile_patterns(AnswerConfig(), HL7_V3).read(0, v3.encode())
     assert told.outcome is outcome
