@@ -11,7 +11,6 @@ from frontend_agent.config_inlet import InletConfig
 from frontend_agent.config_listener import ListenerConfig, listener_problems
 from frontend_agent.config_types import Count
 from frontend_agent.errors import ConfigurationError
-from frontend_agent.reading import compile_path
 
 FOUR_HUNDRED, TWO_HUNDRED_TWO = Count(400), Count(202)
 NONE_OF_IT = "-"  # a setting that the dialect has, and this sender does not
@@ -164,6 +163,8 @@ def _fhir(inlet: FhirSubscriptionInlet) -> Iterable[str]:
 
 
 def _paths(reader: str, **texts: tuple[str, ...]) -> Iterable[str]:
+    from frontend_agent.reading import compile_path  # with its XML library: not for every command
+
     for key, paths in texts.items():
         for path in paths:
             try:
