@@ -27,13 +27,13 @@ HOSPITAL = """
 [institution]
 id = "123456789"
 name = "示范医院"
-[sources.his]
-url = "sqlite:///his.db"
+[sources.lisdb]
+url = "sqlite:///lis.db"
 [destinations.region]
 url = "https://platform.example"
 [[feeds]]
 name = "labs"
-source = "his"
+source = "lisdb"
 mapping = "demo_lis/lab_report"
 """
 
@@ -178,16 +178,14 @@ def configured(table: str) -> Any:
     return parse_config(HOSPITAL + "[inlets.his]\n" + table).inlets["his"]
 
 
-def polling(
-    table: str, inbox: Inbox | None = None, clock: Clock | None = None, secret: str = "s3cret-中文", **more: Any
-) -> Any:
+def polling(table: str, inbox: Any = None, clock: Any = None, secret: str = "s3cret-中文", **more: Any) -> Any:
     """The inlet of that table, over `inbox`. Nothing is started."""
     inbox = inbox if inbox is not None else Inbox()
     given: dict[str, Any] = {
         "keep": inbox,
         "tap": more.pop("tap", lambda *_: None),
         "clock": clock or Clock(),
-        "recall": lambda: inbox.mark,
+        "recall": more.pop("recall", lambda: inbox.mark),
         "secret": lambda name: secret,
         "timezone": "Asia/Shanghai",
         "has_day": more.pop("has_day", lambda day, days: True),
