@@ -292,7 +292,14 @@ class App:
                 self.platforms[name] = self._platform(name, options)
             else:
                 self.outlets[name] = open_outlet(
-                    self.config, name, content, self._find_dictionary, self.clock, self.spool.meta, self._code_maps
+                    self.config,
+                    name,
+                    content,
+                    self._find_dictionary,
+                    self.clock,
+                    self.spool.meta,
+                    self._code_maps,
+                    lambda destination: self.spool.picked(f"feedback:{destination}"),
                 )
 
     def _code_maps(self, feed: str) -> Mapping[str, CodeTable]:

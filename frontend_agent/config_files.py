@@ -14,7 +14,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from frontend_agent.config_inlet import InletConfig
-from frontend_agent.config_types import Count, Size
+from frontend_agent.config_types import Count, MiB16, Size
 
 THOUSAND = Count(1000)
 MiB128 = Size(128 * 1024**2)
@@ -79,6 +79,54 @@ class SftpInlet(SftpServer, FilesInlet):
 
     type: Literal["sftp"]
     timeout: timedelta = timedelta(seconds=30)  # of each question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Laying:
+    """How documents are laid down as files, one each."""
+
+    mount: str = ""  # what must be mounted for a folder to be the right one
+    format: Literal["cda", "hl7v2", "json"] = "cda"
+    file_name: str = ""  # {institution} {kind} {document_id} {set_id} {version} {date} {event_date}; "/" makes folders
+    marker: str = ""  # ".ok": an empty file beside each, when it is whole
+    index: str = ""  # "index-{date}.csv" or ….jsonl: a line for each file
+    messages: tuple[str, ...] = ()  # hl7v2: of those that a kind gives, these only: ORU_R01; empty: all
+    otherwise: Literal["document", "refuse"] = "document"  # hl7v2: a kind without a message of its own goes whole (MDM)
+    sending_application: str = "FRONTEND-AGENT"  # hl7v2: MSH-3
+    receiving_application: str = "REGION"  # hl7v2: MSH-5
+    receiving_facility: str = ""  # hl7v2: MSH-6
+    processing: Literal["P", "T", "D"] = "P"  # hl7v2: MSH-11
+    character_set: Literal["UNICODE UTF-8", "GB 18030-2000"] = "UNICODE UTF-8"  # hl7v2: MSH-18
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedbackConfig(Picking):
+    """Files in which a region says what became of what it accepted. On an SFTP server that is the destination's own, what is not
+    said here is said there."""
+
+    url: str = ""  # file:///… or sftp://…; empty: there are none
+    mount: str = ""
+    secret: str = ""
+    key_secret: str = ""
+    passphrase_secret: str = ""
+    known_hosts: str = ""
+    host_key: tuple[str, ...] = ()
+    largest: Size = MiB16
+    format: Literal["csv", "xlsx", "xml", "json"] = "csv"
+    charset: str = ""  # csv
+    delimiter: str = ","  # csv
+    sheet: str = ""  # xlsx
+    inside: str = ""  # xml, json: the place of a text that holds the answers proper
+    each: str = ""  # xml, json: the path of what is one answer; empty: the file is one
+    document: str = ""  # column, or path in an answer: the document's id, or the name of the file that we laid down
+    verdict: str = ""  # column or path; empty: that a document is named says it
+    accepted: tuple[str, ...] = ()  # verdicts that confirm; "*": any other
+    rejected: tuple[str, ...] = ()  # verdicts that reopen: a person must look
+    again: tuple[str, ...] = ()  # verdicts that reopen: the same is sent once more
+    reasons: tuple[str, ...] = ()  # columns or paths
+
+
+NO_FEEDBACK = FeedbackConfig()
 
 
 @dataclass(frozen=True)
@@ -163,6 +211,70 @@ def _sftp(inlet: SftpInlet) -> Iterable[str]:
     yield from sftp_problems(inlet)
 
 
+NAMED = ("institution", "kind", "document_id", "set_id", "version", "date", "event_date", "extension")
+_PLACE = re.compile(r"\{([^{}]*)\}")
+USUAL_NAME = "{institution}_{kind}_{document_id}.{extension}"
+
+
+def folder_of(url: str) -> str:
+    """The path of file:///…; ValueError: what is wrong with it."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.scheme != "file" or parts.netloc or not path.startswith("/"):
+        raise ValueError(f"url is not a folder: {url!r} (file:///mnt/region/in)")
+    return path
+
+
+def url_problems(url: str) -> Iterable[str]:
+    """What is wrong with the place of files."""
+    try:
+        sftp_address(url) if url.startswith("sftp:") else folder_of(url)
+    except ValueError as error:
+        yield str(error)
+
+
+def laying_problems(laying: Laying) -> Iterable[str]:
+    """What is wrong with how documents are laid down."""
+    for key, template in (("file_name", laying.file_name or USUAL_NAME), ("index", laying.index)):
+        if not template:
+            continue
+        for name in _PLACE.findall(template):
+            if name not in NAMED:
+                yield f"{key}: unknown {{{name}}} (known: {', '.join(NAMED)})"
+        if not is_inside(_PLACE.sub("x", template)) or re.search(r"[{}:*?\"<>|]", _PLACE.sub("", template)):
+            yield f"{key} = {template!r} must be the name of a file below the folder"
+    named = set(_PLACE.findall(laying.file_name or USUAL_NAME))
+    if "document_id" not in named and not {"set_id", "version"} <= named:
+        yield "file_name must hold {document_id}, or {set_id} and {version}: two documents must not have one name"
+    if laying.index and not laying.index.endswith((".csv", ".jsonl")):
+        yield "index must end in .csv or .jsonl"
+    if laying.index and {"document_id", "set_id", "version"} & set(_PLACE.findall(laying.index)):
+        yield "index: a file for each document is no index; use {date} or {kind}"
+    if laying.marker and not (laying.marker.startswith(".") and len(laying.marker) > 1 and "/" not in laying.marker):
+        yield f'marker {laying.marker!r} must be an ending like ".ok"'
+    if laying.mount and not laying.mount.startswith("/"):
+        yield "mount must be an absolute path: what `findmnt` calls TARGET"
+
+
+def feedback_problems(feedback: FeedbackConfig) -> Iterable[str]:
+    """What is wrong with how feedback is read. Paths are compiled when the destination is opened."""
+    if feedback == NO_FEEDBACK:
+        return
+    yield from picking_problems(feedback)
+    yield from url_problems(feedback.url)
+    if not feedback.document:
+        yield "document is missing: which column or path holds the document's id, or the name of our file?"
+    if not (feedback.accepted or feedback.rejected or feedback.again):
+        yield 'no verdict means anything: accepted = ["1"], rejected = ["0"], again = ["9"] ("*": any other)'
+    said = [*feedback.accepted, *feedback.rejected, *feedback.again]
+    if len(set(said)) < len(said):
+        yield "one verdict means two things (accepted, rejected, again)"
+    if not feedback.verdict and said != ["*"]:
+        yield 'without verdict one of accepted, rejected or again must be ["*"]: that a document is named says it'
+    if feedback.each and feedback.format not in ("xml", "json"):
+        yield "each is for xml and json: every line of a table is an answer"
+
+
 def is_inside(path: str) -> bool:
     """Whether a path can only mean something below where it is looked for."""
     parts = PurePosixPath(path).parts
@@ -170,5 +282,13 @@ def is_inside(path: str) -> bool:
 
 
 INLETS: dict[str, type[InletConfig]] = {"folder": FolderInlet, "sftp": SftpInlet}
-CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {FolderInlet: _folder, SftpInlet: _sftp}
-PATHS: dict[type[Any], tuple[str, ...]] = {FolderInlet: ("path",), SftpServer: ("known_hosts",)}
+CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
+    FolderInlet: _folder,
+    SftpInlet: _sftp,
+    FeedbackConfig: feedback_problems,
+}
+PATHS: dict[type[Any], tuple[str, ...]] = {
+    FolderInlet: ("path",),
+    SftpServer: ("known_hosts",),
+    FeedbackConfig: ("known_hosts",),
+}

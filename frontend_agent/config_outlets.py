@@ -12,6 +12,15 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from frontend_agent.answers import AnswerConfig, problems
+from frontend_agent.config_files import (
+    NO_FEEDBACK,
+    FeedbackConfig,
+    Laying,
+    SftpServer,
+    folder_of,
+    laying_problems,
+    sftp_problems,
+)
 from frontend_agent.config_types import ONE, Count
 
 
@@ -43,6 +52,7 @@ class ForeignConfig(OutletConfig):
     register_first: bool = False  # a document waits until the registrations it names were accepted there
     registrations: tuple[str, ...] = ()  # of these only (patient, institution, staff, …); empty: of all it names
     patience: timedelta = timedelta(hours=24)  # a document that waits longer for a registration is an alarm
+    feedback: FeedbackConfig = NO_FEEDBACK  # files in which it says later what became of what it accepted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +230,23 @@ class RestOutlet(ForeignConfig):
     codes: dict[str, dict[str, str]] = field(default_factory=dict)  # national code -> theirs, by table
 
 
+@dataclass(frozen=True, kw_only=True)
+class FolderOutlet(Laying, ForeignConfig):
+    """Files in a folder of this machine or of a mounted share: file:///…"""
+
+    type: Literal["folder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SftpOutlet(Laying, SftpServer, ForeignConfig):
+    """Files on an SFTP server: sftp://user@host/folder."""
+
+    type: Literal["sftp"]
+
+
 OUTLETS: dict[str, type[OutletConfig]] = {
+    "folder": FolderOutlet,
+    "sftp": SftpOutlet,
     "mllp": MllpOutlet,
     "platform": DestinationConfig,
     "packages": PackagesOutlet,
@@ -377,7 +403,24 @@ def _request_problems(base: str, request: RequestConfig) -> Iterable[str]:
         yield "fields are for a body of form or multipart"
 
 
+def _folder(outlet: FolderOutlet) -> Iterable[str]:
+    yield from foreign_problems(outlet)
+    yield from laying_problems(outlet)
+    try:
+        folder_of(outlet.url)
+    except ValueError as error:
+        yield str(error)
+
+
+def _sftp(outlet: SftpOutlet) -> Iterable[str]:
+    yield from foreign_problems(outlet)
+    yield from laying_problems(outlet)
+    yield from sftp_problems(outlet)
+
+
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
+    FolderOutlet: _folder,
+    SftpOutlet: _sftp,
     MllpOutlet: _mllp,
     DestinationConfig: _platform,
     PackagesOutlet: _packages,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from frontend_agent.model import Document
 from frontend_agent.spool import Spool
@@ -40,6 +40,13 @@ class Telling(Protocol):
     def heard(self, told_by: str, /) -> None: ...
 
 
+@runtime_checkable
+class Careful(Protocol):
+    """A destination that wants to know of what it spoke in vain."""
+
+    def not_ours(self, told_by: str, document_ids: Sequence[str], /) -> None: ...
+
+
 class Asking(NamedTuple):
     """What one asking came to."""
 
@@ -66,6 +73,9 @@ def hear(outlet: Telling, spool: Spool, now: datetime, limit: int = ASKED_AT_ONC
                 reopened += sum(
                     spool.accepted.reopen(outlet.name, [one.document_id], one.reasons, one.again, now, told_by)
                 )
+        unknown = spool.accepted.unknown(outlet.name, [one.document_id for one in some])
+        if unknown and isinstance(outlet, Careful):
+            outlet.not_ours(told_by, unknown)
         outlet.heard(told_by)
     return Asking(len(documents), confirmed, reopened)
 

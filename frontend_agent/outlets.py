@@ -10,9 +10,13 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
+from connectors.folders.collecting import InMemory
+from connectors.folders.collecting import Memory as PickedFiles
 from connectors.outlets import Around, DocumentUnreadable, Forgetful, Memory, OpenedDocument, Outlet
 from frontend_agent.codes import CodeTable
 from frontend_agent.config import Config
+from frontend_agent.config_files import USUAL_NAME, Laying
+from frontend_agent.config_outlets import ForeignConfig, OutletConfig
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats.errors import FormatError
 from frontend_agent.measuring import EVENT_FIELDS
@@ -23,6 +27,8 @@ from frontend_agent.wire.frames import FrameRefused, decompressor, open_frame
 
 PLATFORM = "platform"  # our own: proofs, versions and packs are spoken of with it alone
 CLASSES: dict[str, str] = {
+    "folder": "connectors.outlets.files:FilesEdge",
+    "sftp": "connectors.outlets.files:FilesEdge",
     "mllp": "connectors.outlets.mllp:MllpEdge",
     "packages": "connectors.outlets.packages:PackagesEdge",
     "rest": "connectors.outlets.rest:RestEdge",
@@ -31,6 +37,8 @@ CLASSES: dict[str, str] = {
 }
 # What an outlet sends that is made of a record's values: its maker is one argument more.
 MAKERS: dict[str, str] = {
+    "folder": "frontend_agent.file_makers:contents",
+    "sftp": "frontend_agent.file_makers:contents",
     "mllp": "frontend_agent.message_makers:messages",
     "packages": "frontend_agent.dialect_makers:packages",
     "table": "frontend_agent.dialect_makers:tables",
@@ -38,6 +46,7 @@ MAKERS: dict[str, str] = {
 }
 
 Dictionary = Callable[[str], bytes | None]
+Picked = Callable[[str], PickedFiles]
 
 
 def open_outlet(
@@ -48,11 +57,13 @@ def open_outlet(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     memory: Memory | None = None,
     codes: Callable[[str], Mapping[str, CodeTable]] = lambda feed: {},
+    picked: Picked = lambda name: InMemory(),
 ) -> Outlet:
     """The destination of that name, ready to send; it connects when it does. ConfigurationError: what its settings lack.
 
     `content`: the kinds in force, whose readers open documents. `dictionary`: what frames are compressed with, by SHA-256.
     `codes`: a feed's code maps by field, for platforms that want the hospital's own codes beside the national ones.
+    `picked`: which files of feedback were picked up.
     """
     options = config.destinations[name]
     module, _, of_class = CLASSES[options.type].partition(":")
@@ -77,10 +88,24 @@ def open_outlet(
         module, _, function = maker.partition(":")
         with content.compiling():
             made = getattr(import_module(module), function)(name, options, content, codes, around)
-        made_outlet: Outlet = make(name, options, around, made)
-        return made_outlet
-    outlet: Outlet = make(name, options, around)
-    return outlet
+        outlet: Outlet = make(name, options, around, made)
+    else:
+        outlet = make(name, options, around)
+    return with_feedback(name, options, outlet, around, picked)
+
+
+def with_feedback(
+    name: str, options: OutletConfig, outlet: Outlet, around: Around, picked: Picked = lambda name: InMemory()
+) -> Outlet:
+    """The same outlet, and the files in which its other side answers, where its settings name a place for them."""
+    if not isinstance(options, ForeignConfig) or not options.feedback.url:
+        return outlet
+    from connectors.outlets.feedback import WithFeedback
+    from frontend_agent.feedback import compile_feedback
+
+    template = (options.file_name or USUAL_NAME) if isinstance(options, Laying) else ""
+    read = compile_feedback(name, options.feedback, template)
+    return WithFeedback(outlet, options, around, read, picked(name))
 
 
 def opener(content: Content, dictionary: Dictionary) -> Callable[[Document], OpenedDocument]:

@@ -168,6 +168,7 @@ class Collector:
         self._take, self._memory, self._clock, self._monotonic, self._told = take, memory, clock, monotonic, told
         self._zone = ZoneInfo(timezone)
         self._watched: dict[str, _Watched] = {}
+        self._open: dict[str, tuple[Seen, Picked, Mapping[str, str]]] = {}  # peeked at, and not settled
         self._stuck: set[str] = set()  # taken and still there, and told
         self._term, self._reminded = term, -REMIND_EVERY
         self.counts = Counts()
@@ -195,6 +196,26 @@ class Collector:
             count += self._pick_up(files, found.markers)
         self._remind(here)
         return count
+
+    # -- in two steps: for who makes it durable later
+
+    def peek(self) -> list[Picked]:
+        """The first files that are whole, as many as are handed over together. None of them is put away before `settle`."""
+        found = self._listed()
+        here = {file.path for file in found.files}
+        self._watched = {path: watched for path, watched in self._watched.items() if path in here}
+        self._remind(here)
+        for files in _together(self._whole(found)):
+            read = self._read_all(files, found.markers)
+            if read:
+                self._open = {picked.path: (seen, picked, found.markers) for seen, picked in read}
+                return [picked for _, picked in read]
+        return []
+
+    def settle(self, path: str, answer: Away | FileRefused) -> None:
+        """What became of a file that `peek` gave: durable by now, or refused."""
+        seen, picked, markers = self._open.pop(path)
+        self._settle([(seen, picked)], [answer], markers)
 
     # -- looking
 
@@ -273,6 +294,13 @@ class Collector:
     # -- picking up
 
     def _pick_up(self, files: Sequence[_Whole], markers: Mapping[str, str]) -> int:
+        read = self._read_all(files, markers)
+        if not read:
+            return 0
+        answers = self._take([picked for _, picked in read])
+        return self._settle(read, answers, markers)
+
+    def _read_all(self, files: Sequence[_Whole], markers: Mapping[str, str]) -> list[tuple[Seen, Picked]]:
         read: list[tuple[Seen, Picked]] = []
         for file in files:
             picked = self._read(file, markers)
@@ -282,9 +310,14 @@ class Collector:
                 self._put_away(file.seen, picked, markers)  # taken before: the same name, the same bytes
             elif file.vouched:
                 read.append((file.seen, picked))
-        if not read:
-            return 0
-        answers = self._take([picked for _, picked in read])
+        return read
+
+    def _settle(
+        self,
+        read: Sequence[tuple[Seen, Picked]],
+        answers: Sequence[Away | FileRefused],
+        markers: Mapping[str, str],
+    ) -> int:
         taken = []
         for (seen, picked), answer in zip(read, answers, strict=True):
             if isinstance(answer, FileRefused):

@@ -67,7 +67,18 @@ TEXTS: dict[str, tuple[str, str]] = {
     "zip_nested": ("压缩包里还有压缩包（第 {0} 个文件）。", "There is an archive within the archive (file {0})."),
     "zip_entry": ("压缩包第 {0} 个文件：{1}", "File {0} of the archive: {1}"),
     "zip_nothing": ("压缩包里没有文件。", "There is no file in the archive."),
-    "verdicts": ("反馈文件：{0}。", "The feedback file: {0}."),
+    "no_answers": ("反馈文件里没有一条回执。", "There is no answer in the feedback file."),
+    "no_document": ("第 {0} 条回执没有写明是哪份文书。", "Answer {0} does not say of which document it speaks."),
+    "no_verdict": (
+        "第 {0} 条回执的结论不在设置里（accepted、rejected、again）。",
+        "The verdict of answer {0} is not in the settings (accepted, rejected, again).",
+    ),
+    "two_verdicts": (
+        "第 {0} 条回执与前面一条说法相反，两条都没有采用。",
+        "Answer {0} contradicts an earlier one about the same document; neither counts.",
+    ),
+    "not_ours": ("第 {0} 条回执说的不是我们交给它的文书。", "Answer {0} is about no document that we delivered there."),
+    "others_heard": ("其余 {0} 条已采用。", "The other {0} were heard."),
 }
 
 _HEADING = ("未收下此文件 · This file was not taken", "时间 · At: {0}")

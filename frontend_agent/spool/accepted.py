@@ -128,6 +128,11 @@ class Accepted:
             self._call_next(destination, number, [found.lane])
         return "again"
 
+    def unknown(self, destination: str, ids: Sequence[str]) -> list[str]:
+        """Those of them that were never for that destination."""
+        number = self._destination(destination)
+        return [name for name in ids if self._find(number, name) is None]
+
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def to_ask(self, destination: str, now: datetime, limit: int, first: timedelta, until: timedelta) -> list[int]:
