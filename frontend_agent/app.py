@@ -38,6 +38,7 @@ from frontend_agent.config import (
     FeedConfig,
 )
 from frontend_agent.config_outlets import ForeignConfig, OutletConfig
+from frontend_agent.control import is_running
 from frontend_agent.delivery import back_off
 from frontend_agent.errors import (
     ConfigurationError,
@@ -54,6 +55,7 @@ from frontend_agent.finding import Finder, Found, TooManyVanished
 from frontend_agent.guest_book import GuestBook
 from frontend_agent.hearing import Telling, hear
 from frontend_agent.identity import set_id
+from frontend_agent.inlets import checked_inlets
 from frontend_agent.intake import (
     Heads,
     behind_real_time,
@@ -1016,6 +1018,7 @@ def checked(
             yield f"source {name}: plans", advice
     for source in sources.values():
         source.close()
+    yield from checked_inlets(config, state is not None and is_running(state))
     for name, options in config.destinations.items():
         try:
             if options.type == PLATFORM:

@@ -99,7 +99,7 @@ class InletOperations:
             **standing,
             "name": name,
             "feeds": [feed.name for feed in self._app.config.feeds if feed.source == name],
-            "messages": {state: counts.get(state, 0) for state in STATES},
+            "inbox": {state: counts.get(state, 0) for state in STATES},
             "for_a_person": sum(counts.get(state, 0) for state in FOR_A_PERSON),
         }
 

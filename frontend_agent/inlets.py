@@ -7,19 +7,20 @@ A new type is one function here and its line in MAKERS. Classes are imported onl
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, cast
 
-from connectors.arrivals import Fetcher, Inlet, Keep, Tap
+from connectors.arrivals import Arrived, Fetcher, Inlet, Keep, Kept, Tap
 from connectors.folders.collecting import InMemory, Memory
 from frontend_agent.calendar import Days, load_calendar
 from frontend_agent.config import Config
 from frontend_agent.config_fetchers import FETCHERS, FetcherConfig
 from frontend_agent.config_files import INLETS as FILES
 from frontend_agent.config_files import FilesInlet
-from frontend_agent.config_inlets import InletConfig, MllpInlet
+from frontend_agent.config_inlets import InletConfig, ListenerConfig, MllpInlet
 from frontend_agent.config_web import LISTENERS, WebConfig
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.logs import event, failed, log
@@ -224,6 +225,39 @@ def hands_for(
         load_calendar(config.calendar.file).has,
         picked(name),
     )
+
+
+def checked_inlets(config: Config, is_running: bool) -> Iterator[tuple[str, FrontendAgentError | None]]:
+    """Try every inlet without starting it: (what, what is wrong with it or None). A running daemon has our ports already."""
+    for name, options in config.inlets.items():
+        if name not in [feed.source for feed in config.feeds]:
+            yield (
+                f"inlet {name}: feeds",
+                ConfigurationError(
+                    f"no feed reads [inlets.{name}]: what comes is kept until the disk's quota is used up; add a [[feeds]] with"
+                    f' source = "{name}"'
+                ),
+            )
+        problem: FrontendAgentError | None = None
+        try:
+            inlet = make(name, options, hands_for(config, name, _keep_nothing, _tap_nothing, _now, lambda _: ""))
+            if not (is_running and isinstance(options, ListenerConfig)):
+                inlet.probe()
+        except Exception as error:  # noqa: BLE001  told by what it says, or by its type; the others are tried all the same
+            problem = error if isinstance(error, FrontendAgentError) else FrontendAgentError(_said(error))
+        yield f"inlet {name}", problem
+
+
+def _keep_nothing(arrived: Sequence[Arrived]) -> "Future[list[Kept]]":
+    raise AssertionError("a probe hands nothing over")
+
+
+def _tap_nothing(inlet: str, sender: str, data: bytes, what: str) -> None:
+    pass
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def is_fetcher(inlet: Inlet) -> bool:

@@ -18,6 +18,7 @@ from frontend_agent.cli import (
     closing,
     doctor,
     init,
+    inlet,
     proofs,
     quarantine,
     reconcile,
@@ -143,6 +144,7 @@ def build(language: Language) -> typer.Typer:
         backfill,
         source,
         vanished,
+        inlet,
         doctor,
     ):
         module.add_to(cli, t)

@@ -43,6 +43,11 @@ def as_json(value: Any) -> None:
     print("\n]" if separator == "," else "[]")
 
 
+def as_json_line(value: Any) -> None:
+    """One JSON value on a line of its own, at once: of what goes on without end."""
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
 def local_time(moment: str, form: str = "%Y-%m-%d %H:%M") -> str:
     """A moment in ISO 8601 as the clock on the wall shows it. What is kept and told is UTC; who reads it is not."""
     return datetime.fromisoformat(moment).astimezone().strftime(form)

@@ -25,6 +25,7 @@ NEED_FEEDS = frozenset(
         "terms_targets", "terms_decide", "terms_problems", "terms_undo", "shadow_report", "visits_rebuild",
         "reconcile",
         "vanished_void",
+        "inlet_read",
     }
 )  # fmt: skip
 

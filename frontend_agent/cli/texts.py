@@ -7,6 +7,7 @@ from frontend_agent.cli.texts_backfill import BACKFILL_TEXTS
 from frontend_agent.cli.texts_doctor import DOCTOR_TEXTS
 from frontend_agent.cli.texts_engines import ENGINES_TEXTS
 from frontend_agent.cli.texts_init import INIT_TEXTS
+from frontend_agent.cli.texts_inlets import INLET_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
 from frontend_agent.cli.texts_vanished import VANISHED_TEXTS
 
@@ -900,6 +901,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **BACKFILL_TEXTS,
     **DOCTOR_TEXTS,
     **INIT_TEXTS,
+    **INLET_TEXTS,
     **ENGINES_TEXTS,
     **RECONCILE_TEXTS,
     **VANISHED_TEXTS,
