@@ -22,7 +22,7 @@ WIDE = 10_000  # OBX of one message (threat H4)
 
 def reading(load: Workload, quick: bool) -> Iterator[Measure]:
     """Framed bytes to rows: unframed, its character set judged, split, mapped; a laboratory report of about 2 kB each."""
-    wire = [framed(content) for content in _reports()]
+    wire = [framed(content) for content in reports()]
     mapping = load_mapping("hl7v2/lab_report")
     assert mapping.message is not None
     rows_of = compile_message(mapping.message, mapping.key)
@@ -48,7 +48,7 @@ def reading(load: Workload, quick: bool) -> Iterator[Measure]:
     yield Measure("hl7.wide", seconds, SECONDS, target=2.0, note=f"one message of {WIDE:,} OBX, {len(wide) // 1000} kB")
 
 
-def _reports() -> list[bytes]:
+def reports() -> list[bytes]:
     kind = load_kind("C0007")
     envelope = Envelope("C0007-1", "C0007", 1, "20260930104500")
     found = []

@@ -17,7 +17,6 @@ missing) is for people of the hospital, never a reason to send the same bytes ag
 A batch (FHS, BHS) is answered as one, with an acknowledgement for every message in it (HL7 v2.5.1, 2.10.3).
 """
 
-import base64
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
@@ -155,9 +154,9 @@ def too_large(head: bytes, most: int, now: str) -> list[bytes]:
 
 def _acknowledgements(header: Header, verdict: Verdict, body: bytes, now: str) -> list[bytes]:
     stages = (Stage.ACCEPT, Stage.APPLICATION) if header.is_enhanced else (Stage.APPLICATION,)
-    name = base64.b32encode(sha256(body).digest()[:10]).decode()  # the same answer to the same bytes
+    name = f"{verdict.said.value}{sha256(body).hexdigest()[:16]}"  # the same answer to the same bytes
     made = (
-        answer(header, verdict.said, stage, control_id=f"{stage}{verdict.said}{name}", now=now, reasons=verdict.reasons)
+        answer(header, verdict.said, stage, control_id=stage.value + name, now=now, reasons=verdict.reasons)
         for stage in stages
     )
     return [one for one in made if one is not None]

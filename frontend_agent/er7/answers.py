@@ -140,17 +140,15 @@ def answer(
     """The answer, without framing; None where the sender wants none. `now` has 14 digits, `control_id` is the answer's own MSH-10."""
     if not is_wanted(header, said, stage):
         return None
-    d = header.delimiters
+    d, version, raw = header.delimiters, header.version, header.raw
     component = d.component or " "
-    event = header.raw(9).split(d.component)[1:2] if d.component else []
-    kind = component.join(["ACK", *event, *(["ACK"] if event and header.version >= (2, 4) else [])])
-    marks = header.raw(2)
-    msh = ["MSH", marks, header.raw(5), header.raw(6), header.raw(3), header.raw(4), now, "", kind, control_id]
-    msh += [header.raw(11), header.raw(12)]
-    if header.raw(18):
-        msh += ["", "", "", "", "", header.raw(18)]
-    code = f"{stage.value}{said.value}"
-    in_err = header.version >= (2, 5)
+    event = raw(9).split(d.component)[1:2] if d.component else []
+    kind = component.join(["ACK", *event, *(["ACK"] if event and version >= (2, 4) else [])])
+    msh = ["MSH", raw(2), raw(5), raw(6), raw(3), raw(4), now, "", kind, control_id, raw(11), raw(12)]
+    if raw(18):
+        msh += ["", "", "", "", "", raw(18)]
+    code = stage.value + said.value
+    in_err = version >= (2, 5)
     text = "" if in_err else escape("; ".join(reason.text for reason in reasons)[:LONGEST_TEXT], d)
     msa = ["MSA", code, header.control_id, *([text] if text else [])]
     lines = [d.field.join(msh), d.field.join(msa)]

@@ -27,7 +27,10 @@ _NAMES = {
 }  # fmt: skip
 _8859 = re.compile(r"(?:ISO)?8859(\d{1,2})")
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
-_PLAIN = re.compile(r"[\x00-\x7f]+")
+_ALL_ASCII = bytes(range(0x80))
+_CHINESE = re.compile(r"[\u4e00-\u9fff]+")
+_PRIVATE = re.compile(r"[\ue000-\uf8ff]")
+_SELDOM = re.compile(r"[\u0400-\u04ff\u3040-\u30ff]")
 _HEADER_END = re.compile(rb"[\r\n]")
 _LONGEST_HEADER = 8_192
 BOM = b"\xef\xbb\xbf"
@@ -38,7 +41,7 @@ _EXTRA = frozenset("²³¹½¼¾µ®©™•–—…‘’“”ⅰⅱⅲⅳⅴ
 _SIGNS = frozenset("µμ±²³¹°×÷·αβγδ½¼¾")
 _GARBLED = "text that was decoded in a wrong set and encoded again before it was sent"
 # Second bytes that are a delimiter: a text cut within a character takes the delimiter behind it along (张<D5>| becomes one character).
-_DELIMITERS = frozenset(b"|^~")
+_SWALLOWED = re.compile(rb"[\x80-\xff][|^~]")
 _MARKS_OF_LOSS = ("\ufffd", "锟斤拷")
 
 
@@ -77,6 +80,7 @@ def decode(content: bytes, fixed: str = "") -> Decoded | Undecoded:
     return _unless_lost(found) if isinstance(found, Decoded) else found
 
 
+@lru_cache(maxsize=256)
 def codec_of(name: str) -> str | None:
     """Python's name for a name of MSH-18; empty for an empty one, None for one that nobody knows."""
     plain = re.sub(r"[^A-Z0-9]", "", name.upper())
@@ -180,17 +184,16 @@ def _gb_or_single(
                 "a character whose second byte is a delimiter: rare, or half of one that was cut (settle the set if rare)",
             ),
         )
-    if any("\ue000" <= character <= "\uf8ff" for character in gb):
+    if _PRIVATE.search(gb):
         return Decoded(gb, _GB, declared, False, ("characters of the private area: the sender's own",))
-    few = likely < 0.5 or _chinese(gb) < 2
+    few = likely < 0.5 or _chinese(_foreign(gb)) < 2
     is_certain = _GB in codecs or not few
     return Decoded(gb, _GB, declared, is_certain, () if is_certain else ("little Chinese to tell it by",))
 
 
 def _swallows_a_delimiter(text: str) -> bool:
-    return any(
-        len(written) == 2 and written[1] in _DELIMITERS for written in (one.encode(_GB) for one in set(_foreign(text)))
-    )
+    """Whether a character of two bytes ends in one. (Those of four end in digits.)"""
+    return _SWALLOWED.search(_foreign(text).encode(_GB)) is not None
 
 
 def _unless_lost(found: Decoded) -> Decoded | Undecoded:
@@ -226,18 +229,30 @@ def _is_garbled(text: str) -> bool:
 
 
 def _foreign(text: str) -> str:
-    return _PLAIN.sub("", text)
+    """What is not ASCII. In UTF-8 no byte of it is below 0x80, so it is taken out as bytes: no character is looked at."""
+    return text.encode(_UTF_8).translate(None, _ALL_ASCII).decode(_UTF_8)
 
 
 def _likelihood(text: str) -> float:
     """0 … 1: how much of what is not ASCII somebody writes in Chinese medical texts. Signs of other scripts count nothing."""
     foreign = _foreign(text)
-    return sum(map(_is_usual, foreign)) / len(foreign) if foreign else 1.0
+    if not foreign or _is_all_usual(foreign):  # nearly every message: no character is looked at alone
+        return 1.0
+    return sum(map(_is_usual, foreign)) / len(foreign)
+
+
+def _is_all_usual(foreign: str) -> bool:
+    """Whether `_is_usual` holds for every character, but for those of _EXTRA that GB 2312 lacks."""
+    try:
+        foreign.encode("gb2312")
+    except UnicodeEncodeError:
+        return False
+    return _SELDOM.search(foreign) is None
 
 
 @lru_cache(maxsize=70_000)
 def _is_usual(character: str) -> bool:
-    if "\u0400" <= character <= "\u04ff" or "\u3040" <= character <= "\u30ff":
+    if _SELDOM.match(character):
         return False  # Cyrillic and kana are in GB 2312, but a wrong reading makes them more often than a person
     if character in _EXTRA:
         return True
@@ -249,7 +264,7 @@ def _is_usual(character: str) -> bool:
 
 
 def _chinese(text: str) -> int:
-    return sum("\u4e00" <= character <= "\u9fff" for character in text)
+    return sum(map(len, _CHINESE.findall(text)))
 
 
 def _only_signs(text: str) -> bool:

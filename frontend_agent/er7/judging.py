@@ -21,8 +21,10 @@ def why_unreadable(content: bytes, fixed: str = "") -> tuple[str, ...]:
     except MessageUnreadable as error:
         return error.reasons
     reasons = []
-    if text.count("\r") + text.count("\n") > 2 * MOST_SEGMENTS:
+    if len(text) > MOST_SEGMENTS and text.count("\r") + text.count("\n") > 2 * MOST_SEGMENTS:
         reasons.append(f"more than {MOST_SEGMENTS} segments")
-    if any(text[one.end() : one.end() + 1] in ("", delimiters.field, "\r", "\n") for one in _ANOTHER.finditer(text)):
+    if ("\rMSH" in text or "\nMSH" in text) and any(
+        text[one.end() : one.end() + 1] in ("", delimiters.field, "\r", "\n") for one in _ANOTHER.finditer(text)
+    ):
         reasons.append("more than one MSH: several messages in one frame, and no batch around them")
     return tuple(reasons)

@@ -268,6 +268,12 @@ def read(text: str, charset: str = "utf-8") -> Message:
 
 def delimiters_of(text: str) -> tuple[Delimiters, list[str]]:
     """What a header segment says of delimiters, and what is wrong with it."""
+    delimiters, problems = _delimiters_of(text[:12])  # of one sender these are the same for every message
+    return delimiters, list(problems)
+
+
+@lru_cache(maxsize=256)
+def _delimiters_of(text: str) -> tuple[Delimiters, tuple[str, ...]]:
     if not text.startswith("MSH"):
         if text.startswith(("FHS", "BHS")):
             raise MessageUnreadable("a batch, not a message: split it first")
@@ -291,7 +297,7 @@ def delimiters_of(text: str) -> tuple[Delimiters, list[str]]:
         problems.append(f"MSH-2 names {len(said)} delimiters instead of four")
     kept += [""] * (5 - len(kept))
     component, repetition, escape_, subcomponent, truncation = kept
-    return Delimiters(field, component, repetition, escape_, subcomponent, truncation), problems
+    return Delimiters(field, component, repetition, escape_, subcomponent, truncation), tuple(problems)
 
 
 @lru_cache(maxsize=4_096)

@@ -12,6 +12,7 @@ How far a feed has read its inlet is its watermark: the number of a message. Sta
     discarded             a person decided that it is not to be read; or it was refused, came again, and could be read
 """
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -37,6 +38,7 @@ MOST_REASONS = 50
 _LONGEST = 250  # characters of an id, an address, a name
 _BYTES_AT_ONCE = 16 << 20
 _KEEP_FOR = timedelta(days=90)
+_OWN = threading.local()  # each thread's compressor: to make one takes as long as to compress a message
 
 Feeds = Sequence[str]
 Holds = Callable[[Sequence[tuple[str, str]]], set[tuple[str, str]]]  # (feed, key) -> those of them that are held
@@ -53,7 +55,9 @@ class Parcel(NamedTuple):
 
 def parcel(arrived: Arrived, unwanted: bool = False) -> Parcel:
     """Compress and hash: what needs no lock."""
-    frame = zstandard.ZstdCompressor(level=3).compress(arrived.body)
+    if not hasattr(_OWN, "compressor"):
+        _OWN.compressor = zstandard.ZstdCompressor(level=3)
+    frame = _OWN.compressor.compress(arrived.body)
     return Parcel(arrived, sha256(arrived.body).hexdigest(), frame, unwanted)
 
 
