@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from frontend_agent import config_fetchers, config_files, config_web
+from frontend_agent import config_fetchers, config_files, config_web, config_wsn
 from frontend_agent.config_inlet import InletConfig as InletConfig  # every type of inlet says that it is one
 from frontend_agent.config_listener import ListenerConfig as ListenerConfig
 from frontend_agent.config_listener import listener_problems
@@ -25,6 +25,7 @@ INLETS: dict[str, type[InletConfig]] = {
     **config_web.LISTENERS,
     **config_fetchers.FETCHERS,
     **config_files.INLETS,
+    **config_wsn.INLETS,
 }
 
 
@@ -33,4 +34,5 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     **config_web.CHECKS,
     **config_fetchers.CHECKS,
     **config_files.CHECKS,
+    **config_wsn.CHECKS,
 }

@@ -22,6 +22,7 @@ from frontend_agent.config_files import INLETS as FILES
 from frontend_agent.config_files import FilesInlet
 from frontend_agent.config_inlets import InletConfig, ListenerConfig, MllpInlet
 from frontend_agent.config_web import LISTENERS, WebConfig
+from frontend_agent.config_wsn import WsnInlet
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.logs import event, failed, log
 from frontend_agent.secrets import secrets_of
@@ -73,11 +74,18 @@ def _web(name: str, options: WebConfig, hands: Hands) -> Inlet:
     return inlet(name, options, hands)
 
 
+def _wsn(name: str, options: WsnInlet, hands: Hands) -> Inlet:
+    from frontend_agent.wsn_inlets import inlet
+
+    return inlet(name, options, hands)
+
+
 MAKERS: dict[str, Maker] = {
     "mllp": _mllp,
     **dict.fromkeys(LISTENERS, _web),
     **dict.fromkeys(FETCHERS, _fetcher),
     **dict.fromkeys(FILES, _files),
+    "wsn": _wsn,
 }
 
 

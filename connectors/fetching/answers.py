@@ -15,6 +15,7 @@ import msgspec
 from lxml import etree
 
 from frontend_agent.errors import ConfigurationError, SourceError
+from frontend_agent.formats.xml import LARGEST
 from frontend_agent.reading.errors import Unreadable
 from frontend_agent.reading.trees import Path, compile_path, json_tree, json_value, xml_tree, xml_value
 
@@ -105,7 +106,7 @@ class Reader:
             raise AnswerRefused("the answer has nothing at `inside`")
         place = places[0]
         if not isinstance(place, str) and len(place if isinstance(place, etree._Element) else ()):
-            body = _xml(place[0])  # XML, and not a text that holds XML
+            body = alone(place[0])  # XML, and not a text that holds XML
             return body, self._tree(body)
         text = xml_value(place) if self._outer_is_xml else str(json_value(place))
         body = unwrapped(text, self._is_xml)
@@ -147,7 +148,7 @@ class Reader:
             return written_json(node).encode()
         if isinstance(node, str):
             return node.encode()
-        return _xml(node)
+        return alone(node)
 
 
 def unwrapped(text: str, is_xml: bool) -> bytes:
@@ -178,8 +179,13 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _xml(node: Any) -> bytes:
-    written: bytes = etree.tostring(node, encoding="utf-8", with_tail=False)
+def alone(node: Any) -> bytes:
+    """An element by itself, without the namespaces that only what carried it needs: the same message is the same bytes."""
+    element = xml_tree(etree.tostring(node, encoding="utf-8", with_tail=False), LARGEST)
+    values = [value for one in element.iter(etree.Element) for value in one.attrib.values()]
+    said = {value.partition(":")[0] for value in values if ":" in value}
+    etree.cleanup_namespaces(element, keep_ns_prefixes=[prefix for prefix in element.nsmap if prefix in said])
+    written: bytes = etree.tostring(element, encoding="utf-8")
     return written
 
 

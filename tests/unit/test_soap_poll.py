@@ -258,9 +258,16 @@ def test_an_envelope_by_settings(site: Site, answer: bytes) -> None:
     site.answers["/old"] = lambda _: Given(answer)
     inbox = Inbox()
     assert polling(TEMPLATE.format(url=site.url + "/old"), inbox).fetch() == 2
-    row = inbox.bodies[0].decode()
-    assert row.startswith("<row")
-    assert row.endswith("><id>1</id><t>20261121120100</t><n>张三 &amp; 李四</n></row>")
+    assert inbox.bodies[0].decode() == "<row><id>1</id><t>20261121120100</t><n>张三 &amp; 李四</n></row>"
+
+
+def test_a_prefix_that_a_value_needs_stays(site: Site) -> None:
+    row = '<row xsi:type="t:Lab"><id>1</id></row>'
+    declared = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:t="urn:t" xmlns:u="urn:u"'
+    site.answers["/old"] = lambda _: Given(enveloped(f"<return {declared}>{row}</return>"))
+    inbox = Inbox()
+    polling(TEMPLATE.format(url=site.url + "/old"), inbox).fetch()
+    assert etree.fromstring(inbox.bodies[0]).nsmap == {"xsi": "http://www.w3.org/2001/XMLSchema-instance", "t": "urn:t"}
     assert site.asked[0].headers["soapaction"] == '"urn:old/get"'
     assert b"<![CDATA[<from>2026-11-21 12:50:00</from>]]>" in site.asked[0].body
 
