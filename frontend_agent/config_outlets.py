@@ -67,6 +67,7 @@ class PackagesOutlet(ForeignConfig):
     """Packages of data sets over HTTPS: a zip of JSON files per visit, or of the documents themselves."""
 
     type: Literal["packages"]
+    plain: bool = False  # http:// to another machine is in the clear: somebody has decided that the line is safe
     inner_version: str = ""  # of the platform's data standard; may stand in the file of data_sets instead
     data_sets: str = ""  # a site's own table of elements, beside the one that ships with us
     carry: Literal["data-sets", "files"] = "data-sets"  # packType 1 or 2
@@ -136,6 +137,7 @@ class XdsOutlet(ForeignConfig):
     """IHE XDS.b: a repository that takes ITI-41, and the registry behind it where ITI-18 may be asked."""
 
     type: Literal["xds"]
+    plain: bool = False  # http:// to another machine is in the clear: somebody has decided that the line is safe
     registry_url: str = ""  # asked later what it has: then what was accepted is confirmed
     codes: str  # file of the affinity domain's codes
     source_id: str  # OID: who we are to the affinity domain
@@ -256,8 +258,8 @@ OUTLETS: dict[str, type[OutletConfig]] = {
 }
 
 
-def url_problems(url: str) -> Iterable[str]:
-    """What is wrong with an address that documents are sent to."""
+def url_problems(url: str, plain: bool = False) -> Iterable[str]:
+    """What is wrong with an address that documents are sent to. `plain`: somebody has decided that the line is safe."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -267,7 +269,7 @@ def url_problems(url: str) -> Iterable[str]:
         return
     if parts.scheme not in ("http", "https") or not host:
         yield f"url is not an http or https address: {url!r}"
-    elif parts.scheme == "http" and not is_loopback(host):
+    elif parts.scheme == "http" and not (plain or is_loopback(host)):
         yield f"url: plain http is for this machine only; use https://{host}"
 
 
@@ -296,7 +298,7 @@ def _platform(destination: DestinationConfig) -> Iterable[str]:
 
 
 def _packages(outlet: PackagesOutlet) -> Iterable[str]:
-    yield from url_problems(outlet.url)
+    yield from url_problems(outlet.url, outlet.plain)
     yield from foreign_problems(outlet)
     if not (outlet.inner_version or outlet.data_sets):
         yield "inner_version is missing: the platform's operator says it, and a package without it is refused"
@@ -352,10 +354,12 @@ OID = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
 
 
 def _xds(outlet: XdsOutlet) -> Iterable[str]:
-    yield from url_problems(outlet.url)
+    yield from url_problems(outlet.url, outlet.plain)
     yield from foreign_problems(outlet)
     if outlet.registry_url:
-        yield from (problem.replace("url", "registry_url", 1) for problem in url_problems(outlet.registry_url))
+        yield from (
+            problem.replace("url", "registry_url", 1) for problem in url_problems(outlet.registry_url, outlet.plain)
+        )
     for key in ("source_id", "assigning_authority", "source_authority"):
         if (key != "source_authority" or getattr(outlet, key)) and not OID.fullmatch(getattr(outlet, key)):
             yield f"{key} = {getattr(outlet, key)!r} is no OID (digits and dots, for example 2.16.156.10011.1.12)"

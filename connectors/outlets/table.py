@@ -89,6 +89,8 @@ class Maker(Protocol):
 
     def status_of(self, table: Any, columns: Sequence[str], /) -> str: ...
 
+    def nothing_of(self, table: Any, columns: Sequence[str], /) -> str: ...
+
     def all(self) -> Sequence[Any]: ...
 
 
@@ -237,9 +239,8 @@ class TableEdge:
                 columns = [*table.names]
                 if not table.group:
                     columns += filter(None, [self._options.status_column, self._options.reason_column])
-                statement = self._maker.status_of(table, columns)
                 try:
-                    connection.execute(sqlalchemy.text(statement), dict.fromkeys(_keys(table.key), "\u200b")).all()
+                    connection.execute(sqlalchemy.text(self._maker.nothing_of(table, columns))).all()
                 except exc.DBAPIError as error:
                     _, reason = told(error.orig, {table.name.lower(), *(name.lower() for name in columns)})
                     raise NotAllowed(f"{self.name}: table {table.name}: {reason}") from None

@@ -65,5 +65,10 @@ def status_of(table: TableOf, columns: Iterable[str]) -> str:
     return f"SELECT {', '.join(map(checked, columns))} FROM {checked(table.name)} WHERE {_where(table.key)}"
 
 
+def nothing_of(table: TableOf, columns: Iterable[str]) -> str:
+    """The statement that reads these columns of no row at all: whether they are there, and may be read."""
+    return f"SELECT {', '.join(map(checked, columns))} FROM {checked(table.name)} WHERE 1 = 0"
+
+
 def _where(columns: Sequence[str]) -> str:
     return " AND ".join(f"{checked(column)} = :k{at}" for at, column in enumerate(columns))

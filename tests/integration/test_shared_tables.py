@@ -127,6 +127,22 @@ def test_the_same_again_is_one_row_and_a_correction_replaces_it_with_its_details
     assert region.rows("SELECT COUNT(*) FROM TB_LIS_REPORT") == [(2,)]
 
 
+def test_columns_of_other_types_than_text_are_filled_and_compared(region: Region) -> None:
+    if region.engine == "postgresql":
+        region.run("ALTER TABLE TB_LIS_RESULT ALTER XH TYPE INTEGER USING 1, ALTER JG TYPE NUMERIC(9,3) USING 0")
+        region.run("ALTER TABLE TB_LIS_REPORT ALTER BGSJ TYPE TIMESTAMP USING NULL, ALTER YLJGDM TYPE BIGINT USING 1")
+    else:
+        region.run("ALTER TABLE TB_LIS_RESULT MODIFY XH INT, MODIFY JG DECIMAL(9,3)")
+        region.run("ALTER TABLE TB_LIS_REPORT MODIFY BGSJ DATETIME, MODIFY YLJGDM BIGINT")
+    edge = region.edge(datetime_format="yyyy-MM-dd HH:mm:ss")
+    edge.probe()
+    items = [{**item, "value": "5.60"} for item in open_one(lab()).record["items"]]
+
+    assert edge.send([lab(items=items)])[0].reasons == ()
+    assert outcomes(edge, lab(version=2, items=items[:1])) == [Outcome.ACCEPTED]
+    assert [str(value) for (value,) in region.rows("SELECT JG FROM TB_LIS_RESULT")] == ["5.600"]
+
+
 def test_a_withdrawal_is_a_mark_and_not_a_deletion(region: Region) -> None:
     edge = region.edge()
     outcomes(edge, lab())
