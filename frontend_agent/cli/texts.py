@@ -9,6 +9,7 @@ from frontend_agent.cli.texts_engines import ENGINES_TEXTS
 from frontend_agent.cli.texts_init import INIT_TEXTS
 from frontend_agent.cli.texts_inlets import INLET_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
+from frontend_agent.cli.texts_tables import TABLES_TEXTS
 from frontend_agent.cli.texts_vanished import VANISHED_TEXTS
 
 Language = Literal["zh", "en"]
@@ -902,6 +903,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **DOCTOR_TEXTS,
     **INIT_TEXTS,
     **INLET_TEXTS,
+    **TABLES_TEXTS,
     **ENGINES_TEXTS,
     **RECONCILE_TEXTS,
     **VANISHED_TEXTS,

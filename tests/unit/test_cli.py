@@ -15,7 +15,7 @@ from frontend_agent.config import parse_config
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMANDS = (
-    ["demo", "init", "check", "run", "once", "preview", "try", "status", "quarantine", "qc", "trace", "receipts", "kinds", "rules", "platform", "terms", "adopt", "withheld", "reconcile", "source"]
+    ["demo", "init", "check", "run", "once", "preview", "try", "status", "quarantine", "qc", "trace", "receipts", "kinds", "rules", "platform", "terms", "adopt", "withheld", "reconcile", "source", "tables"]
 )  # fmt: skip
 SUBCOMMANDS = (
     "quarantine list", "quarantine who", "quarantine show", "quarantine release", "quarantine releases", "quarantine discard", "qc log", "qc export", "qc verify", "qc visits",
