@@ -61,13 +61,12 @@ def test_each_type_opens_its_edge_from_files_beside_agent_toml(site: Path) -> No
     assert {edge.name for edge in opened.values()} == {"packages", "table", "xds"}
 
 
-@pytest.mark.parametrize("name", ["sets.toml", "tables.toml", "codes.toml"])
-def test_a_file_that_is_not_there_is_named_with_its_destination(site: Path, name: str) -> None:
-    (site.parent / name).unlink()
+@pytest.mark.parametrize(("destination", "name"), [("packages", "sets"), ("table", "tables"), ("xds", "codes")])
+def test_a_file_that_is_not_there_is_named_with_its_destination(site: Path, destination: str, name: str) -> None:
+    (site.parent / f"{name}.toml").unlink()
     config = load_config(site)
-    with pytest.raises(ConfigurationError, match=name):
-        for destination in config.destinations:
-            open_outlet(config, destination, CONTENT)
+    with pytest.raises(ConfigurationError, match=rf"destinations\.{destination}: \w+: .*{name}\.toml cannot be read"):
+        open_outlet(config, destination, CONTENT)
 
 
 def test_the_tables_of_a_destination_are_printed(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
