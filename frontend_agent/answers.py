@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from frontend_agent.config_answers import AnswerConfig
 from frontend_agent.er7 import MessageUnreadable, field_path, read
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.model import Outcome
@@ -45,17 +46,6 @@ class Answered(NamedTuple):
 
     outcome: Outcome | None
     reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerConfig:
-    """[destinations.NAME.answer]: patterns, any of which does, and paths to the reasons of a refusal."""
-
-    success: tuple[str, ...] = ()
-    failure: tuple[str, ...] = ()
-    retry: tuple[str, ...] = ()
-    reason: tuple[str, ...] = ()  # `json $.message`, `xml //text/@value`, `hl7 ERR-8`, `text 错误：(.*)`
-    charset: str = ""  # of answers that do not say theirs; empty: UTF-8
 
 
 class _Body:

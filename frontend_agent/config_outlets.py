@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from frontend_agent.answers import AnswerConfig, problems
+from frontend_agent.config_answers import AnswerConfig
 from frontend_agent.config_files import (
     NO_FEEDBACK,
     FeedbackConfig,
@@ -368,6 +368,8 @@ def _xds(outlet: XdsOutlet) -> Iterable[str]:
 
 
 def _rest(outlet: RestOutlet) -> Iterable[str]:
+    from frontend_agent.answers import problems  # with its XML library: not for every command
+
     yield from url_problems(outlet.url)
     yield from foreign_problems(outlet)
     for name in ("request", "login", "confirm"):

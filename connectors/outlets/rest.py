@@ -23,7 +23,8 @@ from zoneinfo import ZoneInfo
 from connectors.outlets import Around, DocumentUnreadable, Feedback, OpenedDocument, all_of
 from connectors.outlets.http import Answer, HttpEdge, Tls, Unanswered
 from connectors.outlets.templates import DOCUMENTS, CannotBeSaid, JsonTemplate, Scope, Text, XmlTemplate
-from frontend_agent.answers import REST, AnswerConfig, Answered, compile_patterns, finder, walker
+from frontend_agent.answers import REST, Answered, compile_patterns, finder, walker
+from frontend_agent.config_answers import AnswerConfig
 from frontend_agent.config_outlets import RequestConfig, RestOutlet, SignConfig
 from frontend_agent.delivery import SignedReply
 from frontend_agent.errors import ConfigurationError, DestinationError, DestinationUnreachable, NotAllowed, RefusedWhole

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from frontend_agent.answers import HL7_V2, HL7_V3, LARGEST, REST, AnswerConfig, compile_patterns, problems
+from frontend_agent.answers import HL7_V2, HL7_V3, LARGEST, REST, compile_patterns, problems
+from frontend_agent.config_answers import AnswerConfig
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.model import Outcome
 
