@@ -22,6 +22,7 @@ from frontend_agent.config_files import (
     sftp_problems,
 )
 from frontend_agent.config_types import ONE, Count
+from frontend_agent.formats.stamps import DATES, TIMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,7 +247,51 @@ class SftpOutlet(Laying, SftpServer, ForeignConfig):
     type: Literal["sftp"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class HipOutlet(ForeignConfig):
+    """The national services of a region, `HIPMessageServer` over SOAP (dialects A and B). `secret`: token or password."""
+
+    type: Literal["hip"]
+    dialect: Literal["A", "B"] = "B"  # which names its actions have
+    actions: dict[str, str] = field(default_factory=dict)  # service number -> action, where it has another name there
+    prefix: str = ""  # before every action: XT-
+    soap: Literal["1.1", "1.2"] = "1.2"
+    soap_action: str = ""  # empty: namespace and operation
+    namespace: str = "urn:hl7-org:v3"
+    operation: str = "HIPMessageServer"
+    parameters: tuple[str, ...] = ("action", "message")  # what the two are called
+    qualified: bool = True  # they stand in the namespace; many Java services want them without
+    wrap: Literal["cdata", "escape"] = "cdata"
+    envelope: str = ""  # the region's own around the message, with {message} {cdata} {escaped} {id} {action} {sender} …
+    token_parameter: str = ""  # a third parameter with the secret: token
+    username: str = ""  # WS-Security UsernameToken with the secret as its password
+    digest: bool = False  # of the password, instead of itself
+    carry: Literal["base64", "inside", "beside", "bare"] = "base64"  # how a document travels
+    document_parameter: str = "document"  # of `beside`
+    largest: int = 0  # characters of base64 that it takes; more is refused here. 0: not known
+    voids: Literal["refuse", "update"] = "refuse"  # a withdrawal, for which the services have no word
+    identity: Literal["version", "set"] = (
+        "version"  # what 文档流水号 is: of each version, or of all versions of a document
+    )
+    document_codes: dict[str, str] = field(default_factory=dict)  # kind -> its document type there
+    confidentiality: str = "N"
+    patient_id: tuple[str, ...] = ("patient.local_id", "patient.outpatient_number", "patient.inpatient_number")
+    sender: str = ""  # our system's id there, as agreed
+    receiver: str = ""
+    processing: Literal["P", "D", "T"] = "P"  # production, debugging, training
+    date_format: str = (
+        ""  # as in a profile's [formats]; empty: as the profile says, digits in a registration of a document
+    )
+    datetime_format: str = ""
+    answer: AnswerConfig = field(default_factory=AnswerConfig)
+    match_target: bool = True  # an acknowledgement of another message is none
+    confirm: Literal["", "retrieve", "access"] = ""  # asked later: for the content, or for its name in a list
+    ask_every: timedelta = timedelta(minutes=30)
+    ask_first: timedelta = timedelta(minutes=5)
+
+
 OUTLETS: dict[str, type[OutletConfig]] = {
+    "hip": HipOutlet,
     "folder": FolderOutlet,
     "sftp": SftpOutlet,
     "mllp": MllpOutlet,
@@ -424,7 +469,37 @@ def _sftp(outlet: SftpOutlet) -> Iterable[str]:
     yield from sftp_problems(outlet)
 
 
+_ENVELOPE_NAMES = ("message", "cdata", "escaped", "id", "action", "sender", "receiver", "time")
+
+
+def _hip(outlet: HipOutlet) -> Iterable[str]:
+    yield from url_problems(outlet.url)
+    yield from foreign_problems(outlet)
+    yield from (f"answer: {problem}" for problem in problems(outlet.answer))
+    if len(outlet.parameters) != 2:
+        yield 'parameters are two names: parameters = ["action", "message"]'
+    names = [*outlet.parameters, *filter(None, (outlet.operation, outlet.token_parameter, outlet.document_parameter))]
+    if wrong := [name for name in names if not re.fullmatch(r"[A-Za-z_][\w.-]*", name)]:
+        yield f"{', '.join(map(repr, wrong))}: not the name of an element"
+    if bool(outlet.username or outlet.token_parameter) != bool(outlet.secret):
+        yield "token_parameter or username, and the name of a secret, go together"
+    if outlet.digest and not outlet.username:
+        yield "digest does nothing without username"
+    if outlet.largest and outlet.carry != "base64":
+        yield 'largest counts characters of base64: it does nothing without carry = "base64"'
+    used = set(re.findall(r"\{(\w+)\}", outlet.envelope))
+    if outlet.envelope and not used & {"message", "cdata", "escaped"}:
+        yield "envelope holds no message: {message}, {cdata} or {escaped}"
+    if unknown := sorted(used - set(_ENVELOPE_NAMES)):
+        yield f"envelope: {', '.join(unknown)} is not known (known: {', '.join(_ENVELOPE_NAMES)})"
+    for key, known in (("date_format", DATES), ("datetime_format", TIMES)):
+        wanted = getattr(outlet, key)
+        if wanted and wanted not in known:
+            yield f"{key} {wanted!r} is not one of {', '.join(known)}"
+
+
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
+    HipOutlet: _hip,
     FolderOutlet: _folder,
     SftpOutlet: _sftp,
     MllpOutlet: _mllp,

@@ -6,11 +6,12 @@ The makers themselves are pure (`frontend_agent/dialects/`); here their tables a
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from connectors.outlets import Around, OpenedDocument
+from connectors.outlets import Around, DocumentUnreadable, OpenedDocument
 from frontend_agent.codes import CodeTable
-from frontend_agent.config_outlets import PackagesOutlet, TableOutlet, XdsOutlet
+from frontend_agent.config_outlets import HipOutlet, PackagesOutlet, TableOutlet, XdsOutlet
 from frontend_agent.dialects.data_sets import SHIPPED
 from frontend_agent.dialects.ebxml import Entry
+from frontend_agent.dialects.hip import Messages, Request
 from frontend_agent.dialects.packages import Packer, packer
 from frontend_agent.dialects.shared_tables import Put, SharedTables, read_tables
 from frontend_agent.dialects.statements import checked, keys_of, nothing_of, put_away, read_back, status_of, upsert
@@ -99,3 +100,27 @@ def site_text(name: str, key: str, path: str) -> str:
         return read_file(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"destinations.{name}: {key}: {path} cannot be read: {error}") from error
+
+
+class _Hip(Messages):
+    """The messages of a region's national services; what it has no word for cannot be sent."""
+
+    def request(self, opened: OpenedDocument) -> Request:  # type: ignore[override]
+        try:
+            return super().request(opened)
+        except NotSaid as reason:
+            raise DocumentUnreadable(str(reason)) from reason
+
+    def question(self, opened: OpenedDocument) -> Request:  # type: ignore[override]
+        try:
+            return super().question(opened)
+        except NotSaid as reason:
+            raise DocumentUnreadable(str(reason)) from reason
+
+
+def hip(name: str, options: HipOutlet, content: Content, codes: Codes, around: Around) -> Messages:
+    """What makes a destination's requests and reads its answers. ConfigurationError: what its settings get wrong."""
+    try:
+        return _Hip(options, content.kind, around.institution_name)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"destinations.{name}: {error}") from error

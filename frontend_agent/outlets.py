@@ -27,6 +27,7 @@ from frontend_agent.wire.frames import FrameRefused, decompressor, open_frame
 
 PLATFORM = "platform"  # our own: proofs, versions and packs are spoken of with it alone
 CLASSES: dict[str, str] = {
+    "hip": "connectors.outlets.hip:HipEdge",
     "folder": "connectors.outlets.files:FilesEdge",
     "sftp": "connectors.outlets.files:FilesEdge",
     "mllp": "connectors.outlets.mllp:MllpEdge",
@@ -37,6 +38,7 @@ CLASSES: dict[str, str] = {
 }
 # What an outlet sends that is made of a record's values: its maker is one argument more.
 MAKERS: dict[str, str] = {
+    "hip": "frontend_agent.dialect_makers:hip",
     "folder": "frontend_agent.file_makers:contents",
     "sftp": "frontend_agent.file_makers:contents",
     "mllp": "frontend_agent.message_makers:messages",

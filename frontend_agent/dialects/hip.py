@@ -17,8 +17,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
-from xml.sax.saxutils import escape, quoteattr
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from lxml import etree
 
@@ -29,9 +28,13 @@ from frontend_agent.formats.errors import FormatError, NotOurs, UnsafeDocument
 from frontend_agent.formats.headline import headline
 from frontend_agent.formats.kind import Kind
 from frontend_agent.formats.library import message_codes
+from frontend_agent.formats.render import escape
 from frontend_agent.formats.tables import table
 from frontend_agent.formats.xml import parse
 from frontend_agent.model import Document, Envelope, Outcome
+
+if TYPE_CHECKING:
+    from frontend_agent.config_outlets import HipOutlet
 
 REGISTER, ACCESS, RETRIEVE = "H0601", "H0602", "H0603"
 SOAP = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
@@ -44,40 +47,6 @@ LARGEST_ANSWER = 16 << 20
 _PROLOG = re.compile(r"\A\s*<\?xml[^>]*\?>\s*")
 _STORAGE = re.compile(rb"<storageCode>.*?</storageCode>", re.DOTALL)
 QUESTIONS = {ACCESS: ("DocumentAccess", "RCMR_IN000029UV01"), RETRIEVE: ("DocumentRetrieve", "RCMR_IN000031UV01")}
-
-
-class Settings(Protocol):
-    """What of a destination's table is asked here."""
-
-    dialect: str
-    actions: Mapping[str, str]
-    prefix: str
-    soap: str
-    namespace: str
-    operation: str
-    parameters: tuple[str, ...]
-    qualified: bool
-    wrap: str
-    envelope: str
-    token_parameter: str
-    username: str
-    digest: bool
-    carry: str
-    document_parameter: str
-    largest: int
-    voids: str
-    identity: str
-    document_codes: Mapping[str, str]
-    confidentiality: str
-    patient_id: tuple[str, ...]
-    sender: str
-    receiver: str
-    processing: str
-    date_format: str
-    datetime_format: str
-    confirm: str
-    match_target: bool
-    answer: Any
 
 
 class Opened(Protocol):
@@ -116,10 +85,9 @@ class Told(NamedTuple):
 class Messages:
     """What one destination is sent, and what it answers. `kind`: the kinds in force."""
 
-    def __init__(self, options: Settings, kind: Callable[[str], Kind], institution: str = "", institution_name: str = "") -> None:
+    def __init__(self, options: "HipOutlet", kind: Callable[[str], Kind], institution_name: str = "") -> None:
         self._options = options
         self._kind = kind
-        self._institution = institution
         self._institution_name = institution_name
         self._services = {row["kind"]: row for row in table("interactions.csv")}
         self._formats = {
@@ -248,22 +216,22 @@ class Messages:
         root = QUESTIONS[service][1]
         local = self.patient_id(record)
         parts = [
-            '<queryId root="2.16.156.10011.2.5.1.1" extension=' + quoteattr(asked) + "/>",
-            f"<clinicalDocument.code><value code={quoteattr(code)}"
-            f' codeSystem="2.16.156.10011.2.5.1.23"><displayName value={quoteattr(opened.kind_name)}/></value></clinicalDocument.code>',
+            '<queryId root="2.16.156.10011.2.5.1.1" extension=' + _quoted(asked) + "/>",
+            f"<clinicalDocument.code><value code={_quoted(code)}"
+            f' codeSystem="2.16.156.10011.2.5.1.23"><displayName value={_quoted(opened.kind_name)}/></value></clinicalDocument.code>',
         ]
         if service == RETRIEVE:
             name = document.set_id if self._options.identity == "set" else document.document_id
-            parts.append(f"<clinicalDocument.id><value extension={quoteattr(name)}/></clinicalDocument.id>")
+            parts.append(f"<clinicalDocument.id><value extension={_quoted(name)}/></clinicalDocument.id>")
         visits = [
-            f"<item root={quoteattr(oid)} extension={quoteattr(str(record[field]))}/>"
+            f"<item root={_quoted(oid)} extension={_quoted(str(record[field]))}/>"
             for field, oid in (("patient.inpatient_number", "2.16.156.10011.1.12"), ("patient.outpatient_number", "2.16.156.10011.1.11"))
             if record.get(field)
         ]  # fmt: skip
         if visits:
             parts.append(f"<encompassingEncounter.id><value>{''.join(visits)}</value></encompassingEncounter.id>")
         patients = [
-            f"<item root={quoteattr(oid)} extension={quoteattr(value)}/>"
+            f"<item root={_quoted(oid)} extension={_quoted(value)}/>"
             for value, oid in ((local, "2.16.156.10011.2.5.1.4"), (str(record.get("patient.id_number", "")), "2.16.156.10011.1.3"))
             if value
         ]  # fmt: skip
@@ -271,13 +239,16 @@ class Messages:
             parts.append(f"<patient.id><value>{''.join(patients)}</value></patient.id>")
         systems = "".join(
             f'<{who} typeCode="{code}"><device classCode="DEV" determinerCode="INSTANCE"><id><item '
-            f'root="2.16.156.10011.2.5.1.3" extension={quoteattr(said)}/></id></device></{who}>'
-            for who, code, said in (("receiver", "RCV", self._options.receiver), ("sender", "SND", self._options.sender))
+            f'root="2.16.156.10011.2.5.1.3" extension={_quoted(said)}/></id></device></{who}>'
+            for who, code, said in (
+                ("receiver", "RCV", self._options.receiver),
+                ("sender", "SND", self._options.sender),
+            )
             if said
         )
         message = (
             f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="urn:hl7-org:v3" ITSVersion="XML_1.0">'
-            f'<id root="2.16.156.10011.2.5.1.1" extension={quoteattr(asked)}/><creationTime value="{_made_at(opened)}"/>'
+            f'<id root="2.16.156.10011.2.5.1.1" extension={_quoted(asked)}/><creationTime value="{_made_at(opened)}"/>'
             f'<interactionId root="2.16.156.10011.2.5.1.2" extension="{root}"/><processingCode code="{self._options.processing}"/>'
             f'<processingModeCode code="T"/><acceptAckCode code="AL"/>{systems}<controlActProcess classCode="CACT" moodCode="RQO">'
             f"<queryByParameter>{''.join(parts)}</queryByParameter></controlActProcess></{root}>"
@@ -327,7 +298,7 @@ class Messages:
         header = f"<s:Header>{self._security(secret, now, nonce)}</s:Header>" if options.username else ""
         text = (
             f'<?xml version="1.0" encoding="UTF-8"?>\n<s:Envelope xmlns:s="{SOAP[options.soap]}">{header}<s:Body>'
-            f"<h:{options.operation} xmlns:h={quoteattr(options.namespace)}>{''.join(parts)}</h:{options.operation}>"
+            f"<h:{options.operation} xmlns:h={_quoted(options.namespace)}>{''.join(parts)}</h:{options.operation}>"
             "</s:Body></s:Envelope>"
         )
         return text.encode()
@@ -369,7 +340,11 @@ class Messages:
         """What an answer means. Outcome None: nothing in it that says so."""
         inner, fault = self._inner(status, body, charset)
         said = self._patterns.read(status, inner)
-        if said.outcome is Outcome.ACCEPTED and self._options.match_target and (other := _answers_another(inner, request.id)):
+        if (
+            said.outcome is Outcome.ACCEPTED
+            and self._options.match_target
+            and (other := _answers_another(inner, request.id))
+        ):
             return Answered(None, (other,))
         if said.outcome is None and fault:
             return Answered(None, (f"SOAP fault: {short(fault)}",))
@@ -395,7 +370,9 @@ class Messages:
             texts = [str(text).strip() for text in first.itertext() if str(text).strip()]
             return "\n".join(texts).encode(), " · ".join(texts) or "no reason given"
         result = first
-        while len(result) == 1 and etree.QName(result).namespace != "urn:hl7-org:v3" or (len(result) == 1 and _is_wrapper(result)):
+        while (len(result) == 1 and etree.QName(result).namespace != "urn:hl7-org:v3") or (
+            len(result) == 1 and _is_wrapper(result)
+        ):
             result = result[0]
         if len(result):
             return etree.tostring(result), ""
@@ -413,6 +390,11 @@ REGISTERED = (
     "author.id",
     "author.name",
 )
+
+
+def _quoted(text: str) -> str:
+    """A value as an attribute holds it, with its quotes."""
+    return f'"{escape(text)}"'
 
 
 def _service_names(services: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
