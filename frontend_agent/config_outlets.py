@@ -473,6 +473,8 @@ _ENVELOPE_NAMES = ("message", "cdata", "escaped", "id", "action", "sender", "rec
 
 
 def _hip(outlet: HipOutlet) -> Iterable[str]:
+    from frontend_agent.answers import problems  # with its XML library: not for every command
+
     yield from url_problems(outlet.url)
     yield from foreign_problems(outlet)
     yield from (f"answer: {problem}" for problem in problems(outlet.answer))
