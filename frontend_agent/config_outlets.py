@@ -95,6 +95,7 @@ class PackagesOutlet(ForeignConfig):
     ask_again: tuple[str, ...] = ("complete package",)  # in the reason of a failure: the same may be sent once more
     ask_every: timedelta = timedelta(minutes=10)
     ask_first: timedelta = timedelta(minutes=2)
+    ask_until: timedelta = timedelta(days=7)  # what nobody said anything about by then is asked for no more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,7 @@ class TableOutlet(ForeignConfig):
     reason_column: str = ""
     ask_every: timedelta = timedelta(minutes=10)
     ask_first: timedelta = timedelta(minutes=5)
+    ask_until: timedelta = timedelta(days=7)  # what nobody said anything about by then is asked for no more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +161,7 @@ class XdsOutlet(ForeignConfig):
     )
     ask_every: timedelta = timedelta(minutes=30)
     ask_first: timedelta = timedelta(minutes=5)
+    ask_until: timedelta = timedelta(days=7)  # what nobody said anything about by then is asked for no more
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,6 +59,8 @@ class Memory(Protocol):
 
     def put(self, name: str, value: str) -> None: ...
 
+    def drop(self, name: str) -> None: ...
+
 
 @dataclass(frozen=True)
 class Around:
@@ -84,6 +86,9 @@ class Forgetful:
 
     def put(self, name: str, value: str) -> None:
         self._values[name] = value
+
+    def drop(self, name: str) -> None:
+        self._values.pop(name, None)
 
 
 class Outlet(Protocol):

@@ -18,6 +18,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -42,6 +43,7 @@ DONE, FAILED = 3, 2
 TRIES = 3  # of the platform itself
 LONGEST_REASON = 300
 PASSWORD_BYTES = 24
+_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 class Visit(Protocol):
@@ -85,6 +87,9 @@ class PackagesEdge:
         self._url = options.url.rstrip("/")
         self._http = HttpEdge(name, Tls(options.certificate, options.key, options.ca), options.timeout)
         self._keys: dict[str, rsa.RSAPublicKey] = {}
+        self._ended: dict[
+            str, tuple[str, ...]
+        ] = {}  # told by -> the documents whose package need not be asked for again
 
     # --- sending
 
@@ -220,7 +225,7 @@ class PackagesEdge:
 
     @property
     def asks_until(self) -> timedelta:
-        return self._options.retention
+        return self._options.ask_until
 
     def ask(self, documents: Sequence[Document], /) -> Sequence[Feedback]:
         """What became of their packages. Silence about those that wait, are worked on, or are not known."""
@@ -231,7 +236,9 @@ class PackagesEdge:
         return [told for package, ids in sent.items() for told in self._became(package, ids)]
 
     def heard(self, told_by: str, /) -> None:
-        """Nothing is moved away here."""
+        """What became of a package is kept now: it need not be asked for again."""
+        for document_id in self._ended.pop(told_by, ()):
+            self._around.memory.drop(self._place(document_id))
 
     def _became(self, package: str, document_ids: Sequence[str]) -> Iterator[Feedback]:
         org_code, _, md5 = package.rpartition(" ")
@@ -244,9 +251,11 @@ class PackagesEdge:
         stored, checked = _number(row, "archive_status"), _number(row, "analyze_status")
         told_by = f"{self._options.status_path} {md5}"
         if stored == DONE and (checked == DONE or not self._options.quality):
+            self._ended[told_by] = tuple(document_ids)
             yield from (Feedback(one, True, told_by=told_by) for one in document_ids)
         elif FAILED in (stored, checked if self._options.quality else None) and _gave_up(row, stored):
-            reason = str(row.get("message") or "the platform gives no reason")[:LONGEST_REASON]
+            self._ended[told_by] = tuple(document_ids)
+            reason = _line(str(row.get("message") or "the platform gives no reason"))
             again = any(part in reason for part in self._options.ask_again)
             yield from (Feedback(one, False, (reason,), again, told_by) for one in document_ids)
 
@@ -289,6 +298,11 @@ def _rows(body: bytes) -> list[dict[str, Any]]:
     if isinstance(said, dict):
         said = next((said[key] for key in ("detailModelList", "content", "data", "obj") if said.get(key)), [])
     return [row for row in said if isinstance(row, dict)] if isinstance(said, list) else []
+
+
+def _line(text: str) -> str:
+    """What somebody else wrote, as one short line."""
+    return _CONTROL.sub(" ", text).strip()[:LONGEST_REASON]
 
 
 def _newest(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

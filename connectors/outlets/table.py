@@ -8,6 +8,7 @@ written is read back in the same transaction, so that a name cut off, a characte
 told now and not found in five years. What is told of the database's refusals are codes and names, never a row's values.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -34,6 +35,7 @@ DRIVERS = {
 }
 STAMP = "%Y%m%d%H%M%S"
 LONGEST_REASON = 300
+_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 Values = tuple[str | None, ...]
 
@@ -202,6 +204,10 @@ class TableEdge:
     def asks_first(self) -> timedelta:
         return self._options.ask_first
 
+    @property
+    def asks_until(self) -> timedelta:
+        return self._options.ask_until
+
     def ask(self, documents: Sequence[Document], /) -> Sequence[Feedback]:
         """What the region wrote into its status column. Silence where it wrote nothing yet, or a word nobody explained."""
         columns = [self._options.status_column, *filter(None, [self._options.reason_column])]
@@ -226,7 +232,7 @@ class TableEdge:
         if status in self._options.status_stored:
             yield Feedback(document.document_id, True, told_by=by)
         elif status in self._options.status_refused:
-            told_reasons = tuple(reason[:LONGEST_REASON] for reason in reasons if reason)
+            told_reasons = tuple(_CONTROL.sub(" ", reason).strip()[:LONGEST_REASON] for reason in reasons if reason)
             yield Feedback(document.document_id, False, told_reasons or (by,), told_by=by)
 
     def heard(self, told_by: str, /) -> None:

@@ -154,6 +154,10 @@ class XdsEdge:
     def asks_first(self) -> timedelta:
         return self._options.ask_first
 
+    @property
+    def asks_until(self) -> timedelta:
+        return self._options.ask_until
+
     def ask(self, documents: Sequence[Document], /) -> Sequence[Feedback]:
         """Whether the registry has them, with our hash and size. Silence about what it does not have (yet)."""
         entries: dict[str, tuple[Document, Entry]] = {}

@@ -5,6 +5,7 @@ The UUIDs are those of TF-3 §4.2.5. A document entry gets a real UUID of its ow
 it, and a later version can name it as what it replaces without asking.
 """
 
+import re
 import uuid
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -59,6 +60,8 @@ SET_UNIQUE = "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8"
 SET_SOURCE = "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832"
 
 LARGEST_ANSWER = 8 << 20
+LONGEST_REASON = 500
+_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 class Code(NamedTuple):
@@ -354,11 +357,16 @@ def _errors(response: etree._Element) -> list[Said]:
     return [
         Said(
             error.get("errorCode", "").rpartition(":")[2],
-            (error.get("codeContext") or (error.text or "")).strip()[:500],
+            _line(error.get("codeContext") or error.text or ""),
             error.get("severity") == WARNING,
         )
         for error in response.iter(_q(RS, "RegistryError"))
     ]
+
+
+def _line(text: str) -> str:
+    """What somebody else wrote, as one short line."""
+    return _CONTROL.sub(" ", text).strip()[:LONGEST_REASON]
 
 
 def _body(body: bytes) -> etree._Element:
@@ -374,9 +382,9 @@ def _fault(root: etree._Element) -> Fault | None:
     if fault is not None:
         code = fault.findtext(f"{_q(SOAP, 'Code')}/{_q(SOAP, 'Value')}") or ""
         reason = fault.findtext(f"{_q(SOAP, 'Reason')}/{_q(SOAP, 'Text')}") or ""
-        return Fault(code.rpartition(":")[2], reason.strip()[:500])
+        return Fault(code.rpartition(":")[2], _line(reason))
     old = root.find(".//{http://schemas.xmlsoap.org/soap/envelope/}Fault")
     if old is None:
         return None
     code = (old.findtext("faultcode") or "").rpartition(":")[2]
-    return Fault({"Client": "Sender", "Server": "Receiver"}.get(code, code), (old.findtext("faultstring") or "")[:500])
+    return Fault({"Client": "Sender", "Server": "Receiver"}.get(code, code), _line(old.findtext("faultstring") or ""))

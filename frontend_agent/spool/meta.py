@@ -47,6 +47,10 @@ class Meta:
             for name, value in values.items():
                 self._database.run("meta.put", name=name, value=value)
 
+    def drop(self, name: str) -> None:
+        with self._database.write():
+            self._database.run("meta.drop", name=name)
+
     @property
     def instance(self) -> str:
         """This life of this state. It is part of every exchange with the platform."""

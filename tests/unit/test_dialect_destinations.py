@@ -53,6 +53,23 @@ def site(tmp_path: Path) -> Path:
     return tmp_path / "agent.toml"
 
 
+def test_each_of_them_can_be_asked_later() -> None:
+    """What asks them relies on all of these names; a type that lacks one would stop its destination's thread."""
+    for edge in (PackagesEdge, TableEdge, XdsEdge):
+        for name in (
+            "asks_every",
+            "asks_first",
+            "asks_until",
+            "ask",
+            "heard",
+            "send",
+            "take_replies",
+            "probe",
+            "at_once",
+        ):
+            assert hasattr(edge, name), f"{edge.__name__}.{name}"
+
+
 def test_each_type_opens_its_edge_from_files_beside_agent_toml(site: Path) -> None:
     config = load_config(site)
     opened = {name: open_outlet(config, name, CONTENT) for name in config.destinations}

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,17 @@ from connectors.outlets.zips import with_aes, with_zipcrypto
 from frontend_agent.codes import CodeTable
 from frontend_agent.config import ConfigurationProblems, parse_config
 from frontend_agent.config_outlets import PackagesOutlet
+from frontend_agent.delivery import State
 from frontend_agent.dialect_makers import packages as maker_of
 from frontend_agent.dialects.packages import Packer
 from frontend_agent.errors import ConfigurationError, DestinationUnreachable, NotAllowed, RefusedWhole
+from frontend_agent.hearing import hear
 from frontend_agent.model import Document, Outcome
+from frontend_agent.sending import send_out
+from frontend_agent.spool import Spool
 from tests.unit.opened_documents import CONTENT, a_document, around, open_one
 from tests.unit.package_platform import PackagePlatform, package_platform, unpacked
+from tests.unit.pipe import NOW, taken
 
 SITE = """
 inner_version = "59083976eebd"
@@ -442,3 +448,25 @@ def test_the_token_travels_where_the_site_says(platform: PackagePlatform, tmp_pa
 def test_what_is_no_key_is_not_taken_for_one(junk: bytes) -> None:
     with pytest.raises(ValueError):
         public_key(junk)
+
+
+def test_from_the_spool_and_back_accepted_then_confirmed_or_reopened(platform: PackagePlatform, tmp_path: Path) -> None:
+    made, _ = packer(tmp_path)
+    with Spool(tmp_path / "state", reserve=0).open() as spool:
+        edge = PackagesEdge("region", options(platform.url), around(memory=spool.meta), made)
+        good, bad = lab(1), lab(2, patient__outpatient_number="MZ9")
+        spool.commit(taken(good, bad, destinations=("region",)))
+        assert send_out(edge, spool, NOW, at_once=edge.at_once, foreign=True) == 2
+        assert spool.counts().deliveries["region"][State.ACCEPTED] == 2
+        assert spool.meta.get(f"region:package:{good.document_id}")
+
+        platform.work()
+        platform.packages[1] |= {"archive_status": 2, "fail_count": 3, "message": "bad\x00 JSON\n data"}
+        asked = hear(edge, spool, NOW + timedelta(hours=1))
+        assert (asked.confirmed, asked.reopened) == (1, 1)
+        counts = spool.counts().deliveries["region"]
+        assert (counts[State.DELIVERED], counts[State.REFUSED]) == (1, 1)
+        trace = spool.trace(bad.document_id)
+        assert trace is not None
+        assert "bad JSON data" in str(trace)
+        assert not spool.meta.get(f"region:package:{good.document_id}")  # nobody has to ask again
