@@ -145,7 +145,8 @@ def parse_mapping(name: str, path: str, institution: str, read: Read, packed: Re
     )
     only_known_keys(table, known, path)
     kind, key = (_text(table, word, path) for word in ("kind", "key"))
-    message = _message(table, key, path)
+    document = _text(table, "document", path) if "document" in table else ""
+    message = _message(table, key, path, document)
     if message is not None:
         queries, files, sql_texts = _of_message(message, key, path)
     else:
@@ -158,7 +159,6 @@ def parse_mapping(name: str, path: str, institution: str, read: Read, packed: Re
     paths = _paths(reads, path)
     history = tuple(msgspec.structs.replace(moved, paths=paths) for moved in queries.history)
     queries = msgspec.structs.replace(queries, paths=paths, history=history)
-    document = _text(table, "document", path) if "document" in table else ""
     if document:
         _needs_aliases(queries.parent, (document,), files["parent"])
     return Mapping(
@@ -180,14 +180,14 @@ def parse_mapping(name: str, path: str, institution: str, read: Read, packed: Re
     )
 
 
-def _message(table: dict[str, Any], key: str, path: str) -> MessageMapping | None:
+def _message(table: dict[str, Any], key: str, path: str, document: str) -> MessageMapping | None:
     if "message" not in table:
         return None
-    if other := [word for word in ("queries", "procedures", "document") if word in table]:
+    if other := [word for word in ("queries", "procedures") if word in table]:
         raise ConfigurationError(
             f"{path}: [message] and {other[0]} exclude each other: rows come from messages or from SQL"
         )
-    return declared_message(table["message"], key, path)
+    return declared_message(table["message"], key, path, document)
 
 
 def _of_message(message: MessageMapping, key: str, path: str) -> tuple[Queries, dict[str, str], list[str]]:

@@ -26,6 +26,7 @@ from connectors.folders.place import (
     TooLarge,
     is_plain_name,
     parts_of,
+    passing_name,
 )
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -92,9 +93,9 @@ class LocalPlace:
                 if self.read(path, len(content)) != content:
                     raise Taken("another file has that name")
                 return
-            passing = f".{secrets.token_hex(8)}{_UNFINISHED}"
+            passing = passing_name(name)  # the same each time: what we leave behind when we die is used again
             file = os.open(
-                passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | _NO_LINK, _MODE, dir_fd=handle
+                passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | _NO_LINK, _MODE, dir_fd=handle
             )
             try:
                 with os.fdopen(file, "wb") as opened:

@@ -7,6 +7,7 @@ Links are not followed, and nothing outside of the place is touched, whatever a 
 """
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Protocol
 
 import msgspec
@@ -102,6 +103,11 @@ def parts_of(path: str) -> list[str]:
 def is_plain_name(name: str) -> bool:
     """Whether what a listing calls a name is one: a server may say anything."""
     return name not in ("", ".", "..") and "/" not in name and "\\" not in name and "\0" not in name
+
+
+def passing_name(name: str) -> str:
+    """What a file is called until it is whole. Of the same file always the same: one that was left behind is used again."""
+    return f".{sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}.part"
 
 
 def shown(path: str) -> str:

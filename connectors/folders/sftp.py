@@ -35,6 +35,7 @@ from connectors.folders.place import (
     TooLarge,
     is_plain_name,
     parts_of,
+    passing_name,
 )
 
 _T = TypeVar("_T")
@@ -151,18 +152,18 @@ class SftpPlace:
     # -- changing
 
     def write(self, path: str, content: bytes) -> None:
-        *above, _ = parts_of(path)
+        *above, name = parts_of(path)
         there = self.look(path)
         if there is not None:
             if there.what != FILE or there.size != len(content) or self.read(path, len(content)) != content:
                 raise Taken("another file has that name")
             return
-        passing = "/".join([*above, f".{secrets.token_hex(8)}{_UNFINISHED}"])
+        passing = "/".join([*above, passing_name(name)])
 
         async def written() -> None:
             await self._make_folders(above)
             try:
-                await self._put(passing, content, "xb")
+                await self._put(passing, content, "wb")
                 await self._sftp.rename(self._path(passing), self._path(path))
             except BaseException:
                 with suppress(Exception):

@@ -80,11 +80,13 @@ class MessageMapping(msgspec.Struct, frozen=True):
     unless: tuple[Condition, ...] = ()
     final: tuple[Condition, ...] = ()
     void: tuple[Condition, ...] = ()
+    whole: str = ""  # the column that holds the message itself, its own bytes
 
     def columns(self, key: str) -> tuple[str, ...]:
         """The columns of its parent rows."""
         said = [FINAL] if self.final else []
         said += [VOID] if self.void else []
+        said += [self.whole] if self.whole else []
         return (*(field.name for field in self.fields), *said)
 
     def places(self) -> dict[str, str]:
@@ -98,8 +100,11 @@ def _written(field: Field) -> str:
     return ", ".join(dict.fromkeys(choice.path for choice in field.choices))
 
 
-def declared_message(table: Any, key: str, where: str) -> MessageMapping:
-    """Read and check [message]; every path is compiled once here, so that a mistyped one is told at start."""
+def declared_message(table: Any, key: str, where: str, document: str = "") -> MessageMapping:
+    """Read and check [message]; every path is compiled once here, so that a mistyped one is told at start.
+
+    `document`: the field that holds a finished document. One of which [message.fields] says nothing is the message itself.
+    """
     where = f"{where}: [message]"
     table = _table(table, where)
     only_known_keys(
@@ -145,7 +150,10 @@ def declared_message(table: Any, key: str, where: str) -> MessageMapping:
     conditions = {
         word: _conditions(table.get(word, {}), format_, f"{where} {word}") for word in ("when", "unless", FINAL, VOID)
     }
-    return MessageMapping(name, options, fields, tuple(groups), each, **conditions)
+    whole = document if document and document not in (field.name for field in fields) else ""
+    if whole and each:
+        raise ConfigurationError(f"{where} each: a message that is itself the document is one record")
+    return MessageMapping(name, options, fields, tuple(groups), each, **conditions, whole=whole)
 
 
 def _options(table: dict[str, Any], name: str, where: str) -> Options:

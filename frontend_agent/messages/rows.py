@@ -25,7 +25,7 @@ def compile_message(message: MessageMapping, key: str) -> Callable[[bytes], Mess
 
     def rows_of(content: bytes) -> MessageRows:
         opened = format_.read(content)
-        return _Reading(opened, message, key).rows()
+        return _Reading(opened, message, key, content).rows()
 
     return rows_of
 
@@ -33,8 +33,8 @@ def compile_message(message: MessageMapping, key: str) -> Callable[[bytes], Mess
 class _Reading:
     """One message while it is read."""
 
-    def __init__(self, opened: Opened, message: MessageMapping, key: str) -> None:
-        self._opened, self._message, self._key = opened, message, key
+    def __init__(self, opened: Opened, message: MessageMapping, key: str, content: bytes) -> None:
+        self._opened, self._message, self._key, self._content = opened, message, key, content
         self._reasons: list[str] = []
         self._getters: dict[str, Values] = {}
 
@@ -54,6 +54,7 @@ class _Reading:
             is_void = bool(message.void) and void(record)
             row += [int(is_void or final(record))] if message.final else []
             row += [int(is_void)] if message.void else []
+            row += [self._content] if message.whole else []
             parents.append(tuple(row))
             key = row[[name for name, _ in fields].index(self._key)]
             for group, getters, keeps in groups:
