@@ -46,6 +46,7 @@ class Gap(StrEnum):
     WAITING = "waiting"  # for a partner's row
     DISCARDED = "discarded"  # a person decided that it is not sent
     ON_ITS_WAY = "on its way"
+    UNPROVEN = "unproven"  # a destination said that it took it, and has not shown that it has it (law 5)
     STUCK = "stuck"  # refused or blocked by a destination, or damaged here: waits for a person
 
 
@@ -159,6 +160,8 @@ def gap_of_journey(state: State) -> Gap | None:
         return Gap.ON_ITS_WAY
     if state in STUCK:
         return Gap.STUCK
+    if state is State.ACCEPTED:
+        return Gap.UNPROVEN
     return Gap.DISCARDED if state is State.DISCARDED else None
 
 

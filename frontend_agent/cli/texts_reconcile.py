@@ -125,5 +125,6 @@ RECONCILE_TEXTS: dict[str, tuple[str, str]] = {
     "head.gap_waiting": ("waits for another system", "等待关联数据"),
     "head.gap_discarded": ("discarded", "已放弃"),
     "head.gap_on its way": ("on its way", "发送中"),
+    "head.gap_unproven": ("accepted, unproven", "已接受未证实"),
     "head.gap_stuck": ("not taken by the platform", "平台未接收"),
 }

@@ -137,6 +137,7 @@ def test_every_journey_is_explained_or_over(state: State) -> None:
             **dict.fromkeys(OPEN, Gap.ON_ITS_WAY),
             **dict.fromkeys(STUCK, Gap.STUCK),
             State.DISCARDED: Gap.DISCARDED,
+            State.ACCEPTED: Gap.UNPROVEN,
             State.DELIVERED: None,
         }[state]
     )
