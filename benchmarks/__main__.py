@@ -11,7 +11,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import databases, guests, kinds, listening, messages, misses, reconciling, reports, steps, whole
+from benchmarks import databases, guests, kinds, listening, messages, misses, reconciling, reports, soap, steps, whole
 from benchmarks.measure import Measure, Measuring
 from benchmarks.workload import workload
 
@@ -34,6 +34,7 @@ MEASURES: dict[Measuring, tuple[str, ...]] = {
     kinds.each: ("kinds.check-and-render",),
     messages.reading: ("hl7.reading", "hl7.wide"),
     listening.mllp: ("listening.mllp",),
+    soap.soap: ("listening.soap",),
     steps.spool: ("spool",),
     steps.statistics: ("statistics.counting", "statistics.keeping"),
     steps.push: ("push",),

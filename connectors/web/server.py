@@ -362,7 +362,7 @@ class WebListener:
             self._tap(self.name, sender, request.body, "received")
         try:
             found = await run(lambda: self._read(request))
-            response = await self._settle(found, sender) if isinstance(found, Offered) else found
+            response = await self._settle(found, sender, run) if isinstance(found, Offered) else found
         except Exception as error:  # noqa: BLE001  the last line: nobody is answered with a 500, and nothing was kept
             response = busy(b"not now\n", "text/plain; charset=utf-8", self._fault(error))
         if response.why:
@@ -378,17 +378,17 @@ class WebListener:
                 return Offered(msgspec.structs.replace(found.arrived, unreadable=reasons), found.answer)
         return found
 
-    async def _settle(self, offered: Offered, sender: str) -> Response:
-        ending = await self._kept(offered.arrived)
+    async def _settle(self, offered: Offered, sender: str, run: Running) -> Response:
+        ending = await self._kept(offered.arrived, run)
         self._counts[ending.fate] += 1
         response = offered.answer(ending)
         if not ending.is_accepted:
             self._tell(sender, response.status, ending.fate)
         return replace(response, why="")
 
-    async def _kept(self, arrived: Arrived) -> Ending:
+    async def _kept(self, arrived: Arrived, run: Running) -> Ending:
         try:
-            (kept,) = await _done(self._keep([arrived]))
+            (kept,) = await _done(await run(lambda: self._keep([arrived])))  # who keeps hashes it at once
         except InboxFull:
             return Ending(Fate.FULL)
         except Exception as error:  # noqa: BLE001  whatever the keeping failed by: its sender is answered in his protocol

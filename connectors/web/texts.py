@@ -9,9 +9,9 @@ from frontend_agent.formats.errors import UnsafeDocument
 from frontend_agent.formats.xml import parse
 from frontend_agent.reading import Unreadable
 
-_DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
+_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 _ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-_ENCODING_OF_TEXT = re.compile(r"""(\s*<\?xml[^>]*?)\s+encoding\s*=\s*(?:"[^"]*"|'[^']*')""")
+_ENCODING_OF_TEXT = re.compile(r"""\A(\s*<\?xml[^>]*?)\s+encoding\s*=\s*(?:"[^"]*"|'[^']*')""")
 _GB = frozenset(("gb2312", "gbk", "gb18030", "cp936", "x-gbk"))
 _UTF_8 = frozenset(("utf-8", "utf8", ""))
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -28,6 +28,8 @@ def text_of(body: bytes, charset: str) -> str | None:
     declared = _ENCODING.match(body[:200])
     names = [name for name in (charset, declared[1].decode("ascii").lower() if declared else "") if name]
     if body.startswith(_WIDE):
+        return None
+    if body.isascii() and all(name in _UTF_8 or name in _GB for name in names[-1:]):
         return None
     if body.isascii() or body.startswith(_BOM):
         return _utf_8(body)
