@@ -22,7 +22,6 @@ from frontend_agent.config_files import (
     sftp_problems,
 )
 from frontend_agent.config_types import ONE, Count
-from frontend_agent.formats.stamps import DATES, TIMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -497,6 +496,8 @@ def _hip(outlet: HipOutlet) -> Iterable[str]:
         yield "envelope holds no message: {message}, {cdata} or {escaped}"
     if unknown := sorted(used - set(_ENVELOPE_NAMES)):
         yield f"envelope: {', '.join(unknown)} is not known (known: {', '.join(_ENVELOPE_NAMES)})"
+    from frontend_agent.formats.stamps import DATES, TIMES  # here: reading the file loads no XML library
+
     for key, known in (("date_format", DATES), ("datetime_format", TIMES)):
         wanted = getattr(outlet, key)
         if wanted and wanted not in known:
