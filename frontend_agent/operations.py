@@ -24,6 +24,7 @@ from frontend_agent.checks.masking import how_to_mask
 from frontend_agent.closing import month_text
 from frontend_agent.closing_operations import ClosingOperations
 from frontend_agent.config import unknown
+from frontend_agent.delivery import State
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.feeds import Feed
 from frontend_agent.formats import FormatError, Kind, load_kind
@@ -36,6 +37,7 @@ from frontend_agent.mending.rehearsing import newest_keys, rehearse
 from frontend_agent.mending.releasing import chosen, release, told_release
 from frontend_agent.mending.tracing import element_of, rows_of, versions_of
 from frontend_agent.model import Envelope, Record, SourceRecord
+from frontend_agent.outlet_operations import OutletOperations, told_foreign
 from frontend_agent.packs.shadow import NEWLY_HELD, NEWLY_PASSED, compared
 from frontend_agent.proving import genuine_by
 from frontend_agent.receiving import Receiving
@@ -81,6 +83,7 @@ class Operations(
     GuestOperations,
     VanishedOperations,
     InletOperations,
+    OutletOperations,
 ):
     """Each public method is a question that can be asked by its name."""
 
@@ -130,6 +133,7 @@ class Operations(
                     "waiting": spool.pending(name),
                     "states": dict(counts.deliveries.get(name, {})),
                     "skew": plain(app.skew(name)),
+                    "foreign": told_foreign(spool, name, options, counts.deliveries.get(name, {}), app.clock()),
                     **({k: v for k, v in plain(pauses[name]).items() if k != "name"} if name in pauses else {}),
                 }
                 for name, options in app.config.destinations.items()
@@ -573,7 +577,9 @@ class Operations(
             raise NotFound(f"no document {document!r} was made here")
         day, department = self._spool.statistics.where(document)
         proven = [
-            f"{one.destination} {one.settled_at:%Y-%m-%d %H:%M:%S}Z" for one in trace.deliveries if one.settled_at
+            f"{one.destination} {one.settled_at:%Y-%m-%d %H:%M:%S}Z"
+            for one in trace.deliveries
+            if one.settled_at and one.state is State.DELIVERED
         ]
         told_sample: dict[str, Any] = {
             "document_id": document,

@@ -219,36 +219,6 @@ def _add_tracing(cli: typer.Typer, t: Texts) -> None:
         else:
             _show_trace(t, told)
 
-    @cli.command(help=t("receipts"))
-    def receipts(
-        context: typer.Context,
-        destination: Annotated[str | None, typer.Option(help=t("receipts.destination"))] = None,
-        after: Annotated[int, typer.Option(help=t("receipts.after"), min=0)] = 0,
-        limit: Annotated[int, typer.Option("--limit", "-n", help=t("qc.limit"), min=1)] = 1000,
-        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
-    ) -> None:
-        with _settings(context).asking("receipts") as ask:
-            found = ask("receipts", destination=destination, after=after, limit=limit) or iter(())
-            if json:
-                output.as_json(iter(found))
-                return
-            output.table(
-                t,
-                ("row", "document", "destination", "outcome", "time", "reply", "reasons"),
-                (
-                    (
-                        one["row"],
-                        one["document_id"],
-                        one["destination"],
-                        one["outcome"],
-                        one["settled_at"],
-                        f"{one['reply'][:12]}#{one['position']}" if one["reply"] else None,
-                        "; ".join(one["reasons"]),
-                    )
-                    for one in found
-                ),
-            )
-
 
 def _show_trace(t: Texts, told: dict[str, Any]) -> None:
     apart = ("findings", "deliveries", "withheld", "versions", "rows", "digests")

@@ -6,6 +6,7 @@ from typing import Literal
 from frontend_agent.cli.texts_backfill import BACKFILL_TEXTS
 from frontend_agent.cli.texts_doctor import DOCTOR_TEXTS
 from frontend_agent.cli.texts_engines import ENGINES_TEXTS
+from frontend_agent.cli.texts_foreign import FOREIGN_TEXTS
 from frontend_agent.cli.texts_init import INIT_TEXTS
 from frontend_agent.cli.texts_inlets import INLET_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
@@ -307,7 +308,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "一个数据元：字段名（items[2].value）或数据元标识符（DE02.01.040.00）。",
     ),
     "trace.show": ("The value itself, not masked.", "显示原值，不遮蔽。"),
-    "receipts": ("What the destinations answered, document by document.", "各目的地对每份文档的回执。"),
     "receipts.destination": ("Only of this destination.", "仅此目的地。"),
     "receipts.after": ("Go on after this row.", "从此行之后继续。"),
     "kinds": ("Kinds of document.", "文档种类。"),
@@ -907,6 +907,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **ENGINES_TEXTS,
     **RECONCILE_TEXTS,
     **VANISHED_TEXTS,
+    **FOREIGN_TEXTS,
 }
 
 

@@ -13,6 +13,7 @@ import typer
 from frontend_agent import control, logs
 from frontend_agent.cli import output
 from frontend_agent.cli.backfill import left_of
+from frontend_agent.cli.foreign import show_foreign
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.source import rests
 from frontend_agent.cli.texts import Texts
@@ -282,11 +283,12 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
     )
     output.table(
         t,
-        ("destination", "delivered", "waiting", "stuck", "problem"),
+        ("destination", "delivered", "accepted", "waiting", "stuck", "problem"),
         [
             (
                 one["name"],
                 one["states"].get("delivered", 0),
+                one["states"].get("accepted", 0) or None,
                 one["waiting"],
                 sum(one["states"].get(state, 0) for state in ("refused", "blocked", "damaged")),
                 one.get("problem"),
@@ -294,6 +296,7 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
             for one in told["destinations"]
         ],
     )
+    show_foreign(t, told)
     for source in told["sources"]:
         if source["state"] != "open":
             output.say(rests(t, source))

@@ -18,7 +18,7 @@ COMMANDS = (
     ["demo", "init", "check", "run", "once", "preview", "try", "status", "quarantine", "qc", "trace", "receipts", "kinds", "rules", "platform", "terms", "adopt", "withheld", "reconcile", "source", "tables"]
 )  # fmt: skip
 SUBCOMMANDS = (
-    "quarantine list", "quarantine who", "quarantine show", "quarantine release", "quarantine releases", "quarantine discard", "qc log", "qc export", "qc verify", "qc visits",
+    "quarantine list", "quarantine who", "quarantine show", "quarantine release", "quarantine releases", "quarantine discard", "qc log", "qc export", "qc verify", "qc visits", "receipts confirm", "receipts reopen", "registrations list", "registrations known",
     "terms unmapped", "terms list", "terms sets", "terms show", "terms check", "terms approve", "terms reject", "terms undo",
     "terms history", "terms export", "terms import", "kinds list", "kinds show", "platform serve", "platform documents", "platform show",
     "platform hospitals", "withheld list", "withheld acknowledge", "rules shadow", "rules pack build", "rules pack verify",

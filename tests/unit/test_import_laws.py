@@ -225,6 +225,7 @@ OUTERMOST = (
     "frontend_agent.reconciliation", "frontend_agent.reconciliation_operations", "frontend_agent.nights",
     "frontend_agent.backfill_operations", "frontend_agent.backfill_planning",
     "frontend_agent.guest_operations",
+    "frontend_agent.outlet_operations",
     "frontend_agent.introducing",
     "frontend_agent.receiving",
     "frontend_agent.inlet_operations",
