@@ -14,7 +14,7 @@ from frontend_agent.dialects.ebxml import Entry
 from frontend_agent.dialects.hip import Messages, Request
 from frontend_agent.dialects.packages import Packer, packer
 from frontend_agent.dialects.shared_tables import Put, SharedTables, read_tables
-from frontend_agent.dialects.statements import checked, keys_of, nothing_of, put_away, read_back, status_of, upsert
+from frontend_agent.dialects.statements import belonging, checked, nothing_of, put_away, read_back, status_of, upsert
 from frontend_agent.dialects.values import Local, NotSaid, Region, local_in, nothing_local
 from frontend_agent.dialects.xds import Describer, describer
 from frontend_agent.errors import ConfigurationError
@@ -41,7 +41,7 @@ class Tables:
     def __init__(self, tables: SharedTables) -> None:
         self.all = tables.all
         self._tables = tables
-        self.upsert, self.read_back, self.keys_of = upsert, read_back, keys_of
+        self.upsert, self.read_back, self.belonging = upsert, read_back, belonging
         self.put_away, self.status_of, self.nothing_of = put_away, status_of, nothing_of
 
     def put(self, opened: OpenedDocument, now: str) -> Put | str:

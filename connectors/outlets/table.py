@@ -85,7 +85,7 @@ class Maker(Protocol):
 
     def read_back(self, table: Any, /) -> str: ...
 
-    def keys_of(self, table: Any, /) -> str: ...
+    def belonging(self, table: Any, /) -> str: ...
 
     def put_away(self, table: Any, /) -> str: ...
 
@@ -145,9 +145,8 @@ class TableEdge:
         names = {name.lower() for rows in put.rows for name in (rows.table.name, *rows.table.names)}
         try:
             for rows, parent in zip(put.rows, put.parents, strict=True):
-                self._write(connection, rows, parent)
-            for rows in put.rows:
-                self._compare(connection, rows)
+                self._write(connection, rows)
+                self._compare(connection, rows, parent)
         except exc.DBAPIError as error:
             if error.connection_invalidated:
                 raise
@@ -165,25 +164,40 @@ class TableEdge:
         savepoint.commit()
         return Receipt(document.document_id, Outcome.ACCEPTED)
 
-    def _write(self, connection: Connection, rows: Rows, parent: Values) -> None:
-        statement = sqlalchemy.text(self._maker.upsert(rows.table, self._family))
-        for row in rows.rows:
-            connection.execute(statement, {f"c{at}": value for at, value in enumerate(row)})
-        if parent:
-            known = connection.execute(sqlalchemy.text(self._maker.keys_of(rows.table)), _keys(parent)).all()
-            for gone in {tuple(map(_as_text, key)) for key in known} - {tuple(key) for key in rows.keys}:
-                connection.execute(sqlalchemy.text(self._maker.put_away(rows.table)), _keys(gone))
+    def _write(self, connection: Connection, rows: Rows) -> None:
+        if rows.rows:
+            statement = sqlalchemy.text(self._maker.upsert(rows.table, self._family))
+            connection.execute(statement, [{f"c{at}": value for at, value in enumerate(row)} for row in rows.rows])
 
-    def _compare(self, connection: Connection, rows: Rows) -> None:
-        statement = sqlalchemy.text(self._maker.read_back(rows.table))
+    def _compare(self, connection: Connection, rows: Rows, parent: Values) -> None:
+        """Read back what was written; a detail's rows that the record has no more are put away. Raises Changed."""
+        table = rows.table
+        question, asked = (
+            (self._maker.belonging(table), parent) if parent else (self._maker.read_back(table), rows.keys[0])
+        )
+        places = [table.names.index(name) for name in table.key]
+        kept = [
+            (tuple(row[at] for at in places), row)
+            for row in connection.execute(sqlalchemy.text(question), _keys(asked))
+        ]
+        left = dict(enumerate(kept))
+        index: dict[tuple[str, ...], list[int]] = {}
+        for at, (key, _) in left.items():
+            index.setdefault(tuple(map(_as_text, key)), []).append(at)
         for row, key in zip(rows.rows, rows.keys, strict=True):
-            kept = connection.execute(statement, _keys(key)).fetchmany(2)
-            if len(kept) > 1:
-                raise NotAllowed(f"{self.name}: {rows.table.name} has no primary key over {', '.join(rows.table.key)}")
-            pairs = zip(rows.table.names, row, kept[0], strict=True) if kept else ()
-            wrong = [name for name, sent, there in pairs if not same(sent, there)] if kept else list(rows.table.key)
-            if wrong:
-                raise Changed(", ".join(f"{rows.table.name}.{name}" for name in wrong))
+            mine = index.get(tuple(map(_as_text, key))) or [
+                at
+                for at, (there, _) in left.items()
+                if all(map(same, key, there))  # a key that is no text there
+            ]
+            if len(mine) > 1:
+                raise NotAllowed(f"{self.name}: {table.name} has no primary key over {', '.join(table.key)}")
+            there = left.pop(mine[0])[1] if mine else ()
+            wrong = [name for name, sent, held in zip(table.names, row, there, strict=False) if not same(sent, held)]
+            if wrong or not mine:
+                raise Changed(", ".join(f"{table.name}.{name}" for name in wrong or table.key))
+        for gone, _ in left.values():
+            connection.execute(sqlalchemy.text(self._maker.put_away(table)), _keys(gone))
 
     def _refused(self, document: Document, error: exc.DBAPIError, names: set[str]) -> Receipt:
         """Whose fault it is: the document's, or nobody's document."""
@@ -309,7 +323,7 @@ def _arguments(family: str, seconds: int) -> dict[str, Any]:
     return {"timeout": seconds}
 
 
-def _keys(values: Sequence[str | None]) -> dict[str, str | None]:
+def _keys(values: Sequence[Any]) -> dict[str, Any]:
     return {f"k{at}": value for at, value in enumerate(values)}
 
 

@@ -48,9 +48,9 @@ def read_back(table: TableOf) -> str:
     return f"SELECT {', '.join(map(checked, table.names))} FROM {checked(table.name)} WHERE {_where(table.key)}"
 
 
-def keys_of(table: TableOf) -> str:
-    """The statement that reads the keys of a detail's rows that belong to one record."""
-    return f"SELECT {', '.join(map(checked, table.key))} FROM {checked(table.name)} WHERE {_where(table.parent)}"
+def belonging(table: TableOf) -> str:
+    """The statement that reads the rows of a detail that belong to one record."""
+    return f"SELECT {', '.join(map(checked, table.names))} FROM {checked(table.name)} WHERE {_where(table.parent)}"
 
 
 def put_away(table: TableOf) -> str:

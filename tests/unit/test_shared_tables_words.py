@@ -9,7 +9,7 @@ from connectors.outlets.table_refusals import Whose, code_of, told
 from frontend_agent.codes import CodeTable
 from frontend_agent.config import ConfigurationProblems, parse_config
 from frontend_agent.dialects.shared_tables import SharedTables, read_tables, specified
-from frontend_agent.dialects.statements import put_away, read_back, upsert
+from frontend_agent.dialects.statements import belonging, put_away, read_back, upsert
 from frontend_agent.dialects.values import NotSaid, Region, local_in
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.supplying import ENGINES, ddl
@@ -111,6 +111,7 @@ def test_details_without_a_mark_are_deleted_and_with_one_marked() -> None:
     main, detail = tables().all()
     assert put_away(detail) == "DELETE FROM MX WHERE JG = :k0 AND BH = :k1 AND XH = :k2"
     assert put_away(main).startswith("UPDATE TB SET 作废标识 = '1'")
+    assert belonging(detail) == "SELECT JG, BH, XH, MC FROM MX WHERE JG = :k0 AND BH = :k1"
     assert read_back(main) == "SELECT JG, BH, XB, BXB, RQ, 作废标识 FROM TB WHERE JG = :k0 AND BH = :k1"
 
 
