@@ -5,7 +5,7 @@
         server.fingerprint       # of its host key
 
 It lets in the user that the tests run as, by a key that is made for the run. Passwords need the system's accounts, which tests
-leave alone; `password_server` in test_sftp.py is asyncssh's own for that.
+leave alone: those are tried with asyncssh's own server (test_places.py).
 """
 
 from __future__ import annotations

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
+import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
+import asyncssh
 import pytest
 
 from connectors.folders.local import LocalPlace
@@ -261,6 +268,88 @@ def test_a_server_that_says_nothing_is_not_waited_for(server: Sshd, tmp_path: Pa
             place.probe(writing=False)
         assert time.monotonic() - began < 15
         place.close()
+
+
+def test_a_private_key_with_a_passphrase(server: Sshd, tmp_path: Path) -> None:
+    shutil.copy(server.home / "user", tmp_path / "locked")
+    subprocess.run(
+        ["ssh-keygen", "-q", "-p", "-P", "", "-N", "a right one", "-f", str(tmp_path / "locked")],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    locked = replace(options_of(server, tmp_path), private_key=(tmp_path / "locked").read_text())
+    opened = SftpPlace(replace(locked, passphrase="a right one"))
+    opened.probe(writing=True)
+    opened.close()
+    for passphrase in ("", "another one"):
+        place = SftpPlace(replace(locked, passphrase=passphrase))
+        with pytest.raises(PlaceRefused, match="passphrase") as told:
+            place.probe(writing=False)
+        assert "another one" not in str(told.value)
+        place.close()
+
+
+class _Password(asyncssh.SSHServer):
+    """A server that asks for a password, and is asked whether it was offered one."""
+
+    offered: ClassVar[list[str]] = []
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        self.offered.append(password)
+        return password == "右 one"
+
+
+@contextmanager
+def password_server(folder: Path) -> Iterator[tuple[int, str]]:
+    """(its port, the fingerprint of its key)"""
+    key, loop, ready = asyncssh.generate_private_key("ssh-ed25519"), asyncio.new_event_loop(), threading.Event()
+    port: list[int] = []
+
+    async def serve() -> None:
+        acceptor = await asyncssh.listen(
+            "127.0.0.1", 0, server_factory=_Password, server_host_keys=[key],
+            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(folder).encode()),
+        )  # fmt: skip
+        port.append(acceptor.get_port())
+        ready.set()
+
+    thread = threading.Thread(target=lambda: (loop.run_until_complete(serve()), loop.run_forever()), daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield port[0], key.get_fingerprint()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+
+
+def test_a_password_is_offered_to_the_pinned_server_alone(tmp_path: Path) -> None:
+    with password_server(tmp_path) as (port, fingerprint):
+        right = SftpOptions(
+            host="127.0.0.1", port=port, user="lis", folder="/", timeout=timedelta(seconds=20), password="右 one",
+            host_keys=(fingerprint,),
+        )  # fmt: skip
+        _Password.offered.clear()
+        for options, said in (
+            (replace(right, host_keys=("SHA256:" + "A" * 43,)), "not the pinned one"),
+            (replace(right, password="wrong"), "not accepted"),
+        ):
+            place = SftpPlace(options)
+            with pytest.raises(PlaceRefused, match=said):
+                place.probe(writing=False)
+            place.close()
+        assert set(_Password.offered) == {"wrong"}
+        place = SftpPlace(right)
+        place.write("in/a.xml", b"content")
+        assert [seen.path for seen in place.entries("in")] == ["in/a.xml"]
+        place.close()
+    assert (tmp_path / "in/a.xml").read_bytes() == b"content"
 
 
 def test_secrets_are_not_shown() -> None:
