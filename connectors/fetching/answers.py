@@ -144,11 +144,9 @@ class Reader:
         return values[0].strip() if values else ""
 
     def _written(self, node: Any) -> bytes:
-        if not self._is_xml:
-            return written_json(node).encode()
         if isinstance(node, str):
-            return node.encode()
-        return alone(node)
+            return node.encode()  # a text is the message itself: HL7 v2 or XML in a list of JSON, say
+        return alone(node) if self._is_xml else written_json(node).encode()
 
 
 def unwrapped(text: str, is_xml: bool) -> bytes:

@@ -1,16 +1,23 @@
 """rest-poll against a real HTTP server: pages, marks, patience, and doors that stay shut."""
 
 import json
+import ssl
+import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors.arrivals import InboxFull
 from frontend_agent.config import ConfigurationProblems
-from frontend_agent.errors import SourceError, SourceRefused, SourceUnreachable
+from frontend_agent.errors import ConfigurationError, SourceError, SourceRefused, SourceUnreachable
+from frontend_agent.receiving import Receiving
 from tests.fetching_kit import NOW, Asked, Clock, Given, Inbox, Site, configured, polling
+from tests.messages_kit import Site as Laboratory
+from tests.messages_kit import report, run
+from tests.mllp_kit import Authority, Pem
 
 
 @pytest.fixture
@@ -420,3 +427,68 @@ def test_settings_are_read_as_the_rest_of_the_file() -> None:
     config = configured('type = "rest-poll"\nurl = "https://his.example/r"\nca = "his.pem"\n')
     assert config.ca.endswith("his.pem")
     assert config.every == timedelta(minutes=1)
+
+
+# -- TLS --------------------------------------------------------------------------------------------------------------
+
+
+def test_certificates_are_checked_and_shown(tmp_path: Path) -> None:
+    authority, stranger = Authority(tmp_path), Authority(tmp_path, "stranger")
+    server, ours = authority.certificate("his"), authority.certificate("agent")
+    late = authority.certificate("late", days=-1)
+
+    def asked(pem: Pem, *lines: str) -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.pem))
+        context.load_cert_chain(pem.certificate, pem.key)
+        context.verify_mode = ssl.CERT_REQUIRED
+        with Site(context) as site:
+            site.answers["/r"] = lambda _: Site.json({})
+            url = f'type = "rest-poll"\nurl = "{site.url}/r"\n'
+            polling(url + "\n".join(f'{key} = "{value}"' for key, value in (line.split("=") for line in lines))).fetch()
+
+    mine = (f"certificate={ours.certificate}", f"key={ours.key}")
+    asked(server, f"ca={authority.pem}", *mine)
+    for pem, *lines in (
+        (server, *mine),  # of an authority that this machine does not know
+        (server, f"ca={stranger.pem}", *mine),
+        (late, f"ca={authority.pem}", *mine),
+        (server, f"ca={authority.pem}"),  # without ours
+    ):
+        with pytest.raises((SourceRefused, SourceUnreachable)):
+            asked(pem, *lines)
+    with pytest.raises(ConfigurationError, match=r"inlets\.his\.ca"):
+        asked(server, f"ca={tmp_path / 'nowhere.pem'}", *mine)
+    with pytest.raises(ConfigurationError, match=r"inlets\.his\.certificate"):
+        asked(server, f"ca={authority.pem}", f"certificate={ours.key}", f"key={ours.key}")
+
+
+# -- all the way ------------------------------------------------------------------------------------------------------
+
+
+class Polled(Laboratory):
+    """The site whose laboratory pushes, polled instead."""
+
+    def config(self) -> str:
+        table = f'type = "rest-poll"\nurl = "{self.more}/oru"\neach = "$.messages[*]"\n'
+        return super().config().replace('type = "mllp"\nport = 0\n', table).replace(self.more + "\n", "\n")
+
+
+@pytest.mark.parametrize("again", [1, 3])
+def test_what_is_fetched_becomes_documents(site: Site, tmp_path: Path, again: int) -> None:
+    """A list of HL7 v2 messages in JSON; a report that was preliminary is final in the next answer."""
+    messages = [report("R1"), report("R2", "P"), b"no HL7 at all"]
+    site.answers["/oru"] = lambda _: Site.json({"messages": [one.decode() for one in messages]})
+    polled = Polled(tmp_path, more=site.url)
+    with polled.app() as app:
+        for _ in range(again):
+            receiving = Receiving(app, lambda name, more: app.run_feed(name, threading.Event()))
+            assert [str(error) for _, error in receiving.fetch()] == []
+            receiving.stop(5)
+        assert run(app) == {"documents": 1, "not_final": 1}
+        messages[1] = report("R2", "F")
+        receiving = Receiving(app, lambda name, more: app.run_feed(name, threading.Event()))
+        assert list(receiving.fetch()) == []
+        receiving.stop(5)
+        assert run(app) == {"documents": 1}
+        counts = app.spool.inbox.counts()["lis"]
+    assert counts == {"taken": 3, "unreadable": 1}
