@@ -3,6 +3,7 @@
 A new type is a dataclass here and a line in INLETS; what no single key can be wrong about is a line in CHECKS.
 """
 
+import codecs
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,9 +16,10 @@ from frontend_agent.config_listener import listener_problems
 
 @dataclass(frozen=True, kw_only=True)
 class MllpInlet(ListenerConfig):
-    """HL7 v2 over MLLP."""
+    """HL7 v2 over MLLP, and over TLS with `certificate` and `key`."""
 
     type: Literal["mllp"]
+    charset: str = ""  # settles the set of all its senders, for such as the bytes alone do not tell: gb18030, utf-8
 
 
 INLETS: dict[str, type[InletConfig]] = {
@@ -29,8 +31,18 @@ INLETS: dict[str, type[InletConfig]] = {
 }
 
 
+def mllp_problems(inlet: MllpInlet) -> Iterable[str]:
+    """What is wrong between the settings of an MLLP listener."""
+    yield from listener_problems(inlet)
+    if inlet.charset:
+        try:
+            codecs.lookup(inlet.charset)
+        except LookupError:
+            yield f"charset {inlet.charset!r} is not known (for example gb18030, utf-8)"
+
+
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
-    MllpInlet: listener_problems,
+    MllpInlet: mllp_problems,
     **config_web.CHECKS,
     **config_fetchers.CHECKS,
     **config_files.CHECKS,

@@ -23,6 +23,7 @@ from frontend_agent.config_files import FilesInlet
 from frontend_agent.config_inlets import InletConfig, ListenerConfig, MllpInlet
 from frontend_agent.config_web import LISTENERS, WebConfig
 from frontend_agent.config_wsn import WsnInlet
+from frontend_agent.er7 import why_unreadable
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.logs import event, failed, log
 from frontend_agent.secrets import secrets_of
@@ -59,7 +60,10 @@ def _fetcher(name: str, options: FetcherConfig, hands: Hands) -> Inlet:
 def _mllp(name: str, options: MllpInlet, hands: Hands) -> Inlet:
     from connectors.mllp.listener import MllpListener
 
-    return MllpListener(name, options, hands.keep, hands.tap, hands.clock)
+    def judge(body: bytes) -> Sequence[str]:
+        return why_unreadable(body, options.charset)
+
+    return MllpListener(name, options, hands.keep, hands.tap, hands.clock, judge)
 
 
 def _files(name: str, options: FilesInlet, hands: Hands) -> Inlet:

@@ -2,14 +2,20 @@
 
 import threading
 import time
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from connectors.mllp import framed
+from connectors.mllp.listener import MllpListener
+from frontend_agent.config import ConfigurationProblems, parse_config
+from frontend_agent.config_inlets import MllpInlet
 from frontend_agent.er7 import read
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.inlets import Hands, make
 from tests.hl7_messages import oru
-from tests.mllp_kit import Inbox, Sender, eventually, listening, reasons, said
+from tests.mllp_kit import Inbox, Sender, eventually, listening, no_tap, reasons, said, utc_now
 
 
 def report(number: int = 1, name: str = "张三", **more: object) -> str:
@@ -308,3 +314,40 @@ def test_a_port_that_is_taken_is_told():
             pass
         listener.probe()
     listener.probe()
+
+
+# -- as a daemon makes it ----------------------------------------------------------------------------------------------
+
+
+def test_a_site_settles_a_set_that_the_bytes_do_not_tell():
+    """鑭 ends in a delimiter's byte in GBK: undecided by itself."""
+    content = report(name="鑭某").encode("gb18030")
+    for charset, code in (("", "AE"), ("gb18030", "AA"), ("utf-8", "AE")):
+        inbox = Inbox()
+        hands = SimpleNamespace(keep=inbox, tap=no_tap, clock=utc_now)
+        listener = make("lis", MllpInlet(type="mllp", port=0, charset=charset), cast(Hands, hands))
+        assert isinstance(listener, MllpListener)
+        listener.start()
+        try:
+            with Sender(listener) as sender:
+                assert said(sender.ask(content)) == (code, "M-1")
+        finally:
+            listener.stop(5)
+        assert bool(inbox.arrived[0].unreadable) is (code == "AE")
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ('charset = "gbx"', "charset 'gbx' is not known"),
+        ("port = 70000", "port 70000"),
+        ('allow = ["10.1.2"]', "neither an address nor a network"),
+        ('certificate = "a.pem"', "certificate and key go together"),
+        ('client_ca = "a.pem"', "client_ca needs TLS"),
+    ],
+)
+def test_settings_that_cannot_be_are_told(table, problem):
+    port = "" if "port" in table else "port = 2575\n"
+    with pytest.raises(ConfigurationProblems) as found:
+        parse_config(f'[inlets.lis]\ntype = "mllp"\n{port}{table}\n')
+    assert any("inlets.lis" in one and problem in one for one in found.value.problems)

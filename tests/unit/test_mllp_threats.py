@@ -399,7 +399,7 @@ def traced(folder: Path, messages: int, at_once: int) -> tuple[int, int, int]:
     """(answers written, those written with no commit on disk since their message was read, commits) as strace saw it."""
     log = folder / "strace"
     process = subprocess.Popen(
-        ["strace", "-f", "-qq", "-s", "40000", "-xx", "-e", "trace=fdatasync,fsync,read,recvfrom,recvmsg,write,writev,sendto,sendmsg",
+        ["strace", "-f", "-qq", "-s", "300000", "-xx", "-e", "trace=fdatasync,fsync,read,recvfrom,recvmsg,write,writev,sendto,sendmsg",
          "-o", str(log), sys.executable, "-c", SERVED, str(folder / "state")],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ,
     )  # fmt: skip
@@ -425,7 +425,7 @@ ASKED, ANSWERED = re.compile(r"\|M-(\d+)\|P\|"), re.compile(r"MSA\|AA\|M-(\d+)\r
 
 def _judged(log: str) -> tuple[int, int, int]:
     """A commit counts once its call has returned: `<unfinished …>` is told apart from `resumed … = 0`."""
-    synced_at, read_at, answers, early, commits = -1, dict[str, int](), 0, 0, 0
+    synced_at, read_at, answers, early, commits, tail = -1, dict[str, int](), 0, 0, 0, ""
     for number, line in enumerate(log.splitlines()):
         if re.search(r"f(data)?sync.*= 0$", line):
             synced_at, commits = number, commits + 1
