@@ -424,19 +424,25 @@ ASKED, ANSWERED = re.compile(r"\|M-(\d+)\|P\|"), re.compile(r"MSA\|AA\|M-(\d+)\r
 
 
 def _judged(log: str) -> tuple[int, int, int]:
-    """A commit counts once its call has returned: `<unfinished …>` is told apart from `resumed … = 0`."""
-    synced_at, read_at, answers, early, commits, tail = -1, dict[str, int](), 0, 0, 0, ""
+    """A commit counts from where its call begins, once it has returned: one that was under way when a message was read is another's."""
+    read_at, begun_at = dict[str, int](), dict[str, int]()
+    synced_from, answers, early, commits, tail = -1, 0, 0, 0, ""
     for number, line in enumerate(log.splitlines()):
-        if re.search(r"f(data)?sync.*= 0$", line):
-            synced_at, commits = number, commits + 1
+        thread = line.split(maxsplit=1)[0]
+        if re.search(r"\bf(data)?sync\b", line):
+            if "resumed>" not in line:
+                begun_at[thread] = number
+            if line.endswith("= 0"):
+                synced_from, commits = max(synced_from, begun_at[thread]), commits + 1
             continue
         text = bytes.fromhex("".join(re.findall(r"\\x([0-9a-f]{2})", line))).decode("latin-1")
         if "MSA|" in text:
             for one in ANSWERED.findall(text):
                 answers += 1
-                early += not read_at[one] < synced_at
+                early += not read_at[one] < synced_from
         elif re.search(r"\b(read|recvfrom|recvmsg)\b", line):
-            read_at.update(dict.fromkeys(ASKED.findall(text), number))
+            read_at.update(dict.fromkeys(ASKED.findall(tail + text), number))
+            tail = text[-40:]  # an id may be cut between two reads
     return answers, early, commits
 
 
@@ -469,6 +475,8 @@ def test_the_judge_of_the_trace_finds_an_answer_that_came_too_early():
         1,
     )
     assert _judged("\n".join(["8 fdatasync(5) = 0", asked, told])) == (1, 1, 1)
+    others = ["8 fdatasync(5 <unfinished ...>", asked, "8 <... fdatasync resumed>) = 0", told]
+    assert _judged("\n".join(others)) == (1, 1, 1)
 
 
 # -- H6 with the real inbox: one effect, conflicts kept for a person ---------------------------------------------------
