@@ -141,7 +141,12 @@ class SharedTables:
                 group = opened.record.get(detail.group, [])
                 rows = [self._row(detail, opened, row, number, now) for number, row in enumerate(group, 1)]
                 belongs = tuple(main.rows[0][table.names.index(name)] for name in detail.parent)
-                found.append(Rows(detail, rows))
+                made = Rows(detail, rows)
+                if len(set(made.keys)) < len(rows):
+                    raise NotSaid(
+                        f"{detail.name}: two rows have the same key ({', '.join(detail.key)}): one would be lost"
+                    )
+                found.append(made)
                 parents.append(belongs)
         return Put(document.document_id, found, parents)
 

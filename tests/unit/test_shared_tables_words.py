@@ -93,6 +93,14 @@ def test_what_cannot_be_a_row_says_why() -> None:
         said(SITE.replace('"author.time"', '"patient.name"'))
 
 
+def test_two_rows_of_one_key_would_lose_one_and_are_refused() -> None:
+    by_name = SITE.replace('key = ["JG", "BH", "XH"]', 'key = ["JG", "BH", "MC"]')
+    items = open_one(a_document("C0007")).record["items"][:1]
+    tables(by_name).put(open_one(a_document("C0007", items=items)), "")
+    with pytest.raises(NotSaid, match="MX: two rows have the same key"):
+        tables(by_name).put(open_one(a_document("C0007", items=items * 2)), "")
+
+
 @pytest.mark.parametrize(
     ("engine", "parts"),
     [
