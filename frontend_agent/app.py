@@ -302,6 +302,7 @@ class App:
                     self.spool.meta,
                     self._code_maps,
                     lambda destination: self.spool.picked(f"feedback:{destination}"),
+                    self.spool.patient_of,
                 )
 
     def _code_maps(self, feed: str) -> Mapping[str, CodeTable]:

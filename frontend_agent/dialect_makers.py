@@ -121,6 +121,6 @@ class _Hip(Messages):
 def hip(name: str, options: HipOutlet, content: Content, codes: Codes, around: Around) -> Messages:
     """What makes a destination's requests and reads its answers. ConfigurationError: what its settings get wrong."""
     try:
-        return _Hip(options, content.kind, around.institution_name)
+        return _Hip(options, content.kind, around.institution_name, around.patient_of)
     except ConfigurationError as error:
         raise ConfigurationError(f"destinations.{name}: {error}") from error

@@ -60,12 +60,13 @@ def open_outlet(
     memory: Memory | None = None,
     codes: Callable[[str], Mapping[str, CodeTable]] = lambda feed: {},
     picked: Picked = lambda name: InMemory(),
+    patient_of: Callable[[str], str] = lambda document_id: "",
 ) -> Outlet:
     """The destination of that name, ready to send; it connects when it does. ConfigurationError: what its settings lack.
 
     `content`: the kinds in force, whose readers open documents. `dictionary`: what frames are compressed with, by SHA-256.
     `codes`: a feed's code maps by field, for platforms that want the hospital's own codes beside the national ones.
-    `picked`: which files of feedback were picked up.
+    `picked`: which files of feedback were picked up. `patient_of`: the hospital's own number of a document's patient.
     """
     options = config.destinations[name]
     module, _, of_class = CLASSES[options.type].partition(":")
@@ -84,6 +85,7 @@ def open_outlet(
         institution=hospital.id,
         institution_name=hospital.name,
         memory=memory or Forgetful(),
+        patient_of=patient_of,
     )
     maker = MAKERS.get(options.type)
     if maker:

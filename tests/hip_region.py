@@ -104,7 +104,7 @@ class Region:
                     yield f"{row['field_name_zh']} 超长"
                 if length == "DT14" and not re.fullmatch(r"\d{14}", value):
                     yield f"{row['field_name_zh']} 格式错误"
-        if found < 5:
+        if found < 4:
             yield "消息结构错误"
 
     def _locals(self, root: Any) -> list[str]:

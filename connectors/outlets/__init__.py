@@ -73,6 +73,8 @@ class Around:
     institution: str = ""
     institution_name: str = ""
     memory: Memory = field(default_factory=lambda: Forgetful())
+    # By document id: the hospital's own number of its patient, where registrations go first; else "".
+    patient_of: Callable[[str], str] = lambda document_id: ""
 
 
 class Forgetful:

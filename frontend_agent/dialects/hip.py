@@ -85,10 +85,17 @@ class Told(NamedTuple):
 class Messages:
     """What one destination is sent, and what it answers. `kind`: the kinds in force."""
 
-    def __init__(self, options: "HipOutlet", kind: Callable[[str], Kind], institution_name: str = "") -> None:
+    def __init__(
+        self,
+        options: "HipOutlet",
+        kind: Callable[[str], Kind],
+        institution_name: str = "",
+        patient_of: Callable[[str], str] = lambda document_id: "",
+    ) -> None:
         self._options = options
         self._kind = kind
         self._institution_name = institution_name
+        self._patient_of = patient_of
         self._services = {row["kind"]: row for row in table("interactions.csv")}
         self._formats = {
             name: wanted
@@ -134,7 +141,7 @@ class Messages:
                 "(largest); nothing is cut off. Ask its operator for more"
             )
         said = {name: record[name] for name in REGISTERED if record.get(name)}
-        local = self.patient_id(record)
+        local = self.patient_id(opened)
         made_at = _made_at(opened)
         said |= {
             "document.id": document.set_id if options.identity == "set" else document.document_id,
@@ -164,9 +171,10 @@ class Messages:
         inside = f"<storageCode><originalText>{plain}</originalText></storageCode>".encode()
         return Request(action, document.document_id, self._text(_STORAGE.sub(lambda _: inside, message, count=1)))
 
-    def patient_id(self, record: Mapping[str, Any]) -> str:
-        """The hospital's own number of the patient: the first of the settings' fields that the record has."""
-        return next((str(record[name]) for name in self._options.patient_id if record.get(name)), "")
+    def patient_id(self, opened: Opened) -> str:
+        """The hospital's own number of the patient: the one he is registered by, else the first of the settings' fields."""
+        said = (str(opened.record.get(name, "")) for name in self._options.patient_id)
+        return self._patient_of(opened.document.document_id) or next(filter(None, said), "")
 
     def _systems(self) -> Iterator[tuple[str, str]]:
         yield "sender", self._options.sender
@@ -214,7 +222,7 @@ class Messages:
         code = self._options.document_codes.get(document.kind, document.kind)
         asked = f"{document.document_id}-Q"
         root = QUESTIONS[service][1]
-        local = self.patient_id(record)
+        local = self.patient_id(opened)
         parts = [
             '<queryId root="2.16.156.10011.2.5.1.1" extension=' + _quoted(asked) + "/>",
             f"<clinicalDocument.code><value code={_quoted(code)}"

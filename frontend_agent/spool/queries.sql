@@ -1491,6 +1491,17 @@ AND NOT EXISTS (SELECT 1 FROM provides p CROSS JOIN delivery v ON v.document = p
                 WHERE p.registration = r.id AND v.state IN ('accepted', 'delivered'))
 ON CONFLICT DO NOTHING;
 
+-- registering.patients --
+-- Whom documents of this commit speak of.
+INSERT INTO named_patient (document, registration)
+SELECT d.id, r.id FROM json_each(:rows) j CROSS JOIN registration r ON r.name = j.value->>1
+CROSS JOIN series s ON s.set_id = j.value->>0 CROSS JOIN document d ON d.series = s.id AND d.version = j.value->>2
+WHERE true ON CONFLICT DO NOTHING;
+
+-- registering.patient of --
+SELECT r.name FROM series s CROSS JOIN document d ON d.series = s.id AND d.version = :version
+CROSS JOIN named_patient p ON p.document = d.id CROSS JOIN registration r ON r.id = p.registration WHERE s.set_id = :set_id;
+
 -- registering.come --
 -- Registrations that are there now: what waits for them is let go.
 UPDATE wanted SET come = 1 WHERE destination = :destination AND come = 0

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from frontend_agent.delivery import Event, State, after
 from frontend_agent.identity import parts
-from frontend_agent.registrations import Names, class_of
+from frontend_agent.registrations import PATIENT, Names, class_of
 from frontend_agent.spool.ledger import Ledger, as_json
 from frontend_agent.spool.times import millis, moment
 
@@ -52,6 +52,14 @@ class Registering:
         provides = [(*_row(document, name),) for document, one in mine.items() for name in one.provides]
         if provides:
             self._database.run("registering.provides", rows=as_json(provides))
+        if waits:
+            patients = [
+                _row(document, name)
+                for document, one in mine.items()
+                for name in one.needs
+                if class_of(name) == PATIENT
+            ]
+            self._database.run("registering.patients", rows=as_json(patients))
         needs = [
             (*_row(document, name), destination)
             for document, one in mine.items()
@@ -62,6 +70,14 @@ class Registering:
         if needs:
             self._database.run("registering.needs", rows=as_json(needs), now=now)
         return bool(needs)
+
+    def patient_of(self, document: str) -> str:
+        """The hospital's own number of the patient that a document speaks of; "" where it was not said."""
+        named = parts(document)
+        if named is None:
+            return ""
+        rows = self._database.rows("registering.patient of", set_id=named[0], version=named[1])
+        return str(rows[0][0]).partition(":")[2] if rows else ""
 
     def come(self, name: str, destination: int, documents: Sequence[int]) -> None:
         """These were accepted or delivered: what waits for what they register goes."""

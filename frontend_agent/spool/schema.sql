@@ -520,3 +520,8 @@ CREATE TABLE picked (
     seen_at INTEGER NOT NULL, refused INTEGER NOT NULL, PRIMARY KEY (inlet, path)
 ) WITHOUT ROWID;
 CREATE INDEX picked_seen ON picked (inlet, seen_at);
+
+-- migration 21 --
+-- The patient that a document names, for destinations that want the hospital's own number of him beside it: the document
+-- itself does not say it, and what it waits for is gone once it has come.
+CREATE TABLE named_patient (document INTEGER PRIMARY KEY, registration INTEGER NOT NULL);

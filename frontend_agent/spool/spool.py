@@ -120,6 +120,10 @@ class Spool:
         self._lapse_all()
         return self
 
+    def patient_of(self, document_id: str) -> str:
+        """The hospital's own number of the patient that a document speaks of, where a destination registers patients first."""
+        return self._registering.patient_of(document_id)
+
     def picked(self, inlet: str) -> PickedFiles:
         """The files that an inlet has picked up."""
         return PickedFiles(self._database, inlet)

@@ -1,0 +1,2 @@
+-- What changed: the person.
+SELECT xgsj AS "cursor", brid AS "key" FROM mz_brxx
