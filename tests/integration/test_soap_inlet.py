@@ -6,6 +6,7 @@ import hashlib
 import socket
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from zeep.wsse.username import UsernameToken as ZeepToken
 
 from connectors.web import WebListener
 from frontend_agent.config import ConfigurationProblems
+from frontend_agent.spool import Spool
+from frontend_agent.spool.keeping import Keeper
 from tests.soap_kit import SECRETS, configured, inlet, interaction, zeep_client
 from tests.web_kit import NOW, Inbox, url
 
@@ -494,6 +497,25 @@ def test_hostile_xml_reads_nothing_and_asks_nobody(inbox: Inbox) -> None:
     assert not asked
     assert not any(b"root:" in body for body in inbox.bodies)
     assert sum(bool(one.unreadable) for one in inbox.messages) == len(inbox.messages) - 1
+
+
+# -- the real inbox ----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_acknowledged_is_on_disk_and_a_conflict_is_for_a_person(inbox: Inbox, tmp_path: Path) -> None:
+    with Spool(tmp_path).open() as spool:
+        keeper = Keeper(spool.inbox).start()
+        inbox.keep = keeper  # type: ignore[method-assign]
+        with inlet(inbox, NATIONAL) as listener:
+            codes = [
+                answered(send(listener, envelope(call(message))))[0]
+                for message in (interaction(), interaction(), interaction(name="李四"), "<broken", interaction("M-2"))
+            ]
+        keeper.stop()
+    assert codes == ["AA", "AA", "AE", "AE", "AA"]
+    with Spool(tmp_path).open() as spool:
+        states = spool.inbox.counts()["in"]
+    assert {state: count for state, count in states.items() if count} == {"new": 2, "conflict": 1, "unreadable": 1}
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

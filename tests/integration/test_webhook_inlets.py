@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,8 @@ import requests
 from lxml import etree
 
 from connectors.web import WebListener
-from frontend_agent.config import ConfigurationProblems
-from tests.soap_kit import SECRETS, configured, inlet
+from frontend_agent.config import ConfigurationProblems, parse_config
+from tests.soap_kit import REST, SECRETS, configured, inlet
 from tests.web_kit import NOW, Inbox, url
 
 HMAC = 'type = "webhook"\npath = "/hooks/lab"\nauth = "hmac"\nsecret = "one"\n'
@@ -319,3 +321,18 @@ def test_a_full_inbox_is_an_outcome_too(inbox: Inbox) -> None:
         answer = requests.post(url(listener), json=OBSERVATION, timeout=10)
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (503, "transient")
     assert answer.headers["Retry-After"]
+
+
+def test_the_examples_of_agent_toml_and_of_the_guides_are_true() -> None:
+    """What we show is what can be configured."""
+    root = Path(__file__).resolve().parents[2]
+    example = (root / "frontend_agent" / "example.toml").read_text("utf-8")
+    start, end = example.index("# [inlets.his_push]"), example.index("[spool]\n")
+    shown = ["\n".join(line.removeprefix("# ") for line in example[start:end].splitlines())]
+    for guide in ("soap-listener", "webhooks"):
+        shown += re.findall(
+            r"```toml\n(.*?)```", (root / "docs" / "guide" / f"{guide}.md").read_text("utf-8"), re.DOTALL
+        )
+    assert len(shown) == 4
+    for text in shown:
+        assert parse_config(REST + text).inlets
