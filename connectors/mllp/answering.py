@@ -32,7 +32,7 @@ from frontend_agent.er7 import (
     Said,
     Stage,
     answer,
-    escape,
+    as_text,
     header_of,
     split_batch,
 )
@@ -114,6 +114,11 @@ def open_frame(content: bytes, judge: Judge) -> Frame:
     return Frame(tuple(_part(one, judge) for one in batch.messages), around, begin == b"FHS", batch.problems)
 
 
+def stumbled(content: bytes, error: Exception) -> Frame:
+    """A frame that our own reader failed on: kept for a person as what nobody could read."""
+    return Frame((Part(content, _HEADERLESS, (f"our reader failed on it ({type(error).__name__})",)),))
+
+
 def _part(content: bytes, judge: Judge) -> Part:
     try:
         header = header_of(content)
@@ -168,7 +173,7 @@ def _batch(frame: Frame, said: Iterable[list[bytes]], now: str) -> bytes:
     header = frame.around
     field = header.delimiters.field
     bodies = [one for each in said for one in each]
-    comment = escape("; ".join(frame.problems), header.delimiters)
+    comment = as_text("; ".join(frame.problems), header.delimiters)
 
     def line(name: str) -> bytes:
         """Fields 3 to 6 change sides; 11 is our id of the answer, 12 the sender's of what is answered."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from connectors.listening import common_name
-from connectors.mllp.answering import Frame, open_frame, too_large
+from connectors.mllp.answering import Frame, open_frame, stumbled, too_large
 from connectors.mllp.framing import Framer, Junk, Message, TooLong, Unterminated, framed
 from connectors.mllp.pressure import ROOM, Pressure
 
@@ -149,7 +149,11 @@ class Connection(asyncio.Protocol):
 
     def _opened(self, content: bytes) -> list[Slot]:
         self._owner.saw(self.sender, content, "received")
-        frame = open_frame(content, self._owner.judge)
+        try:
+            frame = open_frame(content, self._owner.judge)
+        except Exception as error:  # noqa: BLE001  one message that we stumble over must not come again for ever, nor end the others
+            self._owner.trouble(f"could not read a message ({type(error).__name__})", self.sender)
+            frame = stumbled(content, error)
         if frame.around is None and frame.parts[0].is_answer:
             return []
         return [self._placed(frame, len(content))]

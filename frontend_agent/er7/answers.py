@@ -149,7 +149,7 @@ def answer(
         msh += ["", "", "", "", "", raw(18)]
     code = stage.value + said.value
     in_err = version >= (2, 5)
-    text = "" if in_err else escape("; ".join(reason.text for reason in reasons)[:LONGEST_TEXT], d)
+    text = "" if in_err else as_text("; ".join(reason.text for reason in reasons)[:LONGEST_TEXT], d)
     msa = ["MSA", code, header.control_id, *([text] if text else [])]
     lines = [d.field.join(msh), d.field.join(msa)]
     if in_err:
@@ -164,7 +164,12 @@ def _err(reason: Reason, said: Said, d: Delimiters) -> str:
     where = component.join(place) if reason.segment else ""
     what = component.join([reason.condition.value, _TEXTS[reason.condition], "HL70357"])
     severity = "W" if said is Said.ACCEPTED else "E"
-    return d.field.join(["ERR", "", where, what, severity, "", "", "", escape(reason.text, d)])
+    return d.field.join(["ERR", "", where, what, severity, "", "", "", as_text(reason.text, d)])
+
+
+def as_text(text: str, d: Delimiters) -> str:
+    """Words of ours as a value. A sender without an escape character gets a blank for what is a delimiter to him."""
+    return escape(text, d) if d.escape else "".join(" " if one in d else one for one in text)
 
 
 def _encoded(text: str, header: Header) -> bytes:

@@ -192,6 +192,32 @@ def test_our_own_acknowledgements_are_not_acknowledged():
     assert len(inbox.arrived) == 1
 
 
+@pytest.mark.parametrize("start", ["MSH,^", "MSH(", "MSH:^~", "MSH;&"])
+def test_a_sender_without_an_escape_character_gets_its_reasons_all_the_same(start):
+    """Its delimiters stand in our words."""
+    rest = ",LIS,HOSP,A,B,20260930,,ORU^R01,M-1,P,2.5,,,,,,\0,".replace(",", start[3])
+    for version in ("2.5", "2.3"):
+        with listening(Inbox()) as listener, Sender(listener) as sender:
+            sender.send((start + rest.replace("2.5", version) + "\r").encode())
+            assert f"MSA{start[3]}AE{start[3]}M-1" in sender.answer().decode()
+
+
+def test_a_message_that_we_stumble_over_is_kept_for_a_person():
+    def judge(body):
+        raise RecursionError(body)
+
+    inbox = Inbox()
+    listener = MllpListener("lis", MllpInlet(type="mllp", port=0), inbox, no_tap, utc_now, judge)
+    listener.start()
+    try:
+        with Sender(listener) as sender:
+            assert said(sender.ask(report().encode())) == ("AE", "")
+        assert inbox.arrived[0].unreadable == ("our reader failed on it (RecursionError)",)
+        assert "RecursionError" in listener.told()["problem"]
+    finally:
+        listener.stop(5)
+
+
 # -- enhanced mode ---------------------------------------------------------------------------------------------------
 
 
