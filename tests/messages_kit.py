@@ -66,6 +66,7 @@ def report(number: str, result: str = "F", control_id: str = "", patient: int = 
         if line.startswith("MSH|") and control_id:
             fields = line.split("|")
             fields[9] = control_id
+            fields[14] = fields[15] = ""  # original mode: answered by AA
             lines[place] = "|".join(fields)
     return "\r".join(lines).encode()
 
