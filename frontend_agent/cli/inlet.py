@@ -67,12 +67,12 @@ def _add_messages(group: typer.Typer, t: Texts) -> None:
     def messages(
         context: typer.Context,
         name: Annotated[str, typer.Argument(help=t("inlet.name"))],
-        state: Annotated[str, typer.Option(help=t("inlet.state"))] = "",
+        only: Annotated[str, typer.Option(help=t("inlet.state"))] = "",
         limit: Annotated[int, typer.Option(help=t("inlet.limit"), min=1, max=10_000)] = 50,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         with _settings(context).asking("inlet_messages") as ask:
-            told = ask("inlet_messages", inlet=name, state=state, limit=limit)
+            told = ask("inlet_messages", inlet=name, state=only, limit=limit)
         if json:
             output.as_json(told)
             return

@@ -14,9 +14,9 @@ INLET_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "inlet.messages": (
         "The messages of an inlet, the newest first: what is known of them, not what they say.\n\n"
-        "Example: frontend-agent inlet messages lis --state unreadable",
+        "Example: frontend-agent inlet messages lis --only unreadable",
         "某入口的消息（新的在前）：只列登记信息，不显示内容。\n\n"
-        "示例：frontend-agent inlet messages lis --state unreadable",
+        "示例：frontend-agent inlet messages lis --only unreadable",
     ),
     "inlet.message": (
         "One message: why it waits, what it is built of (masked), which records came of it.\n\n"

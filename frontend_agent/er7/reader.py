@@ -305,6 +305,7 @@ def _reader_of(place: Place, delimiters: Delimiters, charset: str) -> Callable[[
     """The same for all messages with these delimiters in this set: most have the usual ones."""
     number = place.field
     repetition, component, sub = delimiters.repetition, delimiters.component, delimiters.subcomponent
+    is_first = place.where is None and place.repetition in (1, ALL)
 
     def part(written: str, component_: int, sub_: int) -> str:
         if component_:
@@ -320,6 +321,9 @@ def _reader_of(place: Place, delimiters: Delimiters, charset: str) -> Callable[[
             return []
         if number <= 2 and segment.name in HEADERS:
             return [written]
+        if is_first and not (repetition and repetition in written):  # by far the most
+            value = part(written, place.component, place.sub)
+            return [value] if value else []
         repeats = written.split(repetition) if repetition and repetition in written else [written]
         if place.where is not None:
             component_, sub_, wanted = place.where

@@ -111,7 +111,10 @@ class _Hl7Message:
         get = self._message.getter(field_path(path))
 
         def values(scope: Scope) -> list[str]:
-            return [text for value in get(scope) if value != _HL7_NULL and (text := value.strip())]
+            found = get(scope)
+            if not found:
+                return found
+            return [text for value in found if value != _HL7_NULL and (text := value.strip())]
 
         return values
 

@@ -271,3 +271,50 @@ def test_a_mapping_must_fit_where_its_feed_reads(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match=r"needs a mapping with \[message\]"):
         App(parse_config(wrong), tmp_path / "state", alone=True).open()
+
+
+def test_a_feed_that_is_far_behind_pays_no_more_for_a_page(site: Site) -> None:
+    """Claimed by number: what waits costs nothing. Counted in SQLite's own steps, no clock is asked."""
+    from test_spool_scale import instructions
+
+    from connectors.arrivals import Arrived
+    from frontend_agent.spool.inbox import parcel
+
+    body = report("R1")
+
+    def fill(app, first, count):
+        for start in range(first, first + count, 1000):
+            app.spool.inbox.keep(
+                [
+                    parcel(Arrived(inlet="lis", body=body, received_at=NOW, control_id=str(n)))
+                    for n in range(start, start + 1000)
+                ]
+            )
+
+    with site.app() as app:
+        inbox = app.spool.inbox
+        fill(app, 0, 1_000)
+        few = instructions(app.spool, lambda: inbox.next("lis", 0, inbox.newest("lis"), 100))
+        fill(app, 1_000, 20_000)
+        many = instructions(app.spool, lambda: inbox.next("lis", 0, inbox.newest("lis"), 100))
+        keep = instructions(app.spool, lambda: fill(app, 50_000, 1_000))
+        assert many <= few * 1.2
+        assert keep <= 1_000 * 400
+
+
+def test_the_tap_shows_structure_and_no_values() -> None:
+    from frontend_agent.tapping import masked
+
+    told = masked(report("R1"))
+    text = str(told)
+    assert told["type"].startswith("ORU^R01")
+    assert any(line.startswith("PID ") for line in told["lines"])
+    for secret in ("张小满", "11010519491231002X", "M0000001", "李卫东", "12.6", "R1"):
+        assert secret not in text
+    xml = masked("<a><姓名 id='7'>张三</姓名><n>12345</n></a>".encode())
+    assert "张三" not in str(xml)
+    assert "12345" not in str(xml)
+    assert masked(b'{"name": "Zhang", "440101199001010000": [1, null, "x"]}')["format"] == "json"
+    assert "440101199001010000" not in str(masked(b'{"440101199001010000": 1}'))
+    assert masked(b"\x00\xff")["format"] == "bytes"
+    assert masked(b"<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>")["problem"]
