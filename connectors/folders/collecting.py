@@ -34,6 +34,7 @@ MOST = 100_000  # files of one look; what is beyond has its turn when these are 
 FILES_AT_ONCE = 200  # handed over together
 BYTES_AT_ONCE = 32 << 20
 REMIND_EVERY = 3600.0  # seconds
+STUCK_FOR = 60.0  # seconds until a file that cannot be put away is tried again
 REASON = ".reason.txt"
 SAME_NAMES = 1_000  # files of one name put away on one day
 
@@ -169,14 +170,14 @@ class Collector:
         self._zone = ZoneInfo(timezone)
         self._watched: dict[str, _Watched] = {}
         self._open: dict[str, tuple[Seen, Picked, Mapping[str, str]]] = {}  # peeked at, and not settled
-        self._stuck: set[str] = set()  # taken and still there, and told
+        self._stuck: dict[str, float] = {}  # taken and still there, and told: when it is tried again
         self._term, self._reminded = term, -REMIND_EVERY
         self.counts = Counts()
 
     def look(self, is_stopping: Callable[[], bool] = lambda: False) -> int:
         """One look: everything that is whole is taken and put away. How many files. PlaceError, InboxFull: as far as it got."""
         self.counts.looked_at = self._clock().isoformat(timespec="seconds")
-        self.counts.problem, self.counts.stuck = "", 0
+        self.counts.problem = ""
         try:
             return self._look(is_stopping)
         except (PlaceError, InboxFull) as error:
@@ -188,12 +189,13 @@ class Collector:
         self.counts.skipped = found.skipped
         here = {file.path for file in found.files}
         self._watched = {path: watched for path, watched in self._watched.items() if path in here}
-        self._stuck &= here
+        self._stuck = {path: again for path, again in self._stuck.items() if path in here}
         count = 0
         for files in _together(self._whole(found)):
             if is_stopping():
                 break
             count += self._pick_up(files, found.markers)
+        self.counts.stuck = len(self._stuck)
         self._remind(here)
         return count
 
@@ -265,6 +267,9 @@ class Collector:
                 is_same = had is not None and (had.size, had.changed) == (file.size, file.changed)
                 if is_same and had is not None and (self._picking.after == "leave" or had.refused):
                     continue  # taken, or refused where it could not be moved: until it is another file
+                if is_same and self._stuck.get(file.path, 0.0) > self._monotonic():
+                    self.counts.problem = self.counts.problem or "a file that was taken cannot be put away"
+                    continue
                 vouched = self._is_whole(file, look.markers)
                 if vouched or is_same:  # taken, and we died before it was away
                     whole.append(_Whole(file, had, vouched))
@@ -372,15 +377,15 @@ class Collector:
                 self._place.remove(file.path)
             else:
                 self._move(file.path, f"{self._picking.done}/{self._today()}/{file.path}")
+            self._stuck.pop(file.path, None)
         except Gone:
             return
         except PlaceError as error:
-            # It is taken and known: the next look tries again, and no second effect comes of it.
-            self.counts.stuck += 1
+            # It is taken and known: it is tried again later, and no second effect comes of it.
             self.counts.problem = f"a file that was taken cannot be put away: {error}"
             if file.path not in self._stuck:
-                self._stuck.add(file.path)
                 self._told("stuck", picked.sha256, ())
+            self._stuck[file.path] = self._monotonic() + STUCK_FOR
 
     def _refuse(
         self, file: Seen, digest: str, reasons: Sequence[Reason], markers: Mapping[str, str], partly: bool = False

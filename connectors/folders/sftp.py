@@ -101,6 +101,7 @@ class SftpPlace:
         self._turn = threading.RLock()
         self._connection: asyncssh.SSHClientConnection | None = None
         self._client: asyncssh.SFTPClient | None = None
+        self._folders: set[bytes] = set()  # that are there, as far as we know
         self.where = f"sftp://{options.user}@{options.host}:{options.port}/{options.folder.lstrip('/')}"
 
     # -- looking
@@ -166,6 +167,7 @@ class SftpPlace:
                 await self._put(passing, content, "wb")
                 await self._sftp.rename(self._path(passing), self._path(path))
             except BaseException:
+                self._folders.clear()
                 with suppress(Exception):
                     await self._sftp.remove(self._path(passing))
                 raise
@@ -192,7 +194,11 @@ class SftpPlace:
             with suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
                 await self._sftp.lstat(self._path(to))
                 raise Taken("another file has that name")
-            await self._sftp.rename(self._path(path), self._path(to))
+            try:
+                await self._sftp.rename(self._path(path), self._path(to))
+            except asyncssh.SFTPError:
+                self._folders.clear()  # one that we made may have been taken away: the next try looks again
+                raise
 
         self._ask(moved)
 
@@ -204,6 +210,9 @@ class SftpPlace:
         self._ask(removed)
 
     async def _make_folders(self, names: list[str]) -> None:
+        whole = self._path("/".join(names))
+        if whole in self._folders:
+            return
         for count in range(1, len(names) + 1):
             folder = self._path("/".join(names[:count]))
             try:
@@ -213,6 +222,7 @@ class SftpPlace:
                 continue
             if status.what != FOLDER:
                 raise NoPermission("a folder on the way is a link or a file")
+        self._folders.add(whole)
 
     def probe(self, writing: bool) -> None:
         async def probed() -> None:
@@ -313,6 +323,7 @@ class SftpPlace:
 
     def _hang_up(self) -> None:
         connection, self._connection, self._client = self._connection, None, None
+        self._folders.clear()
         if connection is not None:
             with suppress(Exception):
                 connection.abort()

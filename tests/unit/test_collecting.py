@@ -305,12 +305,14 @@ def test_one_that_cannot_be_put_away_is_told_once_tried_again_and_taken_once(tmp
     here.begin()
     here.put("a")
     assert here.look() == ["a"]
-    assert here.look(1) == here.look(1) == []
+    assert here.look(1) == here.look(70) == []
     assert (here.told, here.collector.counts.stuck) == (["stuck"], 1)
     assert "cannot be put away" in here.collector.counts.problem
-    here.place = LocalPlace(tmp_path)
-    here.begin()
+    here.collector._place = LocalPlace(tmp_path)
     assert here.look(1) == []
+    assert here.there() == ["a"], "not at each look"
+    assert here.look(60) == []
+    assert here.collector.counts.stuck == 0
     assert here.there() == [f"done/{TODAY}/a"]
 
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -148,6 +148,23 @@ def test_a_move_replaces_nothing(place: Place, tmp_path: Path) -> None:
         place.move("a", "done/a")
     assert (tmp_path / "done/a").read_bytes() == b"before"
     assert (tmp_path / "a").read_bytes() == b"one"
+
+
+def test_a_folder_that_somebody_took_away_is_made_again(place: Place, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        place.write(name, b"x")
+    place.move("a", "done/1/a")
+    shutil.rmtree(tmp_path / "done")
+    for _ in range(2):  # the first try may find out
+        if place.look("b") is not None:
+            with suppress(Gone):
+                place.move("b", "done/1/b")
+    assert (tmp_path / "done/1/b").read_bytes() == b"x"
+    shutil.rmtree(tmp_path / "done")
+    with suppress(Gone):
+        place.write("done/1/c", b"x")
+    place.write("done/1/c", b"x")
+    assert (tmp_path / "done/1/c").read_bytes() == b"x"
 
 
 def test_what_is_gone_is_told_so(place: Place) -> None:

@@ -16,6 +16,7 @@ from openpyxl import Workbook
 from connectors.folders.reasons import TEXTS, FileRefused, reason, reason_file
 from connectors.folders.unpacking import Limits, Unpacked, unpack
 from connectors.mllp import framed
+from frontend_agent.messages.formats import Options, format_of
 
 LIMITS = Limits(largest=1 << 20, entries=10, unpacked=4 << 20)
 XML = "<?xml version='1.0' encoding='GB2312'?><bg><xm>张镕</xm></bg>".encode("gb18030")
@@ -182,6 +183,19 @@ def test_real_documents_are_taken_whole(realdata: Path) -> None:
         assert piece.body == content
         assert piece.about == "ClinicalDocument"
     assert len(refused) <= 1
+
+
+def test_real_tables_are_taken_whole_and_read_by_their_lines(realdata: Path) -> None:
+    """Visits and measurements as another system exports them."""
+    files = sorted((realdata / "visits-synthea-omop").rglob("*.csv"), key=lambda path: path.stat().st_size)[-6:]
+    assert files
+    for file in files:
+        content = file.read_bytes()
+        (piece,) = taken(content, file.name, limits=Limits(64 << 20, 1, 1)).pieces
+        assert (piece.body, piece.about) == (content, "csv")
+        delimiter = max(",;\t", key=content[:2000].decode().count)
+        rows = format_of("csv", Options(delimiter=delimiter)).read(content).records("")
+        assert abs(len(rows) - (content.count(b"\n") - 1)) <= 1, file.name
 
 
 # -- archives (threat C6)
