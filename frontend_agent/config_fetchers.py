@@ -169,6 +169,8 @@ def poll_problems(inlet: PollConfig) -> Iterable[str]:
         yield from _start_problems(inlet)
     if inlet.watermark_type == "number" and not inlet.watermark:
         yield 'watermark_type = "number" needs the path of that number: watermark = "…"'
+    if inlet.watermark_type == "number" and inlet.start == "now":
+        yield 'start: the number that reading begins at, in quotes ("0" for all)'
     if inlet.paging in ("cursor", "next") and not inlet.cursor:
         yield f'paging = "{inlet.paging}" needs the path of the next one: cursor = "…"'
     if inlet.paging == "since" and not inlet.watermark:

@@ -32,6 +32,10 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds until an inlet that could not st
 LOOK_EVERY = 0.2
 
 
+def _forget(mark: str) -> None:
+    pass
+
+
 class Hands(NamedTuple):
     """What an inlet is given, beside its name and its table."""
 
@@ -43,6 +47,7 @@ class Hands(NamedTuple):
     timezone: str  # of the institution
     has_day: Callable[[date, Days], bool]  # whether a day is a working day, or a holiday, by [calendar]
     picked: Memory  # which files it has picked up
+    remember: Callable[[str], None] = _forget  # a mark that no message carries: where it began, or quiet times
 
 
 Maker = Callable[[str, Any, Hands], Inlet]  # name, its table, what it is given
@@ -207,11 +212,14 @@ def open_inlets(
     clock: Callable[[], datetime],
     recall: Callable[[str], str],
     picked: Callable[[str], Memory] = lambda name: InMemory(),
+    remember: Callable[[str, str], None] = lambda name, mark: None,
 ) -> Inlets:
     """All configured inlets, none of them started."""
     return Inlets(
         {
-            name: Standing(make(name, options, hands_for(config, name, keep, tap, clock, recall, picked)), options.type)
+            name: Standing(
+                make(name, options, hands_for(config, name, keep, tap, clock, recall, picked, remember)), options.type
+            )
             for name, options in config.inlets.items()
         }
     )
@@ -225,6 +233,7 @@ def hands_for(
     clock: Callable[[], datetime],
     recall: Callable[[str], str],
     picked: Callable[[str], Memory] = lambda name: InMemory(),
+    remember: Callable[[str, str], None] = lambda name, mark: None,
 ) -> Hands:
     """What the inlet of that name is given."""
     return Hands(
@@ -236,6 +245,7 @@ def hands_for(
         config.institution.timezone,
         load_calendar(config.calendar.file).has,
         picked(name),
+        lambda mark: remember(name, mark),
     )
 
 

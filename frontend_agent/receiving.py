@@ -108,7 +108,9 @@ class Receiving:
             remember={name: inlet.remember for name, inlet in config.inlets.items()},
             wanted={name: wanted_by(app, name) for name, inlet in config.inlets.items() if inlet.unwanted == "refuse"},
         )
-        self.inlets = open_inlets(config, self.keeper, self.taps, app.clock, app.spool.inbox.mark, app.spool.picked)
+        self.inlets = open_inlets(
+            config, self.keeper, self.taps, app.clock, app.spool.inbox.mark, app.spool.picked, app.spool.inbox.put_mark
+        )
         self.hearers = {
             feed.name: Hearer(feed.name, feed.every.total_seconds(), run)
             for feed in config.feeds

@@ -186,6 +186,7 @@ def polling(table: str, inbox: Any = None, clock: Any = None, secret: str = "s3c
         "tap": more.pop("tap", lambda *_: None),
         "clock": clock or Clock(),
         "recall": more.pop("recall", lambda: inbox.mark),
+        "remember": more.pop("remember", lambda mark: setattr(inbox, "mark", mark)),
         "secret": lambda name: secret,
         "timezone": "Asia/Shanghai",
         "has_day": more.pop("has_day", lambda day, days: True),

@@ -27,6 +27,7 @@ from frontend_agent.windows import Window, open_until
 SHORTEST, LONGEST = 5.0, 600.0  # seconds after failures, before chance adds up to a half
 MOST_PATIENCE = 3600.0  # seconds that a source may ask us to stay away
 KEPT_WITHIN = 120.0  # seconds: a message that is not on disk by then is asked for again
+QUIET = timedelta(minutes=10)  # without a message: then the mark is kept by itself
 TOGETHER = 200  # messages handed over at once
 REMEMBERED = 20_000  # messages that are known to be kept, so that an overlap costs the inbox nothing
 
@@ -36,6 +37,9 @@ class Asker(Protocol):
 
     def pages(self, mark: str, now: datetime) -> Iterator[Page]:
         """Everything since the mark, to be handed over in this order."""
+
+    def first(self, now: datetime) -> str:
+        """The mark of who has read nothing yet; "" where there is none."""
 
     def probe(self) -> None:
         """Raise what would go wrong, by asking as little as there is to ask."""
@@ -68,12 +72,14 @@ class Fetcher:
         keep: Keep,
         tap: Tap,
         recall: Callable[[], str],
+        remember: Callable[[str], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random,
     ) -> None:
         self.name = name
         self._options, self._asker, self._keep, self._tap = options, asker, keep, tap
-        self._recall, self._clock, self._chance = recall, clock, chance
+        self._recall, self._remember, self._clock, self._chance = recall, remember, clock, chance
+        self._saved, self._saved_at = "", clock()  # the mark that is on disk
         self._mark: str | None = None
         self._known = _Known()
         self._wake = threading.Event()
@@ -145,7 +151,10 @@ class Fetcher:
 
     def _round(self) -> int:
         if self._mark is None:
-            self._mark = self._recall()
+            self._mark = self._saved = self._recall()
+        if not self._mark:
+            self._mark = self._asker.first(self._clock())
+            self._save()
         kept = 0
         for page in self._asker.pages(self._mark, self._clock()):
             kept += self._hand_over(page)
@@ -153,10 +162,19 @@ class Fetcher:
                 self._mark = page.mark
             if self._stopping:
                 break
+        if self._clock() - self._saved_at >= QUIET:
+            self._save()
         self._count(rounds=1)
         with self._lock:
             self._told |= {"since": None, "problem": "", "asked_at": self._clock().isoformat(timespec="seconds")}
         return kept
+
+    def _save(self) -> None:
+        """Keep a mark that no message has carried."""
+        self._saved_at = self._clock()
+        if self._mark and self._mark != self._saved:
+            self._remember(self._mark)
+            self._saved = self._mark
 
     def _hand_over(self, page: Page) -> int:
         """Keep the messages of a page; the mark that holds after them goes with the last one."""
@@ -195,6 +213,7 @@ class Fetcher:
             outcomes = self._keep(arrived).result(KEPT_WITHIN)
         except (TimeoutError, CancelledError):
             raise SourceError(f"inlet {self.name}: the inbox did not answer") from None
+        self._saved, self._saved_at = arrived[-1].mark, at
         for row in small:
             self._known.add(row)
         self._count(

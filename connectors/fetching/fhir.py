@@ -56,6 +56,9 @@ class FhirAsker:
             yield from self._deleted(self._rounds.begins(mark, now) - self._overlap)
         yield from self._rounds.pages(mark, now)
 
+    def first(self, now: datetime) -> str:
+        return self._rounds.first(now)
+
     def probe(self) -> None:
         """Compare with the server's CapabilityStatement, and search once."""
         told = self._capabilities()

@@ -36,6 +36,8 @@ class Given(Protocol):
     @property
     def timezone(self) -> str: ...
     @property
+    def remember(self) -> Callable[[str], None]: ...
+    @property
     def has_day(self) -> Callable[[date, Days], bool]:
         """Whether a local day is one of `all`, `working` or `holidays`."""
 
@@ -219,4 +221,4 @@ def fetcher_of(name: str, config: FetcherConfig, asker: Asker, given: Given, abo
         zone=ZoneInfo(given.timezone),
         largest=config.largest,
     )
-    return Fetcher(name, options, asker, given.keep, given.tap, given.recall, given.clock)
+    return Fetcher(name, options, asker, given.keep, given.tap, given.recall, given.remember, given.clock)

@@ -74,6 +74,9 @@ class RestAsker:
         while len(self._states) > MOST_REMEMBERED:
             self._states.pop(next(iter(self._states)))
 
+    def first(self, now: datetime) -> str:
+        return self._rounds.first(now)
+
     def probe(self) -> None:
         """Put the first question of a round, and read its answer without keeping anything."""
         self._states = {}

@@ -84,6 +84,10 @@ class Rounds:
         else:
             yield from self._timed(mark, now)
 
+    def first(self, now: datetime) -> str:
+        """The mark of who has read nothing yet: it is kept before anything is asked, or "now" would be later after each failure."""
+        return "" if self._options.keep_cursor or self._options.numbers else time_mark(self.begins("", now))
+
     # -- by time
 
     def _timed(self, mark: str, now: datetime) -> Iterator[Page]:

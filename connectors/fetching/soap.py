@@ -76,6 +76,9 @@ class SoapAsker:
     def pages(self, mark: str, now: datetime) -> Iterator[Page]:
         return self._rounds.pages(mark, now)
 
+    def first(self, now: datetime) -> str:
+        return self._rounds.first(now)
+
     def probe(self) -> None:
         """Read the description, put the first question of a round, and keep nothing of its answer."""
         self._description = None

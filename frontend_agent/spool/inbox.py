@@ -184,6 +184,11 @@ class Inbox:
             found.setdefault(names[place], []).append(Earlier(number, digest, state, bool(refused)))
         return found
 
+    def put_mark(self, inlet: str, mark: str) -> None:
+        """A mark that no message carries: where a fetcher began, and how far it got in quiet times."""
+        with self._database.write():
+            self._database.run("meta.put", name=_mark(inlet), value=mark)
+
     def mark(self, inlet: str) -> str:
         """How far the fetcher of this inlet has got: the mark of the newest that it handed over. Empty at first."""
         row = self._database.row("meta.get", name=_mark(inlet))

@@ -32,6 +32,7 @@ def main(folder, table):
     with Spool(Path(folder)).open() as spool:
         keeper = Keeper(spool.inbox).start()
         given = dict(keep=keeper, tap=lambda *_: None, clock=lambda: datetime.now(UTC), recall=lambda: spool.inbox.mark("his"),
+                     remember=lambda mark: spool.inbox.put_mark("his", mark),
                      secret=lambda name: "", timezone="Asia/Shanghai", has_day=lambda day, days: True)
         inlet = make("his", configured(table), Hands(**{name: given.get(name) for name in Hands._fields}))
         print(inlet.fetch())

@@ -67,6 +67,9 @@ class Asker:
     def pages(self, mark: str, now: datetime) -> Iterator[Page]:
         return self.rounds.pages(mark, now)
 
+    def first(self, now: datetime) -> str:
+        return self.rounds.first(now)
+
     def probe(self) -> None: ...
     def close(self) -> None: ...
 
@@ -86,7 +89,14 @@ def fetcher(table: Table, inbox: Inbox, paging: str, ordered: bool, by_path: boo
     )
     rounds = Rounds(options, lambda question: table.answer(question, paging, ordered))
     return Fetcher(
-        "his", FetchOptions(place="his"), Asker(rounds), inbox, lambda *_: None, lambda: inbox.mark, table.clock
+        "his",
+        FetchOptions(place="his"),
+        Asker(rounds),
+        inbox,
+        lambda *_: None,
+        lambda: inbox.mark,
+        lambda mark: setattr(inbox, "mark", mark),
+        table.clock,
     )
 
 

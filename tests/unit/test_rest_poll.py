@@ -95,6 +95,38 @@ def test_a_new_process_goes_on_from_the_mark_that_was_kept(site: Site) -> None:
     assert site.asked[0].query["from"] == "2026-11-21 11:53:00", "of the round before: it came with message 9"
 
 
+def test_now_stays_the_moment_of_the_first_start(site: Site) -> None:
+    """The source is down for a day, and the process starts anew: what was written meanwhile is read all the same."""
+    table = f'type = "rest-poll"\nurl = "{site.url}/r"\nparameters = {{ from = "{{since}}" }}\neach = "$.rows[*]"\n'
+    inbox, clock = Inbox(), Clock()
+    with pytest.raises(SourceRefused):
+        polling(table, inbox, clock).fetch()
+    clock.now += timedelta(days=1)
+    site.answers["/r"] = lambda _: Site.json({"rows": []})
+    fetcher = polling(table, inbox, clock)
+    fetcher.fetch()
+    assert site.asked[-1].query["from"] == "2026-11-21 12:50:00"
+    assert inbox.mark == f"time {NOW.isoformat()}", "nothing came: asked again after a restart"
+    clock.now += timedelta(minutes=11)
+    fetcher.fetch()
+    assert inbox.mark == f"time {clock.now.isoformat()}", "but not of all that was quiet"
+
+
+def test_days_off_are_kept(site: Site) -> None:
+    asked: list[Any] = []
+    fetcher = polling(
+        f'type = "rest-poll"\nurl = "{site.url}/r"\ndays = "working"\n',
+        has_day=lambda day, days: asked.append((day.isoformat(), days)) is not None,
+    )
+    fetcher.start()
+    time.sleep(0.2)
+    told = fetcher.told()
+    fetcher.stop(5)
+    assert asked[0] == ("2026-11-21", "working")
+    assert told["resting_until"].startswith("2026-11-22T00:00")
+    assert site.asked == []
+
+
 def test_an_inbox_that_is_full_loses_nothing(site: Site) -> None:
     site.answers["/results"] = paged([1, 2, 3])
     inbox = Inbox()
@@ -398,6 +430,7 @@ def test_failures_wait_longer_each_time() -> None:
         ('paging = "page"', "needs {page}"),
         ('paging = "cursor"', "needs the path of the next one"),
         ('start = "yesterday"', "neither"),
+        ('watermark_type = "number"\nwatermark = "id"', "start: the number"),
         ('body = "{}"', 'need method = "POST"'),
         ('protected = ["00:00-12:00", "12:00-24:00"]', "no minute of the day"),
         ('credentials = { kind = "basic" }', "needs user"),
