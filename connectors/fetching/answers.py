@@ -163,11 +163,18 @@ def unwrapped(text: str, is_xml: bool) -> bytes:
 
 
 def written_json(node: Any) -> str:
-    """JSON text of a value as `json_tree` gives it: numbers with the digits that they came with."""
+    """JSON text of a value as `json_tree` gives it: numbers with the digits that they came with. Unreadable if it is too deep."""
+    try:
+        return _json(node)
+    except RecursionError:
+        raise Unreadable("JSON that is nested too deeply") from None
+
+
+def _json(node: Any) -> str:
     if isinstance(node, dict):
-        return "{" + ",".join(f"{_quoted(name)}:{written_json(value)}" for name, value in node.items()) + "}"
+        return "{" + ",".join(f"{_quoted(name)}:{_json(value)}" for name, value in node.items()) + "}"
     if isinstance(node, list):
-        return "[" + ",".join(written_json(value) for value in node) + "]"
+        return "[" + ",".join(_json(value) for value in node) + "]"
     if isinstance(node, Decimal):
         return str(node)
     return _quoted(node) if isinstance(node, str) else json.dumps(node)

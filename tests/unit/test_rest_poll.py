@@ -4,6 +4,7 @@ import json
 import ssl
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from connectors.arrivals import InboxFull
 from frontend_agent.config import ConfigurationProblems
 from frontend_agent.errors import ConfigurationError, SourceError, SourceRefused, SourceUnreachable
+from frontend_agent.reading.errors import Unreadable
 from frontend_agent.receiving import Receiving
 from tests.fetching_kit import NOW, Asked, Clock, Given, Inbox, Site, configured, polling
 from tests.messages_kit import Site as Laboratory
@@ -525,3 +527,53 @@ def test_what_is_fetched_becomes_documents(site: Site, tmp_path: Path, again: in
         assert run(app) == {"documents": 1}
         counts = app.spool.inbox.counts()["lis"]
     assert counts == {"taken": 3, "unreadable": 1}
+
+
+def test_numbers_go_on_from_the_newest_less_some(site: Site) -> None:
+    listed = list(range(1, 8))
+
+    def answer(asked: Asked) -> Given:
+        since = int(asked.query["after"])
+        return Site.json({"rows": [{"id": n} for n in listed if n >= since][:3]})
+
+    site.answers["/r"] = answer
+    table = f"""
+type = "rest-poll"
+url = "{site.url}/r"
+parameters = {{ after = "{{since}}", size = "{{limit}}" }}
+each = "$.rows[*]"
+watermark = "id"
+watermark_type = "number"
+paging = "since"
+limit = 3
+start = "4"
+back = 2
+ordered = true
+"""
+    inbox = Inbox()
+    polling(table, inbox).fetch()
+    assert [json.loads(body)["id"] for body in inbox.bodies] == [2, 3, 4, 5, 6, 7]
+    assert inbox.mark == "number 7"
+    site.asked = []
+    listed.append(8)
+    assert polling(table, inbox).fetch() == 1
+    assert site.asked[0].query["after"] == "5"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"rows": [' + b"[" * 400 + b"]" * 400 + b"]}",
+        b'{"rows": [' + b"[" * 90_000,
+        b"\xff\xfe",
+        b'{"rows": [1e400000000]}',
+    ],
+)
+def test_hostile_json_ends_a_round_and_nothing_else(site: Site, body: bytes) -> None:
+    site.answers["/r"] = lambda _: Given(body)
+    inbox = Inbox()
+    fetcher = polling(f'type = "rest-poll"\nurl = "{site.url}/r"\neach = "$.rows[*]"\n', inbox)
+    with suppress(Unreadable):
+        fetcher.fetch()
+    site.answers["/r"] = lambda _: Site.json({"rows": rows(1)})
+    assert fetcher.fetch() == 1
