@@ -78,3 +78,26 @@ def interaction(
         f'<sender><device><id><item root="2.16.156.10011.2.5.1.3" extension="{sender}"/></id></device></sender>'
         f'<controlActProcess classCode="CACT" moodCode="EVN"><name>{name}</name>{more}</controlActProcess></{root}>'
     )
+
+
+def hostile(address: str) -> list[str]:
+    """Forty payloads that read a file, ask a server, or grow."""
+    file, remote = "file:///etc/passwd", address
+    declarations = [
+        f'<!ENTITY x SYSTEM "{file}">', f'<!ENTITY x SYSTEM "{remote}">', f'<!ENTITY x PUBLIC "p" "{remote}">',
+        f'<!ENTITY % p SYSTEM "{remote}"> %p;', f'<!ENTITY % p SYSTEM "{file}"> %p;',
+        '<!ENTITY x "a">', '<!ATTLIST r a CDATA "b">', "<!ELEMENT r ANY>", f'<!NOTATION n SYSTEM "{remote}">',
+        f'<!ENTITY x SYSTEM "{remote}" NDATA n>',
+        '<!ENTITY a "xxxxxxxxxx"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">'
+        '<!ENTITY d "&c;&c;&c;&c;&c;&c;&c;&c;"><!ENTITY e "&d;&d;&d;&d;&d;&d;&d;&d;"><!ENTITY x "&e;&e;&e;&e;&e;&e;&e;&e;">',
+        f'<!ENTITY x "{"A" * 50_000}">', "<!ENTITY x '&x;'>", '<!ENTITY x "&y;"><!ENTITY y "&x;">',
+    ]  # fmt: skip
+    found = [f"<!DOCTYPE r [{one}]><r>&x;</r>" for one in declarations]
+    found += [f'<?xml version="1.0" standalone="no"?><!DOCTYPE r [{one}]><r a="&x;"/>' for one in declarations]
+    found += [
+        f'<!DOCTYPE r SYSTEM "{remote}"><r/>', f'<!DOCTYPE r SYSTEM "{file}"><r/>', f'<!DOCTYPE r PUBLIC "x" "{remote}"><r/>',
+        "<!DOCTYPE r><r/>", "<!DOCTYPE html><html/>", "<r>" * 5_000 + "</r>" * 5_000, "<r>&x;</r>", "<r>&#0;</r>",
+        "<r " + " ".join(f'a{n}=""' for n in range(2)) + ' a0=""/>', "<r><![CDATA[", "<r a=1/>",
+        "<r xmlns:a='x'><a:b></c></r>",
+    ]  # fmt: skip
+    return found

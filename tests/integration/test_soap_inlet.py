@@ -20,7 +20,7 @@ from connectors.web import WebListener
 from frontend_agent.config import ConfigurationProblems
 from frontend_agent.spool import Spool
 from frontend_agent.spool.keeping import Keeper
-from tests.soap_kit import SECRETS, configured, inlet, interaction, zeep_client
+from tests.soap_kit import SECRETS, configured, hostile, inlet, interaction, zeep_client
 from tests.web_kit import NOW, Inbox, url
 
 SOAP_11, SOAP_12 = "http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope"
@@ -447,32 +447,13 @@ def test_basic_and_bearer(inbox: Inbox) -> None:
         assert send(listener, content).status_code == 401
         assert send(listener, content, auth=("his", "wrong")).status_code == 401
         assert send(listener, content, auth=("his", SECRETS["one"])).status_code == 200
+    with inlet(inbox, NATIONAL + 'security = "bearer"\nsecret = "one"') as listener:
+        bearing = {"Content-Type": "text/xml", "Authorization": f"Bearer {SECRETS['one']}"}
+        assert requests.post(url(listener), data=content, headers=bearing, timeout=10).status_code == 200
+        assert send(listener, content).status_code == 401
 
 
 # -- hostile XML (threats X1, X2): at both entry points ----------------------------------------------------------------
-
-
-def hostile(address: str) -> list[str]:
-    """Forty payloads that read a file, ask a server, or grow."""
-    file, remote = "file:///etc/passwd", address
-    declarations = [
-        f'<!ENTITY x SYSTEM "{file}">', f'<!ENTITY x SYSTEM "{remote}">', f'<!ENTITY x PUBLIC "p" "{remote}">',
-        f'<!ENTITY % p SYSTEM "{remote}"> %p;', f'<!ENTITY % p SYSTEM "{file}"> %p;',
-        '<!ENTITY x "a">', '<!ATTLIST r a CDATA "b">', "<!ELEMENT r ANY>", f'<!NOTATION n SYSTEM "{remote}">',
-        f'<!ENTITY x SYSTEM "{remote}" NDATA n>',
-        '<!ENTITY a "xxxxxxxxxx"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">'
-        '<!ENTITY d "&c;&c;&c;&c;&c;&c;&c;&c;"><!ENTITY e "&d;&d;&d;&d;&d;&d;&d;&d;"><!ENTITY x "&e;&e;&e;&e;&e;&e;&e;&e;">',
-        f'<!ENTITY x "{"A" * 50_000}">', "<!ENTITY x '&x;'>", '<!ENTITY x "&y;"><!ENTITY y "&x;">',
-    ]  # fmt: skip
-    found = [f"<!DOCTYPE r [{one}]><r>&x;</r>" for one in declarations]
-    found += [f'<?xml version="1.0" standalone="no"?><!DOCTYPE r [{one}]><r a="&x;"/>' for one in declarations]
-    found += [
-        f'<!DOCTYPE r SYSTEM "{remote}"><r/>', f'<!DOCTYPE r SYSTEM "{file}"><r/>', f'<!DOCTYPE r PUBLIC "x" "{remote}"><r/>',
-        "<!DOCTYPE r><r/>", "<!DOCTYPE html><html/>", "<r>" * 5_000 + "</r>" * 5_000, "<r>&x;</r>", "<r>&#0;</r>",
-        "<r " + " ".join(f'a{n}=""' for n in range(2)) + ' a0=""/>', "<r><![CDATA[", "<r a=1/>",
-        "<r xmlns:a='x'><a:b></c></r>",
-    ]  # fmt: skip
-    return found
 
 
 def test_hostile_xml_reads_nothing_and_asks_nobody(inbox: Inbox) -> None:
@@ -550,6 +531,49 @@ def test_settings_that_cannot_be_meant(table: str, said: str) -> None:
     with pytest.raises(ConfigurationProblems) as wrong:
         configured('type = "soap"\nport = 0\n' + table)
     assert any(said in problem and "inlets.in" in problem for problem in wrong.value.problems)
+
+
+def test_settings_are_laid_over_the_dialect(inbox: Inbox) -> None:
+    table = (
+        NATIONAL
+        + """service = "LisService"
+namespace = "http://lis.example/"
+operations = ["Put", "Post"]
+action_parameter = "kind"
+message_parameter = "body"
+result = "out"
+names = "unqualified"
+soap = "1.1"
+id = ["/r/no"]
+source = ["/r/from"]
+answer = "$action:$code:$text:$now"
+accepted_code = "Y"
+refused_code = "N"
+accepted_text = "ok"
+"""
+    )
+    with inlet(inbox, table) as listener:
+        service = zeep_client(url(listener), "LisServiceSoap")
+        assert service.Post(kind="lab", body="<r><no>1</no><from>LIS</from></r>") == "lab:Y:ok:20260930104500"
+        assert service.Put(kind="lab", body="<r><no>1</no><from>LIS</from><x/></r>").startswith(
+            "lab:N:a message of the same id"
+        )
+        with pytest.raises(ValueError, match=r"LisServiceSoap12|[Pp]ort"):
+            zeep_client(url(listener), "LisServiceSoap12")
+    assert inbox.messages[0].control_id == "LIS|1"
+
+
+def test_the_window_of_a_digest_is_a_setting(inbox: Inbox) -> None:
+    table = NATIONAL + 'security = "username-digest"\nuser = "his"\nsecret = "one"\nwindow = "10m"'
+    with inlet(inbox, table) as listener:
+        for minutes, is_known in ((9, True), (11, False)):
+            token = ZeepToken("his", SECRETS["one"], use_digest=True, created=NOW - timedelta(minutes=minutes))
+            service = zeep_client(url(listener), wsse=token)
+            if is_known:
+                assert mcci(service.HIPMessageServer("DocumentRegister", interaction()))[0] == "AA"
+            else:
+                with pytest.raises(zeep.exceptions.Fault, match="not allowed"):
+                    service.HIPMessageServer("DocumentRegister", interaction())
 
 
 def test_a_setting_of_the_dialect_may_be_taken_away(inbox: Inbox) -> None:

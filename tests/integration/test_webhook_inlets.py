@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import re
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lxml import etree
 
 from connectors.web import WebListener
 from frontend_agent.config import ConfigurationProblems, parse_config
-from tests.soap_kit import REST, SECRETS, configured, inlet
+from tests.soap_kit import REST, SECRETS, configured, hostile, inlet
 from tests.web_kit import NOW, Inbox, url
 
 HMAC = 'type = "webhook"\npath = "/hooks/lab"\nauth = "hmac"\nsecret = "one"\n'
@@ -283,6 +284,23 @@ def test_a_resource_in_xml_is_answered_in_xml(inbox: Inbox) -> None:
     assert "DOCTYPE" in wrong.text
     assert inbox.messages[0].control_id == "Observation/o1/_history/2"
     assert [bool(one.unreadable) for one in inbox.messages] == [False, True, True]
+
+
+def test_hostile_xml_reads_nothing_and_asks_nobody_here_either(inbox: Inbox) -> None:
+    canary = socket.create_server(("127.0.0.1", 0))
+    canary.settimeout(0.2)
+    payloads = hostile(f"http://127.0.0.1:{canary.getsockname()[1]}/x")
+    headers = {"Content-Type": "application/fhir+xml"}
+    with inlet(inbox, OPEN + 'format = "xml"\nid = ["//x"]') as hook, inlet(inbox, FHIR + 'auth = "none"') as fhir:
+        for payload in payloads:
+            for listener in (hook, fhir):
+                answer = requests.post(url(listener), data=payload.encode(), headers=headers, timeout=10)
+                assert (answer.status_code, len(answer.content) < 2_000) == (422, True)
+                assert "root:" not in answer.text
+    with pytest.raises(TimeoutError):
+        canary.accept()
+    canary.close()
+    assert all(one.unreadable for one in inbox.messages)
 
 
 def test_a_bundle_and_a_resource_without_a_version(inbox: Inbox) -> None:
