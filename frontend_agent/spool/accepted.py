@@ -100,7 +100,7 @@ class Accepted:
                     done[self._reopen(destination, number, found, reasons, again, now)].append(name)
             said = {what: names for what, names in done.items() if names}
             if said:
-                self._log("reopened", destination, {**said, "reasons": list(reasons)}, told_by, who, now)
+                self._log("reopened", destination, said, told_by, who, now)
         return Reopened(*(len(names) for names in done.values()))
 
     def _reopen(
