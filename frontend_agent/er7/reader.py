@@ -305,6 +305,7 @@ def _reader_of(place: Place, delimiters: Delimiters, charset: str) -> Callable[[
     """The same for all messages with these delimiters in this set: most have the usual ones."""
     number = place.field
     repetition, component, sub = delimiters.repetition, delimiters.component, delimiters.subcomponent
+    escape_ = delimiters.escape
     is_first = place.where is None and place.repetition in (1, ALL)
 
     def part(written: str, component_: int, sub_: int) -> str:
@@ -322,8 +323,9 @@ def _reader_of(place: Place, delimiters: Delimiters, charset: str) -> Callable[[
         if number <= 2 and segment.name in HEADERS:
             return [written]
         if is_first and not (repetition and repetition in written):  # by far the most
-            value = part(written, place.component, place.sub)
-            return [value] if value else []
+            if place.component or (escape_ and escape_ in written):
+                written = part(written, place.component, place.sub)
+            return [written] if written else []
         repeats = written.split(repetition) if repetition and repetition in written else [written]
         if place.where is not None:
             component_, sub_, wanted = place.where

@@ -34,12 +34,14 @@ def compile_message(message: MessageMapping, key: str) -> Callable[[bytes], Mess
 class _At:
     """The message at hand: what takes the values at each path of the mapping from its nodes, and what is wrong with it."""
 
-    __slots__ = ("content", "opened", "reasons", "values")
+    __slots__ = ("_judged", "_node", "content", "opened", "reasons", "values")
 
     def __init__(self, opened: Opened, paths: Sequence[str], content: bytes) -> None:
         self.opened, self.content = opened, content
         self.reasons: list[str] = []
         self.values: list[Values] = []
+        self._node: Node = None  # whose conditions were judged last, and what stood at their places
+        self._judged: dict[int, Sequence[Any]] = {}
         for path in paths:
             try:
                 self.values.append(opened.values(path))
@@ -55,11 +57,18 @@ class _At:
             return ()
 
     def safely(self, place: int, node: Node) -> Sequence[Any]:
-        try:
-            return self.values[place](node)
-        except Unreadable as error:
-            self.fails(str(error))
-            return ()
+        """What conditions ask for: of one row mostly the same place, again and again."""
+        if node is not self._node:
+            self._node, self._judged = node, {}
+        found = self._judged.get(place)
+        if found is None:
+            try:
+                found = self.values[place](node)
+            except Unreadable as error:
+                self.fails(str(error))
+                found = ()
+            self._judged[place] = found
+        return found
 
     def fails(self, reason: str) -> None:
         if len(self.reasons) < 50 and reason not in self.reasons:
