@@ -217,6 +217,8 @@ class Messages:
 
     def question(self, opened: Opened) -> Request:
         """Is it there? By its content (`retrieve`), or by its name in a list (`access`)."""
+        if opened.document.kind in message_codes():
+            raise NotSaid("a registration or a business message is no document that could be asked for")
         service = RETRIEVE if self._options.confirm == "retrieve" else ACCESS
         document, record = opened.document, opened.record
         code = self._options.document_codes.get(document.kind, document.kind)

@@ -390,6 +390,11 @@ def test_a_list_confirms_that_it_is_there_and_says_no_more(platform: Region) -> 
     assert patient_of(report) in at(root, "/controlActProcess/queryByParameter/patient.id/value/item/@extension")
 
 
+def test_a_registration_is_not_asked_for_and_so_never_taken_for_lost(platform: Region) -> None:
+    assert list(edge(platform, confirm="retrieve").ask([made("H0201"), made("H0401")])) == []
+    assert not platform.got
+
+
 def test_nobody_is_asked_unless_the_settings_say_how(platform: Region) -> None:
     assert edge(platform).asks_every is None
     assert edge(platform, confirm="access").asks_every is not None
