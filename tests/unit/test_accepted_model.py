@@ -17,7 +17,7 @@ from frontend_agent.registrations import Names
 from frontend_agent.sending import send_out
 from frontend_agent.spool import Spool
 
-KEYS = st.sampled_from("abcdef")
+KEYS = st.sampled_from("aef")
 PATIENTS = st.sampled_from(["patient:1", "patient:2"])
 MOVING = "('ready', 'sending', 'waiting', 'uncertain', 'awaiting')"
 
@@ -62,7 +62,7 @@ class AcceptedMachine(RuleBasedStateMachine):
         self.registered.add(patient)
         self._commit("p" + patient[-1], Names((), (patient,)))
 
-    @rule(mute=st.sets(KEYS), poison=st.sets(KEYS), refuses=st.sets(KEYS))
+    @rule(mute=st.sets(KEYS, max_size=1), poison=st.sets(KEYS, max_size=1), refuses=st.sets(KEYS, max_size=1))
     def send(self, mute: set[str], poison: set[str], refuses: set[str]) -> None:
         def newest(keys: set[str]) -> set[str]:
             return {id_of(key, self.versions[key]) for key in keys}
@@ -79,7 +79,11 @@ class AcceptedMachine(RuleBasedStateMachine):
     def confirm(self, key: str, back: int) -> None:
         self.spool.accepted.confirm("region", [id_of(key, self.versions[key] - back)], "asked", self.now)
 
-    @rule(key=st.one_of(KEYS, st.sampled_from(["p1", "p2"])), back=st.integers(0, 2), again=st.booleans())
+    @rule(
+        key=st.one_of(KEYS, st.sampled_from(["p1", "p2"])),
+        back=st.integers(0, 2),
+        again=st.sampled_from([True, True, False]),
+    )
     def reopen(self, key: str, back: int, again: bool) -> None:
         self.spool.accepted.reopen("region", [id_of(key, self.versions[key] - back)], ["no"], again, self.now)
 
@@ -112,15 +116,23 @@ class AcceptedMachine(RuleBasedStateMachine):
             "SELECT 1 FROM need e JOIN delivery v ON v.document = e.document WHERE v.state NOT IN ('awaiting', 'behind')"
         )
 
+    def _send_all(self) -> None:
+        for _ in range(200):
+            if not self.spool.pending("region"):
+                break
+            self._send()
+
     def drained(self) -> None:
         """In the end everything was said yes to, or waits for a person; and no version went after a newer one."""
         self.region.mute, self.region.poison, self.region.refuses = set(), set(), {}
         for patient in ("patient:1", "patient:2"):
             self._commit("p" + patient[-1], Names((), (patient,)))
-        for _ in range(200):
-            if not self.spool.pending("region"):
-                break
-            self._send()
+        self._send_all()
+        for key in list(self.versions):  # lost there, all of it: only what is the newest goes again
+            self.spool.accepted.reopen(
+                "region", [id_of(key, n) for n in range(1, self.versions[key] + 1)], [], True, self.now
+            )
+        self._send_all()
         left = set(self.spool.counts().deliveries["region"])
         states = {state for state in left if self.spool.counts().deliveries["region"][state]}
         assert states <= {"accepted", "delivered", "refused", "blocked"}
@@ -133,8 +145,8 @@ class AcceptedMachine(RuleBasedStateMachine):
 
 TestAcceptedMachine = AcceptedMachine.TestCase
 TestAcceptedMachine.settings = settings(
-    max_examples=25,
-    stateful_step_count=25,
+    max_examples=40,
+    stateful_step_count=50,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     report_multiple_bugs=False,
