@@ -27,6 +27,12 @@ class ListenerConfig(InletConfig):
     idle: timedelta = timedelta(minutes=10)  # a connection on which nothing is asked for longer is closed
     slowest: timedelta = timedelta(seconds=30)  # a message that has begun must have come whole
 
+    @property
+    def plain_for(self) -> tuple[str, ...]:
+        """The addresses beyond this machine that may send without TLS."""
+        elsewhere = [one for one in self.allow if not ipaddress.ip_network(one).is_loopback]
+        return () if self.certificate else tuple(elsewhere)
+
 
 def listener_problems(inlet: ListenerConfig) -> Iterable[str]:
     """What is wrong between the settings of a listener."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from frontend_agent.config import unknown
+from frontend_agent.config_listener import ListenerConfig
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.spool import KeptMessage
 from frontend_agent.spool.inbox import FOR_A_PERSON, STATES
@@ -100,6 +101,7 @@ class InletOperations:
             "name": name,
             "feeds": [feed.name for feed in self._app.config.feeds if feed.source == name],
             "inbox": {state: counts.get(state, 0) for state in STATES},
+            "plain_for": list(options.plain_for) if isinstance(options, ListenerConfig) else [],
             "for_a_person": sum(counts.get(state, 0) for state in FOR_A_PERSON),
         }
 

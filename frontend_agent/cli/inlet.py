@@ -32,20 +32,7 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
         if json:
             output.as_json(told)
             return
-        output.table(
-            t,
-            ("name", "type", "state", *COUNTED, "feeds"),
-            [
-                (
-                    one["name"],
-                    one["type"],
-                    _standing(t, one),
-                    *(one["inbox"][state] for state in COUNTED),
-                    ", ".join(one["feeds"]) or t("said.inlet_unread"),
-                )
-                for one in told
-            ],
-        )
+        show_inlets(t, told)
 
     @group.command("show", help=t("inlet.show"))
     def show(
@@ -62,6 +49,48 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
             output.say(f"{key}: {_flat(value)}")
 
 
+def show_inlets(t: Texts, told: list[dict[str, Any]]) -> None:
+    """How each inlet stands, and which of them others may listen in on (threat H1)."""
+    output.table(
+        t,
+        ("name", "type", "state", *COUNTED, "feeds"),
+        [
+            (
+                one["name"],
+                one["type"],
+                _standing(t, one),
+                *(one["inbox"][state] for state in COUNTED),
+                ", ".join(one["feeds"]) or t("said.inlet_unread"),
+            )
+            for one in told
+        ],
+    )
+    for one in told:
+        if one["plain_for"]:
+            output.say(t("said.inlet_plain", inlet=one["name"], addresses=", ".join(one["plain_for"])))
+
+
+def show_messages(t: Texts, told: list[dict[str, Any]]) -> None:
+    """Messages, a line each: what is known of them, not what they say."""
+    output.table(
+        t,
+        ("message", "received", "about", "control", "sender", "bytes", "state", "problem"),
+        [
+            (
+                str(one["id"]),
+                output.local_time(one["received_at"], "%Y-%m-%d %H:%M:%S"),
+                one["about"],
+                one["control_id"],
+                one["sender"],
+                one["size"],
+                t(f"head.{one['state']}"),
+                "; ".join(one["problem"]),
+            )
+            for one in told
+        ],
+    )
+
+
 def _add_messages(group: typer.Typer, t: Texts) -> None:
     @group.command("messages", help=t("inlet.messages"))
     def messages(
@@ -76,23 +105,7 @@ def _add_messages(group: typer.Typer, t: Texts) -> None:
         if json:
             output.as_json(told)
             return
-        output.table(
-            t,
-            ("message", "received", "about", "control", "sender", "bytes", "state", "problem"),
-            [
-                (
-                    str(one["id"]),
-                    output.local_time(one["received_at"], "%Y-%m-%d %H:%M:%S"),
-                    one["about"],
-                    one["control_id"],
-                    one["sender"],
-                    one["size"],
-                    one["state"],
-                    "; ".join(one["problem"]),
-                )
-                for one in told
-            ],
-        )
+        show_messages(t, told)
 
     @group.command("message", help=t("inlet.message"))
     def message(

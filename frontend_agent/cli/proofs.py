@@ -10,6 +10,7 @@ import typer
 
 from frontend_agent.cli import output, reports, withheld
 from frontend_agent.cli.closing import add_silence
+from frontend_agent.cli.inlet import show_messages
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -221,13 +222,15 @@ def _add_tracing(cli: typer.Typer, t: Texts) -> None:
 
 
 def _show_trace(t: Texts, told: dict[str, Any]) -> None:
-    apart = ("findings", "deliveries", "withheld", "versions", "rows", "digests")
+    apart = ("findings", "deliveries", "withheld", "versions", "rows", "digests", "messages")
     facts = {name: value for name, value in told.items() if name not in apart}
     output.table(
         t, ("field", "value"), [(name, str(value)) for name, value in facts.items() if value not in ("", None)]
     )
-    if told["rows"]:
+    if told["rows"] and told["rows"]["queries"]:
         _show_queries(t, told["rows"]["queries"])
+    if told["messages"]:
+        show_messages(t, told["messages"])
     _show_versions(t, told["versions"])
     output.findings(t, told["findings"])
     if told["withheld"]:

@@ -65,6 +65,11 @@ INLET_TEXTS: dict[str, tuple[str, str]] = {
     "said.inlet_unread": ("none: nobody reads it", "无：没有数据流读取"),
     "said.inlet_running": ("running", "运行中"),
     "said.inlet_stopped": ("not running", "未运行"),
+    "said.inlet_plain": (
+        "inlet {inlet}: {addresses} may send without TLS, and whoever is on that network can read along;"
+        " set certificate and key",
+        "入口 {inlet}：{addresses} 可不加密发送，同网段的人能看到内容；请设置 certificate 和 key",
+    ),
     "said.inlet_read": ("to be read again: {count}", "将重新读取：{count}"),
     "said.inlet_discarded": ("discarded: {count}", "已丢弃：{count}"),
     "said.tap_missed": ("… {count} more came too fast to be shown", "…另有 {count} 条来得太快，未显示"),

@@ -121,6 +121,11 @@ def test_what_is_sent_reaches_the_platform_at_once_and_can_be_looked_on(site: Si
         assert site.command("inlet", "read", "lis", str(number)).code == 0
         eventually(lambda: len(site.documents()) == 3)
         assert site.command("check").code in (0, 1)
+        assert "without TLS" not in site.command("status").out  # from this machine alone
+        (line,) = (line for line in site.command("status").out.splitlines() if line.startswith("lis "))
+        assert line.split()[1] == "mllp"
+        traced = site.command("trace", "lab_report", "R1")
+        assert "ORU^R01" in traced.out  # the message that the document was made of
         assert (
             "hears messages"
             in site.command("backfill", "plan", "lab_report", "--from", "2026-01-01", "--to", "2026-02-01").err

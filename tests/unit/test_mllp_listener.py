@@ -3,7 +3,7 @@
 import threading
 import time
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from connectors.mllp import framed
 from connectors.mllp.listener import MllpListener
 from frontend_agent.config import ConfigurationProblems, parse_config
 from frontend_agent.config_inlets import MllpInlet
+from frontend_agent.config_types import Count
 from frontend_agent.er7 import read
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.inlets import Hands, make
@@ -377,3 +378,12 @@ def test_settings_that_cannot_be_are_told(table, problem):
     with pytest.raises(ConfigurationProblems) as found:
         parse_config(f'[inlets.lis]\ntype = "mllp"\n{port}{table}\n')
     assert any("inlets.lis" in one and problem in one for one in found.value.problems)
+
+
+def test_who_may_send_without_tls_from_elsewhere_is_told() -> None:
+    def inlet(**settings: Any) -> MllpInlet:
+        return MllpInlet(type="mllp", port=Count(2575), **settings)
+
+    assert inlet(allow=("127.0.0.0/8", "10.0.0.5", "::1")).plain_for == ("10.0.0.5",)
+    assert inlet().plain_for == ()
+    assert inlet(allow=("10.0.0.5",), certificate="ours.pem", key="ours.key").plain_for == ()
