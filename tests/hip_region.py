@@ -51,8 +51,16 @@ def acknowledgement(message_id: str, code: str = "AA", *texts: str) -> str:
 class Region:
     """What it knows, what it got, and what it says instead of its own answer."""
 
-    def __init__(self, namespace: str = "urn:hl7-org:v3", operation: str = "HIPMessageServer", token: str = "") -> None:
+    def __init__(
+        self,
+        namespace: str = "urn:hl7-org:v3",
+        operation: str = "HIPMessageServer",
+        token: str = "",
+        port: int = 0,
+        knows_everybody: bool = False,
+    ) -> None:
         self.sheets = sheets()
+        self.knows_everybody = knows_everybody
         self.patients: set[str] = set()
         self.documents: dict[str, bytes] = {}
         self.got: list[tuple[str, str]] = []  # action, message
@@ -61,7 +69,7 @@ class Region:
         self.statuses: list[int] = []  # HTTP statuses instead of an answer, once each
         self.envelopes: list[bytes] = []
         self.token = token
-        self.server = make_server("127.0.0.1", 0, self._application(namespace, operation), handler_class=_Quiet)
+        self.server = make_server("127.0.0.1", port, self._application(namespace, operation), handler_class=_Quiet)
         self.url = f"http://127.0.0.1:{self.server.server_port}/hip"
 
     # --- what it does
@@ -84,7 +92,7 @@ class Region:
             return acknowledgement(message_id, "AE", *problems)
         if action == REGISTERED:
             self.patients |= set(self._locals(root))
-        elif unknown := set(self._locals(root)) - self.patients:
+        elif not self.knows_everybody and (unknown := set(self._locals(root)) - self.patients):
             return acknowledgement(message_id, "AE", f"患者 {min(unknown)} 未注册", "文档未保存")
         if action == "DocumentRegister":
             stored = at(root, "/controlActProcess/subject/clinicalDocument/storageCode/originalText/@value")[0]

@@ -1,4 +1,7 @@
-"""One feed, three destinations of different dialects, real servers: one down, one lying, one slow. None holds another."""
+"""One hospital, three destinations of three dialects, real servers: one down (SOAP), one lying (REST), one slow (MLLP).
+
+None holds another, and in the end all have everything.
+"""
 
 import json
 import socket
@@ -10,14 +13,21 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from frontend_agent.app import App
 from frontend_agent.config import Config, parse_config
 from frontend_agent.daemon import Daemon
 from frontend_agent.demo.hospital import HIS, LIS, create_hospital
 from frontend_agent.operations import operations
+from tests.conftest import shared_folder
+from tests.hip_region import region
 
 ROOT = Path(__file__).parents[2]
 VISITS = 24
+pytestmark = pytest.mark.skipif(
+    not (shared_folder() / "standards").is_dir(), reason="the national tables are not beside this checkout"
+)
 
 
 def until(is_so: Callable[[], bool], seconds: float) -> bool:
@@ -141,8 +151,8 @@ reason = ["json $.why"]
 type = "mllp"
 url = "mllp://127.0.0.1:{slow}"
 [destinations.down]
-type = "mllp"
-url = "mllp://127.0.0.1:{down}"
+type = "hip"
+url = "http://127.0.0.1:{down}/hip"
 """
     return parse_config(text, folder=folder)
 
@@ -176,7 +186,7 @@ def test_one_down_one_lying_one_slow_and_none_holds_another(tmp_path: Path) -> N
             slow.seconds = 0.0
             stuck = [case.id for case in app.spool.quarantine_list() if case.destination == "liar"]
             app.spool.quarantine_release(stuck, "li", app.clock())
-            with serving(Receiver(port, seconds=0.0)) as _:
+            with region(port=port, knows_everybody=True) as soap:
                 for name in ("liar", "slow", "down"):
                     app.spool.recovered(name)
                 assert until(lambda: not any(app.waiting(name) for name in app.destinations), 60)
@@ -185,6 +195,9 @@ def test_one_down_one_lying_one_slow_and_none_holds_another(tmp_path: Path) -> N
             assert sorted(liar.has) == sorted(set(liar.has))
             assert len(liar.has) == made
             assert len(slow.has) == len(set(slow.has)) >= made  # nothing twice; a kind may be several messages
+
+            assert sorted(soap.documents) == sorted(liar.has)
+            assert soap.ids == list(dict.fromkeys(soap.ids))
 
             # What was accepted is asked about: one is there, one is not taken after all; of the others nothing is said.
             there, gone = liar.has[0], liar.has[1]
