@@ -63,7 +63,11 @@ class Inlet(Protocol):
         """Begin in a thread of its own. Raises what is wrong: a port that is taken, a file that cannot be read."""
 
     def stop(self, patience: float) -> None:
-        """Take no more; answer what is under way for at most so many seconds."""
+        """Take no more; answer what is under way for at most so many seconds. It may be started again, also when its thread has ended
+        by itself."""
+
+    def is_alive(self) -> bool:
+        """Whether its thread lives: between `start` and `stop` it must."""
 
     def probe(self) -> None:
         """Raise what would go wrong if it began now, without beginning."""

@@ -837,7 +837,8 @@ class App:
     def _retire_messages(self) -> None:
         """Drop the bytes of messages whose term is over; of a record that is held the newest word stays."""
         for name, inlet in self.config.inlets.items():
-            gone = self.spool.inbox.retire(name, inlet.retention, inlet.remember, self._held_among, self.clock())
+            feeds = [feed.name for feed in self.config.feeds if feed.source == name]
+            gone = self.spool.inbox.retire(name, inlet.retention, inlet.remember, self._held_among, self.clock(), feeds)
             if gone:
                 log.info(event("inbox.retired", inlet=name, messages=gone))
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, cast
@@ -115,6 +116,7 @@ class Standing:
     started: bool = False
     problem: str = ""
     failures: int = 0
+    ended: int = 0  # how often its thread has ended by itself
     again_at: float = 0.0  # monotonic: when it is tried again
 
 
@@ -173,12 +175,23 @@ class Inlets:
         while not self._stopping:
             now = time.monotonic()
             for name, one in self.standings.items():
+                if one.started and not one.inlet.is_alive():
+                    self._ended(name, one)
                 if not one.started and one.again_at <= now:
                     self._start_one(name, one)
-            if all(one.started for one in self.standings.values()):
-                self._wake.wait()
-            else:
-                self._wake.wait(LOOK_EVERY)
+            self._wake.wait(1.0 if all(one.started for one in self.standings.values()) else LOOK_EVERY)
+
+    def _ended(self, name: str, one: Standing) -> None:
+        """Its thread ended by what nobody expected: it is said, and begun again."""
+        with self._lock:  # not while it is being stopped
+            if self._stopping:
+                return
+            one.ended += 1
+            one.problem = "its thread ended unexpectedly; it is begun again"
+            log.error(event("inlet.ended", inlet=name, times=one.ended))
+            with suppress(Exception):  # only to give back what it holds
+                one.inlet.stop(0.0)
+            one.started, one.again_at = False, time.monotonic() + FIRST_WAIT
 
     def _start_one(self, name: str, one: Standing) -> None:
         with self._lock:  # not while it is being stopped
@@ -297,7 +310,8 @@ def _told(one: Standing) -> dict[str, Any]:
 
 def _own(one: Standing) -> dict[str, Any]:
     """What stands above what the inlet says of itself."""
-    return {"problem": one.problem} if one.problem else {}
+    ended = {"ended": one.ended} if one.ended else {}
+    return {**ended, "problem": one.problem} if one.problem else ended
 
 
 def _said(error: Exception) -> str:

@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import sys
+import threading
 import traceback
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
@@ -42,6 +43,16 @@ def failed(name: str, error: BaseException) -> str:
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in reversed(frames))
     log.error(event(name, error=type(error).__name__, reference=reference, at=places))
     return f"{type(error).__name__} (reference {reference})"
+
+
+def threads() -> None:
+    """A thread that ends by an error nobody expected says so like everything else: Python's own way prints the error's text."""
+
+    def ended(how: threading.ExceptHookArgs) -> None:
+        if how.exc_value is not None and not isinstance(how.exc_value, SystemExit):
+            failed("thread.ended", how.exc_value)
+
+    threading.excepthook = ended
 
 
 class _Stderr(logging.StreamHandler[TextIO]):

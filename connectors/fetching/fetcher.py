@@ -106,6 +106,9 @@ class Fetcher:
                 self._thread.join(5.0)
         self._asker.close()
 
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def probe(self) -> None:
         self._asker.probe()
 

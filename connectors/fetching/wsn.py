@@ -117,6 +117,9 @@ class Subscriber:
         self._listener.stop(patience)
         self._caller.close()
 
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive() and self._listener.is_alive()
+
     def probe(self) -> None:
         """Whether our port is free and the producer answers at all. Subscribes to nothing."""
         self._listener.probe()

@@ -82,6 +82,7 @@ class FilesInlet:
     # -- an inlet
 
     def start(self) -> None:
+        self._stopping.clear()
         self._thread = threading.Thread(target=self._work, name=f"inlet-{self.name}", daemon=True)
         self._thread.start()
 
@@ -91,6 +92,9 @@ class FilesInlet:
             self._thread.join(patience)
         if self._thread is None or not self._thread.is_alive():
             self._place.close()
+
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def probe(self) -> None:
         self._place.probe(self._writes)

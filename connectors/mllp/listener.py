@@ -83,6 +83,9 @@ class MllpListener:
         """Listen, and take what comes. ConfigurationError for an address, a certificate or a key that cannot be used."""
         self._tls = tls_of(self.name, self._options)
         self._socket = listening_socket(self.name, self._options)
+        # Nothing of a loop that ended by an error: neither its places at the door nor answers that nobody waits for.
+        self._door, self.pressure = Door(self._options), Pressure(max(MOST_HELD, 2 * self.largest))
+        self._connections, self._entering, self._done = set(), set(), []
         self._since = self._clock()
         is_up = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(is_up,), name=f"inlet-{self.name}", daemon=True)
@@ -101,6 +104,9 @@ class MllpListener:
                 loop.call_soon_threadsafe(ending.set)
         thread.join(patience + 5)
         self._thread = None
+
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def probe(self) -> None:
         """ConfigurationError for what `start` would raise."""
@@ -130,8 +136,12 @@ class MllpListener:
     # -- the loop
 
     def _run(self, is_up: threading.Event) -> None:
-        with asyncio.Runner(loop_factory=_new_loop) as runner:
-            runner.run(self._serve(is_up))
+        assert self._socket is not None
+        try:
+            with asyncio.Runner(loop_factory=_new_loop) as runner:
+                runner.run(self._serve(is_up))
+        finally:  # also where it ended by an error: the port must be free for the next
+            self._socket.close()
 
     async def _serve(self, is_up: threading.Event) -> None:
         assert self._socket is not None
@@ -139,8 +149,14 @@ class MllpListener:
         self._ending = asyncio.Event()
         accepting = asyncio.create_task(self._accept(self._socket))
         sweeping = asyncio.create_task(self._sweep())
+        ending = asyncio.create_task(self._ending.wait())
         is_up.set()
-        await self._ending.wait()
+        await asyncio.wait((accepting, sweeping, ending), return_when=asyncio.FIRST_COMPLETED)
+        for task in (accepting, sweeping):
+            if task.done():  # nobody would come in any more, or nobody be sent away: who started it begins anew
+                self._drop_all()
+                await asyncio.sleep(0)
+                await task
         for task in (accepting, sweeping, *self._entering):
             task.cancel()
         await asyncio.gather(accepting, sweeping, *self._entering, return_exceptions=True)
@@ -153,9 +169,12 @@ class MllpListener:
         until = self._loop_time() + self._patience
         while self._connections and self._loop_time() < until:
             await asyncio.sleep(0.01)
+        self._drop_all()
+        await asyncio.sleep(0)
+
+    def _drop_all(self) -> None:
         for one in tuple(self._connections):
             one.abort()
-        await asyncio.sleep(0)
 
     def _loop_time(self) -> float:
         assert self._loop is not None

@@ -134,6 +134,9 @@ class Port:
             self.loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(patience + TLS_SECONDS)
 
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
     def is_at(self, options: WebOptions) -> bool:
         """Whether these options mean this port. ConfigurationError where they mean it and differ in the rest."""
         if not options.port or (options.host, options.port) != (self._options.host, self._options.port):
@@ -203,11 +206,18 @@ class Port:
             self.loop.run_until_complete(self._serve())
         finally:
             self._readers.shutdown(wait=False)
+            self._listening.close()  # also where it ended by an error: the port must be free for the next
             self.loop.close()
 
     async def _serve(self) -> None:
         accepting = self.loop.create_task(self._accept())
-        await self._stop.wait()
+        ending = self.loop.create_task(self._stop.wait())
+        await asyncio.wait((accepting, ending), return_when=asyncio.FIRST_COMPLETED)
+        if accepting.done():  # nobody would come in any more: who started it begins anew
+            for connection in list(self.connections):
+                connection.abandon()
+            await asyncio.sleep(0)
+            await accepting
         self.stopping = True
         accepting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -322,6 +332,9 @@ class WebListener:
         if self._port is not None:
             self._ports.close(self, self._port, patience)
             self._port = None
+
+    def is_alive(self) -> bool:
+        return self._port is not None and self._port.is_alive()
 
     def probe(self) -> None:
         if self._port is not None:

@@ -145,6 +145,7 @@ def logging_app(settings: Settings, to_stderr: bool) -> "Iterator[App]":
     config = settings.config()
     if to_stderr:
         logs.to_stderr(config.log.level)
+        logs.threads()
     app = App(config, settings.state(config)).open()
     try:
         logs.to_file(app.state, config.log.level, config.log.size, config.log.keep)

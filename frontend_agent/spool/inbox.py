@@ -367,20 +367,28 @@ class Inbox:
 
     # --- retention ----------------------------------------------------------------------------------------------------
 
-    def retire(self, inlet: str, retention: timedelta, remember: timedelta, holds: Holds, now: datetime) -> int:
+    def retire(
+        self, inlet: str, retention: timedelta, remember: timedelta, holds: Holds, now: datetime, feeds: Feeds = ()
+    ) -> int:
         """Drop the bytes of what is done with and older than its term, and the rows of what need not be remembered. How many messages.
 
-        What waits for a person stays, and so does the newest word about a record that is held.
+        What waits for a person stays, and so does the newest word about a record that is held, and what one of `feeds`, which read
+        this inlet, has not read yet: it may rest for long.
         """
-        dropped = self._retire_bodies(inlet, millis(now - retention), holds, now)
+        dropped = self._retire_bodies(inlet, millis(now - retention), holds, now, self._passed(feeds))
         self._retire_rows(inlet, millis(now - max(retention, remember)))
         return dropped
 
-    def _retire_bodies(self, inlet: str, before: int, holds: Holds, now: datetime) -> int:
+    def _passed(self, feeds: Feeds) -> int:
+        """The number up to which all of these feeds have read."""
+        row = self._database.row("inbox.passed", feeds=as_json(list(feeds))) if feeds else None
+        return int(row[0]) if row else 1 << 62
+
+    def _retire_bodies(self, inlet: str, before: int, holds: Holds, now: datetime, upto: int) -> int:
         dropped, after = 0, 0
         while page := self._database.batch("inbox.retire bodies", inlet=inlet, after=after, before=before):
             after = page[-1][0]
-            over = {row[0] for row in page if row[3] and row[4]}
+            over = {row[0] for row in page if row[3] and row[4] and row[0] <= upto}
             over -= self._needed(over, holds)
             if over:
                 files = [(row[0], row[2]) for row in page if row[0] in over and row[1]]

@@ -220,6 +220,19 @@ def test_a_held_record_keeps_its_newest_message_beyond_its_term(site: Site) -> N
         assert [(one.id, one.is_here) for one in app.spool.inbox.listed("lis")] == [(2, False), (1, True)]
 
 
+def test_what_one_of_its_feeds_has_not_read_yet_is_kept_beyond_its_term(tmp_path: Path) -> None:
+    site = second_feed(tmp_path)
+    with site.app() as app:
+        site.push(app, report("R1"), report("R2"))
+        run(app)
+        app.clock = lambda: NOW + timedelta(days=31)
+        app.retire()  # the other feed rests, since long
+        assert [one.is_here for one in app.spool.inbox.listed("lis")] == [True, True]
+        run(app, "admissions")
+        app.retire()
+        assert [one.is_here for one in app.spool.inbox.listed("lis")] == [False, False]
+
+
 def test_preview_and_trace_work_from_the_messages(site: Site) -> None:
     with site.app() as app:
         asked = Operations(app)
