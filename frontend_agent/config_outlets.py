@@ -314,7 +314,9 @@ def url_problems(url: str, plain: bool = False) -> Iterable[str]:
     except ValueError:
         yield f"url is not an address: {url!r}"
         return
-    if parts.scheme not in ("http", "https") or not host:
+    if parts.username is not None or parts.password is not None:
+        yield 'url holds a user or a password; name it instead: secret = "…", and keep it outside this file'
+    elif parts.scheme not in ("http", "https") or not host:
         yield f"url is not an http or https address: {url!r}"
     elif parts.scheme == "http" and not (plain or is_loopback(host)):
         yield f"url: plain http is for this machine only; use https://{host}"

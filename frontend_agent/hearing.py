@@ -63,7 +63,11 @@ def hear(outlet: Telling, spool: Spool, now: datetime, limit: int = ASKED_AT_ONC
     first = outlet.asks_first
     documents = spool.to_ask(outlet.name, now, limit, first, outlet.asks_until)
     said = list(outlet.ask(documents))
-    spool.accepted.asked(outlet.name, [document.document_id for document in documents], now + every - first)
+    left: frozenset[str] = getattr(
+        outlet, "not_asked", frozenset()
+    )  # its time was over: they are asked first, next time
+    asked = [document.document_id for document in documents if document.document_id not in left]
+    spool.accepted.asked(outlet.name, asked, now + every - first, now + every - outlet.asks_until)
     confirmed = reopened = 0
     for told_by, some in _by_source(said):
         stored = [one.document_id for one in some if one.stored]
@@ -77,7 +81,7 @@ def hear(outlet: Telling, spool: Spool, now: datetime, limit: int = ASKED_AT_ONC
         if unknown and isinstance(outlet, Careful):
             outlet.not_ours(told_by, unknown)
         outlet.heard(told_by)
-    return Asking(len(documents), confirmed, reopened)
+    return Asking(len(asked), confirmed, reopened)
 
 
 def _by_source(said: Iterable[Said]) -> list[tuple[str, list[Said]]]:

@@ -20,6 +20,8 @@ from frontend_agent.delivery import SignedReply
 from frontend_agent.errors import DestinationError
 from frontend_agent.model import Document, Outcome, Receipt
 
+LONGEST_ASKING = 60.0  # seconds of one `ask`, which goes on in the thread that sends: then it is the others' turn
+
 
 class DocumentUnreadable(DestinationError):
     """The document cannot be opened, or not be read back as a record of its kind: what needs its values cannot be sent.
@@ -135,7 +137,7 @@ class Telling(Outlet, Protocol):
     def ask(self, documents: Sequence[Document], /) -> Sequence[Feedback]:
         """What it says of these (accepted, the longest ago first), and of any others. Silence is no answer.
 
-        Raises what `send` raises."""
+        It ends after LONGEST_ASKING; who was not asked by then stands in `not_asked`, where an outlet has that. Raises what `send` raises."""
 
     def heard(self, told_by: str, /) -> None:
         """What came with this `told_by` is kept now: a file of feedback may be moved away."""

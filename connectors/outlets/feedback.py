@@ -127,6 +127,12 @@ class WithFeedback:
         """What a file says of documents that were not delivered there."""
         self._not_ours.setdefault(told_by, set()).update(document_ids)
 
+    @property
+    def not_asked(self) -> frozenset[str]:
+        """Those that its time was not enough for."""
+        left: frozenset[str] = getattr(self._outlet, "not_asked", frozenset())
+        return left
+
     def heard(self, told_by: str, /) -> None:
         """What a file says is kept: it is put away."""
         if told_by not in self._under_way:

@@ -12,16 +12,17 @@ One document per request. What stands in an envelope, and what an answer means, 
 """
 
 import secrets
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-from connectors.outlets import Around, DocumentUnreadable, Feedback, OpenedDocument, each
+from connectors.outlets import LONGEST_ASKING, Around, DocumentUnreadable, Feedback, OpenedDocument, each
 from connectors.outlets.http import Answer, HttpEdge, Tls, Unanswered
 from frontend_agent.config_outlets import HipOutlet
 from frontend_agent.delivery import SignedReply
-from frontend_agent.errors import DestinationUnreachable, NotAllowed, RefusedWhole
+from frontend_agent.errors import NotAllowed, RefusedWhole
 from frontend_agent.model import Document, Outcome, Receipt
 
 NONCE = 16
@@ -66,6 +67,7 @@ class HipEdge:
         self._maker = maker
         self._http = HttpEdge(name, Tls(options.certificate, options.key, options.ca), options.timeout)
         self._zone = ZoneInfo(around.timezone)
+        self.not_asked: frozenset[str] = frozenset()
 
     # --- sending
 
@@ -132,8 +134,13 @@ class HipEdge:
 
     def ask(self, documents: Sequence[Document], /) -> Sequence[Feedback]:
         """Each by a question of its own. Registrations are not asked for: what is stored of them has no name there."""
-        found = []
-        for document in documents:
+        found: list[Feedback] = []
+        self.not_asked = frozenset()
+        ends = time.monotonic() + LONGEST_ASKING
+        for at, document in enumerate(documents):
+            if time.monotonic() > ends:
+                self.not_asked = frozenset(one.document_id for one in documents[at:])
+                break
             try:
                 opened = self._around.opened(document)
                 question = self._maker.question(opened)
@@ -141,8 +148,8 @@ class HipEdge:
                 continue
             try:
                 answer = self._ask(question)
-            except Unanswered as error:
-                raise DestinationUnreachable(f"{self.name}: asked for a document: {error}") from error
+            except Unanswered:
+                continue  # its turn comes again; the others are asked
             told = self._maker.told(opened, answer.status, answer.body, answer.charset)
             if told is not None:
                 reasons = (told.reason,) if told.reason else ()

@@ -20,6 +20,7 @@ import hashlib
 import json
 import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -31,7 +32,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
-from connectors.outlets import Around, DocumentUnreadable, Feedback, OpenedDocument, all_of
+from connectors.outlets import LONGEST_ASKING, Around, DocumentUnreadable, Feedback, OpenedDocument, all_of
 from connectors.outlets.http import Answer, HttpEdge, Tls, Unanswered
 from connectors.outlets.zips import with_aes, with_zipcrypto
 from frontend_agent.config_outlets import PackagesOutlet
@@ -87,6 +88,7 @@ class PackagesEdge:
         self._url = options.url.rstrip("/")
         self._http = HttpEdge(name, Tls(options.certificate, options.key, options.ca), options.timeout)
         self._keys: dict[str, rsa.RSAPublicKey] = {}
+        self.not_asked: frozenset[str] = frozenset()
         self._ended: dict[
             str, tuple[str, ...]
         ] = {}  # told by -> the documents whose package need not be asked for again
@@ -233,7 +235,16 @@ class PackagesEdge:
         for document in documents:
             if package := self._around.memory.get(self._place(document.document_id)):
                 sent.setdefault(package, []).append(document.document_id)
-        return [told for package, ids in sent.items() for told in self._became(package, ids)]
+        found: list[Feedback] = []
+        self.not_asked = frozenset()
+        ends = time.monotonic() + LONGEST_ASKING
+        packages = list(sent.items())
+        for at, (package, ids) in enumerate(packages):
+            if time.monotonic() > ends:
+                self.not_asked = frozenset(one for _, some in packages[at:] for one in some)
+                break
+            found += self._became(package, ids)
+        return found
 
     def heard(self, told_by: str, /) -> None:
         """What became of a package is kept now: it need not be asked for again."""
@@ -245,7 +256,7 @@ class PackagesEdge:
         wanted = self._options.status_filter.format(md5=md5, org=org_code)
         query = urlencode({"filters": wanted, "page": 1, "size": 15})
         answer = self._question(f"{self._url}{self._options.status_path}?{query}", "a package")
-        row = _newest([row for row in _rows(answer.body) if row.get("md5_value", md5) == md5])
+        row = _newest([row for row in _rows(answer.body) if str(row.get("md5_value", "")).lower() == md5])
         if row is None:
             return
         stored, checked = _number(row, "archive_status"), _number(row, "analyze_status")

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import secrets
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
-from connectors.outlets import Around, DocumentUnreadable, Feedback, OpenedDocument, all_of
+from connectors.outlets import LONGEST_ASKING, Around, DocumentUnreadable, Feedback, OpenedDocument, all_of
 from connectors.outlets.http import Answer, HttpEdge, Tls, Unanswered
 from connectors.outlets.templates import DOCUMENTS, CannotBeSaid, JsonTemplate, Scope, Text, XmlTemplate
 from frontend_agent.answers import REST, Answered, compile_patterns, finder, walker
@@ -59,6 +60,7 @@ class RestEdge:
         self._http = HttpEdge(name, Tls(options.certificate, options.key, options.ca), options.timeout)
         self._turn = threading.RLock()
         self._token = _Token()
+        self.not_asked: frozenset[str] = frozenset()
         try:
             self._sending = self._request(options.request, "request")
             self._asking = self._request(options.confirm, "confirm") if options.confirm.url else None
@@ -174,7 +176,12 @@ class RestEdge:
         assert self._asking is not None
         with self._turn:
             found: list[Feedback] = []
-            for document in documents:
+            self.not_asked = frozenset()
+            ends = time.monotonic() + LONGEST_ASKING
+            for at, document in enumerate(documents):
+                if time.monotonic() > ends:
+                    self.not_asked = frozenset(one.document_id for one in documents[at:])
+                    break
                 try:
                     answer = self._ask(self._asking, self._scope([self._around.opened(document)]))
                 except (Unanswered, DocumentUnreadable, CannotBeSaid):
@@ -374,7 +381,12 @@ class _UrlText:
             if value is None:
                 raise CannotBeSaid(f"{names[0]} is missing, and stands in the address")
             written.append(quote(value, safe="") if names else value)
-        return "".join(written)
+        url = "".join(written)
+        # Dots are never percent-encoded (RFC 3986 §2.3): who carries the request takes such a part for another folder.
+        if {".", ".."} & set(url.partition("?")[0].split("/")):
+            said = ", ".join(name for names in self._names for name in names)
+            raise CannotBeSaid(f"the address cannot carry a value of it ({said})")
+        return url
 
 
 def _pieces(url: str) -> list[str]:

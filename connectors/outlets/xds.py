@@ -121,9 +121,9 @@ class XdsEdge:
 
     def _judged(self, document: Document, entry: Entry, said: Response) -> Receipt:
         reasons = tuple(str(one) for one in said.errors)
-        if said.status == SUCCESS:
-            return Receipt(document.document_id, Outcome.ACCEPTED, reasons=reasons)  # warnings
         errors = [one for one in said.errors if not one.warning]
+        if said.status == SUCCESS and not errors:  # an error inside a Success is an error
+            return Receipt(document.document_id, Outcome.ACCEPTED, reasons=reasons)  # warnings
         if errors and all(one.code == DUPLICATE for one in errors):
             return self._there_already(document, entry, reasons)
         if errors and all(one.code in self._options.retry_codes for one in errors):

@@ -277,14 +277,19 @@ class Messages:
         document = opened.document
         wanted = document.set_id if self._options.identity == "set" else document.document_id
         found = [one for one in tree.iter(f"{V3}clinicalDocument") if wanted in _extensions(one)]
-        for one in found:
-            for text in one.iter(f"{V3}originalText"):
-                if content := _decoded(text.get("value") or ""):
-                    if hashlib.sha256(content).hexdigest() == document.sha256:
-                        return Told(True, how="the same SHA-256")
-                    return Told(False, "the platform gives back other bytes than were sent", how="another SHA-256")
-        if found:
+        texts = (text.get("value") or "" for one in found for text in one.iter(f"{V3}originalText"))
+        hashes = {hashlib.sha256(content).hexdigest() for text in texts if (content := _decoded(text))}
+        if document.sha256 in hashes:
+            return Told(True, how="the same SHA-256")
+        names_versions = self._options.identity == "version"  # by the name of a set any of its versions may be meant
+        if hashes:
+            if not names_versions:
+                return None
+            return Told(False, "the platform gives back other bytes than were sent", how="another SHA-256")
+        if found and names_versions and self._options.confirm == "access":
             return Told(True, how="listed; its content was not looked at")
+        if found:
+            return None
         total = next((one.get("value") for one in tree.iter(f"{V3}resultTotalQuantity")), None)
         if total == "0":
             return Told(False, "the platform does not have it", again=True, how="not found")
@@ -386,7 +391,8 @@ class Messages:
             result = result[0]
         if len(result):
             return etree.tostring(result), ""
-        return (result.text or "").strip().encode(), ""
+        # What stands in a text is in the envelope's characters, whatever its own declaration says (often GBK).
+        return _PROLOG.sub("", result.text or "").strip().encode(), ""
 
 
 # What of a record a DocumentRegister says as it is.

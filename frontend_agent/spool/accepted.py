@@ -143,13 +143,13 @@ class Accepted:
         )  # fmt: skip
         return rows
 
-    def asked(self, destination: str, ids: Sequence[str], next_at: datetime) -> None:
-        """These were asked for; those that are still only accepted are asked for again then."""
+    def asked(self, destination: str, ids: Sequence[str], next_at: datetime, since: datetime) -> None:
+        """These were asked for; those that are still only accepted, and not before `since`, are asked for again then."""
         if ids:
             with self._database.write():
                 self._database.run(
                     "accepted.asked", destination=self._destination(destination), due_at=millis(next_at),
-                    ids=as_json([parts(name) for name in ids]),
+                    since=millis(since), ids=as_json([parts(name) for name in ids]),
                 )  # fmt: skip
 
     # --- writing ------------------------------------------------------------------------------------------------------

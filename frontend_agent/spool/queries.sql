@@ -1412,8 +1412,8 @@ SELECT json_group_array(document) FROM (SELECT document FROM delivery INDEXED BY
     WHERE destination = :destination AND state = 'accepted' AND due_at BETWEEN :since AND :now ORDER BY due_at LIMIT :limit);
 
 -- accepted.asked --
--- They were asked for: when they are next.
-UPDATE delivery SET due_at = :due_at WHERE destination = :destination AND state = 'accepted'
+-- They were asked for: when they are next. 0: what was accepted before `since` is asked for no more.
+UPDATE delivery SET due_at = iif(settled_at < :since, 0, :due_at) WHERE destination = :destination AND state = 'accepted'
 AND document IN (SELECT d.id FROM json_each(:ids) j CROSS JOIN series s ON s.set_id = j.value->>0
                  CROSS JOIN document d ON d.series = s.id AND d.version = j.value->>1);
 

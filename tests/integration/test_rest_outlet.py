@@ -232,6 +232,17 @@ def test_what_cannot_be_said_refuses_that_document_alone(server: Server, tmp_pat
     assert server.asked == []
 
 
+@pytest.mark.parametrize("number", ["..", "."])
+def test_a_value_of_dots_is_no_way_to_another_path(server: Server, tmp_path: Path, number: str) -> None:
+    settings = JSON.replace('url = "/api', 'url = "/of/{record.report_number}/api')
+    assert settings != JSON
+    (refused,) = edge(server, tmp_path, settings, BODY).send([made(report_number=number)])
+    assert (refused.outcome, server.asked) == (Outcome.REFUSED, [])
+    assert "record.report_number" in refused.reasons[0]
+    edge(server, tmp_path, settings, BODY).send([made(report_number="a/../..?b")])
+    assert server.asked[0].path.startswith("/of/a%2F..%2F..%3Fb/api")
+
+
 @pytest.mark.parametrize(
     ("status", "body", "outcome"),
     [
@@ -454,6 +465,14 @@ def test_it_is_asked_what_became_of_a_document(server: Server, tmp_path: Path) -
     assert (found["set3-1"].stored, found["set3-1"].again) == (False, True)
     assert found["set1-1"].told_by == "GET /status"  # no values of the question
     assert edge(server, tmp_path, JSON, BODY).asks_every is None
+
+
+def test_questions_end_so_that_sending_goes_on(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.reply = lambda asked: (200, b'{"state": "done"}')
+    region = edge(server, tmp_path, ASKING, BODY)
+    monkeypatch.setattr("connectors.outlets.rest.LONGEST_ASKING", -1.0)
+    assert list(region.ask([made("1"), made("2")])) == []
+    assert region.not_asked == {"set1-1", "set2-1"}
 
 
 def test_answers_that_are_too_long_or_a_bomb_are_no_answers(server: Server, tmp_path: Path) -> None:

@@ -282,6 +282,7 @@ class Telling(Foreign):
         self.asked: list[list[str]] = []
         self.says: list[Feedback] = []
         self.knows: list[str] = []
+        self.not_asked: frozenset[str] = frozenset()
 
     def ask(self, documents: Sequence[Document]) -> Sequence[Feedback]:
         if self.down:
@@ -308,6 +309,27 @@ def test_it_is_asked_for_what_it_accepted_and_what_it_says_is_kept(spool: Spool)
     assert hear(region, spool, later(minutes=13)) == Asking(1)
     assert hear(region, spool, later(days=30)) == Asking()  # it has had its time
     assert region.asked[2:] == [[], [c], []]
+
+
+def test_nobody_is_asked_for_ever_however_often_he_said_nothing(spool: Spool) -> None:
+    (a,) = fill(spool, "a", TO)
+    region = Telling()
+    carry(region, spool)
+    for day in (1, 2, 3, 4, 5, 6, 7, 8, 9):
+        hear(region, spool, later(days=day, minutes=-5))
+    assert region.asked == [[a]] * 7 + [[], []]
+    assert states(spool) == {"accepted": 1}
+
+
+def test_who_was_not_asked_for_want_of_time_is_asked_first_next_time(spool: Spool) -> None:
+    a, b = fill(spool, "ab", TO)
+    region = Telling()
+    carry(region, spool)
+    region.not_asked = frozenset({b})
+    assert hear(region, spool, later(minutes=2)) == Asking(1)
+    region.not_asked = frozenset()
+    assert hear(region, spool, later(minutes=3)) == Asking(1)
+    assert region.asked == [[a, b], [b]]
 
 
 def test_it_is_told_that_it_was_heard_only_when_that_is_kept(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from lxml import etree
 
 from connectors.outlets import Around
 from connectors.outlets.hip import HipEdge
+from connectors.outlets.http import Unanswered
 from frontend_agent.config import ConfigurationProblems, parse_config
 from frontend_agent.config_outlets import HipOutlet
 from frontend_agent.demo.samples import sample
@@ -395,9 +396,63 @@ def test_a_registration_is_not_asked_for_and_so_never_taken_for_lost(platform: R
     assert not platform.got
 
 
+LISTED = (
+    '<RCMR_IN000032UV01 xmlns="urn:hl7-org:v3"><acknowledgement typeCode="AA"/><controlActProcess><subject><clinicalDocument>'
+    '<id><item extension="{}"/></id></clinicalDocument></subject></controlActProcess></RCMR_IN000032UV01>'
+)
+
+
+def test_without_its_bytes_or_its_own_name_nothing_is_confirmed(platform: Region) -> None:
+    second = made("C0007", version=2)
+    platform.says = [LISTED.format(second.document_id), LISTED.format(second.set_id)]
+    assert list(edge(platform, confirm="retrieve").ask([second])) == []  # asked for its content, and got none
+    assert list(edge(platform, confirm="access", identity="set").ask([second])) == []  # it may mean the version before
+
+
+def test_a_set_is_confirmed_by_the_bytes_of_this_version_only(platform: Region) -> None:
+    first, second = made("C0007"), made("C0007", version=2, **{"patient.name": "王二"})
+    platform.patients = {patient_of(first), patient_of(second)}
+    outlet = edge(platform, confirm="retrieve", identity="set")
+    assert sent(outlet, first) == ACCEPTED
+    assert [one.document_id for one in outlet.ask([first])] == [first.document_id]
+    assert list(outlet.ask([second])) == []  # what is there is the first, and that refuses nothing
+
+
+def test_a_question_without_an_answer_holds_no_other_question(
+    platform: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = [made("C0007", number=number) for number in (1, 2, 3)]
+    platform.patients = set(map(patient_of, documents))
+    outlet = edge(platform, confirm="retrieve")
+    assert sent(outlet, *documents) == ACCEPTED * 3
+    ask, asked = outlet._ask, []
+
+    def silent_at_first(request: Any) -> Any:
+        asked.append(request)
+        if len(asked) == 1:
+            raise Unanswered("the answer takes too long")
+        return ask(request)
+
+    monkeypatch.setattr(outlet, "_ask", silent_at_first)
+    assert [one.document_id for one in outlet.ask(documents)] == [one.document_id for one in documents[1:]]
+    assert outlet.not_asked == set()
+    monkeypatch.setattr("connectors.outlets.hip.LONGEST_ASKING", -1.0)
+    assert list(outlet.ask(documents)) == []
+    assert outlet.not_asked == {one.document_id for one in documents}  # its time was over
+
+
 def test_nobody_is_asked_unless_the_settings_say_how(platform: Region) -> None:
     assert edge(platform).asks_every is None
     assert edge(platform, confirm="access").asks_every is not None
+
+
+def test_an_answer_in_a_text_is_read_whatever_charset_it_declares(platform: Region) -> None:
+    report = made("C0007")
+    platform.says = [
+        '<?xml version="1.0" encoding="GBK"?>' + acknowledgement(report.document_id, "AE", "患者未注册姓名不符")
+    ]
+    ((outcome, reasons),) = sent(edge(platform), report)
+    assert (outcome, reasons) == (Outcome.REFUSED, ("患者未注册姓名不符",))
 
 
 # --- answers are hostile until read -----------------------------------------------------------------------------------

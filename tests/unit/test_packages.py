@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from connectors.outlets.http import Answer
 from connectors.outlets.packages import PackagesEdge, public_key
 from connectors.outlets.zips import with_aes, with_zipcrypto
 from frontend_agent.codes import CodeTable
@@ -325,6 +326,16 @@ def test_a_package_is_accepted_and_later_confirmed(platform: PackagePlatform, tm
         ("C0007-2-1", True),
     ]
     assert edge.ask([lab(9)]) == []  # never sent from here
+
+
+def test_a_row_that_does_not_say_which_package_it_is_proves_nothing(
+    platform: PackagePlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge = edge_to(platform, tmp_path)
+    assert outcomes(edge, lab(1)) == [Outcome.ACCEPTED]
+    for row in (b'{"archive_status": 3, "analyze_status": 3}', b'{"archive_status": 3, "md5_value": "00"}'):
+        monkeypatch.setattr(edge._http, "ask", lambda *_, row=row, **__: Answer(200, {}, b"[" + row + b"]"))
+        assert edge.ask([lab(1)]) == []
 
 
 def test_a_failure_is_told_with_its_reason_and_order_is_mended_by_sending_again(

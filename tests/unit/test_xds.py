@@ -10,7 +10,7 @@ from lxml import etree
 from connectors.outlets.mtom import envelope_in, packed
 from connectors.outlets.xds import XdsEdge
 from frontend_agent.config import ConfigurationProblems, parse_config
-from frontend_agent.config_outlets import XdsOutlet
+from frontend_agent.config_outlets import XdsOutlet, url_problems
 from frontend_agent.dialect_makers import metadata
 from frontend_agent.dialects.ebxml import Fault, Unreadable, read_answer, read_documents
 from frontend_agent.errors import ConfigurationError, DestinationUnreachable, NotAllowed, RefusedWhole
@@ -134,6 +134,7 @@ def test_the_registry_confirms_by_hash_and_is_silent_about_what_it_lacks(peer: X
         (response("PartialSuccess", ("XDSRegistryMetadataError", "y")), Outcome.REFUSED, ("XDSRegistryMetadataError: y",)),
         (response("Success", ("XDSExtraMetadataNotSaved", ""), warning=True), Outcome.ACCEPTED,
          ("XDSExtraMetadataNotSaved",)),
+        (response("Success", ("XDSRegistryMetadataError", "z")), Outcome.REFUSED, ("XDSRegistryMetadataError: z",)),
         (fault("Receiver", "database down"), Outcome.RETRY, ("fault: database down",)),
     ],
 )  # fmt: skip
@@ -226,6 +227,13 @@ def test_settings_that_cannot_work_are_told() -> None:
     assert "source_id = 'hospital' is no OID" in told
     assert "registry_url is not an http" in told
     assert "assigning_authority" not in told
+
+
+@pytest.mark.parametrize("url", ["https://fe:s3cret@region.example/in", "https://fe@region.example"])
+def test_a_password_in_an_address_is_refused_and_not_quoted(url: str) -> None:
+    assert list(url_problems(url)) == [
+        'url holds a user or a password; name it instead: secret = "…", and keep it outside this file'
+    ]
 
 
 def test_a_registry_that_fails_is_no_answer_about_documents(peer: XdsPeer, tmp_path: Path) -> None:
