@@ -354,6 +354,12 @@ def _packages(outlet: PackagesOutlet) -> Iterable[str]:
     for key in ("patient_id", "event_no", "event_time"):
         if not getattr(outlet, key):
             yield f"{key} names no field: a package without it is refused"
+    for key, known in (("key_path", ("org",)), ("status_filter", ("md5", "org"))):
+        if unknown := sorted(
+            set(re.findall(r"[{}][^{}]*[{}]?", getattr(outlet, key))) - {f"{{{one}}}" for one in known}
+        ):
+            places = " and ".join(f"{{{one}}}" for one in known)
+            yield f"{key}: {unknown[0]!r} means nothing here: {places} may stand in it"
     if (outlet.authorization or outlet.token_field) and not outlet.secret:
         yield "authorization and token_field need the name of a secret"
 
@@ -363,7 +369,11 @@ SQL_FAMILIES = ("postgresql", "mysql", "mariadb", "oracle", "mssql")
 
 def database_of(url: str) -> tuple[str, str, int, str]:
     """Which database a URL means, for telling two of them apart: family, host, port, name."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # told where the settings are looked at one by one
+        return "", "", 0, url
     scheme = parts.scheme.partition("+")[0]
     family = {"mariadb": "mysql", "postgres": "postgresql", "sqlserver": "mssql"}.get(scheme, scheme)
     host = (parts.hostname or "localhost").lower()
@@ -373,7 +383,12 @@ def database_of(url: str) -> tuple[str, str, int, str]:
 
 def _table(outlet: TableOutlet) -> Iterable[str]:
     yield from foreign_problems(outlet)
-    parts = urlsplit(outlet.url)
+    try:
+        parts = urlsplit(outlet.url)
+        _ = parts.port
+    except ValueError:
+        yield "url is not an address (for example postgresql://writer@10.1.0.5:5432/region)"
+        return
     if parts.scheme not in SQL_FAMILIES:
         yield f"url: {parts.scheme!r} is none of {', '.join(SQL_FAMILIES)} (for example postgresql://writer@10.1.0.5/region)"
     if parts.password is not None:

@@ -229,6 +229,26 @@ def test_settings_that_cannot_work_are_told() -> None:
     assert "assigning_authority" not in told
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ('type = "table"\nurl = "postgresql://u:s3cret@h:abc/x"\ntables = "t.toml"', "url is not an address"),
+        ('type = "table"\nurl = "postgresql://[::1/x"\ntables = "t.toml"', "url is not an address"),
+        ('type = "packages"\nurl = "https://h"\ninner_version = "1"\nkey_path = "/{orgg}"', "key_path: '{orgg}'"),
+        ('type = "packages"\nurl = "https://h"\ninner_version = "1"\nstatus_filter = "{md5};{"', "status_filter: '{'"),
+    ],
+)
+def test_what_would_break_later_is_told_at_the_start(settings: str, told: str) -> None:
+    with pytest.raises(ConfigurationProblems) as wrong:
+        parse_config(
+            f'[institution]\nid = "H1"\nname = "x"\n[sources.his]\nurl = "sqlite:///x.db"\n[destinations.r]\n{settings}\n'
+            '[[feeds]]\nname = "lab"\nsource = "his"\nmapping = "demo_lis/lab_report"\n'
+        )
+    (problem,) = wrong.value.problems
+    assert told in problem
+    assert "s3cret" not in problem
+
+
 @pytest.mark.parametrize("url", ["https://fe:s3cret@region.example/in", "https://fe@region.example"])
 def test_a_password_in_an_address_is_refused_and_not_quoted(url: str) -> None:
     assert list(url_problems(url)) == [
