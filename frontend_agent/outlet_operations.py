@@ -8,6 +8,7 @@ from frontend_agent.app import App
 from frontend_agent.config import unknown
 from frontend_agent.config_outlets import ForeignConfig, OutletConfig
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
+from frontend_agent.registrations import CLASSES, class_of, identifier_of
 from frontend_agent.spool import Spool
 
 SHOWN = 10  # registrations that are waited for longest
@@ -23,6 +24,7 @@ class OutletOperations:
     def receipts_confirm(self, destination: str, documents: list[str], who: str, reason: str) -> dict[str, Any]:
         """A person says that the destination has them: accepted becomes delivered, with the reason."""
         self._foreign(destination, reason)
+        self._must_be_for(destination, documents)
         confirmed = self._spool.accepted.confirm(destination, documents, PERSON + reason, self._app.clock(), who)
         return {"confirmed": confirmed, "unchanged": len(set(documents)) - confirmed}
 
@@ -31,6 +33,7 @@ class OutletOperations:
     ) -> dict[str, Any]:
         """A person says that it does not have them: they go again, or wait as `refused`."""
         self._foreign(destination, reason)
+        self._must_be_for(destination, documents)
         done = self._spool.accepted.reopen(
             destination, documents, [reason], not refused, self._app.clock(), PERSON + reason, who
         )
@@ -51,11 +54,16 @@ class OutletOperations:
         """A person says that the destination knows them already: what waits for them goes."""
         self._foreign(destination, reason)
         for name in names:
-            if ":" not in name:
-                raise FrontendAgentError(f"a registration is named like patient:0012345, not {name!r}")
-        before = self._spool.moving(destination)
-        known = self._spool.registered(destination, names, who, reason, self._app.clock())
-        return {"known": known, "let_go": self._spool.moving(destination) - before}
+            if class_of(name) not in CLASSES or not identifier_of(name):
+                raise FrontendAgentError(
+                    f"a registration is named like patient:0012345, by one of {', '.join(CLASSES)}, not {name!r}"
+                )
+        return self._spool.registered(destination, names, who, reason, self._app.clock())._asdict()
+
+    def _must_be_for(self, destination: str, documents: list[str]) -> None:
+        strange = self._spool.accepted.unknown(destination, documents)
+        if strange:
+            raise FrontendAgentError(f"never for {destination}: {', '.join(strange[:SHOWN])}; nothing was changed")
 
     def _foreign(self, destination: str, reason: str = "given") -> None:
         options = self._app.config.destinations

@@ -11,7 +11,7 @@ document into the spool, which does the waiting.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-PATIENT, INSTITUTION, STAFF, TERM = "patient", "institution", "staff", "term"
+CLASSES = PATIENT, INSTITUTION, STAFF, TERM = "patient", "institution", "staff", "term"
 
 
 class Names(NamedTuple):
@@ -78,6 +78,11 @@ def are_registrations(kind: str) -> bool:
 def class_of(name: str) -> str:
     """`patient` of `patient:0012345`."""
     return name.partition(":")[0]
+
+
+def identifier_of(name: str) -> str:
+    """`0012345` of `patient:0012345`."""
+    return name.partition(":")[2].strip()
 
 
 def _named(of_class: str, value: Any) -> tuple[str, ...]:

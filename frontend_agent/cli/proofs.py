@@ -237,7 +237,7 @@ def _show_trace(t: Texts, told: dict[str, Any]) -> None:
         output.table(t, withheld.HEADINGS, [withheld.row(kept) for kept in told["withheld"]])
     output.table(
         t,
-        ("destination", "state", "outcome", "time", "reply", "reasons"),
+        ("destination", "state", "outcome", "time", "reply", "reasons", "waits_for"),
         [
             (
                 one["destination"],
@@ -246,6 +246,7 @@ def _show_trace(t: Texts, told: dict[str, Any]) -> None:
                 one["settled_at"],
                 f"{one['reply'][:12]}#{one['position']}" if one["reply"] else None,
                 "; ".join(one["reasons"]),
+                ", ".join(needed["registration"] for needed in one["waits_for"]),
             )
             for one in told["deliveries"]
         ],

@@ -38,6 +38,7 @@ FOREIGN_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "registrations.names": ("Registrations, like patient:0012345.", "注册，如 patient:0012345。"),
     "head.accepted": ("accepted, unproven", "已接受未证实"),
+    "head.waits_for": ("waits for registrations", "等待注册"),
     "head.registration": ("registration", "注册"),
     "said.confirmed": (
         "confirmed: {confirmed} (unchanged: {unchanged})",

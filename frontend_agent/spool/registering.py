@@ -26,6 +26,13 @@ class Wanted(NamedTuple):
     since: datetime
 
 
+class Known(NamedTuple):
+    """What became of registrations that a person says are there."""
+
+    known: int  # of them were not known before
+    let_go: int  # documents that wait for nothing any more; of very many the rest goes with the next claims
+
+
 class Registering:
     """What waits for registrations. Writing needs a transaction around it, except where it says otherwise."""
 
@@ -100,8 +107,9 @@ class Registering:
 
     def known(
         self, name: str, destination: int, registrations: Sequence[str], who: str, reason: str, now: datetime
-    ) -> int:
+    ) -> Known:
         """A person says that a destination knows them, by another way than ours: a transaction of its own."""
+        let_go = 0
         with self._database.write():
             self._database.run("registering.names", names=as_json(list(registrations)))
             body = {
@@ -114,8 +122,8 @@ class Registering:
                 "registering.known", **told, who=who, reason=reason, now=millis(now), log=log
             )
             if self._database.changed("registering.known come", **told):
-                self.let_go(name, destination)
-        return added
+                let_go = self.let_go(name, destination)
+        return Known(added, let_go)
 
     def wanted(self, destination: int, limit: int) -> list[Wanted]:
         """The registrations that documents wait for there, the longest first."""
@@ -125,10 +133,6 @@ class Registering:
     def wanted_count(self, name: str) -> int:
         """How many registrations documents wait for at a destination. Costs nothing, however many."""
         return self._ledger.tally("wanted:" + name, "registrations")
-
-    def needed_by(self, document: int) -> list[tuple[str, str, datetime]]:
-        """(destination, registration, since) that one document waits for."""
-        return [(t, r, moment(since)) for t, r, since in self._database.rows("registering.of", document=document)]
 
 
 def _row(document: str, name: str) -> tuple[str, str, int]:

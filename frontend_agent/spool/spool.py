@@ -35,7 +35,7 @@ from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
 from frontend_agent.spool.picked import PickedFiles
 from frontend_agent.spool.reconciliations import Reconciliations
-from frontend_agent.spool.registering import Registering, Wanted
+from frontend_agent.spool.registering import Known, Registering, Wanted
 from frontend_agent.spool.silences import Silences
 from frontend_agent.spool.statistics import Ended, Statistics
 from frontend_agent.spool.terms import Terms
@@ -945,8 +945,8 @@ class Spool:
             self._destination(destination), limit
         )
 
-    def registered(self, destination: str, names: Sequence[str], who: str, reason: str, now: datetime) -> int:
-        """A person says that a destination knows these registrations already: what waits for them goes. How many are new."""
+    def registered(self, destination: str, names: Sequence[str], who: str, reason: str, now: datetime) -> Known:
+        """A person says that a destination knows these registrations already: what waits for them goes."""
         return self._registering.known(destination, self._destination(destination), names, who, reason, now)
 
     def to_ask(self, destination: str, now: datetime, limit: int, first: timedelta, until: timedelta) -> list[Document]:

@@ -12,7 +12,7 @@ from frontend_agent.model import Finding
 from frontend_agent.spool import withheld
 from frontend_agent.spool.database import Bodies, Damaged, Database
 from frontend_agent.spool.times import moment, moment_or_none
-from frontend_agent.spool.words import KeptReceipt, Trace, TracedDelivery
+from frontend_agent.spool.words import AwaitedRegistration, KeptReceipt, Trace, TracedDelivery
 
 _DESTINATIONS = 1_000  # more than anybody has: a receipt's place in the list is one number
 
@@ -29,6 +29,7 @@ def trace(database: Database, document_id: str) -> Trace | None:
         if row is None:
             return None
         deliveries = database.rows("trace.deliveries", document=row[0])
+        needs = database.rows("registering.of", document=row[0])
     (_, set_id, version, feed, kind, institution, key, source_hash, sha256, size, length, dictionary, digests, made_at,
      replaces_id, void, findings, log, kept, newest) = row  # fmt: skip
     return Trace(
@@ -66,6 +67,7 @@ def trace(database: Database, document_id: str) -> Trace | None:
                 reply=reply,
                 position=position,
                 reply_body=zstandard.ZstdDecompressor().decompress(body) if body else b"",
+                waits_for=tuple(AwaitedRegistration(what, moment(at)) for where, what, at in needs if where == name),
             )
             for name, state, attempts, due_at, claimed_at, settled_at, outcome, reasons, reply, position, body in deliveries
         ),

@@ -302,6 +302,13 @@ class Became(msgspec.Struct, frozen=True):
     held_by: Mapping[str, int]  # group -> how many of the held again wait for it; one record may wait for several
 
 
+class AwaitedRegistration(msgspec.Struct, frozen=True):
+    """A registration that one document waits for at one destination."""
+
+    registration: str  # `patient:0012345`
+    since: datetime
+
+
 class TracedDelivery(msgspec.Struct, frozen=True):
     """One document's journey to one destination, and the signed reply that proves its end."""
 
@@ -316,6 +323,7 @@ class TracedDelivery(msgspec.Struct, frozen=True):
     reply: str
     position: int
     reply_body: bytes = b""
+    waits_for: tuple[AwaitedRegistration, ...] = ()
 
 
 class Trace(msgspec.Struct, frozen=True):

@@ -113,8 +113,8 @@ def test_versions_keep_their_order_while_they_wait(spool: Spool) -> None:
 
 def test_a_person_says_that_it_is_known_there(spool: Spool) -> None:
     put(spool, document("a"), needs=(HOSPITAL,))
-    assert spool.registered(REGION, [HOSPITAL], "li", "entered by their operator", later(hours=1)) == 1
-    assert spool.registered(REGION, [HOSPITAL], "li", "twice", later(hours=1)) == 0
+    assert spool.registered(REGION, [HOSPITAL], "li", "entered by their operator", later(hours=1)) == (1, 1)
+    assert spool.registered(REGION, [HOSPITAL], "li", "twice", later(hours=1)) == (0, 0)
     assert answer(spool) == ["a"]
     put(spool, document("b"), needs=(HOSPITAL,))
     assert answer(spool) == ["b"]
