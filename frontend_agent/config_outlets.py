@@ -458,6 +458,12 @@ def _rest(outlet: RestOutlet) -> Iterable[str]:
         yield "sign: the NAME of a secret is missing"
     if outlet.batch > 1 and outlet.request.body not in ("json", "xml"):
         yield f"batch = {outlet.batch}: several documents stand in one request only as json or xml"
+    for key, text in {"url": outlet.request.url, **outlet.request.headers}.items() if outlet.batch > 1 else ():
+        if found := re.search(r"\{(?:document|record|content)\b[^{}]*\}", text):
+            yield (
+                f"request: {key}: {found[0]} is of one document, and batch = {outlet.batch}: write it within "
+                '{"each": "documents", …} of the template ({batch.id} names the request), or batch = 1'
+            )
     if bool(outlet.items.each) != bool(outlet.items.id):
         yield "items: each and id go together"
 

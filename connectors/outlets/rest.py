@@ -126,6 +126,10 @@ class RestEdge:
             answer = self._ask(self._sending, self._scope(opened))
         except Unanswered as error:
             return all_of(documents, Outcome.UNANSWERED, str(error))
+        except CannotBeSaid as error:  # of one alone it was looked at before
+            if len(documents) > 1:
+                raise RefusedWhole(f"{self.name}: no request can be made of {len(documents)}: {error}") from error
+            return all_of(documents, Outcome.REFUSED, str(error))
         told = self._answers.read(answer.status, answer.body, answer.charset)
         if self._items is not None and told.outcome in (Outcome.ACCEPTED, None) and answer.status < 300:
             return list(self._each_of(opened, answer))

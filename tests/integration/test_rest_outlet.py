@@ -446,6 +446,18 @@ reason = ["json $.why"]
 )
 
 
+def test_what_is_of_one_document_stands_in_no_batch_address(server: Server, tmp_path: Path) -> None:
+    batch = "batch = 2\n" + JSON
+    (url, header) = wrong(batch, tmp_path)
+    assert "request: url: {document.kind} is of one document" in url
+    assert "request: Idempotency-Key: {document.id} is of one document" in header
+    # What cannot be made of several is made of each, and no document stays on its way for ever.
+    region = edge(server, tmp_path, JSON, BODY)
+    with pytest.raises(RefusedWhole, match="document.kind"):
+        region.send([made("1"), made("2")])
+    assert [one.outcome for one in region.send([made("1")])] == [Outcome.ACCEPTED]
+
+
 def test_it_is_asked_what_became_of_a_document(server: Server, tmp_path: Path) -> None:
     says = {
         "set1-1": (200, b'{"state": "done"}'),
