@@ -44,7 +44,7 @@ ATTRIBUTES: Mapping[str, Callable[["Opened"], str]] = {
     "department": lambda opened: opened.document.department,
     "day": lambda opened: str(opened.document.day or ""),
     "event_time": lambda opened: opened.event_time,
-    "content": lambda opened: opened.content.decode("utf-8"),
+    "content": lambda opened: _text(opened.content),
 }
 
 _DATA_ELEMENT = re.compile(r"DE\d\d\.\d\d\.\d{3}\.\d\d")
@@ -176,6 +176,13 @@ def check_format(format_: str, where: str) -> None:
 
 class NotSaid(Exception):
     """A value cannot be written as it is wanted. Quotes nothing of the value."""
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:  # a hospital's own document
+        raise NotSaid("cannot hold the document: it is no UTF-8 text") from None
 
 
 def written(digits: str, format_: str) -> str:

@@ -106,7 +106,10 @@ class Describer:
     def _utc(self, digits: str) -> str:
         """A time of the hospital's in UTC; a day stays that day, for nobody said at what time."""
         if len(digits) == 14 and digits.isdigit():
-            moment = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=self._zone)
+            try:
+                moment = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=self._zone)
+            except ValueError:
+                raise NotSaid("a time of its record is no time: the registry would refuse it") from None
             return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S")
         return digits if len(digits) == 8 and digits.isdigit() else ""
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors.outlets.table import same
@@ -10,7 +11,7 @@ from frontend_agent.codes import CodeTable
 from frontend_agent.config import ConfigurationProblems, parse_config
 from frontend_agent.dialects.shared_tables import SharedTables, read_tables, specified
 from frontend_agent.dialects.statements import belonging, put_away, read_back, upsert
-from frontend_agent.dialects.values import NotSaid, Region, local_in
+from frontend_agent.dialects.values import NotSaid, Region, Value, local_in, value_of
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.supplying import ENGINES, ddl
 from tests.unit.opened_documents import CONTENT, a_document, open_one
@@ -189,3 +190,9 @@ def test_settings_that_cannot_be_meant_are_told(line: str, told_: str) -> None:
         parse_config(f'[destinations.r]\ntype = "table"\ntables = "t.toml"\n{line}\n')
     assert any(told_ in one for one in wrong.value.problems)
     assert not any("secret@" in one for one in wrong.value.problems)
+
+
+def test_a_document_that_is_no_utf_8_is_refused_alone() -> None:
+    opened = msgspec.structs.replace(open_one(a_document()), content="检验".encode("gb18030"))
+    with pytest.raises(NotSaid, match="no UTF-8"):
+        value_of(Value(attribute="content"), opened)

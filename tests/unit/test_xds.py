@@ -186,6 +186,7 @@ def test_what_must_be_said_and_is_not_known_is_refused_with_the_mend(peer: XdsPe
     assert "format" in reason(lab(), CODES.replace("[kinds.C0007]", "[kinds.C0002]"))
     assert "patientId" in reason(lab(patient__inpatient_number=None, patient__outpatient_number=None))
     assert "withdrawal" in reason(lab(void=True))
+    assert "no time" in reason(lab(author__time="20260230250000"))
     assert not peer.envelopes
 
 
