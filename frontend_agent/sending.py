@@ -17,7 +17,7 @@ from random import Random
 from typing import Protocol
 
 from frontend_agent.delivery import Event, SignedReply, back_off
-from frontend_agent.errors import DestinationUnreachable, NotAllowed, RefusedWhole
+from frontend_agent.errors import ConfigurationError, DestinationUnreachable, NotAllowed, RefusedWhole
 from frontend_agent.model import Blame, Document, Outcome, Receipt
 from frontend_agent.spool import Delivery, Spool
 from frontend_agent.spool.spool import DEFAULT_LEASE, MANY_BYTES
@@ -132,7 +132,7 @@ class _Round:
                 parts = self._send_kept_back()
         except DestinationUnreachable as error:
             return self._give_up(parts, Outcome.UNREACHABLE, str(error), Blame.NETWORK)
-        except NotAllowed as error:
+        except (NotAllowed, ConfigurationError) as error:  # a secret or a file of keys that is gone: nothing was sent
             return self._give_up(parts, Event.NOT_SENT, str(error), Blame.PLATFORM, NOT_ALLOWED_PAUSE)
         return self._conclude(parts, guilty, refused_before)
 
@@ -149,7 +149,7 @@ class _Round:
                 if not self._takes(left[0]):
                     refused.append(left[0])
                 left.pop(0)
-        except (DestinationUnreachable, NotAllowed):
+        except (DestinationUnreachable, NotAllowed, ConfigurationError):
             self._kept_back = [document for part in left for document in part]
             raise
         return [*refused, *left]

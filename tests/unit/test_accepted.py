@@ -11,7 +11,7 @@ from pipe import NOW, document, fill, id_of, later, taken
 
 from connectors.outlets import Feedback
 from frontend_agent.delivery import AFTER, Event, State, after
-from frontend_agent.errors import DestinationUnreachable, RefusedWhole
+from frontend_agent.errors import ConfigurationError, DestinationUnreachable, RefusedWhole
 from frontend_agent.hearing import Asking, hear
 from frontend_agent.model import Document, Outcome, Receipt
 from frontend_agent.sending import send_out
@@ -265,6 +265,18 @@ def test_what_is_to_go_again_and_is_no_longer_kept_becomes_the_next_version(spoo
     assert spool.accepted.reopen("region", [a], ["lost"], True, later(days=92)) == (0, 0, 1)
     assert states(spool) == {"discarded": 1}
     assert spool.again("lab_report") == ["a"]
+
+
+def test_a_secret_that_is_gone_is_told_and_leaves_nothing_on_its_way(spool: Spool) -> None:
+    fill(spool, "ab", TO)
+    region = Foreign()
+    region.down = ConfigurationError("secret 'region': not found")
+    carry(region, spool, rounds=1)
+    assert states(spool) == {"ready": 2}
+    assert spool.pause("region").problem == "secret 'region': not found"
+    region.down = None
+    carry(region, spool)
+    assert states(spool) == {"accepted": 2}
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
