@@ -21,6 +21,7 @@ from frontend_agent.formats.xml import parse
 from frontend_agent.reading.errors import Unreadable
 from frontend_agent.reading.packing import LARGEST
 
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # no text can be made of one that is alone, neither XML nor an answer
 MOST = 10_000  # places that one path may find
 
 # A path finds places in a tree, in the tree's order.
@@ -203,15 +204,20 @@ def json_tree(data: bytes | str) -> Any:
     except UnicodeDecodeError:
         raise Unreadable("JSON that is not UTF-8: put its code page before it (gb18030 | json)") from None
     try:
-        return json.loads(
+        found = json.loads(
             text.strip("\0 \t\r\n"),
             strict=False,
             parse_float=Decimal,
             parse_constant=_no_number,
             object_pairs_hook=_no_name_twice,
         )
+        if _HALF.search(text):
+            json.dumps(found, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise Unreadable("JSON with half a character (a surrogate without its other half)") from None
     except (ValueError, RecursionError):
         raise Unreadable("not JSON") from None
+    return found
 
 
 def _no_number(text: str) -> Any:
