@@ -225,12 +225,14 @@ def _followed(t: Texts, rows: Iterable[dict[str, Any]], show: bool) -> dict[str,
 
 def _show_release(t: Texts, told: dict[str, Any]) -> None:
     output.say(t("said.released", number=told["id"], cases=told["cases"]))
-    counted = ("documents", "delivered", "to_send", "stuck", "held", "unchanged", "discarded", "waiting")
+    counted = ("documents", "delivered", "accepted", "to_send", "stuck", "held", "unchanged", "discarded", "waiting")
     rows = [(t(f"head.release_{name}"), told[name]) for name in counted if told[name]]
     rows += [(f"{t('head.release_returned')}: {reason}", n) for reason, n in told["returned"].items()]
     rows += [(t("head.release_sent_again"), told["sent_again"])] if told.get("sent_again") else []
     if rows:
         output.table(t, ("what", "number"), rows)
+    if told.get("overtaken"):
+        output.say(t("said.release_overtaken", cases=", ".join(told["overtaken"])))
     if told.get("closed"):
         output.say(t("said.release_closed", cases=told["closed"]))
     if told["held_by"]:

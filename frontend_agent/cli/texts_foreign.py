@@ -38,6 +38,11 @@ FOREIGN_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "registrations.names": ("Registrations, like patient:0012345.", "注册，如 patient:0012345。"),
     "head.accepted": ("accepted, unproven", "已接受未证实"),
+    "head.release_accepted": ("of them accepted, unproven", "其中已接受未证实"),
+    "said.release_overtaken": (
+        "Not sent, because a newer version may be there already: {cases}. Discard them: frontend-agent quarantine discard",
+        "未发送，对方可能已有更新版本：{cases}。可执行 frontend-agent quarantine discard 丢弃",
+    ),
     "head.waits_for": ("waits for registrations", "等待注册"),
     "head.registration": ("registration", "注册"),
     "said.confirmed": (

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from frontend_agent.app import App, Outcome
+from frontend_agent.config_outlets import ForeignConfig
 from frontend_agent.errors import FrontendAgentError
 from frontend_agent.spool import Became, Group
 from frontend_agent.telling import plain, told_group
@@ -84,7 +85,9 @@ def release(
         marked += count
         yield {"release": number, "marked": marked}
     marked += len(spool.release_cases(number, records, who, now))
-    again = {feed for feed, _ in spool.quarantine_release(documents, who, now)} if documents else set()
+    foreign = [name for name, options in app.config.destinations.items() if isinstance(options, ForeignConfig)]
+    let_go = spool.quarantine_release(documents, who, now, foreign)
+    again = {feed for feed, _ in let_go.keys}
     feeds = sorted(again.union(spool.release_feeds(number)) & app.feeds.keys())
     problem = ""
     if daemon is not None:
@@ -93,7 +96,15 @@ def release(
             problem = yield from _watched(app, number, feeds, now, lambda: False)
     else:
         problem = yield from _read_here(app, number, feeds, now)
-    yield {"result": told_release(app, number) | {"sent_again": len(documents), "closed": left, "problem": problem}}
+    yield {
+        "result": told_release(app, number)
+        | {
+            "sent_again": len(documents) - len(let_go.overtaken),
+            "overtaken": let_go.overtaken,
+            "closed": left,
+            "problem": problem,
+        }
+    }
 
 
 def _feeds_of(app: App, records: Sequence[str]) -> set[str]:

@@ -128,6 +128,20 @@ class Accepted:
             self._call_next(destination, number, [found.lane])
         return "again"
 
+    def release(self, destination: str, name: str, reasons: Sequence[str], now: datetime) -> str:
+        """A person lets go what waits there for one, in the transaction of who asks: `again`, `made_again`, or `overtaken`.
+
+        In its old place, and never after a newer version that may be there: that one keeps waiting and says why.
+        """
+        number = self._destination(destination)
+        found = self._find(number, name)
+        assert found is not None
+        if not found.overtaken:
+            return self._reopen(destination, number, found, (), True, now)
+        said = as_json([*(reason for reason in reasons if reason != OVERTAKEN), OVERTAKEN])
+        self._database.run("stuck.overtaken", document=found.document, destination=number, reasons=said)
+        return "overtaken"
+
     def unknown(self, destination: str, ids: Sequence[str]) -> list[str]:
         """Those of them that were never for that destination."""
         number = self._destination(destination)

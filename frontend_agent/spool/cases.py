@@ -4,9 +4,9 @@ Releasing a record does not send what was held: its key is read again and judged
 means that this content is known and not wanted; other content of the same key will be looked at.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import zstandard
@@ -25,6 +25,14 @@ _REASONS = msgspec.json.Decoder(tuple[str, ...])
 
 
 _PAGE = 500
+SendAgain = Callable[[str, str, Sequence[str], datetime], str]  # destination, document, its reasons, now -> what became
+
+
+class LetGo(NamedTuple):
+    """What became of cases that a person let go."""
+
+    keys: list[tuple[str, str]]  # (feed, key) of what is to be read again
+    overtaken: list[str]  # cases that keep waiting: a newer version may be where they were to go
 
 
 def everything(database: Database, feed: str | None) -> Iterator[Case]:
@@ -62,18 +70,43 @@ def shown(database: Database, case: str) -> tuple[Case, dict[str, Any]] | None:
     return _record(row), record
 
 
-def release(ledger: Ledger, ids: Sequence[str], who: str, now: datetime) -> list[tuple[str, str]]:
+def release(
+    ledger: Ledger, ids: Sequence[str], who: str, now: datetime, foreign: Collection[str], send_again: SendAgain
+) -> LetGo:
+    """`foreign`: destinations that do not know our versions; there `send_again` keeps their order."""
     keys: list[tuple[str, str]] = []
+    overtaken: list[str] = []
     with ledger.database.write():
         stuck = [case for case in ids if case.startswith("D")]
         for case in stuck:
-            keys += _release_delivery(ledger, case, now)
+            if case.partition("@")[2] not in foreign:
+                keys += _release_delivery(ledger, case, now)
+            elif (found := _release_foreign(ledger, case, now, send_again)) is None:
+                overtaken.append(case)
+            else:
+                keys += found
+        stuck = [case for case in stuck if case not in overtaken]
         records = numbers(ids)
         if records:
             keys += releases.take_cases(ledger, releases.begin(ledger, ids, who, now), records, who, now)
         if stuck:
             ledger.log({"event": "released", "cases": stuck, "who": who}, now)
-    return keys
+    return LetGo(keys, overtaken)
+
+
+def _release_foreign(ledger: Ledger, case: str, now: datetime, send_again: SendAgain) -> list[tuple[str, str]] | None:
+    """As `_release_delivery`; None: it is overtaken and keeps waiting."""
+    place = _place(case)
+    row = ledger.database.row("stuck.show", **place) if place else None
+    if row is None:
+        return []
+    found = _delivery(row)
+    if found.state == State.DAMAGED:
+        return _release_delivery(ledger, case, now)
+    became = send_again(found.destination, found.document_id, found.reasons, now)
+    if became == "overtaken":
+        return None
+    return [(found.feed, found.key)] if became == "made_again" else []
 
 
 def _release_delivery(ledger: Ledger, case: str, now: datetime) -> list[tuple[str, str]]:

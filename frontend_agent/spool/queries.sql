@@ -806,6 +806,10 @@ UPDATE delivery SET urgency = min(urgency, 1), reasons = NULL, settled_at = NULL
                AND v.lane = delivery.lane AND v.lane < 0 AND v.state IN ('ready', 'sending', 'waiting', 'uncertain', 'behind', 'awaiting'))), 'behind', 'ready')
 WHERE document = :document AND destination = :destination RETURNING state;
 
+-- stuck.overtaken --
+-- It keeps waiting for a person, and says why.
+UPDATE delivery SET reasons = :reasons WHERE document = :document AND destination = :destination;
+
 -- stuck.discard --
 UPDATE delivery SET state = 'discarded', settled_at = :now WHERE document = :document AND destination = :destination;
 
@@ -1443,7 +1447,8 @@ JOIN delivery v ON v.document = d.id AND v.destination = :destination WHERE s.se
 
 -- accepted.again --
 -- Back to its place in the order: behind, until its turn is called.
-UPDATE delivery SET state = 'behind', due_at = 0, settled_at = NULL, outcome = NULL, reasons = :reasons
+UPDATE delivery SET state = 'behind', due_at = 0, settled_at = NULL, outcome = NULL, reasons = :reasons,
+    urgency = min(urgency, 1)
 WHERE document = :document AND destination = :destination;
 
 -- accepted.step back --

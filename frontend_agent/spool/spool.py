@@ -6,7 +6,7 @@ Every public method that changes something is one transaction, and says in the c
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead
 from frontend_agent.spool import cases, groups, releases, retention, traces, waiting, withheld
 from frontend_agent.spool.accepted import Accepted
 from frontend_agent.spool.backfills import Backfills
+from frontend_agent.spool.cases import LetGo
 from frontend_agent.spool.closings import Closings
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.finding import Finding as Found
@@ -1073,9 +1074,12 @@ class Spool:
         """One case, with the record as the mapping made it."""
         return cases.shown(self._database, case)
 
-    def quarantine_release(self, ids: Sequence[str], who: str, now: datetime) -> list[tuple[str, str]]:
-        """Look at them again under the current rules, or send them again. Returns (feed, key) of what is to be read."""
-        return cases.release(self._ledger, ids, who, now)
+    def quarantine_release(self, ids: Sequence[str], who: str, now: datetime, foreign: Collection[str] = ()) -> LetGo:
+        """Look at them again under the current rules, or send them again.
+
+        `foreign`: destinations that are not our platform. There nothing is sent after a newer version that may be there.
+        """
+        return cases.release(self._ledger, ids, who, now, foreign, self.accepted.release)
 
     def quarantine_discard(self, ids: Sequence[str], who: str, reason: str, now: datetime) -> int:
         """A person decides that they are not to be sent. How many."""

@@ -233,6 +233,75 @@ def test_what_is_under_way_is_not_overtaken_by_what_goes_again(spool: Spool) -> 
     assert states(spool) == {"accepted": 1, "ready": 1}
 
 
+def refused_then_newer(spool: Spool, outcome: Outcome | None) -> tuple[str, str]:
+    """The first version was refused; of the second came this answer (None: it still stands ready)."""
+    first, second = two_versions(spool)
+    spool.claim("region", now=NOW)
+    spool.settle("region", [Receipt(first, Outcome.REFUSED, reasons=("no such patient",))], now=NOW)
+    if outcome is not None:
+        spool.claim("region", now=NOW)
+        spool.settle("region", [Receipt(second, outcome, document("a", 2).sha256)], now=NOW)
+    return first, second
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.UNANSWERED, Outcome.STORED])
+def test_a_refused_older_version_is_not_released_after_a_newer_one(spool: Spool, outcome: Outcome) -> None:
+    first, _ = refused_then_newer(spool, outcome)
+    before = states(spool)
+    (case,) = spool.quarantine_list()
+
+    for _ in range(2):
+        assert spool.quarantine_release([case.id], "wang", NOW, ["region"]) == ([], [case.id])
+
+    assert states(spool) == before
+    assert state_of(spool, first) is State.REFUSED
+    (case,) = spool.quarantine_list()
+    assert case.reasons[0] == "no such patient"
+    assert len(case.reasons) == 2
+    assert "newer version" in case.reasons[1]
+    assert not logged(spool, "released")
+
+
+def test_at_our_own_platform_an_older_version_may_come_later(spool: Spool) -> None:
+    """It keeps every version under its own number: law 6."""
+    first, _ = refused_then_newer(spool, Outcome.STORED)
+    (case,) = spool.quarantine_list()
+
+    assert spool.quarantine_release([case.id], "wang", NOW) == ([], [])
+    assert state_of(spool, first) is State.READY
+
+
+def test_released_before_the_newer_one_went_it_goes_first(spool: Spool) -> None:
+    first, second = refused_then_newer(spool, None)
+    (case,) = spool.quarantine_list()
+
+    assert spool.quarantine_release([case.id], "wang", NOW, ["region"]) == ([], [])
+
+    assert states(spool) == {"ready": 1, "behind": 1}
+    region = Foreign()
+    carry(region, spool)
+    assert region.has == [first, second]
+    assert spool.quarantine_release([case.id], "wang", NOW, ["region"]) == ([], [])
+    assert states(spool) == {"accepted": 2}
+    assert len(logged(spool, "released")) == 2
+
+
+def test_what_stood_alone_is_released_like_any_other(spool: Spool) -> None:
+    a, *others = fill(spool, "abc", TO)
+    region = Foreign()
+    region.poison = {a}
+    carry(region, spool)
+    assert states(spool) == {"blocked": 1, "accepted": 2}
+    region.poison = set()
+    (case,) = spool.quarantine_list()
+
+    spool.quarantine_release([case.id], "wang", NOW, ["region"])
+
+    assert states(spool) == {"ready": 1, "accepted": 2}
+    carry(region, spool)
+    assert region.has == [*others, a]
+
+
 # --- retention --------------------------------------------------------------------------------------------------------
 
 

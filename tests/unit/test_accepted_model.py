@@ -88,6 +88,10 @@ class AcceptedMachine(RuleBasedStateMachine):
         self.spool.accepted.reopen("region", [id_of(key, self.versions[key] - back)], ["no"], again, self.now)
 
     @rule()
+    def release(self) -> None:
+        self.spool.quarantine_release([case.id for case in self.spool.quarantine_list()], "wang", self.now, ["region"])
+
+    @rule()
     def crash(self) -> None:
         self.lives += 1
         path = self.folder / str(self.lives)
