@@ -24,7 +24,7 @@ from frontend_agent.checks.masking import how_to_mask
 from frontend_agent.closing import month_text
 from frontend_agent.closing_operations import ClosingOperations
 from frontend_agent.config import unknown
-from frontend_agent.delivery import State
+from frontend_agent.delivery import Event, State
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.feeds import Feed
 from frontend_agent.formats import FormatError, Kind, load_kind
@@ -578,6 +578,7 @@ class Operations(
         day, department = self._spool.statistics.where(document)
         proven = [
             f"{one.destination} {one.settled_at:%Y-%m-%d %H:%M:%S}Z"
+            + (f" {one.outcome}" if one.outcome == Event.CONFIRMED else "")  # no signature proves it (law 5)
             for one in trace.deliveries
             if one.settled_at and one.state is State.DELIVERED
         ]

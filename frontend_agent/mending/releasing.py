@@ -135,7 +135,7 @@ def _watched(
         left = waiting
         if not waiting and not ended():
             now = spool.released(number)
-            left = (now.documents - now.delivered - now.stuck) if now else 0
+            left = (now.documents - now.delivered - now.accepted - now.stuck) if now else 0
         yield {"release": number, "waiting": waiting, "to_send": 0 if waiting else left}
         if ended() or not left:
             return ""

@@ -162,6 +162,7 @@ class _Evidence:
             (t("documents"), f"{total.outcomes.documents:,}"),
             (t("held"), f"{total.outcomes.held:,}"),
             (t("delivered"), f"{total.delivered:,}"),
+            (t("accepted"), f"{total.accepted:,}"),
             (t("pass_rate"), shown(total.pass_rate, "rate")),
             (t("completeness"), shown(total.completeness, "rate")),
         ]

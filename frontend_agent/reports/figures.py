@@ -130,6 +130,11 @@ class Numbers:
         return self.states[State.DELIVERED]
 
     @property
+    def accepted(self) -> int:
+        """By foreign platforms whose answer proves no storage: none of them is delivered (law 5)."""
+        return self.states[State.ACCEPTED]
+
+    @property
     def refused(self) -> int:
         return self.states[State.REFUSED] + self.states[State.BLOCKED]
 

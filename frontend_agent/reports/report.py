@@ -131,6 +131,7 @@ LINE: tuple[tuple[str, Kind, _Value], ...] = (
     ("withheld", "count", lambda n: n.outcomes.withheld),
     ("mended", "count", lambda n: n.outcomes.mended),
     ("delivered", "count", lambda n: n.delivered),
+    ("accepted", "count", lambda n: n.accepted),
     ("refused", "count", lambda n: n.refused),
     ("missed", "count", lambda n: n.missed),
     ("pass_rate", "rate", lambda n: n.pass_rate),

@@ -90,6 +90,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "mended": ("隔离后修复", "Mended"),
     "warned": ("带警告文档", "With warnings"),
     "delivered": ("送达", "Delivered"),
+    "accepted": ("已接受未证实", "Accepted, unproven"),
     "refused": ("被拒绝", "Refused"),
     "missed": ("水位线遗漏", "Missed by the watermark"),
     "pass_rate": ("通过率", "Pass rate"),

@@ -14,11 +14,13 @@ import pytest
 from pipe import FakePlatform, feed
 from test_statistics import measures
 
+from frontend_agent.app import App
 from frontend_agent.cli.main import run
 from frontend_agent.config import ConfigurationProblems, ReportsConfig, parse_config
 from frontend_agent.intake import take_in
 from frontend_agent.measuring import BOUNDS
-from frontend_agent.model import Finding, RowSet, Severity, SourceRecord, SourceRows
+from frontend_agent.model import Finding, Outcome, Receipt, RowSet, Severity, SourceRecord, SourceRows
+from frontend_agent.operations import Operations
 from frontend_agent.reporting import Order, Reporting, due, over
 from frontend_agent.reports import excel
 from frontend_agent.reports.figures import Chosen, Delays, Figures, Period
@@ -214,6 +216,32 @@ def test_every_line_agrees_with_the_trace_tables(place: Path) -> None:
         place_ = int(f"{row['日期']:%Y%m%d}"), row["类型"], department_in(escaped(row["科室"]))
         agrees(row, [one for one in traces if (one["day"], one["kind"], one["department"]) == place_])
     assert compared > 500
+
+
+def test_what_was_only_accepted_is_not_delivered(tmp_path: Path) -> None:
+    """A foreign yes proves no storage (law 5): a column of its own, and a sample says of what was confirmed who said so."""
+    (tmp_path / "agent.toml").write_text(CONFIG, encoding="utf-8")
+    with Spool(tmp_path / "state").open() as spool:
+        spool.bind(this_machine())
+        values: Rows = {f"{n}": (f"2026092{n}101500", "内科", "clean") for n in range(3)}
+        take(spool, values, destinations=("region",))
+        claimed = [one.document.document_id for one in spool.claim("region", now=NOW)]
+        spool.settle("region", [Receipt(one, Outcome.ACCEPTED) for one in claimed], now=NOW)
+        spool.accepted.confirm("region", claimed[:1], "seen there", NOW)
+
+    book = workbook(tmp_path, "--month", "2026-09")
+    (month,) = table(book["按月"])
+    assert (month["送达"], month["已接受未证实"], month["生成文档"]) == (1, 2, 3)
+    assert not [row for row in table(book["及时性"]) if row["目的地"] == "region"]  # no receipt: no time to one
+
+    app = App(parse_config(CONFIG, folder=tmp_path), tmp_path / "state", alone=True).open_state()
+    try:
+        confirmed, accepted = (Operations(app).report_sample(one)["delivered"] for one in claimed[:2])
+    finally:
+        app.close()
+    assert confirmed.startswith("region ")
+    assert confirmed.endswith(" confirmed")
+    assert accepted == ""
 
 
 def test_the_summary_is_the_sum(place: Path) -> None:
