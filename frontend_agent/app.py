@@ -809,6 +809,13 @@ class App:
         if heard.confirmed or heard.reopened:
             log.info(event("delivery.heard", destination=name, **heard._asdict()))
 
+    def send_failed(self, name: str, told: str) -> None:
+        """A fault of ours on the way to a destination: it is left alone for a while, and `status` says why."""
+        now = self.clock()
+        self.spool.failed(
+            name, now + NOT_ALLOWED_PAUSE, f"a fault of the agent: {told}; see its log", Blame.AGENT, now=now
+        )
+
     def waiting(self, name: str) -> int:
         """Documents that still have to reach a destination (those that wait for a person do not count)."""
         return self.spool.pending(name)

@@ -255,7 +255,7 @@ class Daemon:
                 settled = self.app.send(name) if welcome else 0
                 self.app.hear(name)
             except Exception as error:  # noqa: BLE001 - tried again after a while; the watchdog's business if it stays
-                failed("delivery.failed", error)
+                self.app.send_failed(name, failed("delivery.failed", error))
                 settled = 0
             if not settled:
                 sender.wake.wait(IDLE)

@@ -81,7 +81,7 @@ class Maker(Protocol):
     def put(self, opened: OpenedDocument, now: str, /) -> Put | str:
         """The rows, or why there are none."""
 
-    def upsert(self, table: Any, engine: str, /) -> str: ...
+    def upsert(self, table: Any, engine: str, reset: Sequence[str] = (), /) -> str: ...
 
     def read_back(self, table: Any, /) -> str: ...
 
@@ -166,7 +166,9 @@ class TableEdge:
 
     def _write(self, connection: Connection, rows: Rows) -> None:
         if rows.rows:
-            statement = sqlalchemy.text(self._maker.upsert(rows.table, self._family))
+            statement = sqlalchemy.text(
+                self._maker.upsert(rows.table, self._family, () if rows.table.group else self._said())
+            )
             connection.execute(statement, [{f"c{at}": value for at, value in enumerate(row)} for row in rows.rows])
 
     def _compare(self, connection: Connection, rows: Rows, parent: Values) -> None:
@@ -224,7 +226,7 @@ class TableEdge:
 
     def ask(self, documents: Sequence[Document], /) -> Sequence[Feedback]:
         """What the region wrote into its status column. Silence where it wrote nothing yet, or a word nobody explained."""
-        columns = [self._options.status_column, *filter(None, [self._options.reason_column])]
+        columns = self._said()
         found: list[Feedback] = []
         with self._connected() as connection:
             for document in documents:
@@ -240,6 +242,10 @@ class TableEdge:
                 if row is not None:
                     found += self._meant(document, _as_text(row[0]), [_as_text(one) for one in row[1:]])
         return found
+
+    def _said(self) -> list[str]:
+        """The columns in which the region says what it made of a row."""
+        return [*filter(None, (self._options.status_column, self._options.reason_column))]
 
     def _meant(self, document: Document, status: str, reasons: Sequence[str]) -> Iterator[Feedback]:
         by = f"{self._options.status_column} = {status[:40]}"
@@ -258,7 +264,7 @@ class TableEdge:
             for table in self._maker.all():
                 columns = [*table.names]
                 if not table.group:
-                    columns += filter(None, [self._options.status_column, self._options.reason_column])
+                    columns += self._said()
                 try:
                     connection.execute(sqlalchemy.text(self._maker.nothing_of(table, columns))).all()
                 except exc.DBAPIError as error:

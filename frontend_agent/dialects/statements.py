@@ -16,24 +16,31 @@ def checked(name: str) -> str:
     return name
 
 
-def upsert(table: TableOf, engine: str) -> str:
-    """The statement that writes one row, whether it is there or not; `:c0`, `:c1` … are its values in order."""
+def upsert(table: TableOf, engine: str, reset: Sequence[str] = ()) -> str:
+    """The statement that writes one row, whether it is there or not; `:c0`, `:c1` … are its values in order.
+
+    `reset` are columns of the region's: what it said of the row before is not said of this one.
+    """
     names, name = table.names, checked(table.name)
+    unsaid = "NULL" if engine == "sqlite" else "DEFAULT"
+    again = [f"{checked(column)} = {unsaid}" for column in reset]
     marks = [f":c{at}" for at in range(len(names))]
     rest = [column for column in names if column not in table.key]
     columns = ", ".join(map(checked, names))
     insert = f"INSERT INTO {name} ({columns}) VALUES ({', '.join(marks)})"
     if engine in ("postgresql", "sqlite"):
         keys = ", ".join(map(checked, table.key))
-        sets = ", ".join(f"{checked(column)} = excluded.{checked(column)}" for column in rest)
+        sets = ", ".join([*(f"{checked(column)} = excluded.{checked(column)}" for column in rest), *again])
         return f"{insert} ON CONFLICT ({keys}) DO " + (f"UPDATE SET {sets}" if sets else "NOTHING")
     if engine in ("mysql", "mariadb"):
-        sets = ", ".join(f"{checked(column)} = VALUES({checked(column)})" for column in rest or table.key[:1])
+        written = (f"{checked(column)} = VALUES({checked(column)})" for column in rest or table.key[:1])
+        sets = ", ".join([*written, *again])
         return f"{insert} ON DUPLICATE KEY UPDATE {sets}"
     dual = "" if engine == "mssql" else " FROM DUAL"
     using = ", ".join(f"{mark} AS {checked(column)}" for mark, column in zip(marks, names, strict=True))
     on = " AND ".join(f"d.{checked(column)} = s.{checked(column)}" for column in table.key)
-    update = ", ".join(f"d.{checked(column)} = s.{checked(column)}" for column in rest)
+    written = (f"d.{checked(column)} = s.{checked(column)}" for column in rest)
+    update = ", ".join([*written, *(f"d.{one}" for one in again)])
     hold = " WITH (HOLDLOCK) AS" if engine == "mssql" else ""
     return (
         f"MERGE INTO {name}{hold} d USING (SELECT {using}{dual}) s ON ({on})"

@@ -197,6 +197,16 @@ def test_the_region_confirms_or_rejects_in_its_status_column(region: Region) -> 
     ]
 
 
+def test_what_the_region_said_of_a_version_is_not_said_of_the_next(region: Region) -> None:
+    edge = region.edge(**STATUS)
+    outcomes(edge, lab())
+    region.run("UPDATE TB_LIS_REPORT SET SHZT = '2', SHYY = 'XM 为空'")
+    corrected = lab(version=2)
+    assert outcomes(edge, corrected) == [Outcome.ACCEPTED]
+    assert edge.ask([corrected]) == []
+    assert region.rows("SELECT SHZT, SHYY FROM TB_LIS_REPORT") == [(None, None)]
+
+
 def test_a_missing_column_or_a_wrong_password_is_no_documents_fault(region: Region) -> None:
     region.run("ALTER TABLE TB_LIS_REPORT DROP COLUMN XBMC")
     with pytest.raises(NotAllowed, match="TB_LIS_REPORT"):

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pipe import NOW, FakePlatform, document, fill, id_of, later, taken
 
+from frontend_agent.app import App
 from frontend_agent.delivery import AFTER, OPEN, STUCK, Event, State, after, back_off
 from frontend_agent.errors import DestinationUnreachable, NotAllowed, RefusedWhole
-from frontend_agent.model import Document, Outcome
+from frontend_agent.model import Blame, Document, Outcome
 from frontend_agent.sending import LONGEST_PAUSE, send_out
 from frontend_agent.spool import Spool
 
@@ -370,3 +373,13 @@ def test_pauses_double_are_bounded_and_spread() -> None:
     assert back_off(3, 1, first, longest) == timedelta(seconds=2)
     spread = {back_off(5, Random(n).random(), first, longest) for n in range(50)}
     assert len(spread) == 50
+
+
+def test_a_fault_of_ours_is_told_as_ours_and_the_destination_left_alone_for_a_while(spool: Spool) -> None:
+    app: Any = SimpleNamespace(clock=lambda: NOW, spool=spool)
+    App.send_failed(app, "region", "TypeError (reference 0f1e2d3c)")
+    pause = spool.pause("region")
+    assert (pause.blame, pause.failures) == (Blame.AGENT, 1)
+    assert "TypeError (reference 0f1e2d3c)" in pause.problem
+    assert pause.due_at is not None
+    assert pause.due_at > NOW

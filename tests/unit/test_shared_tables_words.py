@@ -116,6 +116,20 @@ def test_every_engine_has_its_own_upsert(engine: str, parts: tuple[str, ...]) ->
     assert all(part in text for part in parts), text
 
 
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        ("postgresql", ", SHZT = DEFAULT"),
+        ("mysql", ", SHZT = DEFAULT"),
+        ("sqlite", ", SHZT = NULL"),
+        ("oracle", ", d.SHZT = DEFAULT WHEN NOT MATCHED"),
+        ("mssql", ", d.SHZT = DEFAULT WHEN NOT MATCHED"),
+    ],
+)
+def test_what_the_region_said_of_a_row_is_forgotten_with_its_next_version(engine: str, said: str) -> None:
+    assert said in upsert(tables().all()[0], engine, ["SHZT"])
+
+
 def test_details_without_a_mark_are_deleted_and_with_one_marked() -> None:
     main, detail = tables().all()
     assert put_away(detail) == "DELETE FROM MX WHERE JG = :k0 AND BH = :k1 AND XH = :k2"
