@@ -238,3 +238,21 @@ def test_without_a_state_nothing_is_made(tmp_path: Path, monkeypatch: pytest.Mon
     assert run(["--state", "none", "registrations", "list"]) == 1
     assert run(["--state", "none", "receipts", "confirm", "region", ONE, "--reason", "x"]) == 1
     assert not (tmp_path / "none").exists()
+
+
+def test_a_release_says_what_it_does_not_send_after_a_newer_version(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Spool(site / "state", reserve=0).open() as spool:
+        spool.accepted.reopen("region", [ONE], ["no such patient"], False, NOW)
+        newer = document(1, version=2)
+        _commit(spool, newer)
+        assert [one.document.document_id for one in spool.claim("region", now=NOW)] == [newer.document_id]
+        spool.settle("region", [Receipt(newer.document_id, Outcome.ACCEPTED)], now=NOW)
+        (case,) = spool.quarantine_list()
+
+    assert run(["--state", "state", "quarantine", "release", case.id, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["overtaken"], told["sent_again"]) == ([case.id], 0)
+    assert run(["--state", "state", "quarantine", "release", case.id]) == 0
+    assert f"newer version may be there already: {case.id}" in capsys.readouterr().out
