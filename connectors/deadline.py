@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable
 
+LINGERS = 1.0  # seconds that the thread stays when there is nothing to watch
+
 
 class Cut:
     """Calls something when a time is over, unless it was left before."""
@@ -63,10 +65,13 @@ class _Watch:
                 now = time.monotonic()
                 due = [cut for cut in self._armed if cut.due <= now]
                 self._armed.difference_update(due)
-                if not due:
-                    self._wakes = min((cut.due for cut in self._armed), default=math.inf)
-                    self._changed.wait(None if self._wakes == math.inf else self._wakes - now)
+                if not due and self._armed:
+                    self._wakes = min(cut.due for cut in self._armed)
+                    self._changed.wait(self._wakes - now)
                     self._wakes = math.inf
+                elif not due and not self._changed.wait(LINGERS) and not self._armed:
+                    self._thread = None  # the next begins another: a process without threads may fork
+                    return
             for cut in due:
                 cut.pass_()
 
