@@ -387,7 +387,7 @@ def test_releasing_a_damaged_document_reads_its_record_again(spool: Spool) -> No
     spool._database.execute("UPDATE frame SET bytes = x'00'")
     assert claimed(spool) == []
     (case,) = spool.quarantine_list()
-    assert spool.quarantine_release([case.id], "wang", NOW) == [("lab_report", "a")]
+    assert spool.quarantine_release([case.id], "wang", NOW).keys == [("lab_report", "a")]
     assert spool.again("lab_report") == ["a"]
     take_in(feed(), rows(("a", "1")), None, spool, None, NOW, asked=["a"])
     (again,) = spool.claim("platform", now=NOW)
@@ -615,7 +615,7 @@ def test_a_refused_document_waits_for_a_person_who_can_send_it_again(spool: Spoo
     (case,) = spool.quarantine_list()
     assert (case.document_id, case.destination, case.reasons) == (a, "platform", ("no such hospital",))
     assert spool.quarantine_show(case.id) == (case, {})
-    assert spool.quarantine_release([case.id], "wang", NOW) == []
+    assert spool.quarantine_release([case.id], "wang", NOW).keys == []
     assert claimed(spool) == [a]
     assert spool.quarantine_list() == []
 
@@ -632,7 +632,7 @@ def test_a_refused_document_may_be_discarded(spool: Spool) -> None:
 @pytest.mark.parametrize("nonsense", ["", "Q", "Q9", "D1@platform", "D@", "Dx@y", "../../etc", "Q१"])
 def test_cases_that_do_not_exist_are_told_apart_from_those_that_do(spool: Spool, nonsense: str) -> None:
     assert spool.quarantine_show(nonsense) is None
-    assert spool.quarantine_release([nonsense], "wang", NOW) == []
+    assert spool.quarantine_release([nonsense], "wang", NOW).keys == []
     assert spool.quarantine_discard([nonsense], "wang", "", NOW) == 0
 
 
