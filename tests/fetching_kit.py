@@ -103,6 +103,7 @@ class Site:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    timeout = 5  # of a connection on which nothing is asked: its thread ends
     wbufsize = 65536
     owner: Site
 

@@ -56,6 +56,8 @@ class Server:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = 5  # of a connection on which nothing is asked: its thread ends
+
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 asked = Asked(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)

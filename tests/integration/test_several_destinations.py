@@ -49,6 +49,8 @@ class Liar:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = 5  # of a connection on which nothing is asked: its thread ends
+
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if outer.lying:

@@ -119,6 +119,8 @@ def package_platform() -> Iterator[PackagePlatform]:
     platform = PackagePlatform()
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = 5  # of a connection on which nothing is asked: its thread ends
+
         def log_message(self, *_: Any) -> None:
             """Silent."""
 

@@ -164,6 +164,8 @@ def xds_peer() -> Iterator[XdsPeer]:
     peer = XdsPeer()
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = 5  # of a connection on which nothing is asked: its thread ends
+
         def log_message(self, *_: Any) -> None:
             """Silent."""
 
