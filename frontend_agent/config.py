@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from frontend_agent import config_fetchers, config_files, config_inlets, config_outlets
+from frontend_agent import config_fetchers, config_files, config_images, config_inlets, config_outlets
 from frontend_agent.calendar import time_of_day
+from frontend_agent.config_images import NO_IMAGES, ImageInletConfig, ImageOutletConfig, ImagesConfig, OrdersConfig
 from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
 from frontend_agent.config_outlets import (
     OUTLETS,
@@ -322,8 +324,8 @@ class Config:
 
     institution: InstitutionConfig
     sources: dict[str, SourceConfig] = field(default_factory=dict)
-    destinations: dict[str, OutletConfig]
-    feeds: tuple[FeedConfig, ...]
+    destinations: dict[str, OutletConfig] = field(default_factory=dict)
+    feeds: tuple[FeedConfig, ...] = ()
     state: str = ""
     workers: Count = TWO  # processes that read, check and render beside the one that keeps the spool; 0: none
     catalogues: dict[str, CatalogueConfig] = field(default_factory=dict)
@@ -342,6 +344,7 @@ class Config:
     reconciliation: ReconciliationConfig = field(default_factory=ReconciliationConfig)
     backfill: BackfillConfig = field(default_factory=BackfillConfig)
     inlets: dict[str, InletConfig] = field(default_factory=dict)
+    images: ImagesConfig = NO_IMAGES
 
     def hears(self, name: str) -> bool:
         """Whether that feed reads messages of an inlet, and no database."""
@@ -481,6 +484,8 @@ SCALARS: dict[Any, Callable[[object], Any]] = {
 BY_TYPE: dict[type[Any], tuple[Mapping[str, type[Any]], str | None]] = {
     InletConfig: (INLETS, None),
     OutletConfig: (OUTLETS, "platform"),
+    ImageInletConfig: (config_images.INLETS, None),
+    ImageOutletConfig: (config_images.OUTLETS, None),
 }
 
 
@@ -528,6 +533,8 @@ class _Reader:
             self._names(instance, place)
         elif cls in (MayLeaveConfig, WithholdConfig, ReconciliationConfig):
             self._known(instance, place)
+        elif cls is OrdersConfig and instance.source not in self._sources:
+            self._wrong(f"{place}.source", unknown("source", instance.source, self._sources))
         return instance
 
     def _known(self, instance: Any, place: str) -> None:
@@ -549,6 +556,8 @@ class _Reader:
         self._feeds.add(feed.name)
 
     def _value(self, hint: Any, value: object, where: str) -> Any:
+        if isinstance(hint, UnionType):  # what may be left out altogether
+            hint = next(one for one in get_args(hint) if one is not NoneType)
         origin = get_origin(hint)
         if origin is dict:
             if not isinstance(value, dict):
@@ -639,6 +648,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     **config_fetchers.PATHS,
     ListenerConfig: ("certificate", "key", "client_ca"),
     **config_files.PATHS,
+    **config_images.PATHS,
 }
 ALWAYS_PATHS = (
     "ca",
@@ -677,10 +687,13 @@ def _nothing(instance: object) -> Iterable[str]:
 
 
 def _whole(config: Config) -> Iterable[str]:
-    if not config.sources and not config.inlets:
+    if not config.sources and not config.inlets and not config.images.inlets:
         yield "missing table [sources.NAME] or [inlets.NAME]"
-    if not config.feeds:
-        yield "feeds: there is none; add a [[feeds]] table"
+    if not config.images.inlets or config.feeds:  # an agent may be there for images alone
+        if not config.feeds:
+            yield "missing table [[feeds]]"
+        if not config.destinations:
+            yield "missing table [destinations.NAME]"
     for name, outlet in config.destinations.items():
         for source, hospital in config.sources.items():
             if (
@@ -697,6 +710,12 @@ def _whole(config: Config) -> Iterable[str]:
     for feed in config.feeds:
         if feed.name in hearing and (feed.find != "time" or feed.cron or feed.from_ or feed.days != "all"):
             yield f"feeds: {feed.name!r} hears messages, whenever they come: find, cron, from, to and days are for databases"
+    for family, others, images in (
+        ("inlets", {*config.sources, *config.inlets}, config.images.inlets),
+        ("destinations", {*config.destinations}, config.images.destinations),
+    ):
+        for name in sorted(others & images.keys()):
+            yield f"images.{family}.{name}: that name is used outside of images, too; `status` would not know which one is meant"
     names = [rule.name for rule in config.withhold]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"withhold: {name!r} is used twice; a rule's name is its identity"
@@ -879,6 +898,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     WaiverConfig: _waiver,
     **config_inlets.CHECKS,
     **config_outlets.CHECKS,
+    **config_images.CHECKS,
     SecretsConfig: _secrets,
     ReportsConfig: _reports,
     QcLogConfig: _qc_log,

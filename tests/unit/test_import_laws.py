@@ -90,6 +90,9 @@ MAY_CONNECT = {
     "frontend_agent.cli": "the control socket of our own daemon",
     "frontend_agent.demo": "the demonstration platform on loopback",
     "frontend_agent.platform.server": "the listening socket",
+    "frontend_agent.dicom.serving": "an association over a socket that it is given: the agent's inlet and the platform share it",
+    "frontend_agent.dicom.negotiation": "pynetdicom's codec of association PDUs: values in, values out",
+    "frontend_agent.platform.images.listener": "the platform's DICOM port",
 }
 
 
@@ -113,6 +116,8 @@ MAY_KEEP_STATE = {
     "frontend_agent.platform.catalogue": "the platform's state: its index",
     "frontend_agent.platform.reconciliations": "the platform's state: what agents reconcile with",
     "frontend_agent.platform.files": "the platform's state: its parcels",
+    "frontend_agent.platform.images": "the platform's state: its images",
+    "frontend_agent.instance_files": "instances as files, of agent and platform",
     "frontend_agent.demo": "writes the demonstration hospital and reads both sides as the oracle",
     "connectors.natives": "reads a hospital's SQLite file, read-only",
     "connectors.folders": "moves files that others lay in a folder, and lays files there for them: no state of ours",
@@ -172,6 +177,8 @@ PURE = (
     "frontend_agent.unmade", "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",
     "frontend_agent.windows", "frontend_agent.usage", "frontend_agent.er7", "frontend_agent.messages",
     "frontend_agent.dialects",
+    "frontend_agent.dicom.uids", "frontend_agent.dicom.elements", "frontend_agent.dicom.part10", "frontend_agent.dicom.header",
+    "frontend_agent.dicom.charsets", "frontend_agent.dicom.pdus", "frontend_agent.dicom.commands", "frontend_agent.imaging.model",
 )  # fmt: skip
 # No clock, no socket, no file, no logger, no chance.
 IMPURE_MODULES = (
@@ -235,6 +242,8 @@ SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.platform", "frontend_agent.__version__",
     "frontend_agent.profiles",  # how severe a rule is: documents that other senders post are answered with findings,
     "frontend_agent.packs",
+    "frontend_agent.dicom",  # instances as bytes, associations
+    "frontend_agent.instance_files",
 )  # fmt: skip
 SHARED_WITH_CONNECTORS = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.formats.errors", "frontend_agent.__version__",
@@ -252,6 +261,10 @@ SHARED_WITH_CONNECTORS = (
     "frontend_agent.config_types",
     "frontend_agent.processes",  # how a process of ours is started and ended: a source lives in one
     "frontend_agent.config_files",  # what a site says of files and SFTP servers: settings, no value of the hospital's
+    "frontend_agent.config_images",  # the settings of images
+    "frontend_agent.dicom",  # instances as bytes, associations
+    "frontend_agent.imaging.model",  # the words of imaging
+    "frontend_agent.imaging.keeping",  # what is asked of whoever keeps studies
 )  # fmt: skip
 PARTS = (
     "connectors",

@@ -1,0 +1,126 @@
+"""Instances as files, for the agent and the platform: written as they arrive, whole and durable under their own name or not there.
+
+    incoming/TOKEN              being written; swept at the start
+    ab/STUDY/SHA256.dcm         STUDY: the first 32 digits of the SHA-256 of its Study Instance UID, `ab` its first two
+
+No text of a file or a peer ever becomes a name (threat D6), and a study is one folder: its names are durable with one fsync.
+"""
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Written(NamedTuple):
+    """One file in incoming/, whole and synced."""
+
+    token: str
+    sha256: str
+    size: int
+
+
+class Incoming:
+    """One file that is being written. `finish` it or `abort` it; both may be called from any thread, one at a time."""
+
+    __slots__ = ("_digest", "_file", "_path", "size", "token")
+
+    def __init__(self, folder: Path) -> None:
+        self.token = secrets.token_hex(12)
+        self.size = 0
+        self._path = folder / self.token
+        self._digest = sha256()
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        self._digest.update(chunk)
+        self.size += len(chunk)
+        view = memoryview(chunk)
+        while view:
+            view = view[os.write(self._file, view) :]
+
+    def fileno(self) -> int:
+        """To read what was written so far (mmap, pread)."""
+        return self._file
+
+    def finish(self) -> Written:
+        """Sync and close it."""
+        os.fdatasync(self._file)
+        os.close(self._file)
+        self._file = -1
+        return Written(self.token, self._digest.hexdigest(), self.size)
+
+    def abort(self) -> None:
+        """Close it and take it away."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        self._path.unlink(missing_ok=True)
+
+
+class InstanceFiles:
+    """All of them under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._incoming = root / "incoming"
+
+    def open(self) -> "InstanceFiles":
+        """Make the folders; what was being written when we died is swept."""
+        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for leftover in self._incoming.iterdir():
+            leftover.unlink()
+        return self
+
+    def begin(self) -> Incoming:
+        return Incoming(self._incoming)
+
+    def drop_incoming(self, token: str) -> None:
+        (self._incoming / token).unlink(missing_ok=True)
+
+    def incoming(self, token: str) -> Path:
+        """A file that was finished and not placed yet."""
+        return self._incoming / token
+
+    def place(self, files: Iterable[tuple[str, Written]]) -> None:
+        """Give (study_instance_uid, file) their names; durable when it returns. One that is there already is the same bytes."""
+        folders: set[Path] = set()
+        for study_instance_uid, written in files:
+            path = self.path(study_instance_uid, written.sha256)
+            if path.parent not in folders and not path.parent.is_dir():
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folders |= {path.parent.parent, self.root}
+            os.rename(self._incoming / written.token, path)
+            folders.add(path.parent)
+        for folder in folders:
+            _sync(folder)
+
+    def path(self, study_instance_uid: str, digest: str) -> Path:
+        """Where an instance's file is, or would be."""
+        folder = sha256(study_instance_uid.encode()).hexdigest()[:32]
+        return self.root / folder[:2] / folder / f"{digest}.dcm"
+
+    def drop(self, study_instance_uid: str, digests: Sequence[str]) -> None:
+        """Take files away, and the study's folder with the last of them."""
+        folder = self.path(study_instance_uid, "x").parent
+        for digest in digests:
+            (folder / f"{digest}.dcm").unlink(missing_ok=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+    def names(self) -> Iterator[tuple[str, str, int]]:
+        """(folder of the study, SHA-256, bytes) of every file that lies here: what a start compares with its rows."""
+        for path in self.root.glob("[0-9a-f][0-9a-f]/*/*.dcm"):
+            yield path.parent.name, path.stem, path.stat().st_size
+
+
+def _sync(folder: Path) -> None:
+    if os.name == "nt":
+        return  # no such thing there: NTFS journals names
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
