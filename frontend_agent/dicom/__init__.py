@@ -4,6 +4,8 @@
     elements    a walk over an encoded data set: tag, VR, where its value lies
     part10      our file form: one and the same bytes for the same instance, whoever received it
     header      what we know of an instance, read from its elements
+    nesting     sequences and their items; value representations by the dictionary
+    rewriting   elements changed, everything else copied from where it lies
 
 Instances are moved as bytes: nothing here decodes pixels, and what is not changed is never written anew.
 """

@@ -14,7 +14,7 @@ Buffer = bytes | bytearray | memoryview  # or anything else that gives bytes by 
 PIXEL_DATA = 0x7FE0_0010
 UNDEFINED = 0xFFFF_FFFF
 DEEPEST = 64  # sequences in sequences; real objects (structured reports) stay below 20
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
 # VRs whose explicit form has two reserved bytes and a length of four (PS3.5 §7.1.2).
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _SHORT = frozenset(
@@ -44,7 +44,7 @@ def walk(
 ) -> Iterator[Element]:
     """The elements from `at` on, in their order, up to and without the tag `until`. DataSetMalformed: it goes no further."""
     size = len(data) if end is None else end
-    tags, lengths = _structs(encoding)
+    tags, lengths = structs_of(encoding)
     implicit = encoding.is_implicit
     before = -1
     while at < size:
@@ -72,7 +72,8 @@ def walk(
         before, at = tag, after
 
 
-def _structs(encoding: Encoding) -> tuple[struct.Struct, struct.Struct]:
+def structs_of(encoding: Encoding) -> tuple[struct.Struct, struct.Struct]:
+    """How a tag and a length of four bytes are written."""
     order = ">" if encoding.is_big_endian else "<"
     return struct.Struct(order + "HH"), struct.Struct(order + "I")
 
@@ -114,15 +115,15 @@ def _passed(
         if is_sequence:
             length = lengths.unpack_from(data, at + 4)[0]
             at += 8
-            if tag == _SEQUENCE_END:
+            if tag == SEQUENCE_END:
                 stack.pop()
-            elif tag != _ITEM:
+            elif tag != ITEM:
                 raise DataSetMalformed(f"({group:04X},{element:04X}) where an item should begin, at byte {at - 8}")
             elif length == UNDEFINED:
                 stack.append((inner, False))
             else:
                 at += length
-        elif tag == _ITEM_END:
+        elif tag == ITEM_END:
             at += 8
             stack.pop()
         else:

@@ -10,6 +10,7 @@ from frontend_agent.dicom.elements import PIXEL_DATA, Buffer, DataSetMalformed, 
 from frontend_agent.dicom.uids import Encoding, encoding_of, is_uid
 
 LARGEST_HEADER = 64 << 20  # bytes of a deflated data set that are inflated at most to find its header (threat D4)
+_INFLATED_AT_ONCE = 1 << 16  # bytes
 _LONGEST_VALUE = 4096  # bytes; whatever is longer is none of what is read here
 
 # keyword -> tag. Those of _TEXTS are decoded by the data set's character set, the others are ASCII.
@@ -89,8 +90,11 @@ class HeaderUnreadable(ValueError):
     """The instance cannot be kept: its data set cannot be walked, or does not say which study, series and instance it is."""
 
 
-def read_header(data: Buffer, transfer_syntax_uid: str, at: int = 0) -> Header:
-    """The header of a data set that begins at `at`. HeaderUnreadable: all reasons, without quoting a value."""
+def read_header(data: Buffer, transfer_syntax_uid: str, at: int = 0, charset: str | None = None) -> Header:
+    """The header of a data set that begins at `at`. HeaderUnreadable: all reasons, without quoting a value.
+
+    `charset`: what its texts are in truth, where somebody knows better than its Specific Character Set.
+    """
     encoding = encoding_of(transfer_syntax_uid)
     if encoding.is_deflated:
         data, at, encoding = inflated(data, at), 0, Encoding()
@@ -107,7 +111,7 @@ def read_header(data: Buffer, transfer_syntax_uid: str, at: int = 0) -> Header:
                     break
     except DataSetMalformed as error:
         raise HeaderUnreadable(str(error)) from None
-    header = _header(raw, transfer_syntax_uid, encoding, has_pixels)
+    header = _header(raw, transfer_syntax_uid, encoding, has_pixels, charset)
     unnamed = [
         name
         for name in ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
@@ -118,8 +122,12 @@ def read_header(data: Buffer, transfer_syntax_uid: str, at: int = 0) -> Header:
     return header
 
 
-def _header(raw: dict[str, bytes], transfer_syntax_uid: str, encoding: Encoding, has_pixels: bool) -> Header:
+def _header(
+    raw: dict[str, bytes], transfer_syntax_uid: str, encoding: Encoding, has_pixels: bool, known: str | None
+) -> Header:
     charset = _ascii(raw.pop("specific_character_set", b""))
+    if known is not None:
+        charset = known
     values: dict[str, Any] = {}
     undecoded = []
     for name, value in raw.items():
@@ -148,7 +156,31 @@ def _ascii(value: bytes) -> str:
 
 def inflated(data: Buffer, at: int, most: int = LARGEST_HEADER) -> bytes:
     """The first bytes of a deflated data set (PS3.5 A.5), never more than `most`: what comes after them is not looked at."""
+    return _inflated(data, at, most)[0]
+
+
+def inflated_whole(data: Buffer, at: int, most: int = LARGEST_HEADER) -> bytes:
+    """All of a deflated data set. HeaderUnreadable: it is larger than `most`, or cut off (threat D4)."""
+    plain, is_whole = _inflated(data, at, most)
+    if not is_whole and len(plain) >= most:
+        raise HeaderUnreadable(f"its deflated data set inflates to more than {most} bytes")
+    if not is_whole:
+        raise HeaderUnreadable("its deflated data set is cut off")
+    return plain
+
+
+def _inflated(data: Buffer, at: int, most: int) -> tuple[bytes, bool]:
+    """The bytes, and whether they are all of it. Read by and by: neither side of it stands in memory beyond `most`."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    plain = bytearray()
+    size = len(data)
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(bytes(data[at:]), most)
+        while at < size and not inflater.eof and len(plain) < most:
+            pending = inflater.unconsumed_tail + bytes(data[at : at + _INFLATED_AT_ONCE])
+            at += _INFLATED_AT_ONCE
+            plain += inflater.decompress(pending, most - len(plain))
+        while inflater.unconsumed_tail and not inflater.eof and len(plain) < most:
+            plain += inflater.decompress(inflater.unconsumed_tail, most - len(plain))
     except zlib.error:
         raise HeaderUnreadable("its deflated data set cannot be inflated") from None
+    return bytes(plain), inflater.eof
