@@ -91,7 +91,7 @@ MAY_CONNECT = {
     "frontend_agent.demo": "the demonstration platform on loopback",
     "frontend_agent.platform.server": "the listening socket",
     "frontend_agent.dicom.serving": "an association over a socket that it is given: the agent's inlet and the platform share it",
-    "frontend_agent.dicom.negotiation": "pynetdicom's codec of association PDUs: values in, values out",
+    "frontend_agent.dicom.association": "the same: one association's socket, for whoever has opened or accepted it",
     "frontend_agent.platform.images.listener": "the platform's DICOM port",
 }
 
@@ -180,6 +180,7 @@ PURE = (
     "frontend_agent.dicom.uids", "frontend_agent.dicom.elements", "frontend_agent.dicom.part10", "frontend_agent.dicom.header",
     "frontend_agent.dicom.charsets", "frontend_agent.dicom.pdus", "frontend_agent.dicom.commands", "frontend_agent.dicom.multipart", "frontend_agent.imaging.model",
     "frontend_agent.dicom.nesting", "frontend_agent.dicom.rewriting",
+    "frontend_agent.dicom.negotiation", "frontend_agent.dicom.commitment",
 )  # fmt: skip
 # No clock, no socket, no file, no logger, no chance.
 IMPURE_MODULES = (
