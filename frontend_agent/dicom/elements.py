@@ -3,13 +3,14 @@
 Sequences are passed over, also those of undefined length, without recursion: depth is a number that is bounded (threat D5).
 """
 
+import mmap
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from frontend_agent.dicom.uids import Encoding
 
-Buffer = bytes | bytearray | memoryview  # or anything else that gives bytes by slices: an mmap
+Buffer = bytes | bytearray | memoryview | mmap.mmap
 
 PIXEL_DATA = 0x7FE0_0010
 UNDEFINED = 0xFFFF_FFFF

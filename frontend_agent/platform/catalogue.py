@@ -15,6 +15,8 @@ import msgspec
 from frontend_agent.errors import StateError
 from frontend_agent.model import SeriesHead
 from frontend_agent.platform import reconciliations
+from frontend_agent.platform.images.blobs import Blobs, FolderBlobs
+from frontend_agent.platform.images.catalogue import ImageCatalogue
 from frontend_agent.platform.leases import Agent
 from frontend_agent.platform.reconciliations import Reconciled
 from frontend_agent.wire.frames import decompressor, open_frame
@@ -86,9 +88,10 @@ class Tally(msgspec.Struct, frozen=True):
 class Catalogue:
     """What is stored, for those who read. A few connections are shared among the threads that ask."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, blobs: Blobs | None = None):
         self.folder = folder
         self._readers: queue.LifoQueue[apsw.Connection] = queue.LifoQueue()
+        self.images = ImageCatalogue(blobs or FolderBlobs(folder / "images"), self._reading)
 
     def open(self) -> "Catalogue":
         if not (self.folder / "index.sqlite").exists():

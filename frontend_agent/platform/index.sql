@@ -106,3 +106,142 @@ CREATE TABLE reconciliation (             -- what the agents found, the newest w
     said_at TEXT NOT NULL,
     PRIMARY KEY (institution, day, feed, kind, department)
 ) WITHOUT ROWID;
+
+-- migration 5 --
+-- Images: each hospital's studies, series and instances; their files lie under images/. Names are the standard's keywords,
+-- values as DICOM writes them. A study may be known by its index alone (held = 0): then its pixels are at the hospital.
+CREATE TABLE study (
+    id INTEGER PRIMARY KEY,
+    institution TEXT NOT NULL,
+    study_instance_uid TEXT NOT NULL,
+    study_date TEXT NOT NULL,
+    study_time TEXT NOT NULL,
+    accession_number TEXT NOT NULL,
+    study_id TEXT NOT NULL,
+    study_description TEXT NOT NULL,
+    referring_physician_name TEXT NOT NULL,
+    institution_name TEXT NOT NULL,
+    patient_name TEXT NOT NULL,       -- up to three groups: alphabetic=ideographic=phonetic
+    patient_id TEXT NOT NULL,
+    issuer_of_patient_id TEXT NOT NULL,
+    patient_birth_date TEXT NOT NULL,
+    patient_sex TEXT NOT NULL,
+    modalities TEXT NOT NULL DEFAULT '',  -- of its series, joined by a backslash
+    series INTEGER NOT NULL DEFAULT 0,
+    instances INTEGER NOT NULL DEFAULT 0,
+    held INTEGER NOT NULL DEFAULT 0,  -- of its instances, those whose files are here
+    bytes INTEGER NOT NULL DEFAULT 0, -- of these files
+    first_at TEXT NOT NULL,
+    last_at TEXT NOT NULL,
+    -- what its agent said of it
+    indexed_at TEXT NOT NULL DEFAULT '',
+    order_key TEXT NOT NULL DEFAULT '',
+    visit_number TEXT NOT NULL DEFAULT '',
+    id_number TEXT NOT NULL DEFAULT '',
+    report_key TEXT NOT NULL DEFAULT '',
+    report_set_id TEXT NOT NULL DEFAULT '',
+    -- its pixels are asked for, and why
+    wanted_at TEXT NOT NULL DEFAULT '',
+    wanted_why TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX study_uid ON study (study_instance_uid, institution);
+CREATE INDEX study_time ON study (study_date, study_time);
+CREATE INDEX study_institution ON study (institution, study_date, study_time);
+CREATE INDEX study_accession ON study (accession_number) WHERE accession_number <> '';
+CREATE INDEX study_patient ON study (patient_id) WHERE patient_id <> '';
+CREATE INDEX study_patient_name ON study (patient_name COLLATE NOCASE);
+CREATE INDEX study_report ON study (report_set_id) WHERE report_set_id <> '';
+CREATE INDEX study_wanted ON study (institution, wanted_at) WHERE wanted_at <> '';
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    study INTEGER NOT NULL REFERENCES study (id),
+    series_instance_uid TEXT NOT NULL,
+    modality TEXT NOT NULL,
+    series_number TEXT NOT NULL,
+    series_description TEXT NOT NULL,
+    series_date TEXT NOT NULL,
+    body_part_examined TEXT NOT NULL,
+    laterality TEXT NOT NULL,
+    manufacturer TEXT NOT NULL,
+    station_name TEXT NOT NULL,
+    instances INTEGER NOT NULL DEFAULT 0,
+    held INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX series_of_study ON series (study, series_instance_uid);
+CREATE INDEX series_uid ON series (series_instance_uid);
+CREATE TABLE instance (
+    id INTEGER PRIMARY KEY,
+    institution TEXT NOT NULL,
+    study INTEGER NOT NULL REFERENCES study (id),
+    series INTEGER NOT NULL REFERENCES series (id),
+    sop_instance_uid TEXT NOT NULL,
+    sop_class_uid TEXT NOT NULL,
+    transfer_syntax_uid TEXT NOT NULL,
+    instance_number TEXT NOT NULL,
+    frames INTEGER NOT NULL,
+    "rows" INTEGER NOT NULL,
+    columns INTEGER NOT NULL,
+    bits_allocated INTEGER NOT NULL,
+    has_pixel_data INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,             -- of the file as dicom/part10.py writes it
+    size INTEGER NOT NULL,
+    held INTEGER NOT NULL,            -- 1: its file is here; 0: only known by its study's index
+    sender TEXT NOT NULL,             -- AE@address, or the request's address
+    stored_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX instance_uid ON instance (sop_instance_uid, institution);
+CREATE INDEX instance_series ON instance (series);
+CREATE INDEX instance_study ON instance (study);
+CREATE TABLE image_conflict (         -- law 6: the same instance came with other bytes, and was refused
+    institution TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    study_instance_uid TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    sender TEXT NOT NULL,
+    first_at TEXT NOT NULL,
+    last_at TEXT NOT NULL,
+    times INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (institution, sop_instance_uid, sha256)
+) WITHOUT ROWID;
+CREATE TABLE image_tally (            -- so that nothing counts the whole table
+    institution TEXT PRIMARY KEY,
+    studies INTEGER NOT NULL DEFAULT 0,
+    instances INTEGER NOT NULL DEFAULT 0,
+    held INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    last_stored TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+-- Counts are kept by the rows themselves, whoever writes them.
+CREATE TRIGGER instance_came AFTER INSERT ON instance BEGIN
+    UPDATE series SET instances = instances + 1, held = held + new.held WHERE id = new.series;
+    UPDATE study SET instances = instances + 1, held = held + new.held, bytes = bytes + new.size * new.held WHERE id = new.study;
+END;
+CREATE TRIGGER instance_went AFTER DELETE ON instance BEGIN
+    UPDATE series SET instances = instances - 1, held = held - old.held WHERE id = old.series;
+    UPDATE study SET instances = instances - 1, held = held - old.held, bytes = bytes - old.size * old.held WHERE id = old.study;
+END;
+CREATE TRIGGER instance_changed AFTER UPDATE ON instance BEGIN
+    UPDATE series SET instances = instances - 1, held = held - old.held WHERE id = old.series;
+    UPDATE study SET instances = instances - 1, held = held - old.held, bytes = bytes - old.size * old.held WHERE id = old.study;
+    UPDATE series SET instances = instances + 1, held = held + new.held WHERE id = new.series;
+    UPDATE study SET instances = instances + 1, held = held + new.held, bytes = bytes + new.size * new.held WHERE id = new.study;
+END;
+CREATE TRIGGER series_came AFTER INSERT ON series BEGIN
+    UPDATE study SET series = series + 1 WHERE id = new.study;
+END;
+CREATE TRIGGER series_went AFTER DELETE ON series BEGIN
+    UPDATE study SET series = series - 1 WHERE id = old.study;
+END;
+CREATE TRIGGER study_came AFTER INSERT ON study BEGIN
+    INSERT INTO image_tally (institution, studies) VALUES (new.institution, 1)
+        ON CONFLICT DO UPDATE SET studies = studies + 1;
+END;
+CREATE TRIGGER study_changed AFTER UPDATE OF instances, held, bytes ON study BEGIN
+    UPDATE image_tally SET instances = instances + new.instances - old.instances, held = held + new.held - old.held,
+        bytes = bytes + new.bytes - old.bytes WHERE institution = new.institution;
+END;
+CREATE TRIGGER study_went AFTER DELETE ON study BEGIN
+    UPDATE image_tally SET studies = studies - 1, instances = instances - old.instances, held = held - old.held,
+        bytes = bytes - old.bytes WHERE institution = old.institution;
+END;

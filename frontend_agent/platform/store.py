@@ -4,6 +4,7 @@
     incoming/               uploads not yet accepted; emptied at start
     parcels/0000/00000001.fep   accepted parcels, byte for byte as they came
     dictionaries/<sha256>   the kinds' shared zstd dictionaries
+    images/                 instances of images (platform/images/)
     index.sqlite            which document lies where, who sent it, leases, log heads
 
 Order of a delivery: parcel verified → fsync → renamed into parcels/ → folder fsync → index rows committed → answered.
@@ -40,6 +41,8 @@ from frontend_agent.model import Outcome
 from frontend_agent.platform import leases, reconciliations
 from frontend_agent.platform.catalogue import AGENT_FIELDS, PER_FOLDER, Catalogue, parcel_path
 from frontend_agent.platform.files import Upload, sync_folder, write_durably
+from frontend_agent.platform.images.blobs import Blobs
+from frontend_agent.platform.images.store import ImageStore
 from frontend_agent.platform.judging import Foreign, Judged, is_institution, judge
 from frontend_agent.platform.leases import Agent
 from frontend_agent.wire.frames import compressor, decompressor
@@ -50,6 +53,7 @@ from frontend_agent.wire.reconciliation import Count, CountsAsked, KeptSet, Said
 
 LARGEST_DICTIONARY = 1 << 20
 ALL_DICTIONARIES = 16 << 20  # bytes of all of them: they stay in memory
+_FULL = "the platform's disk is nearly full"
 LEAST_FREE = 256 << 20  # bytes on the disk below which nothing more is taken
 
 _MIGRATIONS = re.split(
@@ -110,8 +114,10 @@ class Store(Catalogue):
         packs: dict[str, str] | None = None,
         least_free: int = LEAST_FREE,
         foreign: Foreign = examine,
+        blobs: Blobs | None = None,
     ):
-        super().__init__(folder)
+        """`blobs`: where images lie; None for images/ in the folder."""
+        super().__init__(folder, blobs)
         self._foreign = foreign
         self._clock = clock
         self._packs = packs or {}
@@ -124,6 +130,9 @@ class Store(Catalogue):
         self.adopted = 0  # parcels that the index did not know at start
         self.damaged: list[Path] = []  # of them, those that cannot be read
         self._last_number = 0
+        self.images: ImageStore = ImageStore(
+            self.images.blobs, folder, self._reading, self._write, clock, least_free, lambda: StoreFull(_FULL)
+        )
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
@@ -144,9 +153,11 @@ class Store(Catalogue):
             for leftover in (self.folder / "incoming").iterdir():
                 leftover.unlink()
             self.adopted = self._adopt_orphans()
+            self.images.open()
         return self
 
     def close(self) -> None:
+        self.images.close()
         super().close()
         self._db.close()
         if hasattr(self, "_lock_file"):
@@ -221,6 +232,12 @@ class Store(Catalogue):
                 self._db.execute("ROLLBACK")
             raise
 
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[apsw.Connection]:
+        """The index, inside one transaction of its one writer."""
+        with self._writing, self._transaction():
+            yield self._db
+
     # --- dictionaries ------------------------------------------------------------------------------------------------
 
     def keep_dictionary(self, name: str, content: bytes) -> None:
@@ -261,7 +278,7 @@ class Store(Catalogue):
     def _refuse_when_full(self) -> None:
         disk = os.statvfs(self.folder)
         if disk.f_bavail * disk.f_frsize < self._least_free:
-            raise StoreFull("the platform's disk is nearly full")
+            raise StoreFull(_FULL)
 
     def take(self, upload: Upload) -> Taken:
         """Store what is new of a parcel, durably, and answer for every document of it.
