@@ -93,6 +93,7 @@ MAY_CONNECT = {
     "frontend_agent.dicom.serving": "an association over a socket that it is given: the agent's inlet and the platform share it",
     "frontend_agent.dicom.association": "the same: one association's socket, for whoever has opened or accepted it",
     "frontend_agent.platform.images.listener": "the platform's DICOM port",
+    "frontend_agent.platform.rendering": "a socket pair with its own child process",
 }
 
 
@@ -246,6 +247,7 @@ SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.packs",
     "frontend_agent.dicom",  # instances as bytes, associations
     "frontend_agent.instance_files",
+    "frontend_agent.confine",  # what a process that decodes a stranger's bytes gives up
 )  # fmt: skip
 SHARED_WITH_CONNECTORS = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.formats.errors", "frontend_agent.__version__",
