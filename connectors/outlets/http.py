@@ -2,12 +2,12 @@
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
@@ -18,6 +18,7 @@ from frontend_agent.errors import ConfigurationError, DestinationUnreachable, No
 
 LARGEST_ANSWER = 8 << 20
 PIECE = 1 << 16
+SENT_AT_A_TIME = 256 << 10  # bytes of a body that is read as it goes
 
 
 class Unanswered(Exception):
@@ -55,6 +56,14 @@ class Tls:
     ca: str = ""
 
 
+class Streamed(Protocol):
+    """A body that is read while it is sent: its length is known, its bytes are in no memory at once."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
 class HttpEdge:
     """A session to one foreign system. One request at a time is its users' business."""
 
@@ -64,15 +73,18 @@ class HttpEdge:
         self._session = requests.Session()
         self._session.trust_env = False  # neither a proxy nor a CA bundle may be slipped in through the environment
         self._session.headers.update({"Accept-Encoding": "identity"})  # so that an answer cannot be a bomb
+        self._session.mount("http://", _Adapter())
         self._session.mount("https://", _TlsAdapter(tls_context(name, tls)))
 
-    def ask(self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    def ask(
+        self, method: str, url: str, body: bytes | Streamed | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """One request, never redirected. DestinationUnreachable: it did not leave. NotAllowed: TLS. Unanswered: the rest."""
         try:
             response = self._session.request(
                 method,
                 url,
-                data=body,
+                data=body,  # what has read, len and iter goes with its Content-Length
                 headers=dict(headers or {}),
                 timeout=self._seconds,
                 allow_redirects=False,
@@ -105,7 +117,12 @@ class HttpEdge:
         self._session.close()
 
 
-class _TlsAdapter(requests.adapters.HTTPAdapter):
+class _Adapter(requests.adapters.HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, blocksize=SENT_AT_A_TIME, **kwargs)
+
+
+class _TlsAdapter(_Adapter):
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
         super().__init__()

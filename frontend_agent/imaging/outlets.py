@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from connectors.instances import InstanceDesk
 from frontend_agent.calendar import Days
 from frontend_agent.config import Config
-from frontend_agent.config_images import ImageOutletConfig
+from frontend_agent.config_images import ImageOutletConfig, StowOutlet
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.imaging.keeping import StudyBook
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled
@@ -72,7 +72,13 @@ Maker = Callable[[str, Any, OutletHands], ImageOutlet]  # name, its table, what 
 # One function for each type: it imports its class and gives it what it asks for.
 
 
-MAKERS: dict[type[ImageOutletConfig], Maker] = {}
+def _stow(name: str, options: StowOutlet, hands: OutletHands) -> ImageOutlet:
+    from connectors.dicomweb.stow import qido_or_none
+
+    return qido_or_none(name, options, hands.secret)
+
+
+MAKERS: dict[type[ImageOutletConfig], Maker] = {StowOutlet: _stow}
 
 
 def make(name: str, options: ImageOutletConfig, hands: OutletHands) -> ImageOutlet:
