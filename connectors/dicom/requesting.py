@@ -1,0 +1,329 @@
+"""An association that we ask for (PS3.8 §7, PS3.7 §9): commands and data sets over a socket, streamed, never held whole.
+
+    with associate(peer, "FRONTEND", contexts, roles) as association:
+        association.send(context, command, identifier)
+        context, answer = association.receive()
+        if answer.has_data_set: data = association.data_set(most)
+
+One thread uses an association; `cut` may be called from any. What the peer sends is bounded by dicom/pdus.py (threat D1), and a silence
+by `timeout` (threat D3). Nothing of a data set is logged (threat D9).
+"""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from frontend_agent.dicom.commands import LARGEST_COMMAND, Command, CommandMalformed, read_command, written
+from frontend_agent.dicom.elements import Buffer
+from frontend_agent.dicom.negotiation import (
+    RELEASE_RP,
+    RELEASE_RQ,
+    Abort,
+    AssociateRequest,
+    Information,
+    ProposedContext,
+    Rejection,
+    Role,
+    accepted,
+    read_abort,
+    read_answer,
+    read_rejection,
+    written_abort,
+    written_request,
+)
+from frontend_agent.dicom.pdus import Pdu, PduMalformed, PduReader, PduType, Piece, joined, p_data
+
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
+RELEASE_WITHIN = 5.0  # seconds for the peer to agree that we are done
+
+
+class AssociationError(Exception):
+    """What became of an association. The text quotes nothing of a data set."""
+
+
+class Unreachable(AssociationError):
+    """Nobody listens there, or the network does not let us through. Waiting may help."""
+
+
+class Untrusted(AssociationError):
+    """TLS does not hold: a person must act."""
+
+
+class Rejected(AssociationError):
+    """The peer does not want this association (PS3.8 §9.3.4). `is_for_now`: later it may."""
+
+    def __init__(self, rejection: Rejection, calling: str, called: str) -> None:
+        super().__init__(f"it rejects the association of {calling} with {called}: {rejection}")
+        self.rejection = rejection
+        self.is_for_now = rejection.is_for_now
+
+
+class Lost(AssociationError):
+    """It ended before what was asked was answered: the connection was cut, the peer aborted, was silent, or sent what is no DICOM."""
+
+
+class Peer(NamedTuple):
+    """Who is asked. `context`: TLS; its certificate is held against `host`."""
+
+    title: str
+    host: str
+    port: int
+    context: ssl.SSLContext | None = None
+
+    def __str__(self) -> str:
+        return f"{self.title}@{self.host}:{self.port}"
+
+
+class Association:
+    """One that is established. `accepted`: (abstract syntax, transfer syntax) -> its presentation context."""
+
+    def __init__(self, line: socket.socket, request: AssociateRequest, timeout: float) -> None:
+        self._line, self._timeout = line, timeout
+        self._reader = PduReader(request.information.max_length)
+        self._found: Iterator[Pdu | Piece] = iter(())
+        self._message_id = 0
+        self.is_over = False
+        self._max_length = 0
+        self.accepted: Mapping[tuple[str, str], int] = {}
+        self.roles: Mapping[str, Role] = {}
+        self.peer_version = ""  # its implementation version name
+        self.patience: Callable[[], bool] = lambda: False  # after a silence: whether to wait as long again
+        self._establish(request)
+
+    def _establish(self, request: AssociateRequest) -> None:
+        self._write(written_request(request))
+        found = self._next()
+        if isinstance(found, Pdu) and found.type is PduType.A_ASSOCIATE_RJ:
+            self.is_over = True
+            raise Rejected(read_rejection(found), request.calling, request.called)
+        if not isinstance(found, Pdu):
+            raise self._odd("data before the association was accepted")
+        try:
+            answer = read_answer(found)
+        except PduMalformed as error:
+            raise self._odd(str(error)) from None
+        self.accepted = accepted(request, answer)
+        self.roles = {role.sop_class_uid: role for role in answer.information.roles}
+        self._max_length = answer.information.max_length
+        self.peer_version = answer.information.implementation_version_name
+
+    def context_of(self, abstract_syntax: str) -> tuple[int, str] | None:
+        """The presentation context of a class, and its transfer syntax; None where the peer does not take it."""
+        return next(((id_, syntax) for (one, syntax), id_ in self.accepted.items() if one == abstract_syntax), None)
+
+    def syntax_of(self, context: int) -> tuple[str, str]:
+        """(abstract syntax, transfer syntax) of a presentation context. Lost: it was not agreed on."""
+        for pair, id_ in self.accepted.items():
+            if id_ == context:
+                return pair
+        raise self._odd("a presentation context that was not agreed on")
+
+    def next_message_id(self) -> int:
+        self._message_id = self._message_id % 65_535 + 1
+        return self._message_id
+
+    # -- sending
+
+    def send(self, context: int, command: Command, data_set: Buffer | None = None) -> None:
+        """A command, and its data set."""
+        self._write(joined(p_data(context, written(command), self._max_length, is_command=True)))
+        if data_set is not None:
+            for head, part in p_data(context, data_set, self._max_length):
+                self._write(head + part)
+
+    # -- receiving
+
+    def receive(self) -> tuple[int, Command]:
+        """The next command: (presentation context, command). Its data set is to be read before the next."""
+        body = bytearray()
+        while True:
+            piece = self._piece()
+            if not piece.is_command:
+                raise self._odd("a data set where a command should come")
+            body += piece.data
+            if len(body) > LARGEST_COMMAND:
+                raise self._odd("a command that is too long")
+            if piece.is_last:
+                break
+        try:
+            return piece.context, read_command(body)
+        except CommandMalformed as error:
+            raise self._odd(str(error)) from None
+
+    def pieces(self, context: int) -> Iterator[memoryview]:
+        """The data set that follows, as it comes; each piece holds until the next is asked for."""
+        while True:
+            piece = self._piece()
+            if piece.is_command or piece.context != context:
+                raise self._odd("a command within a data set")
+            if len(piece.data):
+                yield piece.data
+            if piece.is_last:
+                return
+
+    def data_set(self, context: int, most: int) -> bytes:
+        """The data set that follows, whole. Lost: it is longer than `most` bytes."""
+        body = bytearray()
+        for piece in self.pieces(context):
+            body += piece
+            if len(body) > most:
+                raise self._odd(f"a data set of more than {most} bytes")
+        return bytes(body)
+
+    # -- ending
+
+    def release(self) -> None:
+        """Say that we are done, and close it. What goes wrong with that does not matter any more."""
+        if self.is_over:
+            self._line.close()
+            return
+        self.is_over = True
+        with suppress(OSError, AssociationError, PduMalformed):
+            self._line.settimeout(RELEASE_WITHIN)
+            self._line.sendall(RELEASE_RQ)
+            while True:
+                found = self._next()
+                if isinstance(found, Pdu) and found.type is PduType.A_RELEASE_RQ:
+                    self._line.sendall(RELEASE_RP)  # both at once (PS3.8 §7.2.2.7)
+                elif isinstance(found, Pdu):
+                    break
+        self._line.close()
+
+    def abort(self) -> None:
+        """End it at once (PS3.8 §7.3)."""
+        if not self.is_over:
+            self.is_over = True
+            with suppress(OSError):
+                self._line.settimeout(RELEASE_WITHIN)
+                self._line.sendall(written_abort(Abort()))
+        self._line.close()
+
+    def cut(self) -> None:
+        """End it from another thread: who uses it gets Lost."""
+        with suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.release()
+        else:
+            self.abort()
+
+    # -- the line
+
+    def _piece(self) -> Piece:
+        found = self._next()
+        if isinstance(found, Piece):
+            return found
+        if found.type is PduType.A_RELEASE_RQ:
+            with suppress(OSError):
+                self._line.sendall(RELEASE_RP)
+            self.is_over = True
+            raise Lost("the peer released the association before it had answered")
+        raise self._odd("a control PDU where data should come")
+
+    def _next(self) -> Pdu | Piece:
+        while True:
+            try:
+                found = next(self._found, None)
+            except PduMalformed as error:
+                raise self._odd(str(error)) from None
+            if found is None:
+                self._read()
+            elif isinstance(found, Pdu) and found.type is PduType.A_ABORT:
+                self.is_over = True
+                with suppress(PduMalformed):
+                    raise Lost(f"the peer aborted the association, {read_abort(found)}")
+                raise Lost("the peer aborted the association")
+            else:
+                return found
+
+    def _read(self) -> None:
+        try:
+            count = self._received()
+            if _QUICKACK is not None:
+                # A peer that leaves Nagle on waits for this acknowledgement before its next bytes: 42 ms, twice an instance.
+                self._line.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        except TimeoutError:
+            self.abort()
+            raise Lost(f"the peer was silent for {self._timeout:g} s") from None
+        except OSError as error:
+            self.is_over = True
+            raise Lost(f"the connection was cut ({error.strerror or type(error).__name__})") from None
+        if not count:
+            self.is_over = True
+            raise Lost("the peer closed the connection")
+        self._found = self._reader.received(count)
+
+    def _received(self) -> int:
+        while True:
+            try:
+                return self._line.recv_into(self._reader.space())
+            except TimeoutError:
+                if not self.patience():
+                    raise
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._line.sendall(data)
+        except TimeoutError:
+            self.abort()
+            raise Lost(f"the peer took nothing for {self._timeout:g} s") from None
+        except OSError as error:
+            self.is_over = True
+            raise Lost(f"the connection was cut ({error.strerror or type(error).__name__})") from None
+
+    def _odd(self, what: str) -> Lost:
+        """The peer sent what may not come here: the association is of no more use."""
+        self.abort()
+        return Lost(f"the peer sent what may not come here: {what}")
+
+
+def associate(
+    peer: Peer,
+    calling: str,
+    contexts: Sequence[ProposedContext],
+    roles: Sequence[Role] = (),
+    *,
+    timeout: float,
+) -> Association:
+    """An association with these presentation contexts. Unreachable, Untrusted, Rejected, Lost.
+
+    timeout: seconds without a word from the peer, and until it lets us connect.
+    """
+    line = connected(peer, timeout)
+    request = AssociateRequest(
+        called=peer.title, calling=calling, contexts=tuple(contexts), information=Information(roles=tuple(roles))
+    )
+    try:
+        return Association(line, request, timeout)
+    except BaseException:
+        line.close()
+        raise
+
+
+def connected(peer: Peer, timeout: float) -> socket.socket:
+    """A socket to the peer, with TLS where it has one. Unreachable, Untrusted."""
+    try:
+        line = socket.create_connection((peer.host, peer.port), timeout)
+    except OSError as error:
+        raise Unreachable(f"no connection to {peer.host}:{peer.port} ({error.strerror or 'no answer'})") from None
+    try:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if peer.context is not None:
+            line = peer.context.wrap_socket(line, server_hostname=peer.host)
+        return line
+    except ssl.SSLError as error:
+        line.close()
+        raise Untrusted(f"TLS with {peer.host}:{peer.port} failed: {error.reason or 'no handshake'}") from None
+    except OSError as error:
+        line.close()
+        raise Unreachable(f"{peer.host}:{peer.port} closed the connection ({error.strerror or 'no answer'})") from None
