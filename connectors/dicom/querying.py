@@ -25,10 +25,10 @@ from connectors.pacs import (
     study_time,
     written_stretch,
 )
-from frontend_agent.dicom.commands import Command, Operation, Status, answered, c_echo, is_warning
+from frontend_agent.dicom.commands import Command, Operation, Status, answered, c_cancel, c_echo, c_query, is_warning
 from frontend_agent.dicom.elements import DataSetMalformed
 from frontend_agent.dicom.identifiers import Identifier, read_identifier, written_identifier
-from frontend_agent.dicom.negotiation import VERIFICATION, Role, proposed
+from frontend_agent.dicom.negotiation import VERIFICATION, ProposedContext, Role, proposed
 from frontend_agent.dicom.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, encoding_of, is_uid
 from frontend_agent.errors import SourceError, SourceRefused, SourceUnreachable
 from frontend_agent.imaging.model import Expected
@@ -41,7 +41,9 @@ SYNTAXES = (
     *(f"1.2.840.10008.1.2.4.{number}" for number in (70, 90, 91, 80, 81, 50, 51, 57)),  # JPEG, 2000, LS
     "1.2.840.10008.1.2.5",  # RLE
     EXPLICIT_BE,
-    *(f"1.2.840.10008.1.2.4.{number}" for number in (100, 101, 102, 103, 104, 105, 106, 107, 108)),  # MPEG2, MPEG-4, HEVC
+    *(
+        f"1.2.840.10008.1.2.4.{number}" for number in (100, 101, 102, 103, 104, 105, 106, 107, 108)
+    ),  # MPEG2, MPEG-4, HEVC
     *(f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203, 110, 112)),  # HTJ2K, JPEG XL
 )
 CONTEXTS_FOR_CLASSES = 127  # beside the one of C-GET
@@ -205,13 +207,7 @@ class DicomPacs:
         message_id = association.next_message_id()
         association.send(
             context,
-            Command(
-                command_field=Operation.C_FIND,
-                message_id=message_id,
-                affected_sop_class_uid=FIND,
-                priority=2,  # low: we are guests
-                command_data_set_type=HAS_DATA_SET,
-            ),
+            c_query(Operation.C_FIND, message_id, FIND),
             written_identifier(keys, encoding_of(syntax)),
         )
         count, is_cancelled = 0, False
@@ -225,7 +221,7 @@ class DicomPacs:
                 found.append(self._read(data, syntax))
             elif not is_cancelled:
                 is_cancelled = True
-                association.send(context, _cancel(message_id))
+                association.send(context, c_cancel(message_id))
             elif count > most * STUBBORN + SAMPLE:
                 association.abort()
                 raise TooManyAnswers
@@ -264,14 +260,7 @@ class DicomPacs:
             context, syntax = self._context(association, MOVE)
             association.send(
                 context,
-                Command(
-                    command_field=Operation.C_MOVE,
-                    message_id=association.next_message_id(),
-                    affected_sop_class_uid=MOVE,
-                    priority=2,
-                    move_destination=self._options.move_to,
-                    command_data_set_type=HAS_DATA_SET,
-                ),
+                c_query(Operation.C_MOVE, association.next_message_id(), MOVE, move_destination=self._options.move_to),
                 written_identifier(keys, encoding_of(syntax)),
             )
             association.patience = _Arriving(lambda: self._arriving(study))
@@ -288,16 +277,9 @@ class DicomPacs:
         roles = [Role(one, False, True) for one in dict.fromkeys(sop_class for sop_class, _ in contexts)]
         with self._line(proposed([(GET, _NATIVE), *contexts]), roles) as association:
             context, syntax = self._context(association, GET)
-            message_id = association.next_message_id()
             association.send(
                 context,
-                Command(
-                    command_field=Operation.C_GET,
-                    message_id=message_id,
-                    affected_sop_class_uid=GET,
-                    priority=2,
-                    command_data_set_type=HAS_DATA_SET,
-                ),
+                c_query(Operation.C_GET, association.next_message_id(), GET),
                 written_identifier(keys, encoding_of(syntax)),
             )
             refused = ""
@@ -316,9 +298,7 @@ class DicomPacs:
         """One instance that the PACS stores with us, answered when it is on disk. Why we could not keep it, or ""."""
         sop_class, syntax = association.syntax_of(context)
         try:
-            writer = self._begin(
-                command.affected_sop_class_uid or sop_class, command.affected_sop_instance_uid, syntax
-            )
+            writer = self._begin(command.affected_sop_class_uid or sop_class, command.affected_sop_instance_uid, syntax)
         except InboxFull:
             association.abort()  # nothing more is taken now: the rest is asked for again later
             raise
@@ -373,7 +353,9 @@ class DicomPacs:
                 f"{self.where} does not know the AE title {self._options.move_to} (C-MOVE, {_named(status)}):"
                 " the PACS's administrator enters it with our address and port"
             )
-        raise SourceError(f"{self.where} could not send what it was asked for ({what}, {_named(status)})")
+        to = self._options.move_to
+        hint = f"; does it know the AE title {to}, with our address and port?" if to and completed <= 0 else ""
+        raise SourceError(f"{self.where} could not send what it was asked for ({what}, {_named(status)}){hint}")
 
     # -- associations
 
@@ -381,9 +363,7 @@ class DicomPacs:
         """An association with all that will be asked for, and C-ECHO where it takes one."""
         retrieve = MOVE if self._options.move_to else GET
         try:
-            with self._line(
-                proposed([(VERIFICATION, _NATIVE), (FIND, _NATIVE), (retrieve, _NATIVE)])
-            ) as association:
+            with self._line(proposed([(VERIFICATION, _NATIVE), (FIND, _NATIVE), (retrieve, _NATIVE)])) as association:
                 self._context(association, FIND)
                 self._context(association, retrieve)
                 if (found := association.context_of(VERIFICATION)) is not None:
@@ -409,7 +389,7 @@ class DicomPacs:
         return self._asking
 
     @contextmanager
-    def _line(self, contexts: Sequence[object], roles: Sequence[Role] = ()) -> Iterator[Association]:
+    def _line(self, contexts: Sequence[ProposedContext], roles: Sequence[Role] = ()) -> Iterator[Association]:
         with self._opened(contexts, roles) as association:
             self._used = association
             try:
@@ -417,15 +397,17 @@ class DicomPacs:
             finally:
                 self._used = None
 
-    def _opened(self, contexts: Sequence[object], roles: Sequence[Role]) -> Association:
+    def _opened(self, contexts: Sequence[ProposedContext], roles: Sequence[Role]) -> Association:
         options = self._options
-        return associate(options.peer, options.ae_title, contexts, roles, timeout=options.timeout)  # type: ignore[arg-type]
+        return associate(options.peer, options.ae_title, contexts, roles, timeout=options.timeout)
 
     def _context(self, association: Association, sop_class: str) -> tuple[int, str]:
         found = association.context_of(sop_class)
         if found is None:
             association.abort()
-            raise SourceRefused(f"{self.where} does not let us use {_SERVICES[sop_class]} (its context is not accepted)")
+            raise SourceRefused(
+                f"{self.where} does not let us use {_SERVICES[sop_class]} (its context is not accepted)"
+            )
         return found
 
     def _meant(self, error: AssociationError) -> SourceError:
@@ -446,7 +428,6 @@ class _Arriving:
         return self._last > before
 
 
-HAS_DATA_SET = 0x0001
 CANCELLED, UNKNOWN_DESTINATION = 0xFE00, 0xA801
 _SERVICES = {FIND: "C-FIND", GET: "C-GET", MOVE: "C-MOVE"}
 _STATUSES = {
@@ -465,23 +446,22 @@ _STATUSES = {
 
 def storage_contexts(classes: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
     """(SOP class, transfer syntaxes) to propose for what a PACS is to send, no more than an association has room for."""
+    every: list[tuple[str, tuple[str, ...]]]
     if classes:
         every = [(one, (syntax,)) for syntax, one in product(SYNTAXES, classes)]
         if len(every) <= CONTEXTS_FOR_CLASSES:
             return every
     # One context for native pixels, and as far as there is room one for each compression, the usual ones first.
     known = list(classes[:CONTEXTS_FOR_CLASSES]) or list(USUAL_CLASSES)
-    contexts = [(one, _NATIVE) for one in known]
-    compressed = [(one, (syntax,)) for syntax, one in product(SYNTAXES[len(_NATIVE) :], known)]
+    contexts: list[tuple[str, tuple[str, ...]]] = [(one, _NATIVE) for one in known]
+    compressed: list[tuple[str, tuple[str, ...]]] = [
+        (one, (syntax,)) for syntax, one in product(SYNTAXES[len(_NATIVE) :], known)
+    ]
     return contexts + compressed[: CONTEXTS_FOR_CLASSES - len(contexts)]
 
 
 def _is_pending(answer: Command) -> bool:
     return answer.status in (0xFF00, 0xFF01)
-
-
-def _cancel(message_id: int) -> Command:
-    return Command(command_field=Operation.C_CANCEL, message_id_being_responded_to=message_id)
 
 
 def _study(found: Identifier) -> FoundStudy:

@@ -222,6 +222,23 @@ def c_echo(message_id: int) -> Command:
     return Command(command_field=Operation.C_ECHO, message_id=message_id, affected_sop_class_uid="1.2.840.10008.1.1")
 
 
+def c_query(operation: Operation, message_id: int, sop_class_uid: str, *, move_destination: str = "") -> Command:
+    """C-FIND-RQ, C-GET-RQ or C-MOVE-RQ (PS3.7 §9.3.2–9.3.4) with its identifier, of low priority: who asks is a guest."""
+    return Command(
+        command_field=operation,
+        message_id=message_id,
+        affected_sop_class_uid=sop_class_uid,
+        priority=2,
+        move_destination=move_destination,
+        command_data_set_type=_HAS_DATA_SET,
+    )
+
+
+def c_cancel(message_id: int) -> Command:
+    """C-CANCEL-RQ of a C-FIND, C-GET or C-MOVE that is under way (PS3.7 §9.3.2.3)."""
+    return Command(command_field=Operation.C_CANCEL, message_id_being_responded_to=message_id)
+
+
 def n_action(message_id: int, sop_class_uid: str, sop_instance_uid: str, action_type_id: int) -> Command:
     """N-ACTION-RQ with a data set (PS3.7 §10.3.4)."""
     return Command(
