@@ -132,7 +132,7 @@ def _judged(content: bytes, declared: tuple[str, ...]) -> Decoded | Undecoded:
     single = next((codec for codec in codecs if codec not in (_UTF_8, _GB, _ASCII)), "")
     if gb is not None:
         return _gb_or_single(content, gb, single, codecs, declared)
-    if single and (text := _strictly(content, single)[0]) is not None and _is_western(content, text):
+    if single and (text := _strictly(content, single)[0]) is not None and is_western(content, text):
         return Decoded(text, single, declared, False, ("neither UTF-8 nor GB 18030; taken as MSH-18 says",))
     return Undecoded(
         declared,
@@ -147,7 +147,7 @@ def _either(utf_8: str, gb: str, codecs: list[str], declared: tuple[str, ...]) -
     """Valid in both: which reading is Chinese that somebody wrote?"""
     if _is_garbled(utf_8):
         return Undecoded(declared, (_GARBLED,))
-    likely_utf_8, likely_gb = _likelihood(utf_8), _likelihood(gb)
+    likely_utf_8, likely_gb = likelihood(utf_8), likelihood(gb)
     asked = [codec for codec in codecs if codec in (_UTF_8, _GB)]
     if any(character >= "\u0800" for character in utf_8):
         if likely_utf_8 > likely_gb or (likely_utf_8 == likely_gb and asked == [_UTF_8]):
@@ -166,14 +166,14 @@ def _either(utf_8: str, gb: str, codecs: list[str], declared: tuple[str, ...]) -
 def _gb_or_single(
     content: bytes, gb: str, single: str, codecs: list[str], declared: tuple[str, ...]
 ) -> Decoded | Undecoded:
-    likely = _likelihood(gb)
+    likely = likelihood(gb)
     if single:
         text = _strictly(content, single)[0]
         if likely < 0.5:
-            if text is not None and (single.startswith("big5") or _is_western(content, text)):
+            if text is not None and (single.startswith("big5") or is_western(content, text)):
                 return Decoded(text, single, declared, False, ("taken as MSH-18 says",))
             return Undecoded(declared, ("neither Chinese in GB 18030 nor what MSH-18 says",))
-        if text is not None and _is_western(content, text):
+        if text is not None and is_western(content, text):
             return Undecoded(declared, ("may be Chinese in GB 18030 or what MSH-18 says",))
     if likely < 0.5 and _GB not in codecs:
         return Undecoded(declared, ("valid as GB 18030, but it says nothing that is Chinese",))
@@ -207,7 +207,7 @@ def _unless_lost(found: Decoded) -> Decoded | Undecoded:
 
 def _is_garbled(text: str) -> bool:
     """UTF-8 of what somebody decoded wrongly: ä¸­æ–‡, ÖÐÎÄ, 涓枃."""
-    own = _likelihood(text)
+    own = likelihood(text)
     if own >= 0.8:
         return False
     for wrong in ("cp1252", "iso8859-1", _GB):
@@ -220,10 +220,10 @@ def _is_garbled(text: str) -> bool:
                 continue
             again = undone.decode(right, "replace")  # only looked at: some bytes were lost on the way
             chinese, lost = _chinese(again), again.count("\ufffd")
-            if chinese < 2 or 3 * lost > chinese or _is_western(undone, text):
+            if chinese < 2 or 3 * lost > chinese or is_western(undone, text):
                 continue
             # What nobody writes (a run of accented letters, rare characters only) became Chinese that everybody writes.
-            if _likelihood(again.replace("\ufffd", "")) > 0.9:
+            if likelihood(again.replace("\ufffd", "")) > 0.9:
                 return True
     return False
 
@@ -233,7 +233,7 @@ def _foreign(text: str) -> str:
     return text.encode(_UTF_8).translate(None, _ALL_ASCII).decode(_UTF_8)
 
 
-def _likelihood(text: str) -> float:
+def likelihood(text: str) -> float:
     """0 … 1: how much of what is not ASCII somebody writes in Chinese medical texts. Signs of other scripts count nothing."""
     foreign = _foreign(text)
     if not foreign or _is_all_usual(foreign):  # nearly every message: no character is looked at alone
@@ -277,7 +277,7 @@ def _only_signs(text: str) -> bool:
     return True
 
 
-def _is_western(content: bytes, text: str) -> bool:
+def is_western(content: bytes, text: str) -> bool:
     """Accented letters between plain ones: single high bytes, at most two together, that are letters or signs."""
     runs: Iterable[bytes] = _HIGH_RUN.findall(content)
     return all(len(run) <= 2 for run in runs) and all(
