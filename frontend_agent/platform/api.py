@@ -43,6 +43,7 @@ DOCUMENT_TYPES = ("application/xml", "text/xml", "application/hl7-cda+xml")
 
 _log = logging.getLogger("frontend_agent.platform")
 _T = TypeVar("_T")
+_A = TypeVar("_A", bound="Answering")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -96,6 +97,16 @@ class WrongMediaType(Exception):
     """Only what a browser cannot send from another site without asking is taken: no form, no text."""
 
 
+class Refusal(Exception):
+    """A request that cannot be answered: status, a word for machines, a sentence for people that quotes nothing of a patient."""
+
+    def __init__(self, status: int, error: str, detail: str):
+        super().__init__(detail)
+        self.status = status
+        self.error = error
+        self.detail = detail
+
+
 def answer(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
@@ -105,14 +116,16 @@ def problem(status: int, error: str, detail: str, **more: Any) -> Response:
 
 
 def translated(
-    endpoint: Callable[["Api", Request], Awaitable[Response]],
-) -> Callable[["Api", Request], Awaitable[Response]]:
+    endpoint: Callable[[_A, Request], Awaitable[Response]],
+) -> Callable[[_A, Request], Awaitable[Response]]:
     """Turn what the store raises into the answer an agent understands. The one place where that is decided."""
 
     @functools.wraps(endpoint)
-    async def translating(api: "Api", request: Request) -> Response:
+    async def translating(api: _A, request: Request) -> Response:
         try:
             return await endpoint(api, request)
+        except Refusal as refusal:
+            return api.refuse(refusal.status, refusal.error, refusal.detail)
         except ParcelTooLarge as error:
             return api.refuse(413, "too-large", str(error))
         except ParcelMalformed as error:
@@ -143,14 +156,11 @@ def translated(
     return translating
 
 
-class Api:
-    def __init__(self, store: Store, metrics: Metrics, beside: Sequence[Operation] = ()):
-        """`beside`: what else the server answers, to be described with the rest."""
-        self._store = store
-        self._beside = beside
+class Answering:
+    """What every part of the server has that machines ask."""
+
+    def __init__(self, metrics: Metrics):
         self._metrics = metrics
-        # Writing is one at a time anyway; this keeps waiting parcels from taking the threads that pages need.
-        self._one = anyio.CapacityLimiter(1)
 
     def refuse(self, status: int, error: str, detail: str, **more: Any) -> Response:
         self._metrics.requests.labels(error).inc()
@@ -160,12 +170,22 @@ class Api:
             response.headers["Retry-After"] = "30"
         return response
 
+
+class Api(Answering):
+    def __init__(self, store: Store, metrics: Metrics, beside: Sequence[Operation] = ()):
+        """`beside`: what else the server answers, to be described with the rest."""
+        super().__init__(metrics)
+        self._store = store
+        self._beside = beside
+        # Writing is one at a time anyway; this keeps waiting parcels from taking the threads that pages need.
+        self._one = anyio.CapacityLimiter(1)
+
     async def _writing(self, work: Callable[[], _T]) -> _T:
         return await anyio.to_thread.run_sync(work, limiter=self._one)
 
     @translated
     async def parcels(self, request: Request) -> Response:
-        _require(request, CONTENT_TYPE)
+        require(request, CONTENT_TYPE)
         upload = self._store.begin_upload()
         try:
             async with asyncio.timeout(UPLOAD_SECONDS):
@@ -191,8 +211,8 @@ class Api:
     @translated
     async def documents(self, request: Request) -> Response:
         """One CDA document of any sender, by itself."""
-        _require(request, *DOCUMENT_TYPES)
-        content = await _body(request, LARGEST_DOCUMENT)
+        require(request, *DOCUMENT_TYPES)
+        content = await body_of(request, LARGEST_DOCUMENT)
         institution = request.query_params.get("institution", "")
         answered, documents_bytes = await self._writing(lambda: self._post(content, institution))
         _log.info("document.posted outcome=%s kind=%s bytes=%d", answered.outcome, answered.kind, documents_bytes)
@@ -217,23 +237,23 @@ class Api:
 
     @translated
     async def dictionaries(self, request: Request) -> Response:
-        _require(request, "application/octet-stream")
-        content = await _body(request, LARGEST_DICTIONARY)
+        require(request, "application/octet-stream")
+        content = await body_of(request, LARGEST_DICTIONARY)
         await self._writing(lambda: self._store.keep_dictionary(request.path_params["sha256"], content))
         return Response(status_code=204)
 
     @translated
     async def hello(self, request: Request) -> Response:
-        _require(request, "application/json")
-        hello = msgspec.json.decode(await _body(request, LARGEST_QUESTION), type=Hello)
+        require(request, "application/json")
+        hello = msgspec.json.decode(await body_of(request, LARGEST_QUESTION), type=Hello)
         welcome = await self._writing(lambda: self._store.hello(hello))
         _log.info("hello.welcomed institution=%s instance=%s", hello.institution, hello.instance)
         return Response(welcome, media_type="application/json")
 
     @translated
     async def heads(self, request: Request) -> Response:
-        _require(request, "application/json")
-        asked = msgspec.json.decode(await _body(request, LARGEST_QUESTION), type=HeadsAsked)
+        require(request, "application/json")
+        asked = msgspec.json.decode(await body_of(request, LARGEST_QUESTION), type=HeadsAsked)
         heads = await run_in_threadpool(self._store.heads, asked.institution, asked.set_ids)
         return answer(Heads(heads))
 
@@ -248,19 +268,19 @@ class Api:
 
     @translated
     async def counts(self, request: Request) -> Response:
-        asked = await _asked(request, CountsAsked)
+        asked = await asked_for(request, CountsAsked)
         if not 0 <= _days_between(asked.first, asked.last) < MOST_DAYS:
             raise ParcelMalformed(f"needs first and last as yyyymmdd, of at most {MOST_DAYS} days")
         return answer(Counts(await run_in_threadpool(self._store.counted, asked)))
 
     @translated
     async def sets(self, request: Request) -> Response:
-        asked = await _asked(request, SetsAsked)
+        asked = await asked_for(request, SetsAsked)
         return answer(Sets(await run_in_threadpool(self._store.kept_sets, asked)))
 
     @translated
     async def said(self, request: Request) -> Response:
-        said = await _asked(request, Said)
+        said = await asked_for(request, Said)
         await self._writing(lambda: self._store.keep_said(said))
         _log.info("reconciliation.said institution=%s days=%d", said.institution, len(said.days))
         return Response(status_code=204)
@@ -399,7 +419,7 @@ class Api:
         ]
 
 
-def _require(request: Request, *media_types: str) -> None:
+def require(request: Request, *media_types: str) -> None:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() not in media_types:
         raise WrongMediaType(f"send it as {media_types[0]}")
 
@@ -411,12 +431,13 @@ def _days_between(first: int, last: int) -> int:
         return -1
 
 
-async def _asked(request: Request, kind: type[_T]) -> _T:
-    _require(request, "application/json")
-    return msgspec.json.decode(await _body(request, LARGEST_QUESTION), type=kind)
+async def asked_for(request: Request, kind: type[_T], largest: int = LARGEST_QUESTION) -> _T:
+    """The question in a request's body, as JSON."""
+    require(request, "application/json")
+    return msgspec.json.decode(await body_of(request, largest), type=kind)
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def body_of(request: Request, limit: int) -> bytes:
     body = bytearray()
     async with asyncio.timeout(UPLOAD_SECONDS):
         async for chunk in request.stream():

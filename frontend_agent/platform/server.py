@@ -20,6 +20,7 @@ from frontend_agent.formats.foreign import examine
 from frontend_agent.packs import Pack
 from frontend_agent.packs.content import everything
 from frontend_agent.platform.api import Api, problem
+from frontend_agent.platform.images.api import ImageApi
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation
 from frontend_agent.platform.pages import Pages
@@ -47,7 +48,8 @@ def application(store: Store, hosts: Iterable[str] | None = None) -> ASGIApp:
     """The whole platform over an open store. `hosts`: names a browser may call it by; None for any."""
     metrics = Metrics(store)
     pages = Pages(store).operations()
-    operations = [*pages, *Api(store, metrics, pages).operations()]
+    beside = [*pages, *ImageApi(store, metrics).operations()]
+    operations = [*beside, *Api(store, metrics, beside).operations()]
     app = Starlette(routes=[_route(operation) for operation in operations])
     return Door(app, metrics, None if hosts is None else frozenset(hosts))
 

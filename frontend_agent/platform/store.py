@@ -654,12 +654,20 @@ class Store(Catalogue):
         leaves = [found.get(one) or Leaf(institution, one, ABSENT) for one in document_ids]
         return seal(self.key, leaves, [], institution, "", iso_exact(self._clock()), None, self._packs)
 
+    def sealed(self, institution: str, instance: str, leaves: Sequence[Leaf], duplicates: Sequence[int] = ()) -> bytes:
+        """A signed reply about what was decided elsewhere."""
+        return seal(self.key, leaves, duplicates, institution, instance, iso_exact(self._clock()), None, self._packs)
+
+    def must_speak(self, institution: str, instance: str, lease: str) -> None:
+        """LeaseRefused unless this agent may speak for the institution."""
+        with self._writing:
+            self._speaking(institution, instance, lease)
+
     # --- reconciliation ----------------------------------------------------------------------------------------------
 
     def _must_speak(self, speaker: Speaker) -> None:
         """Only the institution's own agent, by its lease: nobody learns what another hospital has."""
-        with self._writing:
-            self._speaking(speaker.institution, speaker.instance, speaker.lease)
+        self.must_speak(speaker.institution, speaker.instance, speaker.lease)
 
     def counted(self, asked: CountsAsked) -> list[Count]:
         """The institution's newest documents of a kind, per day and department, or LeaseRefused."""

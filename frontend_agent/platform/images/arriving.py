@@ -59,10 +59,18 @@ class Arriving:
     """`write` its bytes, then `finish`, or `abort` at any time. Of one thread at a time."""
 
     def __init__(
-        self, begin: Begin, institution: str, sender: str, largest: int = LARGEST_INSTANCE, known: Meta | None = None
+        self,
+        begin: Begin,
+        institution: str,
+        sender: str,
+        largest: int = LARGEST_INSTANCE,
+        known: Meta | None = None,
+        study_instance_uid: str = "",
     ):
-        """`known`: what a peer said of it before its data set; without, the bytes are those of a file, which says it itself."""
+        """`known`: what a peer said of it before its data set; without, the bytes are those of a file, which says it itself.
+        `study_instance_uid`: the study that it must be of, if that was said."""
         self._begin = begin
+        self._study = study_instance_uid
         self._institution = institution
         self._sender = sender
         self._largest = largest
@@ -167,6 +175,7 @@ class Arriving:
             for name, inside, outside in (
                 ("SOP Class UID", header.sop_class_uid or said.sop_class_uid, said.sop_class_uid),
                 ("SOP Instance UID", header.sop_instance_uid, said.sop_instance_uid),
+                ("Study Instance UID", header.study_instance_uid, self._study or header.study_instance_uid),
             )
             if inside != outside
         ]

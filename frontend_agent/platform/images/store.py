@@ -28,6 +28,7 @@ from frontend_agent.platform.images import rows
 from frontend_agent.platform.images.arriving import (
     CONFLICT,
     LARGEST_INSTANCE,
+    OUT_OF_RESOURCES,
     Arrived,
     Arriving,
     Refused,
@@ -105,7 +106,19 @@ class Writer:
         return self._commit(arrived)
 
     def abort(self) -> None:
+        """It will not come: nothing of it stays."""
         self._arriving.abort()
+
+    def unable(self) -> Kept:
+        """What is said of it where `keep` ended with an error of ours."""
+        return Kept(
+            outcome=Outcome.RETRY,
+            institution=self._institution,
+            sop_class_uid=self._arriving.sop_class_uid,
+            sop_instance_uid=self._arriving.sop_instance_uid,
+            status=OUT_OF_RESOURCES,
+            reasons=("it cannot be stored now; later it may be",),
+        )
 
 
 class _Waiting(NamedTuple):
@@ -168,18 +181,25 @@ class ImageStore(ImageCatalogue):
         known = Meta(sop_class_uid, sop_instance_uid, transfer_syntax_uid, 0)
         return self._writer(institution, sender, largest, known)
 
-    def begin_file(self, institution: str, *, sender: str, largest: int = LARGEST_INSTANCE) -> Writer:
-        """The bytes of a file follow, which says itself what it is. StoreFull: the disk is nearly full."""
-        return self._writer(institution, sender, largest, None)
+    def begin_file(
+        self, institution: str, *, sender: str, largest: int = LARGEST_INSTANCE, study_instance_uid: str = ""
+    ) -> Writer:
+        """The bytes of a file follow, which says itself what it is; of which study it may be at all. StoreFull: the disk is nearly
+        full."""
+        return self._writer(institution, sender, largest, None, study_instance_uid)
 
     def refuse_when_full(self) -> None:
         """StoreFull: nothing more is taken now."""
         if free(self._folder) < self._least_free:
             raise self._is_full()
 
-    def _writer(self, institution: str, sender: str, largest: int, known: Meta | None) -> Writer:
+    def _writer(
+        self, institution: str, sender: str, largest: int, known: Meta | None, study_instance_uid: str = ""
+    ) -> Writer:
         self.refuse_when_full()
-        arriving = Arriving(lambda: self.blobs.begin(institution), institution, sender, largest, known)
+        arriving = Arriving(
+            lambda: self.blobs.begin(institution), institution, sender, largest, known, study_instance_uid
+        )
         return Writer(arriving, institution, self._enqueue)
 
     def _enqueue(self, arrived: Arrived) -> "Future[Kept]":
