@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -42,7 +43,10 @@ class DicomInlet(ListenerConfig, ImageInletConfig):
     type: Literal["dicom"]
     largest: Size = GiB4
     ae_title: str = "FRONTEND"  # ours
-    calling: tuple[str, ...] = ()  # AE titles that may send; empty: all that `allow` lets in
+    calling: tuple[str, ...] = ()  # AE titles that may send, or AE@address, AE@network; empty: all that `allow` lets in
+    client_names: tuple[
+        str, ...
+    ] = ()  # common names of certificates that may send; empty: any that client_ca has signed
     called: Literal["ours", "any"] = "ours"  # whether who calls must name our AE title
 
 
@@ -240,6 +244,12 @@ def ae_problems(key: str, title: str) -> Iterable[str]:
         yield f"{key} = {title!r} is no AE title: 1 to 16 characters, letters and digits at best"
 
 
+def calling_of(entry: str) -> tuple[str, str]:
+    """AE title and network of an entry of `calling`; the network is "" where it names none."""
+    title, _, network = entry.rpartition("@")
+    return (title, network) if title else (network, "")
+
+
 def dicom_address(url: str) -> tuple[str, str, int, bool]:
     """AE title, host, port and whether by TLS, of dicom://AE@host:port. ValueError: what is wrong with it."""
     parts = urlsplit(url)
@@ -275,8 +285,14 @@ def _web_problems(one: Any) -> Iterable[str]:
 def _dicom_inlet(inlet: DicomInlet) -> Iterable[str]:
     yield from listener_problems(inlet)
     yield from ae_problems("ae_title", inlet.ae_title)
-    for title in inlet.calling:
+    for title, network in map(calling_of, inlet.calling):
         yield from ae_problems("calling", title)
+        try:
+            ip_network(network or "0.0.0.0/0")
+        except ValueError:
+            yield f"calling: {network!r} behind {title}@ is neither an address nor a network"
+    if inlet.client_names and not inlet.client_ca:
+        yield "client_names needs client_ca: without it nobody has to show a certificate"
 
 
 def _query(inlet: DicomQueryInlet) -> Iterable[str]:

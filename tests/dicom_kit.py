@@ -5,8 +5,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +20,13 @@ from pydicom.encaps import encapsulate
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID
 
+from connectors.arrivals import InboxFull, Kept
+from connectors.instances import InstanceRefused, InstanceWriter, KeptInstance
+from frontend_agent.dicom.header import Header, HeaderUnreadable, read_header
+from frontend_agent.dicom.part10 import meta, read_meta
 from frontend_agent.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from frontend_agent.instance_files import InstanceFiles, Written
+from tests.servers import free_port
 
 ROOT = "1.2.826.0.1.3680043.9.9999"  # of synthetic UIDs: an example's root
 CT, MR, CR, DX, US, SR = (
@@ -200,12 +208,6 @@ def echoscu(port: int, *, called: str = "ANY-SCP", calling: str = "ECHOSCU", opt
     return ran("echoscu", "-aec", called, "-aet", calling, *options, "127.0.0.1", str(port))
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @contextmanager
 def storescp(folder: Path, *options: str, called: str = "STORESCP") -> Iterator[int]:
     """dcmtk's receiver, writing to `folder`; the port it listens at. `-B`: as the bytes came."""
@@ -267,3 +269,83 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         except ProcessLookupError:
             process.wait(5)
             return
+
+
+class FilesDesk:
+    """A desk over files alone (connectors.instances.InstanceDesk), for edges whose keeping is not what is tested: no book of studies.
+
+    `room`: bytes until it is full. `kept`: (header, path) by SHA-256, in the order in which they came.
+    """
+
+    def __init__(self, folder: Path, room: int = 1 << 62) -> None:
+        self.files = InstanceFiles(folder).open()
+        self.room = room
+        self.kept: dict[str, tuple[Header, Path]] = {}
+        self.senders: list[str] = []
+        self.delay = 0.0  # seconds until something is durable
+        self._instances: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def begin(
+        self,
+        inlet: str,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        transfer_syntax_uid: str,
+        *,
+        sender: str,
+        largest: int = 0,
+    ) -> InstanceWriter:
+        if self.room <= 0:
+            raise InboxFull("the quota is used up")
+        return _FilesWriter(self, meta(sop_class_uid, sop_instance_uid, transfer_syntax_uid), sender, largest)
+
+    def begin_file(self, inlet: str, *, sender: str, largest: int = 0) -> InstanceWriter:
+        raise NotImplementedError("FilesDesk is for instances that come over the network")
+
+    def keep(self, written: Written, sender: str) -> KeptInstance:
+        time.sleep(self.delay)
+        path = self.files.incoming(written.token)
+        content = path.read_bytes()
+        about = read_meta(content)
+        header = read_header(content, about.transfer_syntax_uid, about.data_set_at)
+        with self._lock:
+            known = self._instances.setdefault(header.sop_instance_uid, written.sha256)
+            kept = (
+                Kept.CONFLICT
+                if known != written.sha256
+                else Kept.DUPLICATE
+                if written.sha256 in self.kept
+                else Kept.KEPT
+            )
+            self.files.place([(header.study_instance_uid, written)])
+            place = self.files.path(header.study_instance_uid, written.sha256)
+            self.kept.setdefault(written.sha256, (header, place))
+            self.senders.append(sender)
+        return KeptInstance(kept, header, written.sha256, written.size)
+
+
+class _FilesWriter:
+    def __init__(self, desk: FilesDesk, begins: bytes, sender: str, largest: int) -> None:
+        self._desk, self._sender, self._largest = desk, sender, largest
+        self._incoming = desk.files.begin()
+        self._incoming.write(begins)
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        self._incoming.write(chunk)
+        if self._largest and self._incoming.size > self._largest:
+            raise InstanceRefused("it is larger than its inlet takes")
+
+    def keep(self) -> "Future[KeptInstance]":
+        written = self._incoming.finish()
+        self._desk.room -= written.size
+        done: Future[KeptInstance] = Future()
+        try:
+            done.set_result(self._desk.keep(written, self._sender))
+        except HeaderUnreadable as error:
+            self._desk.files.drop_incoming(written.token)
+            done.set_exception(InstanceRefused(str(error)))
+        return done
+
+    def abort(self) -> None:
+        self._incoming.abort()

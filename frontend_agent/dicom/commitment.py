@@ -7,7 +7,7 @@ from typing import NamedTuple
 from frontend_agent.dicom.elements import Buffer, DataSetMalformed, Element, walk
 from frontend_agent.dicom.uids import IMPLICIT_LE, Encoding, encoding_of
 
-LARGEST = 8 << 20  # bytes of such a data set: some 40,000 instances
+LARGEST = 3 << 20  # bytes of such a data set: more than 20,000 instances
 REQUEST_STORAGE_COMMITMENT = 1  # ActionTypeID
 ALL_SAFE, FAILURES_EXIST = 1, 2  # EventTypeID
 

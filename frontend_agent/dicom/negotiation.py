@@ -418,8 +418,10 @@ _NATIVE = (EXPLICIT_LE, IMPLICIT_LE, EXPLICIT_BE, DEFLATED_LE)
 _STORAGE_ANSWER = b"\x02\x00\x00\x00\x00\x00"
 
 
-def chosen(transfer_syntaxes: Sequence[str]) -> str:
-    """Which of them we take; "" where none is a UID. Whoever names a compressed one first has compressed pixels: it stays as it is."""
+def chosen(abstract_syntax: str, transfer_syntaxes: Sequence[str]) -> str:
+    """Which of them we take; "" where there is none. Whoever names a compressed one first has compressed pixels: it stays as it is."""
+    if abstract_syntax in (VERIFICATION, STORAGE_COMMITMENT):
+        return next((one for one in (EXPLICIT_LE, IMPLICIT_LE) if one in transfer_syntaxes), "")
     known = [one for one in transfer_syntaxes if is_uid(one)]
     if not known or known[0] not in _NATIVE:
         return known[0] if known else ""
@@ -447,7 +449,7 @@ def answer(
         serving = serves(one.abstract_syntax) or (
             asked.get(one.abstract_syntax) == STORAGE_SERVICE and serves(STORAGE_SERVICE)
         )
-        syntax = chosen(one.transfer_syntaxes)
+        syntax = chosen(one.abstract_syntax, one.transfer_syntaxes)
         if not serving:
             # The transfer syntax is not looked at then, and must stand there (PS3.8 §9.3.3.2).
             contexts.append(AnsweredContext(one.id, Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, syntax or IMPLICIT_LE))

@@ -20,7 +20,7 @@ LARGEST_CONTROL = (
     1 << 20
 )  # bytes of an A-ASSOCIATE PDU: 128 contexts with every transfer syntax there is stay below 300 kB
 UNBOUNDED = 1 << 20  # bytes of a P-DATA-TF we send to a peer that names no maximum (0)
-_BUFFER = 256 * 1024
+BUFFER = 256 * 1024  # bytes that one read brings at most
 _PDU = struct.Struct(">BxI")  # type, reserved, length
 _PDV = struct.Struct(">IBB")  # length, presentation context id, message control header
 _HEAD = struct.Struct(">BxIIBB")  # both of a P-DATA-TF that holds one PDV
@@ -60,9 +60,9 @@ class Piece(NamedTuple):
 class PduReader:
     """What a peer sends, taken apart as it comes. After PduMalformed it is of no more use."""
 
-    def __init__(self, max_length: int = OUR_MAX_LENGTH) -> None:
+    def __init__(self, max_length: int = OUR_MAX_LENGTH, buffer: int = BUFFER) -> None:
         self._max_length = max_length
-        self._buffer = bytearray(_BUFFER)
+        self._buffer = bytearray(buffer)
         self._view = memoryview(self._buffer)
         self._end = 0  # bytes in the buffer that are not taken apart yet begin at 0
         self._type: PduType | None = None  # of the PDU that has begun
@@ -75,6 +75,11 @@ class PduReader:
     def is_between(self) -> bool:
         """No PDU has begun."""
         return self._type is None and not self._end
+
+    @property
+    def held(self) -> int:
+        """Bytes of a control PDU that is not whole yet."""
+        return len(self._control)
 
     def space(self) -> memoryview:
         """Where the next bytes are to be read into; it is never empty."""

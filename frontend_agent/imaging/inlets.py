@@ -13,7 +13,7 @@ from connectors.folders.collecting import Memory
 from connectors.instances import InstanceDesk
 from frontend_agent.calendar import Days
 from frontend_agent.config import InstitutionConfig
-from frontend_agent.config_images import ImageInletConfig, ImagesConfig
+from frontend_agent.config_images import DicomInlet, ImageInletConfig, ImagesConfig
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.imaging.keeping import StudyBook
 from frontend_agent.imaging.reports import CommitmentReports
@@ -40,7 +40,15 @@ Maker = Callable[[str, Any, ImageHands], Inlet]  # name, its table, what it is g
 # One function for each type: it imports its class and gives it what it asks for.
 
 
-MAKERS: dict[type[ImageInletConfig], Maker] = {}
+def _dicom(name: str, options: DicomInlet, hands: ImageHands) -> Inlet:
+    from connectors.dicom.listener import DicomListener
+
+    return DicomListener(name, options, hands.desk, hands.reports, hands.clock)
+
+
+MAKERS: dict[type[ImageInletConfig], Maker] = {
+    DicomInlet: _dicom,
+}
 
 
 def make(name: str, options: ImageInletConfig, hands: ImageHands) -> Inlet:

@@ -36,6 +36,7 @@ from frontend_agent.dicom.commitment import Commitment, read_commitment, written
 from frontend_agent.dicom.elements import DataSetMalformed
 from frontend_agent.dicom.negotiation import (
     RELEASE_RQ,
+    STORAGE_COMMITMENT,
     STORAGE_SERVICE,
     VERIFICATION,
     Abort,
@@ -250,7 +251,10 @@ def test_what_is_accepted() -> None:
     ],
 )
 def test_the_transfer_syntax_that_is_taken(syntaxes: tuple[str, ...], taken: str) -> None:
-    assert chosen(syntaxes) == taken
+    assert chosen(CT, syntaxes) == taken
+    assert chosen(STORAGE_COMMITMENT, syntaxes) == (
+        taken if taken in (EXPLICIT_LE, IMPLICIT_LE) else EXPLICIT_LE if EXPLICIT_LE in syntaxes else ""
+    )
 
 
 def test_an_answer_that_was_never_asked_for_is_no_agreement() -> None:

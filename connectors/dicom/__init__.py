@@ -1,0 +1,1 @@
+"""DICOM over the network: whoever sends to us (listener), and whom we ask and send to (requesting)."""
