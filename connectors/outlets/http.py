@@ -1,9 +1,10 @@
 """One way to ask foreign systems over HTTP: no proxy or CA of the environment, our own TLS material, caps on every answer."""
 
+import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -64,23 +65,68 @@ class Streamed(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
+class Opened:
+    """An answer whose body has not been read yet."""
+
+    def __init__(self, response: requests.Response, told: Callable[[], AbstractContextManager[None]]) -> None:
+        self.status = response.status_code
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self._response, self._told = response, told
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it comes, undecoded. Unanswered: it is cut off. A body shorter than it said is cut off, too."""
+        while True:
+            with self._told():
+                piece = self._response.raw.read1(PIECE, decode_content=False)
+            if not piece:
+                return
+            yield piece
+
+    def cut(self) -> None:
+        """End it from another thread: who reads it gets Unanswered."""
+        line = getattr(self._response.raw.connection, "sock", None)  # none where it is over already
+        with suppress(OSError):
+            if line is not None:
+                line.shutdown(socket.SHUT_RDWR)
+
+    def answer(self, deadline: float) -> Answer:
+        """The whole answer: not longer than LARGEST_ANSWER, not later than `deadline`. Unanswered."""
+        body = bytearray()
+        for piece in self.pieces():
+            body += piece
+            if len(body) > LARGEST_ANSWER:
+                raise Unanswered("the answer is too long")
+            if time.monotonic() > deadline:
+                raise Unanswered("the answer takes too long")
+        return Answer(self.status, self.headers, bytes(body))
+
+
 class HttpEdge:
     """A session to one foreign system. One request at a time is its users' business."""
 
-    def __init__(self, name: str, tls: Tls, timeout: timedelta) -> None:
+    def __init__(self, name: str, tls: Tls, timeout: timedelta, table: str = "destinations") -> None:
+        """`table`: where in agent.toml `name` stands."""
         self._name = name
         self._seconds = timeout.total_seconds()
         self._session = requests.Session()
         self._session.trust_env = False  # neither a proxy nor a CA bundle may be slipped in through the environment
         self._session.headers.update({"Accept-Encoding": "identity"})  # so that an answer cannot be a bomb
         self._session.mount("http://", _Adapter())
-        self._session.mount("https://", _TlsAdapter(tls_context(name, tls)))
+        self._session.mount("https://", _TlsAdapter(tls_context(name, tls, table)))
 
     def ask(
         self, method: str, url: str, body: bytes | Streamed | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """One request, never redirected. DestinationUnreachable: it did not leave. NotAllowed: TLS. Unanswered: the rest."""
-        try:
+        with self.opened(method, url, body, headers) as opened:
+            return opened.answer(time.monotonic() + self._seconds)
+
+    @contextmanager
+    def opened(
+        self, method: str, url: str, body: bytes | Streamed | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator["Opened"]:
+        """The same, for an answer that is read piece by piece."""
+        with self._told(url):
             response = self._session.request(
                 method,
                 url,
@@ -90,11 +136,14 @@ class HttpEdge:
                 allow_redirects=False,
                 stream=True,
             )
-            with response:
-                whole = _read(response, time.monotonic() + self._seconds)
-                return Answer(
-                    response.status_code, {name.lower(): value for name, value in response.headers.items()}, whole
-                )
+        with response:
+            yield Opened(response, lambda: self._told(url))
+
+    @contextmanager
+    def _told(self, url: str) -> Iterator[None]:
+        """What went wrong with a request, in our words."""
+        try:
+            yield
         except requests.exceptions.SSLError as error:
             raise NotAllowed(f"{self._name}: TLS failed: {_reason(error)}") from error
         except requests.ConnectionError as error:
@@ -134,22 +183,22 @@ class _TlsAdapter(_Adapter):
         """The context has said it all; requests would lay its own CA bundle over it."""
 
 
-def tls_context(name: str, tls: Tls) -> ssl.SSLContext:
+def tls_context(name: str, tls: Tls, table: str = "destinations") -> ssl.SSLContext:
     """Who we trust and who we are. ConfigurationError names the file."""
     try:
         context = ssl.create_default_context(cafile=tls.ca or None)
     except OSError as error:
-        raise ConfigurationError(f"destinations.{name}: ca {tls.ca}: {_told(error)}") from error
+        raise ConfigurationError(f"{table}.{name}: ca {tls.ca}: {_told(error)}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if tls.certificate:
         for path in (tls.certificate, tls.key):
             if not Path(path).is_file():
-                raise ConfigurationError(f"destinations.{name}: no such file: {path}")
+                raise ConfigurationError(f"{table}.{name}: no such file: {path}")
         try:
             context.load_cert_chain(tls.certificate, tls.key, password="")
         except (ssl.SSLError, OSError) as error:
             raise ConfigurationError(
-                f"destinations.{name}: certificate {tls.certificate} and key {tls.key} do not go together, or are not PEM"
+                f"{table}.{name}: certificate {tls.certificate} and key {tls.key} do not go together, or are not PEM"
             ) from error
     return context
 
@@ -162,18 +211,6 @@ def origin(url: str) -> str:
 
 def _told(error: OSError) -> str:
     return error.strerror or "not a file of PEM certificates"
-
-
-def _read(response: requests.Response, deadline: float) -> bytes:
-    """The body as it came: not more than it may be, not slower than it may be."""
-    body = bytearray()
-    while chunk := response.raw.read1(PIECE, decode_content=False):
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise Unanswered("the answer is too long")
-        if time.monotonic() > deadline:
-            raise Unanswered("the answer takes too long")
-    return bytes(body)
 
 
 def _never_connected(error: requests.ConnectionError) -> bool:
