@@ -6,6 +6,7 @@ from typing import NamedTuple
 from pydicom.datadict import dictionary_VR
 
 from frontend_agent.dicom.elements import (
+    DEEPEST,
     ITEM,
     ITEM_END,
     PIXEL_DATA,
@@ -88,3 +89,38 @@ def items(data: Buffer, encoding: Encoding, element: Element) -> Iterator[Span]:
             end = one.end
         yield Span(at, end)
         at = end + 8
+
+
+CHARACTER_SET = 0x0008_0005
+_LONGEST_TEXT = 1 << 20  # bytes; longer ones are no names and no descriptions
+
+
+class Placed(NamedTuple):
+    """A text of a data set, with the Specific Character Set that holds where it stands."""
+
+    element: Element
+    vr: str
+    charset: str
+    depth: int
+
+
+def texts(
+    data: Buffer, encoding: Encoding, at: int, charset: str = "", end: int | None = None, depth: int = 0
+) -> Iterator[Placed]:
+    """Every text, also in sequences: an item may have a character set of its own (PS3.3 C.12.1.1.2)."""
+    for one in walk(data, encoding, at, end=end):
+        if one.tag == CHARACTER_SET and one.length >= 0:
+            charset = charset_of(data, one)
+        elif is_sequence(one):
+            if depth >= DEEPEST:
+                raise DataSetMalformed(f"sequences are nested deeper than {DEEPEST}")
+            inner = inner_encoding(one, encoding)
+            for span in items(data, encoding, one):
+                yield from texts(data, inner, span.start, charset, span.end, depth + 1)
+        elif 0 < one.length <= _LONGEST_TEXT and (vr := vr_of(one)) in TEXTS:
+            yield Placed(one, vr, charset, depth)
+
+
+def charset_of(data: Buffer, element: Element) -> str:
+    """A Specific Character Set as it is written, without padding."""
+    return bytes(data[element.start : element.end]).strip(b" \0").decode("ascii", "replace")

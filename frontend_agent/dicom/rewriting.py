@@ -9,7 +9,7 @@ Pure: takes bytes, returns bytes and places. Group lengths (gggg,0000) that are 
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from frontend_agent.dicom.elements import ITEM, Buffer, Element, structs_of, walk
+from frontend_agent.dicom.elements import ITEM, SEQUENCE_END, UNDEFINED, Buffer, Element, structs_of, walk
 from frontend_agent.dicom.header import LARGEST_HEADER, inflated_whole
 from frontend_agent.dicom.nesting import Span
 from frontend_agent.dicom.uids import Encoding, encoding_of
@@ -54,6 +54,16 @@ def item(encoding: Encoding, content: bytes) -> bytes:
 def sequence(encoding: Encoding, tag: int, contents: Sequence[bytes]) -> bytes:
     """A sequence of items, everything of defined length."""
     return element(encoding, tag, "SQ", b"".join(item(encoding, content) for content in contents))
+
+
+def with_items(encoding: Encoding, old: Element, contents: Sequence[bytes]) -> bytes:
+    """A sequence as it was, with other items: UN of undefined length stays what it is, for its items are implicit VR."""
+    if old.vr != "UN":
+        return sequence(encoding, old.tag, contents)
+    tags, lengths = structs_of(encoding)
+    head = tags.pack(old.tag >> 16, old.tag & 0xFFFF) + b"UN\0\0" + lengths.pack(UNDEFINED)
+    end = tags.pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF) + lengths.pack(0)
+    return head + b"".join(item(encoding, content) for content in contents) + end
 
 
 # --- splicing ---------------------------------------------------------------------------------------------------------
