@@ -154,6 +154,7 @@ class ImageOutletConfig:
     )
     ask_every: timedelta = timedelta(minutes=5)  # proof of what was accepted
     ask_until: timedelta = timedelta(days=7)
+    retention: timedelta = timedelta(days=90)  # of the files of what it accepted and never proved
     certificate: str = ""
     key: str = ""
     ca: str = ""

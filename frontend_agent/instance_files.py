@@ -74,6 +74,11 @@ class InstanceFiles:
             leftover.unlink()
         return self
 
+    @property
+    def incoming_folder(self) -> Path:
+        """Where files are written before they have their names."""
+        return self._incoming
+
     def begin(self) -> Incoming:
         return Incoming(self._incoming)
 
@@ -99,16 +104,30 @@ class InstanceFiles:
 
     def path(self, study_instance_uid: str, digest: str) -> Path:
         """Where an instance's file is, or would be."""
-        folder = sha256(study_instance_uid.encode()).hexdigest()[:32]
+        folder = self.folder_name(study_instance_uid)
         return self.root / folder[:2] / folder / f"{digest}.dcm"
+
+    @staticmethod
+    def folder_name(study_instance_uid: str) -> str:
+        """The name of a study's folder."""
+        return sha256(study_instance_uid.encode()).hexdigest()[:32]
 
     def drop(self, study_instance_uid: str, digests: Sequence[str]) -> None:
         """Take files away, and the study's folder with the last of them."""
-        folder = self.path(study_instance_uid, "x").parent
+        self.drop_in(self.folder_name(study_instance_uid), digests)
+
+    def drop_in(self, name: str, digests: Sequence[str]) -> None:
+        """The same, where only the folder's name is known."""
+        folder = self.root / name[:2] / name
         for digest in digests:
             (folder / f"{digest}.dcm").unlink(missing_ok=True)
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+    def folders(self) -> Iterator[tuple[str, list[str]]]:
+        """(folder of a study, the SHA-256 of every file in it), without a look at the files themselves."""
+        for folder in self.root.glob("[0-9a-f][0-9a-f]/*"):
+            yield folder.name, [path.stem for path in folder.glob("*.dcm")]
 
     def names(self) -> Iterator[tuple[str, str, int]]:
         """(folder of the study, SHA-256, bytes) of every file that lies here: what a start compares with its rows."""

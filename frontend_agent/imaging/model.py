@@ -95,6 +95,9 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     order: Order | None = None
     expected: Expected | None = None
     findings: tuple[Finding, ...] = ()
+    let_go: tuple[str, ...] = ()  # findings that a person let pass, by `passes` (imaging/letting.py)
+    urgency: int = 1  # the lowest first: 0 a person or the platform waits, 1 real time, 2 backfill
+    has_files: bool = True  # False: their term is over
     note: str = ""
 
 

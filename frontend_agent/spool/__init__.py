@@ -5,7 +5,7 @@
 for another system, `visits.py` what rules over a visit need, `withheld.py` what is kept back by rule, `terms.py` what is decided about local codes, `closings.py`
 which months are closed, `finding.py` what feeds have seen and what they miss, `silences.py` which feeds are silent,
 `backfills.py` how far each backfill is, `inbox.py` what came in by itself (`keeping.py` keeps it, a group per commit), `reconciliations.py` what is compared with
-the source and the platform, `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
+the source and the platform, `images.py` the studies (`image_desk.py` keeps what comes, a group per commit), `traces.py` what can be looked up, `retention.py` what is dropped, `meta.py` whose state this is.
 """
 
 from frontend_agent.errors import SpoolFull

@@ -56,7 +56,7 @@ def _sql(name: str) -> dict[str, str]:
 
 
 MIGRATIONS = _sql("schema.sql")
-QUERIES = _sql("queries.sql")
+QUERIES = {**_sql("queries.sql"), **_sql("images.sql")}
 
 
 class Damaged(StateError):

@@ -525,3 +525,86 @@ CREATE INDEX picked_seen ON picked (inlet, seen_at);
 -- The patient that a document names, for destinations that want the hospital's own number of him beside it: the document
 -- itself does not say it, and what it waits for is gone once it has come.
 CREATE TABLE named_patient (document INTEGER PRIMARY KEY, registration INTEGER NOT NULL);
+
+-- migration 22 --
+-- Images: studies, their instances (the files lie beside the spool), their way to the destinations, and what is wanted.
+
+-- One study. `due_at`: when it is looked at; `newest` and `seen`: its newest instance, and the newest that was judged; `unjudged`:
+-- bytes of what was not judged yet; `let_go`: findings that a person let pass; `files`: whether its files are here; `ended_at`: when
+-- it was proven everywhere, or discarded.
+CREATE TABLE image_study (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, institution TEXT NOT NULL, inlet TEXT NOT NULL,
+    state TEXT NOT NULL, urgency INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, due_at INTEGER,
+    series INTEGER NOT NULL DEFAULT 0, instances INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL DEFAULT 0,
+    unjudged INTEGER NOT NULL DEFAULT 0, patient_id TEXT NOT NULL, accession TEXT NOT NULL,
+    newest INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0, files INTEGER NOT NULL DEFAULT 1, ended_at INTEGER,
+    destinations TEXT NOT NULL DEFAULT '[]', findings TEXT NOT NULL DEFAULT '[]', let_go TEXT NOT NULL DEFAULT '[]',
+    orders TEXT, digests TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX image_study_due ON image_study (urgency, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX image_study_state ON image_study (state, id);
+CREATE INDEX image_study_patient ON image_study (patient_id, id);
+CREATE INDEX image_study_accession ON image_study (accession, id);
+CREATE INDEX image_study_ended ON image_study (ended_at) WHERE ended_at IS NOT NULL AND files = 1;
+CREATE INDEX image_study_gone ON image_study (last_at) WHERE files = 0;
+
+-- `header`: of its first instance; the others say only what differs from it.
+CREATE TABLE image_series (
+    id INTEGER PRIMARY KEY, study INTEGER NOT NULL, uid TEXT NOT NULL, instances INTEGER NOT NULL DEFAULT 0,
+    header BLOB NOT NULL, UNIQUE (study, uid)
+);
+CREATE TABLE image_origin (id INTEGER PRIMARY KEY, inlet TEXT NOT NULL, sender TEXT NOT NULL, UNIQUE (inlet, sender));
+
+-- `conflict`: the UID of another instance with other bytes: kept for a person. `sent_sha256` NULL: it is sent as it
+-- came; with a `sent_size` of NULL that file is gone.
+CREATE TABLE image_instance (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, study INTEGER NOT NULL, series INTEGER NOT NULL, uid TEXT NOT NULL,
+    sha256 BLOB NOT NULL, size INTEGER NOT NULL, sent_sha256 BLOB, sent_size INTEGER, origin INTEGER NOT NULL,
+    received_at INTEGER NOT NULL, conflict INTEGER NOT NULL, files INTEGER NOT NULL DEFAULT 1, differs BLOB NOT NULL
+);
+CREATE INDEX image_instance_uid ON image_instance (uid);
+CREATE INDEX image_instance_study ON image_instance (study, id);
+
+-- A study on its way to a destination: how many of its instances are to go there, and how many have not ended yet.
+CREATE TABLE image_journey (
+    study INTEGER NOT NULL, destination INTEGER NOT NULL, total INTEGER NOT NULL DEFAULT 0, open INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (study, destination)
+) WITHOUT ROWID;
+
+-- One instance on its way to one destination. `due_at`: of what is sending, when its lease ends; of what was accepted, when its
+-- proof is asked for (NULL: no more).
+CREATE TABLE image_delivery (
+    destination INTEGER NOT NULL, instance INTEGER NOT NULL, study INTEGER NOT NULL, state TEXT NOT NULL,
+    urgency INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due_at INTEGER, settled_at INTEGER,
+    reasons TEXT, proof TEXT, PRIMARY KEY (destination, instance)
+) WITHOUT ROWID;
+CREATE INDEX image_delivery_ready ON image_delivery (destination, urgency, study, instance) WHERE state = 'ready';
+CREATE INDEX image_delivery_due ON image_delivery (destination, due_at) WHERE state IN ('waiting', 'uncertain');
+CREATE INDEX image_delivery_sending ON image_delivery (destination, due_at) WHERE state = 'sending';
+CREATE INDEX image_delivery_accepted ON image_delivery (destination, due_at) WHERE state = 'accepted' AND due_at IS NOT NULL;
+CREATE INDEX image_delivery_kept ON image_delivery (destination, settled_at) WHERE state = 'accepted';
+CREATE INDEX image_delivery_stuck ON image_delivery (study, destination) WHERE state IN ('refused', 'blocked', 'damaged');
+CREATE INDEX image_delivery_study ON image_delivery (study, destination, instance);
+
+-- What RIS says of examinations, the newest word for each; and what PACS say of studies, here or not yet.
+CREATE TABLE image_order (
+    key TEXT PRIMARY KEY, study TEXT NOT NULL, accession TEXT NOT NULL, body BLOB NOT NULL, changed_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX image_order_study ON image_order (study) WHERE study <> '';
+CREATE INDEX image_order_accession ON image_order (accession) WHERE accession <> '';
+CREATE INDEX image_order_changed ON image_order (changed_at);
+CREATE TABLE image_expected (study TEXT PRIMARY KEY, body BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX image_expected_at ON image_expected (at);
+
+-- Studies that should be here: open, done, or stuck (given up: for a person). `leased`: somebody fetches it until `due_at`.
+CREATE TABLE image_want (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, inlet TEXT NOT NULL, study TEXT NOT NULL, accession TEXT NOT NULL, why TEXT NOT NULL,
+    urgency INTEGER NOT NULL, since INTEGER NOT NULL, due_at INTEGER NOT NULL, leased INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL, problem TEXT NOT NULL DEFAULT '', expected BLOB,
+    ended_at INTEGER
+);
+CREATE INDEX image_want_due ON image_want (inlet, urgency, due_at) WHERE state = 'open';
+CREATE INDEX image_want_study ON image_want (study) WHERE study <> '';
+CREATE INDEX image_want_accession ON image_want (accession) WHERE accession <> '';
+CREATE INDEX image_want_shown ON image_want (state, id);
+CREATE INDEX image_want_ended ON image_want (ended_at) WHERE ended_at IS NOT NULL;

@@ -31,6 +31,7 @@ from frontend_agent.spool.closings import Closings
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.finding import Finding as Found
 from frontend_agent.spool.guests import Guests
+from frontend_agent.spool.images import Images
 from frontend_agent.spool.inbox import Inbox
 from frontend_agent.spool.ledger import Ledger, as_json, packed
 from frontend_agent.spool.meta import Meta
@@ -112,6 +113,7 @@ class Spool:
         self.guests = Guests(self._ledger)
         self.finding = Found(self._ledger)
         self.inbox = Inbox(self._ledger, Bodies(self.path / "messages"), partial(self.room, INBOX_SHARE))
+        self.images = Images(self._ledger, self.path, self._destination, self.free, self._random)
         self._registering = Registering(self._ledger)
         self.accepted = Accepted(self._ledger, self._registering, self._destination, self._call_next)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1
