@@ -1,5 +1,6 @@
 """The listening core: hostile and slow senders, limits, many inlets on one port (threats H1, H2, C2, C6)."""
 
+import contextlib
 import logging
 import ssl
 import statistics
@@ -138,7 +139,8 @@ def test_connections_per_address_and_in_all(inbox: Inbox) -> None:
     with listening(inbox, per_address=3) as listener:
         held = [connected(listener) for _ in range(3)]
         time.sleep(0.1)
-        assert raw(listener, post(b"one")) == b""
+        with contextlib.suppress(ConnectionResetError):  # turned away before we had said anything
+            assert raw(listener, post(b"one")) == b""
         held.pop().close()
         time.sleep(0.1)
         assert requests.post(url(listener), data=b"two", timeout=10).status_code == 202
@@ -344,6 +346,7 @@ def test_a_handshake_that_never_comes_is_ended(inbox: Inbox, tmp_path: Path) -> 
     ours = {"certificate": str(tmp_path / "server.pem"), "key": str(tmp_path / "server.key")}
     with listening(inbox, slowest=SHORT, **ours) as listener:
         assert raw(listener, b"\x16\x03\x01") == b""
+        time.sleep(0.3)  # the loop hears of the end a moment after we do
         assert listener.told()["connections"] == 0
 
 
