@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.filewriter import dcmwrite
@@ -80,9 +81,10 @@ def data_set(
         "InstanceNumber": str(number),
         "PatientPosition": "HFS" if sop_class in (CT, MR) else None,
     }
-    for keyword, value in {**usual, **values}.items():
-        if value is not None:
-            setattr(found, keyword, value)
+    with disable_value_validation():  # what is wrong is wrong on purpose
+        for keyword, value in {**usual, **values}.items():
+            if value is not None:
+                setattr(found, keyword, value)
     if pixels and "PixelData" not in values:
         _pixels(found, pixels, number)
     return found
@@ -114,7 +116,8 @@ def file_bytes(found: Dataset, transfer_syntax: str = EXPLICIT_LE) -> bytes:
     found.file_meta.MediaStorageSOPClassUID = found.SOPClassUID
     found.file_meta.MediaStorageSOPInstanceUID = found.SOPInstanceUID
     written = BytesIO()
-    dcmwrite(written, found, enforce_file_format=True)
+    with disable_value_validation():
+        dcmwrite(written, found, enforce_file_format=True)
     return written.getvalue()
 
 

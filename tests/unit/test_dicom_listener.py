@@ -157,6 +157,7 @@ def test_when_nothing_more_can_be_kept_the_sender_is_asked_to_come_again(tmp_pat
         assert len(desk.kept) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
 def test_what_cannot_be_kept_is_refused_and_the_next_is_taken(tmp_path: Path) -> None:
     with listening(tmp_path, largest=100_000) as (inlet, desk), Line(inlet.address[1]) as line:
         line.associate([(CT, (EXPLICIT_LE,)), (VERIFICATION, (EXPLICIT_LE,))])
