@@ -304,7 +304,16 @@ def _query(inlet: DicomQueryInlet) -> Iterable[str]:
         yield 'retrieve = "move" needs move_to: the inlet of type dicom where the studies come in'
 
 
+def _made_problems(outlet: ImageOutletConfig) -> Iterable[str]:
+    """What is made for a destination."""
+    if outlet.deidentified and not outlet.pseudonym_key:
+        yield 'deidentified needs a key: pseudonym_key = "…" (the name of a secret)'
+    if outlet.deidentify and not outlet.deidentified:
+        yield "deidentify does nothing without deidentified = true"
+
+
 def _dicom_outlet(outlet: DicomOutlet) -> Iterable[str]:
+    yield from _made_problems(outlet)
     yield from _address_problems("url", outlet.url)
     if outlet.find_url:
         yield from _address_problems("find_url", outlet.find_url)
@@ -313,6 +322,7 @@ def _dicom_outlet(outlet: DicomOutlet) -> Iterable[str]:
 
 
 def _stow(outlet: StowOutlet) -> Iterable[str]:
+    yield from _made_problems(outlet)
     yield from _web_problems(outlet)
     if outlet.index_only and outlet.proof != "platform":
         yield 'index_only needs our own platform: proof = "platform"'

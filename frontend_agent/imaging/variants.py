@@ -1,0 +1,211 @@
+"""What one destination gets instead of an instance: without its identity, or compressed, or both. The original stays what it is.
+
+    made       the instance as the destination will know it, and its file
+    named      the same without making anything: what is asked for when it is proven
+    proven     it is there: what was made of it can go
+
+The same is always made of the same (law 2): by the original's SHA-256, the profile's key and options, and the kind of compression.
+"""
+
+import mmap
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from frontend_agent.config_images import ImageOutletConfig
+from frontend_agent.dicom.elements import DataSetMalformed
+from frontend_agent.dicom.header import HeaderUnreadable, read_header
+from frontend_agent.dicom.part10 import meta, read_meta
+from frontend_agent.dicom.rewriting import chunks
+from frontend_agent.errors import ConfigurationError
+from frontend_agent.imaging.compressing import SYNTAXES, StaysAsItIs, compressed
+from frontend_agent.imaging.deidentifying import (
+    CannotDeidentify,
+    Profile,
+    deidentified,
+    reason_cannot,
+    reason_pixels_stay,
+    subject_of,
+)
+from frontend_agent.imaging.model import Instance
+from frontend_agent.imaging.pixels.asking import PixelProcess, require
+from frontend_agent.instance_files import Written
+from frontend_agent.spool.made import MadeFiles
+
+Looked = Callable[[str], bool]  # a Study Instance UID: whether a person has looked at its pixels, and let them go
+
+
+class Variants:
+    """Of one destination. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        options: ImageOutletConfig,
+        root: Path,
+        secret: Callable[[str], str],
+        looked: Looked = lambda study: False,
+    ) -> None:
+        """ConfigurationError: no key, an option that there is not, or nothing to compress with."""
+        self._profile = (
+            Profile(secret(options.pseudonym_key).encode(), options.deidentify) if options.deidentified else None
+        )
+        self._kind, self._looked = options.compress, looked
+        self._pixels = PixelProcess() if options.compress else None
+        if options.compress:
+            require()
+        self._recipe = f"{self._profile.digest if self._profile else ''} {options.compress}"
+        self._files = MadeFiles(root)
+        self._term = options.ask_until.total_seconds() + 86400
+        self._swept = False
+        self._keys: dict[int, str] = {}  # of instances that were made, until they are proven
+
+    def made(self, instance: Instance, path: Path, /) -> tuple[Instance, Path]:
+        """The instance as this destination gets it, and its file. ValueError: it must not leave, or cannot be made, and why."""
+        self._judge(instance)
+        key = self._key(instance)
+        found = self._files.find(key)
+        if found is None or found.path is None:
+            with _mapped(path) as data:
+                written = self._without_identity(instance, data) if self._profile else None
+                if self._kind:
+                    written = self._smaller(written, data)
+            if written is None:
+                return instance, path  # nothing of it is other than it was
+            found = self._files.keep(key, written)
+        assert found.path is not None
+        return self._as(instance, found.path, found.sha256, found.size), found.path
+
+    def named(self, instance: Instance, /) -> Instance:
+        """Its UIDs at this destination, and its SHA-256 if it was made here."""
+        header = instance.header
+        if self._profile:
+            uid = self._profile.uid
+            header = msgspec.structs.replace(
+                header,
+                study_instance_uid=uid(header.study_instance_uid),
+                series_instance_uid=uid(header.series_instance_uid),
+                sop_instance_uid=uid(header.sop_instance_uid),
+                patient_id=self._profile.pseudonym(subject_of(header).patient),
+            )
+        named = msgspec.structs.replace(instance, header=header)
+        found = self._files.find(self._key(instance))
+        return (
+            named if found is None else msgspec.structs.replace(named, sent_sha256=found.sha256, sent_size=found.size)
+        )
+
+    def proven(self, instances: Sequence[Instance], /) -> None:
+        """They are there, or refused. They may be the originals, or as they are known there."""
+        for instance in instances:
+            key = self._keys.pop(instance.id, "")
+            if key:
+                self._files.drop(key)
+
+    def close(self) -> None:
+        if self._pixels:
+            self._pixels.close()
+
+    # -- making
+
+    def _judge(self, instance: Instance) -> None:
+        """Raises CannotDeidentify."""
+        if self._profile is None:
+            return
+        why = reason_cannot(instance.header)
+        if not why and not self._looked(instance.header.study_instance_uid):
+            why = reason_pixels_stay(instance.header)
+            why = f"{why}; look at it, then: frontend-agent images looked STUDY" if why else ""
+        if why:
+            raise CannotDeidentify(f"not sent de-identified: {why}")
+
+    def _without_identity(self, instance: Instance, data: mmap.mmap) -> Written:
+        assert self._profile is not None
+        said = read_meta(data)
+        try:
+            without = deidentified(
+                data, said.transfer_syntax_uid, said.data_set_at, self._profile, subject_of(instance.header)
+            )
+        except (DataSetMalformed, HeaderUnreadable) as error:
+            raise CannotDeidentify(f"not sent de-identified: {error}") from None
+        uid = self._profile.uid(instance.header.sop_instance_uid)
+        content = chunks(without.pieces, lambda start, end: bytes(without.data[start:end]))
+        return self._write(meta(instance.header.sop_class_uid, uid, said.transfer_syntax_uid), content)
+
+    def _smaller(self, written: Written | None, data: mmap.mmap) -> Written | None:
+        """Compressed, of what was written or else of the original; as it was where that cannot be."""
+        assert self._pixels is not None
+        if written is None:
+            return self._compressed(data)
+        path = self._files.incoming(written)
+        with _mapped(path) as made:
+            smaller = self._compressed(made)
+        if smaller is None:
+            return written
+        self._files.discard(written)
+        return smaller
+
+    def _compressed(self, data: mmap.mmap) -> Written | None:
+        assert self._pixels is not None
+        said = read_meta(data)
+        head = meta(said.sop_class_uid, said.sop_instance_uid, SYNTAXES[self._kind])
+        try:
+            smaller = compressed(data, said.transfer_syntax_uid, said.data_set_at, self._kind, self._pixels.frame)
+            written = self._write(head, smaller)
+        except (StaysAsItIs, DataSetMalformed):
+            return None
+        if written.size < len(data):
+            return written
+        self._files.discard(written)  # noise: nothing is won
+        return None
+
+    def _write(self, head: bytes, content: Iterator[bytes]) -> Written:
+        if not self._swept:
+            self._swept = True
+            self._files.sweep(self._term)
+        incoming = self._files.begin()
+        try:
+            incoming.write(head)
+            for chunk in content:
+                incoming.write(chunk)
+        except BaseException:
+            incoming.abort()
+            raise
+        return incoming.finish()
+
+    def _as(self, instance: Instance, path: Path, digest: str, size: int) -> Instance:
+        with _mapped(path) as data:
+            said = read_meta(data)
+            header = read_header(data, said.transfer_syntax_uid, said.data_set_at)
+        return msgspec.structs.replace(instance, header=header, sent_sha256=digest, sent_size=size)
+
+    def _key(self, instance: Instance) -> str:
+        """By what is sent, how it is made, and which instance it is: two with the same bytes go one by one."""
+        key = sha256(f"{instance.sent_sha256} {instance.id} {self._recipe}".encode()).hexdigest()[:32]
+        self._keys[instance.id] = key
+        return key
+
+
+def variants(
+    name: str, options: ImageOutletConfig, state: Path, secret: Callable[[str], str], looked: Looked
+) -> Variants | None:
+    """What a destination gets instead, or None: it gets what is here. ConfigurationError."""
+    if not options.deidentified and not options.compress:
+        return None
+    if options.deidentified and not options.pseudonym_key:
+        raise ConfigurationError(
+            f'[images.destinations.{name}] deidentified needs a key: pseudonym_key = "NAME of a secret"'
+        )
+    return Variants(options, state / "images" / "made" / sha256(name.encode()).hexdigest()[:16], secret, looked)
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with mmap.mmap(handle, 0, access=mmap.ACCESS_READ) as data:
+            yield data
+    finally:
+        os.close(handle)
