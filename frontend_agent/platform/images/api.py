@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from frontend_agent.dicom.multipart import MultipartMalformed, boundary_of, content_type
-from frontend_agent.dicom.uids import is_uid
 from frontend_agent.model import Outcome
 from frontend_agent.platform.api import Answering, Problem, Refusal, answer, asked_for, translated
 from frontend_agent.platform.images import stow
+from frontend_agent.platform.images.retrieving import Retrieval, base_of, institution_of, uid_of
 from frontend_agent.platform.images.store import Kept
 from frontend_agent.platform.judging import is_institution
 from frontend_agent.platform.metrics import Metrics
@@ -61,6 +61,7 @@ class ImageApi(Answering):
         super().__init__(metrics)
         self._store = store
         self._images = store.images
+        self._retrieval = Retrieval(store.images, metrics)
         self._uploads = anyio.CapacityLimiter(UPLOADS_AT_ONCE)
         self._syncing = ThreadPoolExecutor(SYNCING, "sync")
 
@@ -68,13 +69,13 @@ class ImageApi(Answering):
 
     @translated
     async def store_instances(self, request: Request) -> Response:
-        institution = _institution(request)
+        institution = institution_of(request)
         await self._must_speak(
             institution,
             request.headers.get(wire.INSTANCE_HEADER, ""),
             request.headers.get(wire.LEASE_HEADER, ""),
         )
-        study = _uid(request, "study", optional=True)
+        study = uid_of(request, "study", optional=True)
         storing = stow.Storing(self._images, self._syncing, institution, _sender(request), _boundary(request), study)
         async with self._uploads:
             kept = await self._stored(request, storing)
@@ -82,7 +83,7 @@ class ImageApi(Answering):
         stored = sum(one.is_stored for one in kept)
         _log.info("images.stored way=stow instances=%d not_stored=%d", stored, len(kept) - stored)
         receipts = self._receipts(institution, kept) if wire.RECEIPTS_HEADER in request.headers else b""
-        base = f"{_base(request)}{wire.dicomweb_path(institution)}"
+        base = base_of(request)
         status = stow.status_of(kept)
         response = Response(msgspec.json.encode(stow.answer(kept, base, receipts)), status, media_type=stow.DICOM_JSON)
         if status == 503:
@@ -206,6 +207,7 @@ class ImageApi(Answering):
         }
         headers = f"headers {wire.RECEIPTS_HEADER}, {wire.INSTANCE_HEADER} and {wire.LEASE_HEADER}: frontend_agent/wire/images.py"
         return [
+            *self._retrieval.operations(),
             Operation("POST", OWN + "/studies", self.store_instances, f"STOW-RS: store instances of any studies; {headers}", body="multipart/related; type=application/dicom", answers=storing, media_type=stow.DICOM_JSON),
             Operation("POST", OWN + "/studies/{study}", self.store_instances, "STOW-RS: store instances of one study", body="multipart/related; type=application/dicom", answers=storing, media_type=stow.DICOM_JSON),
             Operation("POST", wire.RECEIPTS, self.receipts, "Signed receipts of instances: stored with which SHA-256, or absent", body=wire.ReceiptsAsked, answers={200: "a signed reply; see `frontend_agent/wire/receipts.py`", **asked}),
@@ -240,21 +242,6 @@ async def _pieces(request: Request) -> AsyncIterator[bytes]:
         yield bytes(piece)
 
 
-def _institution(request: Request) -> str:
-    name = str(request.path_params["institution"])
-    if not is_institution(name):
-        raise Refusal(404, "institution", "its institution is not a name")
-    return name
-
-
-def _uid(request: Request, name: str, optional: bool = False) -> str:
-    """A UID of the address; "" where it has none."""
-    uid = str(request.path_params.get(name, ""))
-    if (uid or not optional) and not is_uid(uid):
-        raise Refusal(400, "malformed", f"{name} is no UID")
-    return uid
-
-
 def _boundary(request: Request) -> str:
     """Of a multipart body; "" for one instance by itself."""
     header = request.headers.get("content-type", "")
@@ -271,7 +258,3 @@ def _boundary(request: Request) -> str:
 
 def _sender(request: Request) -> str:
     return request.client.host if request.client else ""
-
-
-def _base(request: Request) -> str:
-    return f"{request.url.scheme}://{request.url.netloc}"

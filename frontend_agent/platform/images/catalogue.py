@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import apsw
 import msgspec
@@ -156,6 +156,16 @@ BY_NUMBER = (
     "ORDER BY i.study, CAST(s.series_number AS INTEGER), s.id, CAST(i.instance_number AS INTEGER), i.sop_instance_uid"
 )
 
+
+class Query(Protocol):
+    """A question as platform/images/qido.py puts it: what stands behind SELECT …, all of it ours, and its parameters."""
+
+    @property
+    def sql(self) -> str: ...
+    @property
+    def values(self) -> tuple[Any, ...]: ...
+
+
 Reading = Callable[[], AbstractContextManager[apsw.Connection]]
 
 
@@ -268,6 +278,31 @@ class ImageCatalogue:
             raise StateError(
                 f"the file of instance {instance.sop_instance_uid} is missing: sha256 {instance.sha256}"
             ) from None
+
+    # --- QIDO-RS -----------------------------------------------------------------------------------------------------
+
+    def asked_studies(self, query: Query) -> list[Study]:
+        """One more than the question's limit where there are more."""
+        return [_study(row) for row in self._asked(query, _STUDY)]
+
+    def asked_series(self, query: Query) -> list[tuple[Series, Study]]:
+        """Each with its study."""
+        width = len(Series.__struct_fields__)
+        rows = self._asked(query, f"{_SERIES}, {_STUDY}")
+        return [(_series(row[:width]), _study(row[width:])) for row in rows]
+
+    def asked_instances(self, query: Query) -> list[tuple[Instance, Series, Study]]:
+        """Each with its series and study."""
+        first, second = len(Instance.__struct_fields__), len(Series.__struct_fields__)
+        rows = self._asked(query, f"{_INSTANCE}, {_SERIES}, {_STUDY}")
+        return [
+            (_instance(row[:first]), _series(row[first : first + second]), _study(row[first + second :]))
+            for row in rows
+        ]
+
+    def _asked(self, query: Query, columns: str) -> list[tuple[Any, ...]]:
+        with self._reading() as db:
+            return list(db.execute(f"SELECT {columns} {query.sql}", query.values))
 
     # --- what is asked for, and counts ---------------------------------------------------------------------------------
 
