@@ -18,6 +18,7 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 from random import random
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
@@ -79,6 +80,7 @@ from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE
 from frontend_agent.sources import Opened, open_sources, remote_sources
 from frontend_agent.spool import Heard, Progress, Run, Spool, Taken, Walked, this_machine
 from frontend_agent.spool.database import FILE
+from frontend_agent.spool.image_words import rules_of as images_rules
 from frontend_agent.spool.packs import PackFolder
 from frontend_agent.spool.visits import DueVisit
 from frontend_agent.terms.checking import doubtful
@@ -240,6 +242,7 @@ class App:
     def open_state(self) -> "App":
         """The state alone, for who only wants to look."""
         self.spool.open()
+        self.spool.images.rules = images_rules(self.config)
         try:
             self.spool.bind(this_machine())
         except BaseException:
@@ -1028,6 +1031,11 @@ def checked(
     for source in sources.values():
         source.close()
     yield from checked_inlets(config, state is not None and is_running(state))
+    if config.has_images:
+        from frontend_agent.imaging.running import checked_images  # who has no images loads none of it
+
+        with TemporaryDirectory(prefix="frontend-agent-") as folder:
+            yield from checked_images(config, state is not None and is_running(state), Path(folder))
     for name, options in config.destinations.items():
         try:
             if options.type == PLATFORM:

@@ -346,6 +346,11 @@ class Config:
     inlets: dict[str, InletConfig] = field(default_factory=dict)
     images: ImagesConfig = NO_IMAGES
 
+    @property
+    def has_images(self) -> bool:
+        """Whether this agent has anything to do with images: who has none loads nothing of them."""
+        return bool(self.images.inlets or self.images.destinations)
+
     def hears(self, name: str) -> bool:
         """Whether that feed reads messages of an inlet, and no database."""
         return self.feed(name).source in self.inlets

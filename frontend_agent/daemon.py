@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frontend_agent.app import App, Outcome
 from frontend_agent.backfilling import Backfilling
@@ -29,8 +29,12 @@ from frontend_agent.reporting import Reporting
 from frontend_agent.scheduler import Scheduler
 from frontend_agent.turns import Turn
 
+if TYPE_CHECKING:
+    from frontend_agent.imaging.running import Imaging
+
 ACKNOWLEDGE = 2.0  # seconds that messages under way have after SIGTERM to be kept and acknowledged
 DRAIN = 6.0  # seconds that deliveries have after SIGTERM; what is left is sent at the next start
+DRAIN_IMAGES = 4.0  # seconds that images under way have to be looked at or sent, once nothing more comes in
 ANSWER = 7.0  # seconds that sources have to answer what was asked before
 GIVE_UP = 9.5  # then we end, whatever still hangs: every state on our disk is one that we can start from
 IDLE = 1.0  # seconds between looks for what is due again
@@ -73,6 +77,7 @@ class Daemon:
         self._turns = {name: Turn() for name in (*app.config.sources, *app.config.inlets)}
         self.backfilling = Backfilling(app, self._turns, self.stopping, self._wake)
         self.receiving = Receiving(app, self._run_feed)
+        self.imaging = imaging_of(app)
         self._control = ControlServer(
             app.state, operations(app, self), failed=lambda error: failed("control.failed", error)
         )
@@ -91,6 +96,8 @@ class Daemon:
         with self._working():
             self._scheduler.start()
             self.receiving.start()
+            if self.imaging is not None:
+                self.imaging.start()
             self.backfilling.start()
             if self._reporting is not None:
                 threading.Thread(target=self._report, args=(self._reporting,), name="reports", daemon=True).start()
@@ -123,9 +130,14 @@ class Daemon:
                 tick()
                 self.stopping.wait(0.1)
             self._judge_visits()
+            imaged = self._images_once(tick)
             self.empty(tick)
             self._stop()
-        return [*fetched, *(self._last[feed.name] for feed in self.app.config.feeds if feed.name in self._last)]
+        return [
+            *fetched,
+            *imaged,
+            *(self._last[feed.name] for feed in self.app.config.feeds if feed.name in self._last),
+        ]
 
     def backfill(self, number: int, tick: Callable[[], None] = lambda: None) -> None:
         """Work on one backfill until it is done or stopped, with nothing beside it, and send what it makes."""
@@ -154,6 +166,15 @@ class Daemon:
         """What can be fetched is in the inbox before its feeds read. What could not be is an outcome of its own."""
         return [Outcome(f"inlet {name}", {}, 0.0, error) for name, error in self.receiving.fetch()]
 
+    def _images_once(self, tick: Callable[[], None]) -> list[Outcome]:
+        """Images fetched, looked at, sent and proven, as far as it goes now."""
+        if self.imaging is None or self.stopping.is_set():
+            return []
+        began = time.perf_counter()
+        done = self.imaging.once(tick, self.stopping)
+        seconds = time.perf_counter() - began
+        return [Outcome(one.what, {"images": one.images}, seconds, one.error) for one in done]
+
     def _has_failed(self, name: str) -> bool:
         pause = self.app.spool.pause(name)
         far_away = pause.due_at is not None and pause.due_at - self.app.clock() > PATIENCE_ONCE
@@ -166,6 +187,8 @@ class Daemon:
         for name in feeds:
             self._now(name)
         self._wake()
+        if self.imaging is not None:
+            self.imaging.wake()
 
     def _now(self, name: str) -> None:
         if name in self.receiving.hearers:
@@ -206,6 +229,8 @@ class Daemon:
             self.stopping.set()
             self._closing.set()
             self.receiving.stop(0.0)
+            if self.imaging is not None:
+                self.imaging.stop(0.0)
             self._control.close()
 
     def _run_feeds(self, names: list[str]) -> None:
@@ -278,10 +303,13 @@ class Daemon:
                 self._scheduler.is_alive()
                 and self.receiving.is_well()
                 and all(sender.is_well() for sender in self._senders.values())
+                and (self.imaging is None or self.imaging.is_well())
             ):
                 self._notifier.say("WATCHDOG=1")
             if time.monotonic() - retired > RETIRE_EVERY:
                 self.app.retire()
+                if self.imaging is not None:
+                    self.imaging.retire()
                 retired = time.monotonic()
 
     def _stop(self) -> None:
@@ -290,6 +318,8 @@ class Daemon:
         if self._reporting is not None:
             self._reporting.stop()
         began = time.monotonic()
+        images = threading.Thread(target=self._stop_images, name="stop-images", daemon=True)
+        images.start()
         self.receiving.stop(ACKNOWLEDGE)
         self.stopping.set()
         with self._runs:
@@ -311,9 +341,23 @@ class Daemon:
         self._wake()
         for sender in self._senders.values():
             sender.thread.join(max(GIVE_UP - (time.monotonic() - began), 0.1))
+        images.join(max(GIVE_UP - (time.monotonic() - began), 0.1))
+
+    def _stop_images(self) -> None:
+        if self.imaging is not None:
+            self.imaging.stop(ACKNOWLEDGE, DRAIN_IMAGES)
 
     def _paused(self, name: str) -> bool:
         return self.app.spool.pause(name).failures > 0
+
+
+def imaging_of(app: App) -> "Imaging | None":
+    """Images beside it, where there is [images]: who has none loads nothing of them."""
+    if not app.config.has_images:
+        return None
+    from frontend_agent.imaging.running import Imaging
+
+    return Imaging(app.config, app.spool, app.state, app.clock)
 
 
 def problem_of(app: App, outcomes: list[Outcome]) -> FrontendAgentError | None:

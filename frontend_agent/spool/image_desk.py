@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
 
-from connectors.arrivals import InboxFull, Kept
+from connectors.arrivals import InboxFull
 from connectors.instances import InstanceRefused, InstanceWriter, KeptInstance
 from frontend_agent.dicom.elements import DataSetMalformed, walk
 from frontend_agent.dicom.header import Header, HeaderUnreadable, inflated, read_header
@@ -37,11 +37,10 @@ class Desk:
         images: Images,
         clock: Callable[[], datetime],
         *,
-        arrived: Callable[[], None] = lambda: None,
         failed: Callable[[Exception], str] = lambda error: f"unexpected {type(error).__name__}",
     ) -> None:
-        """`arrived` is told after each commit of something new; `failed` of what nobody expected."""
-        self._images, self._clock, self._told, self._failed = images, clock, arrived, failed
+        """`failed` is told of what nobody expected."""
+        self._images, self._clock, self._failed = images, clock, failed
         self._changed = threading.Condition()
         self._waiting: list[_Handed] = []
         self._stopped = False
@@ -135,8 +134,6 @@ class Desk:
             one.file.done()
             written = one.parcel.written
             one.future.set_result(KeptInstance(kept, one.parcel.header, written.sha256, written.size))
-        if any(kept in (Kept.KEPT, Kept.CONFLICT) for kept in answers):
-            self._told()
 
     def _refuse(self, group: "list[_Handed]", reason: str) -> None:
         for one in group:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from connectors.arrivals import Kept
+from frontend_agent.config import Config
 from frontend_agent.delivery import State
 from frontend_agent.dicom.header import Header
 from frontend_agent.imaging.model import Expected, Instance, Order, Study, StudyState, Want
@@ -42,6 +43,19 @@ class Rules(NamedTuple):
     may_change: bool = True  # instances may be written anew: there must be room for both
     after: Mapping[str, str] = {}  # destination -> the one that must have a study first
     kept_unproven: Mapping[str, timedelta] = {}  # destination -> the term of what it accepted and never proved
+
+
+def rules_of(config: Config) -> Rules:
+    """What [images] says of the book."""
+    images = config.images
+    return Rules(
+        institution=config.institution.id,
+        settle=images.settle,
+        quota=int(images.quota),
+        may_change=images.align or images.repair_character_sets,
+        after={name: after for name, one in images.destinations.items() if (after := getattr(one, "after", ""))},
+        kept_unproven={name: one.retention for name, one in images.destinations.items()},
+    )
 
 
 class Parcel(NamedTuple):

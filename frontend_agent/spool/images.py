@@ -555,6 +555,11 @@ class Images:
     def _is_on_its_way(self, study: int) -> bool:
         return any(open_ for _, _, open_ in self._database.rows("image.journeys", study=study))
 
+    def put_off(self, study: int, until: datetime, note: str) -> None:
+        """It could not be looked at: it is tried again then. Nothing else changes."""
+        with self._database.write():
+            self._database.run("image.put off", study=study, due=millis(until), note=note)
+
     def release(self, study: int, who: str, now: datetime) -> bool:
         with self._write():
             found = self.study(study)

@@ -130,6 +130,9 @@ UPDATE image_study SET urgency = :urgency WHERE id = :study AND urgency > :urgen
 -- image.hurry deliveries --
 UPDATE image_delivery SET urgency = :urgency WHERE study = :study AND urgency > :urgency;
 
+-- image.put off --
+UPDATE image_study SET due_at = :due, note = :note WHERE id = :study AND due_at IS NOT NULL;
+
 -- image.waits --
 -- It is not complete yet.
 UPDATE image_study SET state = 'collecting', due_at = :due, orders = :orders, findings = :findings, digests = :digests
