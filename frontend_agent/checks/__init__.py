@@ -22,6 +22,7 @@ from frontend_agent.checks import (  # noqa: F401
     prescription,
     progress,
     stays,
+    studies,
     transfusion,
     visit,
     visits,

@@ -180,7 +180,8 @@ PURE = (
     "frontend_agent.dialects",
     "frontend_agent.dicom.uids", "frontend_agent.dicom.elements", "frontend_agent.dicom.part10", "frontend_agent.dicom.header",
     "frontend_agent.dicom.charsets", "frontend_agent.dicom.pdus", "frontend_agent.dicom.commands", "frontend_agent.dicom.multipart", "frontend_agent.dicom.identifiers", "frontend_agent.imaging.model",
-    "frontend_agent.imaging.changing", "frontend_agent.imaging.character_sets",
+    "frontend_agent.imaging.changing", "frontend_agent.imaging.aligning", "frontend_agent.imaging.values",
+    "frontend_agent.imaging.rules", "frontend_agent.imaging.character_sets",
     "frontend_agent.dicom.nesting", "frontend_agent.dicom.rewriting",
     "frontend_agent.dicom.negotiation", "frontend_agent.dicom.commitment",
 )  # fmt: skip

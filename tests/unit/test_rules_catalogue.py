@@ -30,7 +30,8 @@ ASKED = [rule for rule in RULES.values() if rule.check]
 # These speak of no record's fragment: of rows (mapping and pipe), of a code map (test_terms_maps.py), of a finished document
 # (test_foreign_documents.py), of what may leave (test_withholding.py), of partners (test_partners.py), of visits
 # (test_visits.py), and of tables that
-# have not changed yet (test_terms_value_sets.py), of a hospital's own catalogues (test_terms_catalogues.py).
+# have not changed yet (test_terms_value_sets.py), of a hospital's own catalogues
+# (test_terms_catalogues.py), of studies of images (test_image_rules.py).
 OF_OTHERS = (
     "MAP0",
     "AGT0",
@@ -45,6 +46,7 @@ OF_OTHERS = (
     "VISIT-",
     "PATIENT-PERSON",
     "IDENTITY-PERSON",
+    "IMG-",
 )
 OF_ROWS = {rule_id for rule_id in RULES if rule_id.startswith(OF_OTHERS)}
 
