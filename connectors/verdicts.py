@@ -32,8 +32,29 @@ def verdict(
 
 
 ABSENT_BEFORE_LOST = 3  # lists in which it is missing: a PACS lists what it has taken a while later
-RESENT = 2  # times; what is taken and never listed is for a person, not for the line
+RESENT = 2  # times; what is taken and never proven is for a person, not for the line
 REMEMBERED = 100_000  # instances
+
+
+class Tally:
+    """So many times for each instance; those that were not counted for the longest time are forgotten."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[int, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def again(self, instance: int) -> int:
+        """One more; how many that makes."""
+        with self._lock:
+            count = self._counts.pop(instance, 0) + 1
+            self._counts[instance] = count
+            while len(self._counts) > REMEMBERED:
+                self._counts.popitem(last=False)
+            return count
+
+    def forget(self, instance: int) -> None:
+        with self._lock:
+            self._counts.pop(instance, None)
 
 
 class Recount:
@@ -41,25 +62,20 @@ class Recount:
 
     def __init__(self, by: str) -> None:
         self._by = by
-        self._absent: OrderedDict[int, int] = OrderedDict()  # instance -> lists that did not have it
-        self._lock = threading.Lock()
+        self._absent = Tally()  # lists that did not have it
 
     def judged(self, instances: Sequence[Instance], listed: Set[str]) -> list[Settled]:
         """What is proven, and what is to be sent again. What is missing only now is not spoken of."""
         settled = []
-        with self._lock:
-            for instance in instances:
-                if instance.header.sop_instance_uid in listed:
-                    self._absent.pop(instance.id, None)
-                    settled.append(Settled(instance.id, State.DELIVERED, proof=self._by))
-                elif self._is_lost(instance.id):
-                    reason = f"it was accepted, and is missing in {ABSENT_BEFORE_LOST} lists ({self._by})"
-                    settled.append(Settled(instance.id, State.READY, (reason,)))
+        for instance in instances:
+            if instance.header.sop_instance_uid in listed:
+                self._absent.forget(instance.id)
+                settled.append(Settled(instance.id, State.DELIVERED, proof=self._by))
+            elif self._is_lost(instance.id):
+                reason = f"it was accepted, and is missing in {ABSENT_BEFORE_LOST} lists ({self._by})"
+                settled.append(Settled(instance.id, State.READY, (reason,)))
         return settled
 
-    def _is_lost(self, number: int) -> bool:
-        absent = self._absent.pop(number, 0) + 1
-        self._absent[number] = absent
-        while len(self._absent) > REMEMBERED:
-            self._absent.popitem(last=False)
+    def _is_lost(self, instance: int) -> bool:
+        absent = self._absent.again(instance)
         return absent % ABSENT_BEFORE_LOST == 0 and absent // ABSENT_BEFORE_LOST <= RESENT
