@@ -9,10 +9,12 @@ One thread uses an association; `cut` may be called from any. What the peer send
 by `timeout` (threat D3). Nothing of a data set is logged (threat D9).
 """
 
+import select
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -34,9 +36,10 @@ from frontend_agent.dicom.negotiation import (
     written_abort,
     written_request,
 )
-from frontend_agent.dicom.pdus import Pdu, PduMalformed, PduReader, PduType, Piece, joined, p_data
+from frontend_agent.dicom.pdus import Pdu, PduMalformed, PduReader, PduType, Piece, p_data
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
+_AT_ONCE = 64  # P-DATA-TFs given to the system in one call
 RELEASE_WITHIN = 5.0  # seconds for the peer to agree that we are done
 
 
@@ -65,6 +68,10 @@ class Lost(AssociationError):
     """It ended before what was asked was answered: the connection was cut, the peer aborted, was silent, or sent what is no DICOM."""
 
 
+class Aborted(Lost):
+    """The peer aborted it (PS3.8 §7.3): what was sent last may be why."""
+
+
 class Peer(NamedTuple):
     """Who is asked. `context`: TLS; its certificate is held against `host`."""
 
@@ -86,7 +93,9 @@ class Association:
         self._found: Iterator[Pdu | Piece] = iter(())
         self._message_id = 0
         self.is_over = False
-        self._max_length = 0
+        self.max_length = 0  # bytes of a P-DATA-TF that the peer takes; 0: any number
+        # As the acceptor answered it, where it is not accepted: pair -> its result (PS3.8 table 9-18).
+        self.refused: Mapping[tuple[str, str], int] = {}
         self.accepted: Mapping[tuple[str, str], int] = {}
         self.roles: Mapping[str, Role] = {}
         self.peer_version = ""  # its implementation version name
@@ -106,8 +115,13 @@ class Association:
         except PduMalformed as error:
             raise self._odd(str(error)) from None
         self.accepted = accepted(request, answer)
+        results = {one.id: one.result for one in answer.contexts}
+        proposals = [
+            (one.id, (one.abstract_syntax, syntax)) for one in request.contexts for syntax in one.transfer_syntaxes
+        ]
+        self.refused = {pair: results.get(id_, 0) for id_, pair in proposals if pair not in self.accepted}
         self.roles = {role.sop_class_uid: role for role in answer.information.roles}
-        self._max_length = answer.information.max_length
+        self.max_length = answer.information.max_length
         self.peer_version = answer.information.implementation_version_name
 
     def context_of(self, abstract_syntax: str) -> tuple[int, str] | None:
@@ -129,10 +143,33 @@ class Association:
 
     def send(self, context: int, command: Command, data_set: Buffer | None = None) -> None:
         """A command, and its data set."""
-        self._write(joined(p_data(context, written(command), self._max_length, is_command=True)))
-        if data_set is not None:
-            for head, part in p_data(context, data_set, self._max_length):
-                self._write(head + part)
+        data = p_data(context, data_set, self.max_length) if data_set is not None else ()
+        self.send_parts(chain(self.command_parts(context, command), data))
+
+    def command_parts(self, context: int, command: Command) -> Iterator[tuple[bytes, memoryview]]:
+        """A command as P-DATA-TFs, to be sent together with what follows."""
+        return p_data(context, written(command), self.max_length, is_command=True)
+
+    def send_parts(self, parts: Iterable[tuple[bytes, memoryview]]) -> None:
+        """P-DATA-TFs as `p_data` gives them: many in one call of the system, and nothing of them is copied, unless TLS has to."""
+        rest = iter(parts)
+        while some := list(islice(rest, _AT_ONCE)):
+            if isinstance(self._line, ssl.SSLSocket) or not hasattr(self._line, "sendmsg"):  # nor has Windows
+                for part in some:
+                    self._write(b"".join(part))
+            else:
+                self._write_gathered([memoryview(piece) for part in some for piece in part])
+
+    def is_readable(self, seconds: float = 0.0) -> bool:
+        """Whether something comes within so long: on an association that rests, its end."""
+        if isinstance(self._line, ssl.SSLSocket) and self._line.pending():
+            return True
+        try:
+            waiting = select.poll()
+        except AttributeError:  # Windows
+            return bool(select.select([self._line], [], [], seconds)[0])
+        waiting.register(self._line, select.POLLIN)
+        return bool(waiting.poll(seconds * 1000))
 
     # -- receiving
 
@@ -241,8 +278,8 @@ class Association:
             elif isinstance(found, Pdu) and found.type is PduType.A_ABORT:
                 self.is_over = True
                 with suppress(PduMalformed):
-                    raise Lost(f"the peer aborted the association, {read_abort(found)}")
-                raise Lost("the peer aborted the association")
+                    raise Aborted(f"the peer aborted the association, {read_abort(found)}")
+                raise Aborted("the peer aborted the association")
             else:
                 return found
 
@@ -272,14 +309,43 @@ class Association:
                     raise
 
     def _write(self, data: bytes) -> None:
-        try:
+        with self._writing():
             self._line.sendall(data)
+
+    def _write_gathered(self, pieces: list[memoryview]) -> None:
+        with self._writing():
+            left = sum(map(len, pieces))
+            at = 0
+            while left:
+                sent = self._line.sendmsg(pieces[at:] if at else pieces)
+                left -= sent
+                while left and sent >= len(pieces[at]):
+                    sent -= len(pieces[at])
+                    at += 1
+                if left:
+                    pieces[at] = pieces[at][sent:]
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except TimeoutError:
             self.abort()
             raise Lost(f"the peer took nothing for {self._timeout:g} s") from None
         except OSError as error:
+            self._said_why()
             self.is_over = True
             raise Lost(f"the connection was cut ({error.strerror or type(error).__name__})") from None
+
+    def _said_why(self) -> None:
+        """Who aborts in the middle of what we send is heard all the same, where its word is still there."""
+        with suppress(OSError, PduMalformed):
+            self._line.settimeout(RELEASE_WITHIN)
+            while count := self._line.recv_into(self._reader.space()):
+                for found in self._reader.received(count):
+                    if isinstance(found, Pdu) and found.type is PduType.A_ABORT:
+                        self.is_over = True
+                        raise Aborted(f"the peer aborted the association, {read_abort(found)}") from None
 
     def _odd(self, what: str) -> Lost:
         """The peer sent what may not come here: the association is of no more use."""

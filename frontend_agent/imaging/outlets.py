@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from connectors.instances import InstanceDesk
 from frontend_agent.calendar import Days
 from frontend_agent.config import Config
-from frontend_agent.config_images import ImageOutletConfig, StowOutlet
+from frontend_agent.config_images import DicomOutlet, ImageOutletConfig, StowOutlet
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.imaging.keeping import StudyBook
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled
@@ -72,13 +72,30 @@ Maker = Callable[[str, Any, OutletHands], ImageOutlet]  # name, its table, what 
 # One function for each type: it imports its class and gives it what it asks for.
 
 
+def _dicom(name: str, options: DicomOutlet, hands: OutletHands) -> ImageOutlet:
+    from connectors.dicom.links import links_of
+    from connectors.dicom.proving import A_MOMENT, CommitmentProof, FindProof, Unproven
+    from connectors.dicom.sending import Proof, StoreEdge
+
+    proof: Proof = Unproven()
+    if options.proof == "commitment":
+        # With an inlet for reports, one over the same association is only waited for a moment.
+        waits = A_MOMENT if options.commitment_to else options.timeout.total_seconds()
+        commitment = CommitmentProof(name, links_of(name, options), hands.book, hands.clock, waits)
+        hands.reports.listen(commitment.heard)
+        proof = commitment
+    elif options.proof == "find":
+        proof = FindProof(name, links_of(name, options, options.find_url))
+    return StoreEdge(name, options, links_of(name, options), proof)
+
+
 def _stow(name: str, options: StowOutlet, hands: OutletHands) -> ImageOutlet:
     from connectors.dicomweb.stow import qido_or_none
 
     return qido_or_none(name, options, hands.secret)
 
 
-MAKERS: dict[type[ImageOutletConfig], Maker] = {StowOutlet: _stow}
+MAKERS: dict[type[ImageOutletConfig], Maker] = {DicomOutlet: _dicom, StowOutlet: _stow}
 
 
 def make(name: str, options: ImageOutletConfig, hands: OutletHands) -> ImageOutlet:
