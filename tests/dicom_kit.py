@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -160,10 +161,17 @@ def many(folder: Path, instances: int, *, size: int = 525_000, study: int = 1) -
     return paths
 
 
+def dcmtk(program: str) -> str:
+    """Where dcmtk's program is; "" where it is not. pynetdicom lays some of the same names beside Python: those are not meant."""
+    beside = Path(sys.executable).parent
+    folders = [one for one in os.environ.get("PATH", "").split(os.pathsep) if one and Path(one) != beside]
+    return shutil.which(program, path=os.pathsep.join(folders)) or ""
+
+
 def needs(*programs: str) -> None:
     """Skip where a program is not installed; ./test installs them."""
     for program in programs:
-        if shutil.which(program) is None:
+        if not dcmtk(program):
             pytest.skip(f"{program} is not installed (apt-get install dcmtk)")
 
 
@@ -179,8 +187,9 @@ class Ran(NamedTuple):
 
 def ran(*command: str | Path, timeout: float = 120, no_delay: bool = True) -> Ran:
     """Run one of dcmtk's programs to its end."""
+    program, *arguments = map(str, command)
     done = subprocess.run(
-        list(map(str, command)),
+        [dcmtk(program), *arguments],
         env=environment(no_delay),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -243,8 +252,13 @@ def dcmqrscp(folder: Path, peers: Sequence[tuple[str, int]] = (), *, title: str 
 @contextmanager
 def running(command: Sequence[str], port: int, env: dict[str, str] | None = None, wait: float = 20) -> Iterator[int]:
     """A server in a process group of its own, once it accepts connections; ended with all that it has started."""
+    program, *arguments = command
     process = subprocess.Popen(
-        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        [dcmtk(program) or program, *arguments],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         until = time.monotonic() + wait

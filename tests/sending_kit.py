@@ -7,60 +7,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
-from pydicom.filewriter import dcmwrite
+from pydicom.dataset import Dataset
 
 from frontend_agent.delivery import MOVING, State
 from frontend_agent.dicom.header import read_header
-from frontend_agent.dicom.part10 import meta
-from frontend_agent.dicom.uids import EXPLICIT_LE, encoding_of
+from frontend_agent.dicom.part10 import meta, read_meta
+from frontend_agent.dicom.uids import EXPLICIT_LE
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled, Study, StudyState
+from tests.dicom_kit import data_set, data_set_bytes
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
-CT = "1.2.840.10008.5.1.4.1.1.2"
-JPEG_LS = "1.2.840.10008.1.2.4.80"
-ROOT = "1.2.826.0.1.3680043.10.1337"
 
 
-def written(
-    study: str,
-    series: str,
-    uid: str,
-    *,
-    sop_class: str = CT,
-    syntax: str = EXPLICIT_LE,
-    pixels: int = 512,
-    number: int = 1,
-) -> bytes:
-    """The file of a synthetic instance as we keep it. `pixels`: bytes of pixel data."""
-    ds = Dataset()
-    ds.SOPClassUID, ds.SOPInstanceUID = sop_class, uid
-    ds.StudyDate, ds.StudyTime, ds.AccessionNumber, ds.Modality = "20261120", "101112", "ACC1", "CT"
-    ds.PatientName, ds.PatientID, ds.PatientSex, ds.PatientBirthDate = "TEST^SYNTHETIC", "P1", "O", "19700101"
-    ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.StudyID = study, series, "S1"
-    ds.SeriesNumber, ds.InstanceNumber = 1, number
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.Rows, ds.Columns = 1, pixels // 2
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 0
-    native = bytes(number % 251 for _ in range(1)) * pixels
-    encoding = encoding_of(syntax)
-    if syntax == JPEG_LS:
-        ds.PixelData = encapsulate([native])
-        ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
-    else:
-        ds.PixelData = native
-        ds["PixelData"].VR = "OW"
-    ds.file_meta = FileMetaDataset()
-    body = BytesIO()
-    dcmwrite(body, ds, implicit_vr=encoding.is_implicit, little_endian=not encoding.is_big_endian, force_encoding=True)
-    data = body.getvalue()
-    return meta(sop_class, uid, syntax) + data
+def kept(found: Dataset, syntax: str = EXPLICIT_LE) -> bytes:
+    """The file of an instance as we keep it."""
+    return meta(found.SOPClassUID, found.SOPInstanceUID, syntax) + data_set_bytes(found, syntax)
+
+
+def study_files(count: int, *, study: int = 1, series: int = 1, syntax: str = EXPLICIT_LE, **how: Any) -> list[bytes]:
+    """The files of one synthetic study; instances go round its series. `how`: of dicom_kit.data_set."""
+    return [kept(data_set(study, 1 + at % series, at + 1, **{"pixels": 512, **how}), syntax) for at in range(count)]
 
 
 class Book:
@@ -88,13 +58,13 @@ class Book:
         number = len(self.studies) + 1
         instances = []
         for body in files:
-            syntax, at = _syntax(body)
+            told = read_meta(body)
             identity = len(self.all) + 1
             digest = sha256(body).hexdigest()
             (self._folder / f"{digest}.dcm").write_bytes(body)
             instances.append(
                 Instance(
-                    id=identity, study=number, header=read_header(body, syntax, at), sha256=digest, size=len(body),
+                    id=identity, study=number, header=read_header(body, told.transfer_syntax_uid, told.data_set_at), sha256=digest, size=len(body),
                     sent_sha256=digest, sent_size=len(body), inlet="pacs", sender="PACS@10.0.0.1", received_at=NOW,
                 )
             )  # fmt: skip
@@ -237,22 +207,6 @@ class Clock:
 
     def forward(self, **by: float) -> None:
         self.now += timedelta(**by)
-
-
-def study_files(count: int, *, study: int = 1, series: int = 1, **how: Any) -> list[bytes]:
-    """The files of one synthetic study; instances go round its series."""
-    root = f"{ROOT}.{study}"
-    return [
-        written(root, f"{root}.{1 + at % series}", f"{root}.{1 + at % series}.{at + 1}", number=at + 1, **how)
-        for at in range(count)
-    ]
-
-
-def _syntax(body: bytes) -> tuple[str, int]:
-    from frontend_agent.dicom.part10 import read_meta
-
-    told = read_meta(body)
-    return told.transfer_syntax_uid, told.data_set_at
 
 
 def headed(instance: Instance, **changes: Any) -> Instance:

@@ -6,7 +6,7 @@
     A7xx and the like     WAITING; three in a row with nothing stored: it is left alone for a while
     A9xx, Cxxx            REFUSED with the reason
     empty, unknown, cut   UNCERTAIN: the same goes again, which has one effect
-    A-ABORT at one        UNCERTAIN, and the others go on; at its third, while others are taken, it is blocked
+    A-ABORT at one        UNCERTAIN, and the others go on; at its third, if others were taken meanwhile, it is blocked
 
 What it accepted is proven by storage commitment or by a re-count (`proving.py`).
 """
@@ -38,7 +38,7 @@ from frontend_agent.imaging.model import ImageDelivery, Instance, Settled
 
 BUFFER = 1 << 20  # bytes of a file in memory
 SETTLED_AT_ONCE, SETTLED_EVERY = 32, 0.5  # instances, seconds: each settling is a commit to disk
-ABORTS = 3  # at one instance, while others are taken
+ABORTS = 3  # at one instance, while others were taken
 ABORTS_IN_VAIN = 3  # of one delivery: it is not the instances
 LATER_IN_VAIN = 3
 
@@ -62,7 +62,8 @@ class StoreEdge:
         self.options = options
         self.links = links
         self.bandwidth = Bandwidth(options.bandwidth)
-        self.aborts = Tally()
+        self._aborts = Tally()
+        self._stored_before: dict[int, int] = {}  # instance -> how many had been taken at its first abort
         self._proof = proof
         self._counted = threading.Lock()
         self._instances = self._bytes = 0
@@ -117,6 +118,16 @@ class StoreEdge:
         self.bandwidth.close()
         self.links.close()
         self._proof.close()
+
+    def is_guilty(self, instance: Instance) -> bool:
+        """The association was aborted at it once more. Whether that is its fault: others have been taken meanwhile."""
+        with self._counted:
+            before = self._stored_before.setdefault(instance.id, self._instances)
+            if self._aborts.again(instance.id) < ABORTS or self._instances == before:
+                return False
+            del self._stored_before[instance.id]
+            self._aborts.forget(instance.id)
+            return True
 
     def stored(self, link: Link, size: int) -> None:
         """One more was taken."""
@@ -196,9 +207,8 @@ class _Sending:
         state, reason = State.UNCERTAIN, f"no answer to it: {error}"
         if isinstance(error, Aborted):
             self._aborted += 1
-            if self._edge.aborts.again(instance.id) >= ABORTS and self._stored:
+            if self._edge.is_guilty(instance):
                 state, reason = State.BLOCKED, f"{ABORTS} times the association was aborted at it: {error}"
-                self._edge.aborts.forget(instance.id)
         self.settling.add(Settled(instance.id, state, (reason,)))
 
     def _all(self, link: Link, left: list[Instance]) -> None:
