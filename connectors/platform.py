@@ -130,7 +130,7 @@ class PlatformDestination:
         `places`: whether this destination may learn a document's day and department beside it."""
         self.name = options.name
         self._options = options
-        self._url = _checked(options.url)
+        self._url = checked_address(options.url)
         self._memory = memory
         self._log_head = log_head
         self._dictionary = dictionary
@@ -439,7 +439,7 @@ class PlatformDestination:
             raise Unanswered(f"no whole answer: {type(error).__name__}") from error
 
 
-def _checked(url: str) -> str:
+def checked_address(url: str) -> str:
     """Plain HTTP only to this machine itself: documents never cross a network unprotected."""
     parts = urlsplit(url)
     host = parts.hostname or ""

@@ -102,7 +102,7 @@ class StowEdge:
     def send(self, delivery: ImageDelivery, path: PathOf, settle: Settle) -> None:
         """Settles as answers come. DestinationUnreachable, NotAllowed, RefusedWhole: the rest goes later."""
         try:
-            with self._edge() as http:
+            with self.edge() as http:
                 if self.proof.prepared(delivery, http):
                     _Sending(self, http, delivery, path, settle).go()
                 else:
@@ -125,7 +125,7 @@ class StowEdge:
             self._requests += 1
             self._bytes += body.sent
         if answer.status not in SAID:
-            raise _refusal(self.name, answer)
+            raise refusal(self.name, answer)
         try:
             stored = read_stored(answer, self._reasons)
         except AnswerUnreadable as error:
@@ -144,13 +144,13 @@ class StowEdge:
 
     def prove(self, delivery: ImageDelivery) -> Sequence[Settled]:
         """Silence says nothing. DestinationUnreachable, NotAllowed: it could not be asked."""
-        with self._edge() as http:
+        with self.edge() as http:
             return self.proof.proven(delivery, http)
 
     def probe(self) -> None:
         """Whether somebody listens there, TLS holds, and secrets are to be found. Sends nothing."""
         self._authorization()
-        with self._edge() as http:
+        with self.edge() as http:
             http.probe(self.options.url)
             self.proof.probe(http)
 
@@ -182,7 +182,7 @@ class StowEdge:
         self._taken, self._problem = kept, ""
 
     @contextmanager
-    def _edge(self) -> Iterator[HttpEdge]:
+    def edge(self) -> Iterator[HttpEdge]:
         http = self._edges.get()
         try:
             yield http
@@ -383,8 +383,8 @@ class QidoProof(NoProof):
             raise DestinationUnreachable(f"{self._name}: the list of a series: {error}") from error
         if answer.status in (200, 204, 404):
             return answer
-        refusal = _refusal(self._name, answer, "the list of a series")
-        raise DestinationUnreachable(str(refusal)) if isinstance(refusal, Unanswered) else refusal
+        refused = refusal(self._name, answer, "the list of a series")
+        raise DestinationUnreachable(str(refused)) if isinstance(refused, Unanswered) else refused
 
     def _uids(self, answer: Answer) -> list[str]:
         try:
@@ -400,7 +400,7 @@ def authorization(template: str, secret: str, secrets_of: Callable[[str], str]) 
     return {"Authorization": template.replace("{secret}", secrets_of(secret) if secret else "")}
 
 
-def _refusal(name: str, answer: Answer, what: str = "") -> Exception:
+def refusal(name: str, answer: Answer, what: str = "") -> Exception:
     told = f"{name} answered {answer.status}" + (f" to {what}" if what else "")
     if answer.status in NOT_ALLOWED or 300 <= answer.status < 400:
         return NotAllowed(told)

@@ -17,6 +17,7 @@ from frontend_agent.errors import ConfigurationError
 from frontend_agent.imaging.keeping import StudyBook
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled
 from frontend_agent.imaging.reports import CommitmentReports
+from frontend_agent.wire.images import StudyIndex
 
 PathOf = Callable[[Instance], Path]  # the file of an instance as it is sent to this destination
 Settle = Callable[[Sequence[Settled]], None]  # what became of instances: durable when it returns
@@ -92,7 +93,18 @@ def _dicom(name: str, options: DicomOutlet, hands: OutletHands) -> ImageOutlet:
 def _stow(name: str, options: StowOutlet, hands: OutletHands) -> ImageOutlet:
     from connectors.dicomweb.stow import qido_or_none
 
-    return qido_or_none(name, options, hands.secret)
+    if options.proof != "platform":
+        return qido_or_none(name, options, hands.secret)
+    from connectors.dicomweb.platform import platform_edge
+    from frontend_agent.imaging.indexing import study_index
+
+    hospital = hands.config.institution
+
+    def index(delivery: ImageDelivery) -> StudyIndex:
+        study = hands.book.study(delivery.study.id) or delivery.study
+        return study_index(study, hands.book.instances(study.id), hospital.epoch)
+
+    return platform_edge(name, options, hands.secret, hands.memory, hospital.id, index)
 
 
 MAKERS: dict[type[ImageOutletConfig], Maker] = {DicomOutlet: _dicom, StowOutlet: _stow}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,12 +22,13 @@ from frontend_agent.config_images import ImageOutletConfig
 from frontend_agent.delivery import State, back_off
 from frontend_agent.errors import ConfigurationError, DestinationUnreachable, NotAllowed, RefusedWhole
 from frontend_agent.imaging.keeping import StudyBook
-from frontend_agent.imaging.model import ImageDelivery, Instance, Settled
+from frontend_agent.imaging.model import ImageDelivery, Instance, Settled, Want
 from frontend_agent.imaging.outlets import ImageOutlet
 from frontend_agent.logs import event, failed, log
 from frontend_agent.model import Blame
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE
 from frontend_agent.windows import window
+from frontend_agent.wire.images import WantedStudy
 
 INSTANCES_AT_ONCE = 64  # of one claim
 A_FEW = 4  # are risked when the last attempt failed
@@ -36,6 +37,9 @@ SECONDS_OF_A_CLAIM = 20.0  # as the line has been so far: a window that closes i
 LEASE = timedelta(hours=24)  # longer than the largest instance takes; one of ours that dies settles what it holds
 FIRST_PROOF = timedelta(seconds=2)  # after it was accepted
 IDLE = 1.0  # seconds between looks for what is due
+WANTED_EVERY = timedelta(seconds=10)  # it is asked which pixels it wants
+WANTED_AGAIN = timedelta(minutes=15)  # a study that is still wanted is taken up anew
+MOST_WANTED = 1000  # studies that are remembered
 
 
 class Pause(Protocol):
@@ -67,6 +71,13 @@ class Variants(Protocol):
 
     def proven(self, instances: Sequence[Instance], /) -> None:
         """They are there, or refused: what was made of them can go."""
+
+
+@runtime_checkable
+class Wanting(Protocol):
+    """A destination that says which studies' pixels it wants: our platform, which was sent their index alone, or has lost them."""
+
+    def wanted(self) -> Sequence[WantedStudy]: ...
 
 
 def pause_name(destination: str) -> str:
@@ -111,6 +122,8 @@ class StudySender:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._proof_problem = ""
+        self._asked_wanted: datetime | None = None
+        self._wanted: dict[str, datetime] = {}  # study -> when its wish was taken up
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -266,6 +279,7 @@ class StudySender:
         now = self._clock()
         if not self.is_open(now) or self._pauses.pause(self._pause_name).failures:
             return 0
+        self._take_up_wishes(now)
         options = self._options
         delivery = self._book.claim_unproven(
             self.name,
@@ -293,6 +307,44 @@ class StudySender:
             self._variants.proven([one for one in delivery.instances if one.id in ended])
         self._book.settle(self.name, settled, self._clock())
         return len(settled)
+
+    # --- what it wants ------------------------------------------------------------------------------------------------
+
+    def _take_up_wishes(self, now: datetime) -> None:
+        """Studies whose pixels it asks for: those that are here go again, the others are wanted of whoever can fetch them."""
+        asked = self._asked_wanted
+        if not isinstance(self.outlet, Wanting) or (asked and asked <= now < asked + WANTED_EVERY):
+            return
+        self._asked_wanted = now
+        try:
+            wanted = self.outlet.wanted()
+        except (DestinationUnreachable, NotAllowed, ConfigurationError) as error:
+            self._proof_problem = str(error)
+            return
+        wishes = {one.study_instance_uid: one for one in wanted[:MOST_WANTED]}
+        self._wanted = {uid: at for uid, at in self._wanted.items() if uid in wishes}
+        for uid, wish in wishes.items():
+            at = self._wanted.get(uid)
+            if at is None or not at <= now < at + WANTED_AGAIN:
+                self._wanted[uid] = now
+                self._take_up(wish, now)
+
+    def _take_up(self, wish: WantedStudy, now: datetime) -> None:
+        study = self._book.study_of(wish.study_instance_uid)
+        instances = [one for one in self._book.instances(study.id) if not one.is_conflict] if study else []
+        if study and instances and self._book.path(instances[0]) is not None:
+            sent = self._book.send_again(study.id, [self.name], f"platform {self.name}", now)
+            log.info(event("images.wanted", destination=self.name, study=wish.study_instance_uid, instances=sent))
+            self.wake()
+            return
+        want = Want(
+            study_instance_uid=wish.study_instance_uid,
+            accession_number=wish.accession_number,
+            why=f"platform {self.name}",
+            since=now,
+        )
+        self._book.want([want])
+        log.info(event("images.wanted", destination=self.name, study=wish.study_instance_uid, fetched=True))
 
 
 def as_sent(delivery: ImageDelivery, instances: Sequence[Instance]) -> ImageDelivery:
