@@ -34,6 +34,7 @@ from tests.orthanc_kit import needs_orthanc, orthanc
 from tests.sending_kit import Book, Clock, Pauses, kept, study_files
 
 _config.LOG_REQUEST_IDENTIFIERS = False
+_outlets: list[StoreEdge] = []  # of one test
 Store = Callable[[str], int | Dataset | None]  # SOP Instance UID -> the answer; None: the peer aborts
 
 
@@ -62,7 +63,9 @@ def edge(
         proof = CommitmentProof("region", links_of("region", table), book, clock, 5.0)
     elif table.proof == "find":
         proof = FindProof("region", links_of("region", table))
-    return StoreEdge("region", table, links_of("region", table), proof)
+    outlet = StoreEdge("region", table, links_of("region", table), proof)
+    _outlets.append(outlet)
+    return outlet
 
 
 def sender(outlet: StoreEdge, book: Book, clock: Clock, pauses: Pauses | None = None) -> StudySender:
@@ -107,7 +110,8 @@ class Scp:
             (evt.EVT_N_ACTION, self._acted),
             (evt.EVT_ACCEPTED, self._accepted),
         ]
-        self.server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+        self.ae, self.handlers = ae, handlers
+        self.server: Any = None
 
     def _accepted(self, event: Any) -> None:
         self.associations += 1
@@ -137,10 +141,24 @@ def scp(
     classes: Sequence[str] = (CT, MR),
 ) -> Iterator[Scp]:
     found = Scp(store, syntaxes, classes)
-    try:
+    with serving(found.ae, found.port, found.handlers) as found.server:
         yield found
+
+
+@contextmanager
+def serving(ae: AE, port: int, handlers: Sequence[Any] = ()) -> Iterator[Any]:
+    """A server of pynetdicom; we close our connections first, for it waits for who does not."""
+    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=list(handlers))
+    try:
+        yield server
     finally:
-        found.server.shutdown()
+        for outlet in _outlets:
+            outlet.close()
+        _outlets.clear()
+        until = time.monotonic() + 5
+        while server.active_associations and time.monotonic() < until:
+            time.sleep(0.02)
+        server.shutdown()
 
 
 def report(asked: Dataset, failed: Sequence[str] = (), reason: int = 0x0112) -> Dataset:
@@ -219,11 +237,8 @@ def test_nobody_there_and_who_does_not_know_us_are_told_apart(book: Book, clock:
     ae.add_supported_context(CT)
     ae.require_calling_aet = ["OTHER"]
     port = free_port()
-    server = ae.start_server(("127.0.0.1", port), block=False)
-    try:
+    with serving(ae, port):
         strange = sent(edge(port), book, clock)
-    finally:
-        server.shutdown()
     assert strange.pause(pause_name("region")).blame == "platform"
     assert "calling AE title not recognised" in strange.pause(pause_name("region")).problem
     assert set(book.states()) == {State.READY}
@@ -284,11 +299,8 @@ def test_large_files_go_in_pieces_and_arrive_as_they_are(book: Book, clock: Cloc
     ae.maximum_pdu_size = 16_382
     ae.add_supported_context(CT, [EXPLICIT_LE])
     port = free_port()
-    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, stored)])
-    try:
+    with serving(ae, port, [(evt.EVT_C_STORE, stored)]):
         sent(edge(port), book, clock)
-    finally:
-        server.shutdown()
     for body in files:
         told = read_meta(body)
         assert received[told.sop_instance_uid] == sha256(body[told.data_set_at :]).hexdigest()
@@ -395,12 +407,8 @@ def test_a_peer_without_commitment_is_told_with_the_mend(book: Book, clock: Cloc
     ae.add_supported_context(CT)
     ae.add_supported_context(Verification)
     port = free_port()
-    server = ae.start_server(("127.0.0.1", port), block=False)
-    try:
-        with pytest.raises(NotAllowed, match='proof = "find"'):
-            edge(port, book=book, clock=clock, proof="commitment").probe()
-    finally:
-        server.shutdown()
+    with serving(ae, port), pytest.raises(NotAllowed, match='proof = "find"'):
+        edge(port, book=book, clock=clock, proof="commitment").probe()
 
 
 def test_transactions_name_their_study_and_cannot_be_guessed() -> None:
