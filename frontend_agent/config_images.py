@@ -119,9 +119,16 @@ class ScansInlet(Picking, ImageInletConfig):
     mount: str = ""
     largest: Size = MiB256
     patterns: tuple[str, ...] = ("*.jpg", "*.jpeg", "*.tif", "*.tiff", "*.png", "*.pdf")
-    name: str = "{accession_number}"  # what a file's name says: {accession_number} {patient_id} {study} {number} {any}
+    name: str = (
+        "{accession_number}"  # what a file's name says: {accession_number} {key} {study} {patient_id} {number} {any}
+    )
     modality: str = "OT"  # of what is made: XC photographs, ECG, SC …
     title: str = ""  # DocumentTitle, SeriesDescription
+    wait: timedelta = timedelta(hours=24)  # for its order; then a file is refused
+    conversion: Literal["", "DV", "DI", "DF", "WSD", "SD", "SI", "DRW", "SYN"] = (
+        ""  # ConversionType; empty: by what it is
+    )
+    shows_names: bool = True  # BurnedInAnnotation: its pixels may show whose they are
 
 
 INLETS: dict[str, type[ImageInletConfig]] = {

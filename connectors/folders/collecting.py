@@ -100,7 +100,16 @@ class Away(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...] = ()
 
 
-Take = Callable[[Sequence[Picked]], Sequence[Away | FileRefused]]
+class Later(msgspec.Struct, frozen=True):
+    """It waits for something that is not there yet: it is left, and read again in so many seconds. Seen for longer than `patience`, it
+    is refused with these reasons."""
+
+    seconds: float
+    patience: timedelta
+    reasons: tuple[Reason, ...]
+
+
+Take = Callable[[Sequence[Picked]], Sequence[Away | FileRefused | Later]]
 
 
 @dataclass
@@ -171,6 +180,7 @@ class Collector:
         self._watched: dict[str, _Watched] = {}
         self._open: dict[str, tuple[Seen, Picked, Mapping[str, str]]] = {}  # peeked at, and not settled
         self._stuck: dict[str, float] = {}  # taken and still there, and told: when it is tried again
+        self._later: dict[str, tuple[Seen, float, float]] = {}  # waits: as it is, since when, when it is read again
         self._term, self._reminded = term, -REMIND_EVERY
         self.counts = Counts()
 
@@ -190,6 +200,7 @@ class Collector:
         here = {file.path for file in found.files}
         self._watched = {path: watched for path, watched in self._watched.items() if path in here}
         self._stuck = {path: again for path, again in self._stuck.items() if path in here}
+        self._later = {path: waits for path, waits in self._later.items() if path in here}
         count = 0
         for files in _together(self._whole(found)):
             if is_stopping():
@@ -270,6 +281,9 @@ class Collector:
                 if is_same and self._stuck.get(file.path, 0.0) > self._monotonic():
                     self.counts.problem = self.counts.problem or "a file that was taken cannot be put away"
                     continue
+                if self._waits_for_later(file):
+                    waiting += 1
+                    continue
                 vouched = self._is_whole(file, look.markers)
                 if vouched or is_same:  # taken, and we died before it was away
                     whole.append(_Whole(file, had, vouched))
@@ -320,12 +334,14 @@ class Collector:
     def _settle(
         self,
         read: Sequence[tuple[Seen, Picked]],
-        answers: Sequence[Away | FileRefused],
+        answers: Sequence[Away | FileRefused | Later],
         markers: Mapping[str, str],
     ) -> int:
         taken = []
         for (seen, picked), answer in zip(read, answers, strict=True):
-            if isinstance(answer, FileRefused):
+            if isinstance(answer, Later):
+                self._put_off(seen, picked, answer, markers)
+            elif isinstance(answer, FileRefused):
                 self._refuse(seen, picked.sha256, answer.reasons, markers)
             elif answer.reasons:
                 self._refuse(seen, picked.sha256, answer.reasons, markers, partly=True)
@@ -340,6 +356,24 @@ class Collector:
                 self._told("version", picked.sha256, ())
             self._put_away(seen, picked, markers)
         return len(taken)
+
+    def _waits_for_later(self, file: Seen) -> bool:
+        """Whether it waits, and is not to be read yet. Another file of that name waits for nothing."""
+        seen, _, again = self._later.get(file.path, (file, 0.0, 0.0))
+        if (seen.size, seen.changed) != (file.size, file.changed):
+            del self._later[file.path]
+            return False
+        return again > self._monotonic()
+
+    def _put_off(self, seen: Seen, picked: Picked, later: Later, markers: Mapping[str, str]) -> None:
+        now = self._monotonic()
+        _, since, _ = self._later.get(seen.path, (seen, now, 0.0))
+        if now - since < later.patience.total_seconds():
+            self._later[seen.path] = (seen, since, now + later.seconds)
+            self.counts.waiting += 1
+            return
+        del self._later[seen.path]
+        self._refuse(seen, picked.sha256, later.reasons, markers, partly=True)
 
     def _read(self, whole: _Whole, markers: Mapping[str, str]) -> Picked | None:
         """The file with its bytes; None where it is not whole after all, is gone, or was refused."""

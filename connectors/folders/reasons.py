@@ -28,6 +28,33 @@ class FileRefused(Exception):
 
 
 TEXTS: dict[str, tuple[str, str]] = {
+    "scan_name": (
+        "文件名不符合 name 的格式，看不出属于哪个检查申请。",
+        "The file's name is not of the form that name says: nobody knows which order it belongs to.",
+    ),
+    "scan_no_order": (
+        "没有找到文件名所说的检查申请（RIS）。申请到达后，请把文件放回文件夹。",
+        "There is no order as the file's name says it (RIS). Once it is there, lay the file back into the folder.",
+    ),
+    "scan_two_orders": (
+        "文件名所说的号码对应几个不同患者的检查申请。",
+        "The number in the file's name belongs to orders of different patients.",
+    ),
+    "scan_other_patient": (
+        "文件名所说的患者与检查申请不一致。",
+        "The file's name says another patient than its order.",
+    ),
+    "scan_cancelled": ("检查申请已取消。", "Its order was cancelled."),
+    "scan_kind": (
+        "不是 JPEG、PNG、TIFF 或 PDF 文件。",
+        "It is neither a JPEG, PNG, TIFF nor PDF file.",
+    ),
+    "scan_cut_off": ("文件不完整：缺少结尾。", "The file is cut off: its end is missing."),
+    "scan_pages": ("页数超过 {0}。", "It has more than {0} pages."),
+    "scan_conflict": (
+        "同一文件已用其他患者数据生成过影像；两者都保留，等待人工处理。",
+        "The same file was made an image with other patient data before; both are kept for a person.",
+    ),
     "empty": ("文件是空的。", "The file is empty."),
     "too_large": ("文件超过 {0} 字节的上限（largest）。", "The file is larger than {0} bytes (largest)."),
     "encrypted": (

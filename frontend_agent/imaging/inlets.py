@@ -13,7 +13,7 @@ from connectors.folders.collecting import Memory
 from connectors.instances import InstanceDesk
 from frontend_agent.calendar import Days
 from frontend_agent.config import InstitutionConfig
-from frontend_agent.config_images import DicomInlet, ImageInletConfig, ImagesConfig
+from frontend_agent.config_images import DicomInlet, ImageInletConfig, ImagesConfig, ScansInlet
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.imaging.keeping import StudyBook
 from frontend_agent.imaging.reports import CommitmentReports
@@ -46,7 +46,14 @@ def _dicom(name: str, options: DicomInlet, hands: ImageHands) -> Inlet:
     return DicomListener(name, options, hands.desk, hands.reports, hands.clock)
 
 
+def _scans(name: str, options: ScansInlet, hands: ImageHands) -> Inlet:
+    from frontend_agent.imaging.scanning import scans
+
+    return scans(name, options, hands)
+
+
 MAKERS: dict[type[ImageInletConfig], Maker] = {
+    ScansInlet: _scans,
     DicomInlet: _dicom,
 }
 

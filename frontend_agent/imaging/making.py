@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset
 
 from frontend_agent.imaging.model import Order
@@ -61,9 +62,6 @@ def encoded(data: Dataset) -> bytes:
     if not all(str(element.value).isascii() for element in data.iterall() if element.VR in _TEXTS):
         data.SpecificCharacterSet = CHINESE
     buffer = io.BytesIO()
-    data.set_original_encoding(False, True, data.get("SpecificCharacterSet", "ISO_IR 6"))
-    from pydicom.filebase import DicomIO
-
     file = DicomIO(buffer)
     file.is_little_endian, file.is_implicit_VR = True, False
     write_dataset(file, data)
