@@ -372,7 +372,7 @@ class Collector:
             self._later[seen.path] = (seen, since, now + later.seconds)
             self.counts.waiting += 1
             return
-        del self._later[seen.path]
+        self._later.pop(seen.path, None)
         self._refuse(seen, picked.sha256, later.reasons, markers, partly=True)
 
     def _read(self, whole: _Whole, markers: Mapping[str, str]) -> Picked | None:

@@ -19,7 +19,7 @@ from frontend_agent.imaging.inlets import ImageHands
 from frontend_agent.imaging.making import Made
 from frontend_agent.imaging.model import Order, Study
 from frontend_agent.imaging.pixels.asking import PixelProcess
-from frontend_agent.imaging.scans import Named, NotMade, made, name_pattern, named, study_of
+from frontend_agent.imaging.scans import Named, NotMade, made, name_form, named, study_of
 
 KEPT_WITHIN = 600.0  # seconds; longer than any disk takes
 AGAIN = 60.0  # seconds until an order is looked for again
@@ -31,14 +31,14 @@ class Scanning:
     def __init__(self, name: str, settings: ScansInlet, hands: ImageHands, pixels: PixelProcess) -> None:
         self._name, self._settings, self._hands, self._pixels = name, settings, hands, pixels
         try:
-            self._pattern = name_pattern(settings.name)
+            self._form = name_form(settings.name)
         except ValueError as error:
             raise ConfigurationError(f"[images.inlets.{name}] {error}") from None
 
     def take(self, file: Picked) -> Away | FileRefused | Later:
         """What became of it. Its instances are on disk when it returns; InboxFull: nothing more can be kept now."""
         try:
-            said = named(file.path, self._pattern)
+            said = named(file.path, self._form)
             order, study = self._whose(said)
             if order is None:
                 return Later(AGAIN, self._settings.wait, (reason("scan_no_order"),))

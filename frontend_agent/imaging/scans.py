@@ -57,7 +57,14 @@ class Named(NamedTuple):
     number: str = ""
 
 
-def name_pattern(template: str) -> re.Pattern[str]:
+class NameForm(NamedTuple):
+    """What a name must be; `folders`: how many of them belong to it."""
+
+    pattern: re.Pattern[str]
+    folders: int
+
+
+def name_form(template: str) -> NameForm:
     """`{accession_number}_{number}` as what a name must be. ValueError: what is wrong with it."""
     pattern, seen = "", set()
     for part in re.split(r"(\{[^{}]*\})", template):
@@ -75,14 +82,13 @@ def name_pattern(template: str) -> re.Pattern[str]:
             pattern += f"(?P<{place}>{PLACES[place]})"
     if not seen & {"accession_number", "key", "study"}:
         raise ValueError("name must say which order it belongs to: {accession_number}, {key} or {study}")
-    return re.compile(pattern)
+    return NameForm(re.compile(pattern), template.count("/"))
 
 
-def named(path: str, pattern: re.Pattern[str]) -> Named:
+def named(path: str, form: NameForm) -> Named:
     """What the path below the folder says, or its last part where the template has no folder. NotMade: it is not of that form."""
     stem = path.rpartition(".")[0] or path
-    depth = pattern.pattern.count("/")
-    found = pattern.fullmatch("/".join(stem.split("/")[-depth - 1 :]))
+    found = form.pattern.fullmatch("/".join(stem.split("/")[-form.folders - 1 :]))
     if found is None:
         raise NotMade("scan_name")
     return Named(**{place: text for place, text in found.groupdict().items() if text is not None})
@@ -128,6 +134,8 @@ class _About(NamedTuple):
         data.InstanceNumber = int(self.number or 1)
         data.ContentDate, data.ContentTime = "", ""
         data.BurnedInAnnotation = "YES" if settings.shows_names else "NO"
+        if self.order.laterality in ("L", "R"):
+            data.Laterality = self.order.laterality
         if settings.title:
             data.SeriesDescription = settings.title
         return data
@@ -218,7 +226,7 @@ def _captured(pages: Sequence[tuple[Page, bytes]], about: _About, part: str) -> 
     _pixel_module(data, first.rows, first.columns, first.samples_per_pixel, first.bits_allocated, first.bits_allocated)
     data.PhotometricInterpretation = "RGB" if first.samples_per_pixel == 3 else "MONOCHROME2"
     if first.samples_per_pixel == 3:
-        data.PlanarConfiguration = 1  # as RLE holds them (PS3.5 §8.2.2)
+        data.PlanarConfiguration = 0  # PS3.3 A.8.5.4; RLE holds planes all the same (PS3.5 G.2)
     if many:  # PS3.3 C.8.6.3, C.8.6.4
         data.NumberOfFrames = len(pages)
         data.FrameIncrementPointer = 0x0018_2001
@@ -237,6 +245,8 @@ def _captured(pages: Sequence[tuple[Page, bytes]], about: _About, part: str) -> 
 
 def _pixel_module(data: Dataset, rows: int, columns: int, samples: int, allocated: int, stored: int) -> None:
     data.PatientOrientation = ""
+    if "Laterality" not in data:
+        data.Laterality = ""  # type 2C: nobody says whether the part is one of a pair
     data.SamplesPerPixel, data.Rows, data.Columns = samples, rows, columns
     if samples > 1:
         data.PlanarConfiguration = 0
