@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from frontend_agent import logs
-from frontend_agent.cli import output
+from frontend_agent.cli import output, studies
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -32,6 +32,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     _add_hospitals(group, t)
     _add_reconciliations(group, t)
     _add_foreign(group, t)
+    studies.add_to(group, t, _reading, _folder)
 
 
 def _add_serve(group: typer.Typer, t: Texts) -> None:
@@ -43,11 +44,21 @@ def _add_serve(group: typer.Typer, t: Texts) -> None:
         schema: Annotated[Path | None, typer.Option(help=t("platform.schema"))] = None,
         pack: Annotated[Path | None, typer.Option(help=t("platform.pack"))] = None,
         trust: Annotated[Path | None, typer.Option(help=t("platform.trust"))] = None,
+        dicom_port: Annotated[int | None, typer.Option(help=t("platform.dicom_port"), min=0, max=65535)] = None,
+        dicom_peers: Annotated[Path | None, typer.Option(help=t("platform.dicom_peers"))] = None,
     ) -> None:
         from frontend_agent.platform.server import serve
 
         logs.to_stderr()
-        serve(_folder(context), host, port, schema=schema, pack=_pack(pack, trust))
+        serve(
+            _folder(context),
+            host,
+            port,
+            schema=schema,
+            pack=_pack(pack, trust),
+            dicom_port=dicom_port,
+            dicom_peers=dicom_peers,
+        )
 
 
 def _pack(file: Path | None, trust: Path | None) -> "Pack | None":

@@ -10,6 +10,7 @@ from frontend_agent.cli.texts_foreign import FOREIGN_TEXTS
 from frontend_agent.cli.texts_init import INIT_TEXTS
 from frontend_agent.cli.texts_inlets import INLET_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
+from frontend_agent.cli.texts_studies import STUDIES_TEXTS
 from frontend_agent.cli.texts_tables import TABLES_TEXTS
 from frontend_agent.cli.texts_vanished import VANISHED_TEXTS
 
@@ -908,6 +909,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **RECONCILE_TEXTS,
     **VANISHED_TEXTS,
     **FOREIGN_TEXTS,
+    **STUDIES_TEXTS,
 }
 
 

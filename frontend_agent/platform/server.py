@@ -1,6 +1,7 @@
 """The platform as a process: Starlette on uvicorn. Puts store, API and pages together, and guards the door."""
 
 import contextlib
+import gc
 import ipaddress
 import logging
 import signal
@@ -21,6 +22,8 @@ from frontend_agent.packs import Pack
 from frontend_agent.packs.content import everything
 from frontend_agent.platform.api import Api, problem
 from frontend_agent.platform.images.api import ImageApi
+from frontend_agent.platform.images.blobs import Blobs
+from frontend_agent.platform.images.listener import DicomPort, read_peers
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation
 from frontend_agent.platform.pages import Pages
@@ -44,9 +47,9 @@ HEADERS = {
 _log = logging.getLogger("frontend_agent.platform")
 
 
-def application(store: Store, hosts: Iterable[str] | None = None) -> ASGIApp:
+def application(store: Store, hosts: Iterable[str] | None = None, metrics: Metrics | None = None) -> ASGIApp:
     """The whole platform over an open store. `hosts`: names a browser may call it by; None for any."""
-    metrics = Metrics(store)
+    metrics = metrics or Metrics(store)
     pages = Pages(store).operations()
     beside = [*pages, *ImageApi(store, metrics).operations()]
     operations = [*beside, *Api(store, metrics, beside).operations()]
@@ -125,23 +128,39 @@ def serve(
     ready: Callable[[str], None] = lambda url: print(f"platform ready {url}", flush=True),
     schema: Path | None = None,
     pack: Pack | None = None,
+    dicom_port: int | None = None,
+    dicom_peers: Path | None = None,
+    blobs: Blobs | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; requests in flight are finished. Port 0 takes a free one; `ready` is told the
-    address; `schema` is asked about documents that are not national ones; `pack` is what the hospitals should judge by."""
+    address; `schema` is asked about documents that are not national ones; `pack` is what the hospitals should judge by. With `dicom_peers` (platform/images/listener.py) instances are also taken on
+    `dicom_port`; `blobs`: where instances lie, if not in the folder."""
     if not is_loopback(host) and not plain_http_anywhere:
         raise ConfigurationError(
             f"{host}: plain HTTP is served to this machine only (127.0.0.1). Patients' documents would cross the network "
             "unprotected; mutual TLS comes with the installation. To do it all the same, on a network of your own for a "
             "test: --plain-http-anywhere"
         )
+    if (dicom_port is None) != (dicom_peers is None):
+        raise ConfigurationError("--dicom-port and --dicom-peers go together: nobody stores here whom no file names")
+    peers = read_peers(dicom_peers) if dicom_peers else None
     listening = _listen(host, port)
-    store = Store(Path(state_dir), packs=everything(pack), foreign=with_schema(schema) if schema else examine).open()
+    foreign = with_schema(schema) if schema else examine
+    store = Store(Path(state_dir), packs=everything(pack), foreign=foreign, blobs=blobs).open()
+    metrics = Metrics(store)
+    dicom: DicomPort | None = None
     try:
+        if peers is not None:
+            dicom = DicomPort(store.images, peers, dicom_port or 0, metrics)
+            dicom.start()
+            print(f"platform takes DICOM {dicom.address}", flush=True)
         if store.adopted or store.damaged:
             _log.warning("store.recovered adopted=%d damaged=%d", store.adopted, len(store.damaged))
+        if store.images.adopted or store.images.damaged:
+            _log.warning("images.recovered adopted=%d damaged=%d", store.images.adopted, store.images.damaged)
         hosts = {"127.0.0.1", "localhost", "[::1]"} if is_loopback(host) else None
         config = uvicorn.Config(
-            application(store, hosts),
+            application(store, hosts, metrics),
             log_config=None,
             access_log=False,  # addresses hold what was searched for
             server_header=False,
@@ -149,8 +168,11 @@ def serve(
             timeout_graceful_shutdown=GRACE_SECONDS,
             lifespan="off",
         )
+        gc.freeze()  # what is loaded now stays: collections need not walk it for every request
         _Server(config, lambda: ready(_address(host, listening))).run(sockets=[listening])
     finally:
+        if dicom is not None:
+            dicom.stop()
         store.close()
 
 

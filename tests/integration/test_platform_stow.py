@@ -78,7 +78,7 @@ def test_the_answer_carries_the_signed_receipts_where_they_are_asked_for(store: 
     assert reply.duplicates == {0}
     assert reply.leaves[0].sha256 == sha256(canonical(good)).hexdigest()
     (failed,) = values(response.json()["00081198"])
-    assert values(failed["00081197"]) == [0x0111]
+    assert values(failed["00081197"]) == [0xC111]
     assert values(failed[wire.REASONS]) == ["conflict: this instance is here with other bytes"]
 
 

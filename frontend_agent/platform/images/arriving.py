@@ -37,7 +37,8 @@ class Refused(Exception):
 OUT_OF_RESOURCES = 0xA700  # later it may be taken
 DOES_NOT_MATCH = 0xA900  # data set does not match SOP class
 CANNOT_UNDERSTAND = 0xC000
-CONFLICT = 0x0111  # duplicate SOP instance
+# Not 0111 (duplicate SOP instance): senders rightly take that for stored, and these other bytes are not.
+CONFLICT = 0xC111
 
 
 class Arrived(NamedTuple):

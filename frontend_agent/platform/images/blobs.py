@@ -100,7 +100,8 @@ class FolderBlobs:
         return InstanceFiles(self.root / key_of(institution)).path(study_instance_uid, digest)
 
     def drop(self, institution: str, study_instance_uid: str, digests: Sequence[str]) -> None:
-        self._of(institution).drop(study_instance_uid, digests)
+        # Not by `_of`: this may be done beside the server, whose incoming/ is not to be swept.
+        InstanceFiles(self.root / key_of(institution)).drop(study_instance_uid, digests)
 
     def found(self, since: float) -> Iterator[Found]:
         for institution, files in list(self._files.items()):

@@ -1,8 +1,9 @@
 """Reading the index of images: studies, series, instances. Writes nothing, may run beside a server."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from hashlib import sha256
 from typing import Any, BinaryIO, Protocol
 
 import apsw
@@ -278,6 +279,33 @@ class ImageCatalogue:
             raise StateError(
                 f"the file of instance {instance.sop_instance_uid} is missing: sha256 {instance.sha256}"
             ) from None
+
+    def verified(self, institution: str = "") -> Iterator[tuple[Instance, str]]:
+        """Every instance that is held, read whole: "" where it is as it was stored, else "missing" or "damaged"."""
+        after = 0
+        while True:
+            with self._reading() as db:
+                rows = list(
+                    db.execute(
+                        f"{_INSTANCES} WHERE i.id > ? AND i.held = 1 AND ? IN ('', i.institution) ORDER BY i.id LIMIT 1000",
+                        (after, institution),
+                    )
+                )
+            if not rows:
+                return
+            for instance in map(_instance, rows):
+                after = instance.id
+                yield instance, self._problem(instance)
+
+    def _problem(self, instance: Instance) -> str:
+        try:
+            with self.read(instance) as file:
+                digest = sha256()
+                while piece := file.read(1 << 20):
+                    digest.update(piece)
+        except StateError:
+            return "missing"
+        return "" if digest.hexdigest() == instance.sha256 else "damaged"
 
     # --- QIDO-RS -----------------------------------------------------------------------------------------------------
 
