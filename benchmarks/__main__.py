@@ -11,7 +11,20 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import databases, guests, kinds, listening, messages, misses, reconciling, reports, soap, steps, whole
+from benchmarks import (
+    databases,
+    guests,
+    images_send,
+    kinds,
+    listening,
+    messages,
+    misses,
+    reconciling,
+    reports,
+    soap,
+    steps,
+    whole,
+)
 from benchmarks.measure import Measure, Measuring
 from benchmarks.workload import workload
 
@@ -40,6 +53,12 @@ MEASURES: dict[Measuring, tuple[str, ...]] = {
     steps.push: ("push",),
     steps.store: ("store",),
     whole.end_to_end: ("end-to-end", "memory.agent", "memory.platform", "spool-size"),
+    images_send.sending: (
+        *(f"images.send.{peer}.x{number}" for peer in images_send.PEERS for number in (1, 4)),
+        "images.send.stow-orthanc",
+        "images.send.platform",
+    ),
+    images_send.memory: ("images.send.memory",),
     misses.misses: ("misses.postgresql", "misses.postgresql-before", "misses.mariadb", "misses.mariadb-before"),
     reconciling.reconciling: ("reconcile.source", "reconcile.statements", "reconcile.day"),
     reports.excel: ("report.excel", "report.memory"),

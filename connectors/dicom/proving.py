@@ -45,6 +45,9 @@ class Unproven:
     def prove(self, delivery: ImageDelivery, /) -> Sequence[Settled]:
         return ()
 
+    def known_as(self, named: Callable[[Instance], Instance], /) -> None:
+        """What is asked for comes with the names that it has there."""
+
     def probe(self) -> None:
         return
 
@@ -96,7 +99,7 @@ class Transactions:
         return int.from_bytes(said[:8], "big") >> 2
 
 
-class CommitmentProof:
+class CommitmentProof(Unproven):
     """Asks for storage commitment, and settles what reports say, whoever received them."""
 
     def __init__(
@@ -106,11 +109,11 @@ class CommitmentProof:
         book: Book,
         clock: Callable[[], datetime],
         waits: float,
-        named: Callable[[Instance], Instance] = lambda instance: instance,
     ) -> None:
-        """`waits`: seconds for a report over the association that asked. `named`: an instance as the destination knows it."""
+        """`waits`: seconds for a report over the association that asked."""
         self._name, self._links, self._book, self._clock = name, links, book, clock
-        self._waits, self._named = waits, named
+        self._waits = waits
+        self._named: Callable[[Instance], Instance] = lambda instance: instance
         self._resent = Tally()
         self._known: Transactions | None = None
 
@@ -145,6 +148,9 @@ class CommitmentProof:
             for report in reports:
                 found += self._judged(some, report)
         return found
+
+    def known_as(self, named: Callable[[Instance], Instance], /) -> None:
+        self._named = named
 
     def heard(
         self, transaction_uid: str, committed: Sequence[tuple[str, str]], failed: Sequence[tuple[str, str, int]]
@@ -247,7 +253,7 @@ def _no_commitment(name: str) -> str:
 # --- re-count ---------------------------------------------------------------------------------------------------------
 
 
-class FindProof:
+class FindProof(Unproven):
     """C-FIND at the level of images, series by series: which UIDs it lists."""
 
     def __init__(self, name: str, links: Links) -> None:

@@ -50,6 +50,7 @@ class Proof(Protocol):
     """What proves that instances are stored there."""
 
     def prove(self, delivery: ImageDelivery, /) -> Sequence[Settled]: ...
+    def known_as(self, named: Callable[[Instance], Instance], /) -> None: ...
     def probe(self) -> None: ...
     def close(self) -> None: ...
 
@@ -83,6 +84,10 @@ class StoreEdge:
 
     def prove(self, delivery: ImageDelivery) -> Sequence[Settled]:
         return self._proof.prove(delivery)
+
+    def known_as(self, named: Callable[[Instance], Instance]) -> None:
+        """It knows instances by other UIDs: reports that come later speak of those."""
+        self._proof.known_as(named)
 
     def probe(self) -> None:
         """C-ECHO, and whether whoever proves can be asked."""

@@ -80,6 +80,13 @@ class Wanting(Protocol):
     def wanted(self) -> Sequence[WantedStudy]: ...
 
 
+@runtime_checkable
+class Renaming(Protocol):
+    """A destination that hears of instances later, by the UIDs that they have there."""
+
+    def known_as(self, named: Callable[[Instance], Instance], /) -> None: ...
+
+
 def pause_name(destination: str) -> str:
     """What a destination of images is called among those that are left alone: documents may have one of the same name."""
     return f"images/{destination}"
@@ -115,6 +122,8 @@ class StudySender:
         self._zone = ZoneInfo(timezone)
         self._windows = tuple(map(window, options.windows))
         self._variants = variants
+        if variants is not None and isinstance(outlet, Renaming):
+            outlet.known_as(variants.named)
         self._random = random or Random()  # noqa: S311 - spreads waits
         self._rate = 0.0  # bytes a second of one connection, as it was lately
         self._trying = threading.Lock()  # held by the one connection that tries a destination that failed

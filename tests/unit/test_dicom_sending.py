@@ -1,6 +1,7 @@
 """Studies to an application entity by C-STORE: dcmtk and Orthanc as the other side, pynetdicom where it has to behave oddly."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +31,9 @@ from frontend_agent.errors import DestinationUnreachable, NotAllowed
 from frontend_agent.imaging.reports import CommitmentReports
 from frontend_agent.imaging.sending import StudySender, pause_name
 from tests.dicom_kit import CT, JPEG_2000, MR, data_set, dcmqrscp, encapsulated, free_port, storescp
+from tests.mllp_kit import Authority
 from tests.orthanc_kit import needs_orthanc, orthanc
-from tests.sending_kit import Book, Clock, Pauses, kept, study_files
+from tests.sending_kit import Book, Clock, Pauses, headed, kept, study_files
 
 _config.LOG_REQUEST_IDENTIFIERS = False
 _outlets: list[StoreEdge] = []  # of one test
@@ -54,8 +56,9 @@ def edge(
     port: int, title: str = "PEER", book: Book | None = None, clock: Clock | None = None, **options: Any
 ) -> StoreEdge:
     """A destination at 127.0.0.1."""
-    settings = {"timeout": timedelta(seconds=20), "proof": "none", **options}
-    table = DicomOutlet(type="dicom", url=f"dicom://{title}@127.0.0.1:{port}", **settings)
+    url = f"dicom://{title}@127.0.0.1:{port}"
+    settings = {"url": url, "timeout": timedelta(seconds=20), "proof": "none", **options}
+    table = DicomOutlet(type="dicom", **settings)
     proof: Proof = Unproven()
     if table.proof == "commitment":
         assert book is not None
@@ -349,6 +352,49 @@ def test_stopping_cuts_what_is_under_way_and_it_goes_at_the_next_start(book: Boo
         gate.set()
     assert State.SENDING not in book.states()
     assert set(book.states()) <= {State.READY, State.UNCERTAIN}
+
+
+def test_over_tls_the_peer_is_held_against_our_authority(book: Book, clock: Clock, tmp_path: Path) -> None:
+    authority, stranger = Authority(tmp_path), Authority(tmp_path, "stranger")
+    pem = authority.certificate("peer")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem.certificate, pem.key)
+    book.add([*study_files(3, pixels=200_000)])
+    ae = AE("PEER")
+    ae.add_supported_context(CT, [EXPLICIT_LE])
+    received = []
+
+    def stored(event: Any) -> int:
+        received.append(sha256(event.request.DataSet.getvalue()).hexdigest())
+        return 0
+
+    port = free_port()
+    server = ae.start_server(
+        ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, stored)], ssl_context=context
+    )
+    url = f"dicoms://PEER@127.0.0.1:{port}"
+    try:
+        refused = sent(edge(port, url=url, ca=str(stranger.pem)), book, clock)
+        assert "TLS" in refused.pause(pause_name("region")).problem
+        assert refused.pause(pause_name("region")).blame == "platform"
+        sent(edge(port, url=url, ca=str(authority.pem)), book, clock)
+    finally:
+        server.shutdown()
+    assert set(book.states()) == {State.ACCEPTED}
+    assert sorted(received) == sorted(
+        sha256(one[read_meta(one).data_set_at :]).hexdigest() for one in study_files(3, pixels=200_000)
+    )
+
+
+def test_reports_of_a_renamed_instance_speak_of_its_name_there(book: Book, clock: Clock) -> None:
+    book.add(study_files(1))
+    other = headed(book.all[1], sop_instance_uid="2.25.99")
+    outlet = edge(free_port(), book=book, clock=clock, proof="commitment")
+    outlet.known_as(lambda instance: other)
+    proof = outlet._proof
+    assert isinstance(proof, CommitmentProof)
+    assert proof.heard(proof.transactions.new(1), [(CT, "2.25.99")], [])
+    assert book.states() == [State.DELIVERED]
 
 
 # --- proof ------------------------------------------------------------------------------------------------------------
