@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from frontend_agent.config_files import Picking
 from frontend_agent.config_listener import ListenerConfig, listener_problems
 from frontend_agent.config_types import ONE, TWO, Count, MiB64, Size
+from frontend_agent.windows import window
 
 HUNDRED = Count(100)
 GiB4 = Size(4 * 1024**3)
@@ -312,7 +313,14 @@ def _query(inlet: DicomQueryInlet) -> Iterable[str]:
 
 
 def _made_problems(outlet: ImageOutletConfig) -> Iterable[str]:
-    """What is made for a destination."""
+    """When it is sent to, and what is made for it."""
+    for text in outlet.windows:
+        try:
+            window(text)
+        except ValueError as error:
+            yield f"windows: {text!r} is not {error}"
+    if outlet.connections < 1:
+        yield "connections must be 1 at least"
     if outlet.deidentified and not outlet.pseudonym_key:
         yield 'deidentified needs a key: pseudonym_key = "…" (the name of a secret)'
     if outlet.deidentify and not outlet.deidentified:

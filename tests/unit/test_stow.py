@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +17,7 @@ import pytest
 from connectors.bandwidth import Bandwidth
 from connectors.dicomweb.body import Part, StowBody
 from connectors.dicomweb.stow import StowEdge, qido_or_none
-from frontend_agent.config_images import StowOutlet
+from frontend_agent.config_images import CHECKS, StowOutlet
 from frontend_agent.config_types import Count
 from frontend_agent.delivery import State
 from frontend_agent.dicom.part10 import read_meta
@@ -284,6 +285,22 @@ def test_windows_and_pauses_hold_sending_back(region: Region, book: Book, clock:
     assert one.send_once() == 0  # 10:00 in Shanghai
     clock.forward(hours=13)
     assert one.send_once() == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('windows = ["22:00-06:00"]', ""),
+        ('windows = ["night"]', "windows: 'night'"),
+        ("connections = 0", "connections"),
+    ],
+)
+def test_settings_that_cannot_work_are_told_at_the_door(line: str, problem: str) -> None:
+    options = tomllib.loads(f'type = "stow"\nurl = "https://region/dicom-web"\n{line}')
+    options["connections"] = Count(options.get("connections", 2))
+    told = list(CHECKS[StowOutlet](StowOutlet(**{**options, "windows": tuple(options.get("windows", ()))})))
+    assert [one for one in told if problem and problem in one] == (told if problem else [])
+    assert bool(told) is bool(problem)
 
 
 def test_threads_send_side_by_side_and_prove(region: Region, book: Book) -> None:
