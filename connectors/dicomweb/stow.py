@@ -18,9 +18,9 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import LifoQueue
+from queue import Empty, LifoQueue
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, urlencode
 
@@ -92,6 +92,7 @@ class StowEdge:
         self._edges: LifoQueue[HttpEdge] = LifoQueue()
         for _ in range(max(options.connections, 1) + 1):  # and one for proof
             self._edges.put(HttpEdge(name, tls, options.timeout))
+        self._closed = False
         self._taken: Kept | None = None
         self._counted = threading.Lock()
         self._requests = self._instances = self._bytes = 0
@@ -168,9 +169,11 @@ class StowEdge:
 
     def close(self) -> None:
         """What is under way is not waited for by the bandwidth any more; idle connections are given back."""
+        self._closed = True
         self._bandwidth.close()
-        while not self._edges.empty():
-            self._edges.get().close()
+        with suppress(Empty):
+            while True:
+                self._edges.get_nowait().close()
 
     @property
     def taken(self) -> Kept | None:
@@ -183,6 +186,8 @@ class StowEdge:
 
     @contextmanager
     def edge(self) -> Iterator[HttpEdge]:
+        if self._closed:
+            raise DestinationUnreachable(f"{self.name}: the agent stops")
         http = self._edges.get()
         try:
             yield http
