@@ -203,10 +203,11 @@ class ManifestOutlet(ImageOutletConfig):
     retrieve_url: str = ""  # WADO-RS base where the images are
     retrieve_location: str = ""  # Retrieve Location UID
     after: str = ""  # the destination that must have the study first
-    codes: str = ""  # file of the submission's codes, as for xds
-    secret: str = ""
-    source_oid: str = ""
-    patient_root: str = ""
+    codes: str = ""  # file of the submission's codes: [defaults], as for xds
+    source_oid: str = ""  # OID: who we are to the affinity domain
+    patient_root: str = ""  # OID: whose patient numbers these are
+    registry_url: str = ""  # asked later whether it shows the manifest: then it is proven
+    attach: Literal["mtom", "base64"] = "mtom"
 
 
 OUTLETS: dict[str, type[ImageOutletConfig]] = {"dicom": DicomOutlet, "stow": StowOutlet, "xds-i": ManifestOutlet}
@@ -343,6 +344,23 @@ def _stow(outlet: StowOutlet) -> Iterable[str]:
         yield 'index_only needs our own platform: proof = "platform"'
 
 
+def _manifest(outlet: ManifestOutlet) -> Iterable[str]:
+    yield from _web_problems_of(outlet)
+    for key in ("codes", "source_oid", "patient_root"):
+        if not getattr(outlet, key):
+            yield f"{key} is missing"
+    if not (outlet.retrieve_ae or outlet.retrieve_url):
+        yield "nobody would know where the images are: retrieve_url, or retrieve_ae with retrieve_location"
+    if outlet.deidentified or outlet.compress:
+        yield "a manifest names instances as they are: deidentified and compress do nothing here"
+
+
+def _web_problems_of(outlet: ManifestOutlet) -> Iterable[str]:
+    if urlsplit(outlet.url).scheme not in ("http", "https") or not urlsplit(outlet.url).hostname:
+        yield f"url is not an address: {outlet.url!r} (https://repository.example/xds)"
+    yield from _tls_problems(outlet)
+
+
 def _images(images: ImagesConfig) -> Iterable[str]:
     for name, inlet in images.inlets.items():
         to = getattr(inlet, "move_to", "")
@@ -366,6 +384,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     DicomwebInlet: _web_problems,
     DicomOutlet: _dicom_outlet,
     StowOutlet: _stow,
+    ManifestOutlet: _manifest,
     ImagesConfig: _images,
 }
 PATHS: dict[type[Any], tuple[str, ...]] = {

@@ -81,11 +81,20 @@ class XdsEdge:
         entry = self._describer.entry(opened, self._around.clock())
         if isinstance(entry, str):
             return Receipt(document.document_id, Outcome.REFUSED, reasons=(entry,))
+        return self.submit(document.document_id, entry, opened.content)
+
+    def submit(self, document_id: str, entry: Entry, content: bytes) -> Receipt:
+        """One submission, of whatever the entry says. RefusedWhole, NotAllowed: as `send`."""
         try:
-            answer = self._provide(entry, opened.content)
+            answer = self._provide(entry, content)
         except Unanswered as error:
-            return Receipt(document.document_id, Outcome.UNANSWERED, reasons=(str(error),))
-        return self._receipt(document, entry, answer)
+            return Receipt(document_id, Outcome.UNANSWERED, reasons=(str(error),))
+        return self._receipt(document_id, entry, answer)
+
+    def shows(self, entry: Entry) -> bool:
+        """Whether the registry shows it, with our hash and size. DestinationUnreachable, NotAllowed."""
+        known = self._registered([entry.unique_id]).get(entry.unique_id)
+        return known is not None and bool(known.hash) and _same(known, entry)
 
     def _provide(self, entry: Entry, content: bytes) -> Answer:
         url = self._options.url
@@ -99,50 +108,48 @@ class XdsEdge:
         envelope = provide(entry, url, message_id, encoded, by_reference=False)
         return self._http.ask("POST", url, envelope, {"Content-Type": _soap(PROVIDE)})
 
-    def _receipt(self, document: Document, entry: Entry, answer: Answer) -> Receipt:
+    def _receipt(self, document_id: str, entry: Entry, answer: Answer) -> Receipt:
         if answer.status in (401, 403, 404, 405, 407, 415) or 300 <= answer.status < 400:
             raise NotAllowed(f"{self.name}: {self._options.url} answered {answer.status}: address, certificate or MTOM")
         if answer.status in (408, 429, 502, 503, 504):
             outcome = Outcome.UNANSWERED if answer.status in (502, 504) else Outcome.RETRY
-            return Receipt(document.document_id, outcome, reasons=(f"the repository answered {answer.status}",))
+            return Receipt(document_id, outcome, reasons=(f"the repository answered {answer.status}",))
         try:
             said = read_answer(envelope_in(answer.headers.get("content-type", ""), answer.body))
         except (Unreadable, ValueError) as error:
             if answer.status == 200:
-                return Receipt(
-                    document.document_id, Outcome.UNANSWERED, reasons=(f"an answer nobody can read: {error}",)
-                )
+                return Receipt(document_id, Outcome.UNANSWERED, reasons=(f"an answer nobody can read: {error}",))
             raise RefusedWhole(f"{self.name}: the repository answered {answer.status}: {error}") from error
         if isinstance(said, Fault):
             if said.code == "Receiver":
-                return Receipt(document.document_id, Outcome.RETRY, reasons=(f"fault: {said.reason}",))
+                return Receipt(document_id, Outcome.RETRY, reasons=(f"fault: {said.reason}",))
             raise RefusedWhole(f"{self.name}: fault {said.code}: {said.reason}")
-        return self._judged(document, entry, said)
+        return self._judged(document_id, entry, said)
 
-    def _judged(self, document: Document, entry: Entry, said: Response) -> Receipt:
+    def _judged(self, document_id: str, entry: Entry, said: Response) -> Receipt:
         reasons = tuple(str(one) for one in said.errors)
         errors = [one for one in said.errors if not one.warning]
         if said.status == SUCCESS and not errors:  # an error inside a Success is an error
-            return Receipt(document.document_id, Outcome.ACCEPTED, reasons=reasons)  # warnings
+            return Receipt(document_id, Outcome.ACCEPTED, reasons=reasons)  # warnings
         if errors and all(one.code == DUPLICATE for one in errors):
-            return self._there_already(document, entry, reasons)
+            return self._there_already(document_id, entry, reasons)
         if errors and all(one.code in self._options.retry_codes for one in errors):
-            return Receipt(document.document_id, Outcome.RETRY, reasons=reasons)
+            return Receipt(document_id, Outcome.RETRY, reasons=reasons)
         return Receipt(
-            document.document_id,
+            document_id,
             Outcome.REFUSED,
             reasons=reasons or (f"{said.status.rpartition(':')[2]} without a reason",),
         )
 
-    def _there_already(self, document: Document, entry: Entry, reasons: tuple[str, ...]) -> Receipt:
+    def _there_already(self, document_id: str, entry: Entry, reasons: tuple[str, ...]) -> Receipt:
         """Our own submission whose answer was lost, unless the registry says other bytes."""
         if not self._options.registry_url:
-            return Receipt(document.document_id, Outcome.ACCEPTED, reasons=reasons)
+            return Receipt(document_id, Outcome.ACCEPTED, reasons=reasons)
         known = self._registered([entry.unique_id]).get(entry.unique_id)
         if known is None or not _same(known, entry):
             other = "another document is registered under this id" if known else "the registry does not show it"
-            return Receipt(document.document_id, Outcome.REFUSED, reasons=(*reasons, other))
-        return Receipt(document.document_id, Outcome.ACCEPTED, reasons=reasons)
+            return Receipt(document_id, Outcome.REFUSED, reasons=(*reasons, other))
+        return Receipt(document_id, Outcome.ACCEPTED, reasons=reasons)
 
     # --- asking
 

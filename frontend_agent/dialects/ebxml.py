@@ -50,6 +50,7 @@ SCHEMES = {
     "practice_setting": "urn:uuid:cccf5598-8b07-4b77-a05e-ae952c785ead",
     "type": "urn:uuid:f0306f51-975f-434e-a61c-c59651d33983",
 }
+ENTRY_EVENT = "urn:uuid:2c6b8cb7-8b2a-4051-b291-b1ae6a575ef4"
 ENTRY_AUTHOR = "urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d"
 ENTRY_PATIENT = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
 ENTRY_UNIQUE = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
@@ -99,6 +100,8 @@ class Entry(msgspec.Struct, frozen=True):
     patient_info: list[str] = []
     replaces: str = ""  # the entry of the version before
     mime_type: str = "text/xml"
+    events: list[Code] = []  # eventCodeList: of images, their modalities
+    reference_ids: list[str] = []  # CXi: numbers that others know it by
 
 
 def entry_uuid(unique_id: str) -> str:
@@ -169,6 +172,7 @@ def _document_entry(objects: etree._Element, entry: Entry) -> None:
         ("size", [str(entry.size)]),
         ("sourcePatientId", [entry.source_patient_id]),
         ("sourcePatientInfo", entry.patient_info),
+        ("urn:ihe:iti:xds:2013:referenceIdList", entry.reference_ids),
     ):
         if any(values):
             _slot(one, name, values)
@@ -180,6 +184,9 @@ def _document_entry(objects: etree._Element, entry: Entry) -> None:
         _classified(
             one, entry.entry_uuid, scheme, code.code, {"codingScheme": [code.scheme]}, code.name, entry.language
         )
+    for event in entry.events:
+        slots = {"codingScheme": [event.scheme]}
+        _classified(one, entry.entry_uuid, ENTRY_EVENT, event.code, slots, event.name, entry.language)
     _identified(one, entry.entry_uuid, ENTRY_PATIENT, "XDSDocumentEntry.patientId", entry.patient_id)
     _identified(one, entry.entry_uuid, ENTRY_UNIQUE, "XDSDocumentEntry.uniqueId", entry.unique_id)
 

@@ -135,13 +135,13 @@ def describer(
     """The describer of a destination; `text`: its table of codes. Raises ConfigurationError."""
     table = toml_of(text, options.codes)
     only_known_keys(table, ("defaults", "kinds"), options.codes)
-    codes = {"": _codes(table.get("defaults", {}), f"{options.codes}: defaults")}
+    codes = {"": read_codes(table.get("defaults", {}), f"{options.codes}: defaults")}
     for code, said in table.get("kinds", {}).items():
-        codes[kind(code).code] = _codes(said, f"{options.codes}: kinds.{code}")
+        codes[kind(code).code] = read_codes(said, f"{options.codes}: kinds.{code}")
     return Describer(options, codes, kind, timezone, institution)
 
 
-def _codes(table: Any, where: str) -> dict[str, Code]:
+def read_codes(table: Any, where: str) -> dict[str, Code]:
     if not isinstance(table, dict):
         raise ConfigurationError(f"{where}: is a table of codes")
     only_known_keys(table, EVERY, where)

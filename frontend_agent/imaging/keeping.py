@@ -48,6 +48,9 @@ class StudyBook(Protocol):
     def counts(self, study_instance_uid: str, /) -> Mapping[str, int]:
         """SeriesInstanceUID -> instances that are known; also of those whose files are gone."""
 
+    def stands(self, study: int, /) -> Mapping[str, Mapping[str, int]]:
+        """Destination -> state -> instances of one study."""
+
     # --- orders, and what a PACS says
     def put_orders(self, orders: Sequence[Order], now: datetime, /) -> int:
         """What RIS says, the newest word for each key. How many were new or changed; their studies, if here, are looked at again."""

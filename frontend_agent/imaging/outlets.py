@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from connectors.instances import InstanceDesk
 from frontend_agent.calendar import Days
 from frontend_agent.config import Config
-from frontend_agent.config_images import DicomOutlet, ImageOutletConfig, StowOutlet
+from frontend_agent.config_images import DicomOutlet, ImageOutletConfig, ManifestOutlet, StowOutlet
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.imaging.keeping import StudyBook
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled
@@ -107,7 +107,13 @@ def _stow(name: str, options: StowOutlet, hands: OutletHands) -> ImageOutlet:
     return platform_edge(name, options, hands.secret, hands.memory, hospital.id, index)
 
 
-MAKERS: dict[type[ImageOutletConfig], Maker] = {DicomOutlet: _dicom, StowOutlet: _stow}
+def _manifests(name: str, options: ManifestOutlet, hands: OutletHands) -> ImageOutlet:
+    from frontend_agent.imaging.manifests import manifests
+
+    return manifests(name, options, hands)
+
+
+MAKERS: dict[type[ImageOutletConfig], Maker] = {DicomOutlet: _dicom, ManifestOutlet: _manifests, StowOutlet: _stow}
 
 
 def make(name: str, options: ImageOutletConfig, hands: OutletHands) -> ImageOutlet:

@@ -189,8 +189,8 @@ def _jpeg(content: bytes, about: _About, page: PageOf) -> list[Made]:
         data.LossyImageCompressionMethod = "ISO_14495_1" if jpeg.transfer_syntax_uid.endswith("81") else "ISO_10918_1"
     return [
         Made(
-            data.SOPClassUID,
-            data.SOPInstanceUID,
+            str(data.SOPClassUID),
+            str(data.SOPInstanceUID),
             jpeg.transfer_syntax_uid,
             encoded(data),
             *_encapsulated([jpeg.content]),
@@ -239,7 +239,11 @@ def _captured(pages: Sequence[tuple[Page, bytes]], about: _About, part: str) -> 
                 "US",
             )
     return Made(
-        data.SOPClassUID, data.SOPInstanceUID, RLE, encoded(data), *_encapsulated([samples for _, samples in pages])
+        str(data.SOPClassUID),
+        str(data.SOPInstanceUID),
+        RLE,
+        encoded(data),
+        *_encapsulated([samples for _, samples in pages]),
     )
 
 
