@@ -12,13 +12,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 
 from frontend_agent.config_images import ImageOutletConfig
-from frontend_agent.dicom.elements import DataSetMalformed
-from frontend_agent.dicom.header import HeaderUnreadable, read_header
+from frontend_agent.dicom.elements import Buffer, DataSetMalformed
+from frontend_agent.dicom.header import Header, HeaderUnreadable, read_header
 from frontend_agent.dicom.part10 import meta, read_meta
 from frontend_agent.dicom.rewriting import chunks
 from frontend_agent.errors import ConfigurationError
@@ -117,22 +118,13 @@ class Variants:
         why = reason_cannot(instance.header)
         if not why and not self._looked(instance.header.study_instance_uid):
             why = reason_pixels_stay(instance.header)
-            why = f"{why}; look at it, then: frontend-agent images looked STUDY" if why else ""
+            why = f"{why}; look at it, then: frontend-agent images release STUDY --pixels" if why else ""
         if why:
             raise CannotDeidentify(f"not sent de-identified: {why}")
 
     def _without_identity(self, instance: Instance, data: mmap.mmap) -> Written:
         assert self._profile is not None
-        said = read_meta(data)
-        try:
-            without = deidentified(
-                data, said.transfer_syntax_uid, said.data_set_at, self._profile, subject_of(instance.header)
-            )
-        except (DataSetMalformed, HeaderUnreadable) as error:
-            raise CannotDeidentify(f"not sent de-identified: {error}") from None
-        uid = self._profile.uid(instance.header.sop_instance_uid)
-        content = chunks(without.pieces, lambda start, end: bytes(without.data[start:end]))
-        return self._write(meta(instance.header.sop_class_uid, uid, said.transfer_syntax_uid), content)
+        return self._write(*without_identity(data, instance.header, self._profile))
 
     def _smaller(self, written: Written | None, data: mmap.mmap) -> Written | None:
         """Compressed, of what was written or else of the original; as it was where that cannot be."""
@@ -199,6 +191,28 @@ def variants(
             f'[images.destinations.{name}] deidentified needs a key: pseudonym_key = "NAME of a secret"'
         )
     return Variants(options, state / "images" / "made" / sha256(name.encode()).hexdigest()[:16], secret, looked)
+
+
+def without_identity(data: Buffer, header: Header, profile: Profile) -> tuple[bytes, Iterator[bytes]]:
+    """The de-identified file: what stands before its data set, and that. CannotDeidentify: it must not leave."""
+    said = read_meta(data)
+    try:
+        without = deidentified(data, said.transfer_syntax_uid, said.data_set_at, profile, subject_of(header))
+    except (DataSetMalformed, HeaderUnreadable) as error:
+        raise CannotDeidentify(f"not de-identified: {error}") from None
+    head = meta(header.sop_class_uid, profile.uid(header.sop_instance_uid), said.transfer_syntax_uid)
+    return head, chunks(without.pieces, lambda start, end: bytes(without.data[start:end]))
+
+
+def deidentified_file(path: Path, profile: Profile, looked: bool) -> tuple[str, Iterator[bytes]]:
+    """A file that somebody has, without its identity: its new SOP Instance UID, and its bytes. ValueError: it cannot be, and why."""
+    data = path.read_bytes()
+    said = read_meta(data)
+    header = read_header(data, said.transfer_syntax_uid, said.data_set_at)
+    if why := reason_cannot(header) or ("" if looked else reason_pixels_stay(header)):
+        raise CannotDeidentify(why)
+    head, content = without_identity(data, header, profile)
+    return profile.uid(header.sop_instance_uid), chain((head,), content)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import pydicom
 import pytest
 
-from frontend_agent.config import Config
+from frontend_agent.config import Config, InstitutionConfig
 from frontend_agent.config_images import ManifestOutlet
 from frontend_agent.delivery import State
 from frontend_agent.dicom.part10 import meta
@@ -19,12 +19,14 @@ from frontend_agent.imaging.making import Made
 from frontend_agent.imaging.manifests import Manifests, manifests
 from frontend_agent.imaging.model import ImageDelivery, Settled
 from frontend_agent.imaging.notes import REFERRAL, NoNote, Retrieve, key_note, manifest
+from frontend_agent.imaging.noting import keep_note
 from frontend_agent.imaging.outlets import OutletHands
 from frontend_agent.imaging.reports import CommitmentReports
 from tests.study_kit import Kept
 from tests.unit.xds_peer import XdsPeer, fault, slot, xds_peer
 
 ONE = "1.2.3.1"
+INSTITUTION = InstitutionConfig(id="H1", name="第一人民医院")
 AT = "20260305160000"
 CODES = """[defaults]
 class = ["IMG", "1.2.3", "影像"]
@@ -70,9 +72,7 @@ def outlet(kept: Kept, peer: XdsPeer, tmp_path: Path, *, codes: str = CODES, **m
         type="xds-i", url=f"{peer.url}/xds", codes=str(tmp_path / "codes.toml"), source_oid="1.2.156.1", patient_root="1.2.156.2",
         **{"retrieve_url": "https://region/dicom-web", "retrieve_ae": "REGION", **more},
     )  # fmt: skip
-    from frontend_agent.config import InstitutionConfig
-
-    config = Config(institution=InstitutionConfig(id="H1", name="第一人民医院"))
+    config = Config(institution=INSTITUTION)
     hands = OutletHands(
         config=config, book=kept.book, desk=kept.desk, clock=kept.clock, secret=str, has_day=lambda day, days: True, reports=CommitmentReports(),
         memory=kept.spool.meta, state=tmp_path,
@@ -209,3 +209,13 @@ def test_what_the_repository_says_settles_all_of_the_study(kept: Kept, peer: Xds
 def test_codes_that_lack_something_are_told(kept: Kept, peer: XdsPeer, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="practice_setting"):
         outlet(kept, peer, tmp_path, codes=CODES.replace("practice_setting", "# "))
+
+
+def test_a_note_travels_with_its_study(kept: Kept) -> None:
+    study = delivery(kept).study
+    chosen = [delivery(kept).instances[0].header.sop_instance_uid]
+    uid = keep_note(kept.book, kept.desk, study, chosen, REFERRAL, "看这里", INSTITUTION, kept.clock(), "li")
+    (note,) = [one for one in delivery(kept).instances if one.header.modality == "KO"]
+    assert (note.header.sop_instance_uid, note.sender, note.header.patient_id) == (uid, "li", "P1")
+    with pytest.raises(ConfigurationError, match="no instance of this study"):
+        keep_note(kept.book, kept.desk, study, ["9.9"], REFERRAL, "", INSTITUTION, kept.clock(), "li")

@@ -17,9 +17,10 @@ from frontend_agent.dicom.header import read_header
 from frontend_agent.dicom.part10 import meta, read_meta
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.imaging.compressing import SYNTAXES, StaysAsItIs, compressed
+from frontend_agent.imaging.deidentifying import CannotDeidentify, Profile
 from frontend_agent.imaging.model import Instance
 from frontend_agent.imaging.pixels.asking import Frame, PixelProcess, PixelsFailed
-from frontend_agent.imaging.variants import Variants, variants
+from frontend_agent.imaging.variants import Variants, deidentified_file, variants
 from frontend_agent.spool.made import MadeFiles
 from tests.instances_made import BIG, EXPLICIT, IMPLICIT, as_file, ct
 
@@ -104,7 +105,7 @@ def test_an_instance_that_is_aligned_anew_is_made_anew(tmp_path: Path) -> None:
 def test_pixels_that_may_show_a_name_do_not_leave_before_a_person_looked(tmp_path: Path) -> None:
     capture = ct(1, SOPClassUID="1.2.840.10008.5.1.4.1.1.7", Modality="OT")
     instance, path = kept(tmp_path, capture)
-    with pytest.raises(ValueError, match="images looked"):
+    with pytest.raises(ValueError, match="release STUDY --pixels"):
         made_by(tmp_path, deidentified=True).made(instance, path)
     assert files_of(tmp_path) == []
     assert made_by(tmp_path, deidentified=True, looked=True).made(instance, path)[1].is_file()
@@ -134,6 +135,19 @@ def test_what_was_made_gives_way_and_is_known_by_its_hash(tmp_path: Path) -> Non
     assert last.path is not None
     files.sweep(3600)
     assert files.find(f"{2:032}") is None
+
+
+def test_a_file_of_somebodys_is_deidentified_alone(tmp_path: Path) -> None:
+    _, path = kept(tmp_path, ct(1))
+    profile = Profile(SECRET.encode())
+    uid, content = deidentified_file(path, profile, looked=False)
+    data = pydicom.dcmread(io.BytesIO(b"".join(content)))
+    assert (data.SOPInstanceUID, data.PatientIdentityRemoved) == (uid, "YES")
+    capture = tmp_path / "capture.dcm"
+    capture.write_bytes(as_file(ct(2, SOPClassUID="1.2.840.10008.5.1.4.1.1.7")))
+    with pytest.raises(CannotDeidentify, match="may show a name"):
+        deidentified_file(capture, profile, looked=False)
+    assert deidentified_file(capture, profile, looked=True)[0]
 
 
 # --- compressed -------------------------------------------------------------------------------------------------------
