@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -357,7 +358,16 @@ def imaging_of(app: App) -> "Imaging | None":
         return None
     from frontend_agent.imaging.running import Imaging
 
-    return Imaging(app.config, app.spool, app.state, app.clock)
+    orders = app.config.images.orders
+    asked = [orders.source] if orders is not None else []
+    return Imaging(
+        app.config,
+        app.spool,
+        app.state,
+        app.clock,
+        app.sources,
+        partial(app.accounts.must_only_read, app.sources, asked),
+    )
 
 
 def problem_of(app: App, outcomes: list[Outcome]) -> FrontendAgentError | None:

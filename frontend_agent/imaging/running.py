@@ -7,12 +7,13 @@ An agent without [images] has none of it: nothing here is imported then, and no 
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from connectors import Source
 from frontend_agent.calendar import load_calendar
 from frontend_agent.config import Config
 from frontend_agent.config_listener import ListenerConfig
@@ -47,8 +48,19 @@ class Fetched(NamedTuple):
 class Imaging:
     """All of it, over one open spool."""
 
-    def __init__(self, config: Config, spool: Spool, state: Path, clock: Callable[[], datetime]) -> None:
-        """Makes everything that is configured, and starts nothing. ConfigurationError for what cannot be made."""
+    def __init__(
+        self,
+        config: Config,
+        spool: Spool,
+        state: Path,
+        clock: Callable[[], datetime],
+        sources: Mapping[str, Source] | None = None,
+        may_read: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Makes everything that is configured, and starts nothing. ConfigurationError for what cannot be made.
+
+        `sources`: the hospital's systems, for orders; `may_read` raises where the account of theirs may do more.
+        """
         self.config, self.spool, self.clock = config, spool, clock
         self.book = spool.images.open(rules_of(config), clock())
         self.reports = CommitmentReports()
@@ -64,8 +76,19 @@ class Imaging:
                 )
                 for name, options in config.images.inlets.items()
             }
+            | self._orders(sources or {}, may_read)
         )
         self._started = self._stopped = False
+
+    def _orders(self, sources: Mapping[str, Source], may_read: Callable[[], object]) -> dict[str, Standing]:
+        """RIS and HIS are asked as an inlet is: beside the others, begun again when it ends, in `once` as well."""
+        images = self.config.images
+        if images.orders is None:
+            return {}
+        from frontend_agent.imaging.orders import Orders
+
+        orders = Orders(images, images.orders, self.config.institution, sources, self.book, self.clock, may_read)
+        return {"images.orders": Standing(orders, "orders")}
 
     def _sender(self, name: str, hands: OutletHands) -> StudySender:
         options = self.config.images.destinations[name]
