@@ -5,15 +5,19 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from connectors import SourceOptions, open_source
-from frontend_agent.config import InstitutionConfig
+from frontend_agent.config import InstitutionConfig, load_config
 from frontend_agent.config_images import DicomFolderInlet, DicomwebInlet, ImagesConfig, OrdersConfig
 from frontend_agent.errors import ConfigurationError
-from frontend_agent.imaging.model import Order
+from frontend_agent.imaging.model import Order, StudyState
 from frontend_agent.imaging.orders import Orders
-from tests.study_kit import NOW, Kept
+from frontend_agent.imaging.running import Imaging
+from frontend_agent.spool import Spool
+from tests.image_samples import ct_slice
+from tests.study_kit import NOW, Clock, Kept
 
 MAPPING = """
 kind = "IMAGE-ORDER"
@@ -167,3 +171,54 @@ def test_the_thread_reads_and_ends(ris):
     assert orders.told()["orders"] == 1
     assert not orders.is_alive()
     orders.probe()
+
+
+def test_beside_the_daemon_orders_come_before_studies_are_looked_at(ris, tmp_path):
+    ris.examine("J1", "1.2.3")
+    (tmp_path / "agent.toml").write_text(
+        f"""
+        [institution]
+        id = "45601"
+        name = "第一医院"
+        [sources.ris]
+        url = "sqlite:///{ris.path}"
+        [images.orders]
+        source = "ris"
+        mapping = "{ris.folder / "orders.toml"}"
+        start = "2026-01-01"
+        [images.inlets.pacs]
+        type = "dicom"
+        port = 0
+        [images.destinations.region]
+        type = "dicom"
+        url = "dicom://R@127.0.0.1:1"
+        proof = "none"
+        """
+    )
+    config = load_config(tmp_path / "agent.toml")
+    clock = Clock(NOW)
+    (tmp_path / "daemon").mkdir()
+    spool = Spool(tmp_path / "daemon", reserve=0).open()
+    imaging = Imaging(config, spool, tmp_path / "daemon", clock, {"ris": ris.source})
+    try:
+        imaging.desk.start()
+        for number in (1, 2, 3):
+            writer = imaging.desk.begin_file("pacs", sender="PACS1@10.0.0.9")
+            writer.write(ct_slice(number, PatientID="P1", PatientName="ZHANG^SAN"))
+            writer.keep().result(10)
+        assert ("images.orders", 1, None) in [tuple(one) for one in imaging.inlets.fetch()]
+        clock.now = NOW + timedelta(minutes=3)
+        assert imaging.watcher.work(timedelta(), lambda: False) == 1
+        study = imaging.book.study_of("1.2.3")
+        assert study is not None
+        assert study.state is StudyState.SENDING
+        assert study.order is not None
+        assert study.order.key == "J1"
+        [first, *_] = imaging.book.instances(study.id)
+        sent = imaging.book.path(first)
+        assert sent is not None
+        dataset = pydicom.dcmread(sent)
+        assert (str(dataset.PatientName), dataset.PatientID) == ("ZHANG^SAN=张三", "H100")
+    finally:
+        imaging.stop(1.0)
+        spool.close()
