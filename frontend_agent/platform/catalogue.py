@@ -15,8 +15,9 @@ import msgspec
 from frontend_agent.errors import StateError
 from frontend_agent.model import SeriesHead
 from frontend_agent.platform import reconciliations
-from frontend_agent.platform.images.blobs import Blobs, FolderBlobs
+from frontend_agent.platform.images.blobs import Blobs
 from frontend_agent.platform.images.catalogue import ImageCatalogue
+from frontend_agent.platform.images.objects import blobs_of
 from frontend_agent.platform.leases import Agent
 from frontend_agent.platform.reconciliations import Reconciled
 from frontend_agent.wire.frames import decompressor, open_frame
@@ -91,7 +92,7 @@ class Catalogue:
     def __init__(self, folder: Path, blobs: Blobs | None = None):
         self.folder = folder
         self._readers: queue.LifoQueue[apsw.Connection] = queue.LifoQueue()
-        self.images = ImageCatalogue(blobs or FolderBlobs(folder / "images"), self._reading)
+        self.images = ImageCatalogue(blobs or blobs_of(folder), self._reading)
 
     def open(self) -> "Catalogue":
         if not (self.folder / "index.sqlite").exists():
