@@ -14,6 +14,7 @@ from rich.table import Table
 from benchmarks import (
     databases,
     guests,
+    images,
     images_send,
     kinds,
     listening,
@@ -62,6 +63,7 @@ MEASURES: dict[Measuring, tuple[str, ...]] = {
     misses.misses: ("misses.postgresql", "misses.postgresql-before", "misses.mariadb", "misses.mariadb-before"),
     reconciling.reconciling: ("reconcile.source", "reconcile.statements", "reconcile.day"),
     reports.excel: ("report.excel", "report.memory"),
+    images.receiving: ("images.receive.x1", "images.receive.x4"),
     whole.backlog: ("backlog.start", "backlog.claim", "backlog.memory"),
 }
 NAMES = tuple(name for names in MEASURES.values() for name in names)

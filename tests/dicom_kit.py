@@ -222,7 +222,7 @@ def echoscu(port: int, *, called: str = "ANY-SCP", calling: str = "ECHOSCU", opt
 
 @contextmanager
 def storescp(folder: Path, *options: str, called: str = "STORESCP") -> Iterator[int]:
-    """dcmtk's receiver, writing to `folder`; the port it listens at. `-B`: as the bytes came."""
+    """dcmtk's receiver, writing to `folder`; the port it listens at. `+B`: as the bytes came."""
     needs("storescp")
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
