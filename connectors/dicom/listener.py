@@ -17,7 +17,7 @@ from connectors.listening import Door, listening_socket, tls_of
 from frontend_agent.config_images import DicomInlet, calling_of
 from frontend_agent.dicom.commands import Status
 from frontend_agent.dicom.negotiation import UNKNOWN_CALLED, UNKNOWN_CALLING, Rejection
-from frontend_agent.dicom.serving import Answer, Caller, Committed, Limits, Reception
+from frontend_agent.dicom.serving import Answer, Caller, Committed, Limits, Reception, Tally
 
 
 class Reports(Protocol):
@@ -121,6 +121,7 @@ class DicomListener:
 
     def start(self) -> None:
         """ConfigurationError for an address, a certificate or a key that cannot be used."""
+        self.stop(0)  # what is left of one whose thread ended by an error
         tls = tls_of(self.name, self._options)
         listening = listening_socket(self.name, self._options)
         self._address = listening.getsockname()[:2]
@@ -154,7 +155,7 @@ class DicomListener:
             "is_running": reception is not None,
             "since": self._since.isoformat() if self._since else "",
             "last_message_at": self._receiving.last.isoformat() if self._receiving.last else "",
+            "connections": reception.associations if reception is not None else 0,
+            "waiting": reception.waiting if reception is not None else 0,  # connections without an association
         }
-        if reception is not None:
-            found.update(connections=reception.associations, **reception.tally.told())
-        return found
+        return found | (reception.tally if reception is not None else Tally()).told()

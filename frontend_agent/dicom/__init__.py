@@ -6,6 +6,9 @@
     header      what we know of an instance, read from its elements
     nesting     sequences and their items; value representations by the dictionary
     rewriting   elements changed, everything else copied from where it lies
+    pdus         the frames of the upper layer; commands, negotiation, commitment: what travels in them
+    association  the socket of an association that others opened
+    serving      associations that others open, served: the agent's inlet and the platform's port
 
 Instances are moved as bytes: nothing here decodes pixels, and what is not changed is never written anew.
 """

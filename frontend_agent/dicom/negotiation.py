@@ -295,8 +295,10 @@ def _read_fixed(found: Pdu, kind: PduType) -> tuple[str, str, int]:
 
 
 def _title(raw: bytes) -> str:
-    """An AE title, without the spaces around it that do not count (PS3.5 §6.2) and the zeros that some write instead."""
-    return raw.strip(b" \0").decode("latin-1")
+    """An AE title, without the spaces around it that do not count (PS3.5 §6.2) and the zeros that some write instead. What would steer
+    the terminal of whoever is told of it becomes a question mark."""
+    text = raw.strip(b" \0").decode("latin-1")
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _items(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:

@@ -153,6 +153,9 @@ class Limits(NamedTuple):
 USUAL = Limits()
 LEAST_RATE = 4096  # bytes a second of a message on the whole; slower is a slow loris, and no line
 OVERRUN = 256 << 20
+KEPT_WITHIN = (
+    120.0  # seconds: the disk of who keeps is stuck then; the sender comes again, and the same again is no harm
+)
 
 
 class Tally:
@@ -432,8 +435,7 @@ class Serving:
         storing, future = self._pending[0]
         answer = storing.answer
         if answer is None:
-            error = future.exception()
-            answer = self._services.verdict(future.result() if error is None else error)
+            answer = self._services.verdict(_outcome(future))
         self._tally.stored(answer, storing.size, self.caller.sender)
         self._association.send_message(storing.context, answered(storing.command, answer.status, answer.comment))
         self._pending.popleft()
@@ -493,6 +495,15 @@ class Serving:
         )
         data = written_commitment(Commitment(about.transaction_uid, said.safe, said.failed), syntax)
         self._association.send_message(found.context, event, data)
+
+
+def _outcome(future: "Future[Any]") -> Any:
+    """Its result, or the exception it ended with; TimeoutError where nobody has come back with either."""
+    try:
+        error = future.exception(KEPT_WITHIN)
+    except TimeoutError as silence:
+        return silence
+    return future.result() if error is None else error
 
 
 # -- before an association ---------------------------------------------------------------------------------------------
@@ -690,7 +701,9 @@ class Reception:
                     self._asked(guest, list(guest.reader.received(count)))
         except ssl.SSLWantWriteError:
             self._selector.modify(guest.connection, selectors.EVENT_READ | selectors.EVENT_WRITE, guest)
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except ssl.SSLWantReadError:
+            self._selector.modify(guest.connection, selectors.EVENT_READ, guest)
+        except BlockingIOError:
             pass
         except PduMalformed as error:
             self._abort(guest, str(error))

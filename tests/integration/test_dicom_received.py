@@ -35,9 +35,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
-def receiving(folder: Path, **options: Any) -> Iterator[tuple[int, Kept, DicomListener]]:
+def receiving(
+    folder: Path, rules: dict[str, Any] | None = None, **options: Any
+) -> Iterator[tuple[int, Kept, DicomListener]]:
     """An inlet over the real book of studies: its port."""
-    with Kept(folder) as kept:
+    with Kept(folder, **(rules or {})) as kept:
         inlet = DicomListener(
             "pacs",
             DicomInlet(type="dicom", port=0, **options),
@@ -160,17 +162,9 @@ def test_orthanc_sends_what_it_keeps(tmp_path: Path) -> None:
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     """The sender is told to come again, and what it was told is stored is stored."""
     files = made(tmp_path / "in", instances=30, pixels=200_000)
-    with Kept(tmp_path / "state", quota=4_000_000, may_change=False) as kept:
-        inlet = DicomListener(
-            "pacs", DicomInlet(type="dicom", port=0), kept.desk, CommitmentReports(), lambda: datetime.now(UTC)
-        )
-        inlet.start()
-        try:
-            report = tmp_path / "report"
-            dcmsend(inlet.address[1], tmp_path / "in", called=TITLE, options=["-nh", "+crf", str(report)])
-            answers = inlet.told()["answers"]
-        finally:
-            inlet.stop(5)
+    with receiving(tmp_path / "state", {"quota": 4_000_000, "may_change": False}) as (port, kept, inlet):
+        dcmsend(port, tmp_path / "in", called=TITLE, options=["-nh"])
+        answers = inlet.told()["answers"]
         assert set(answers) == {"0000", "A700"}
         assert sum(answers.values()) == len(files)
         assert len(kept_files(kept)) == answers["0000"]

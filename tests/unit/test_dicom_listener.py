@@ -43,6 +43,7 @@ from tests.dicom_kit import (
     uid,
 )
 from tests.dicom_listening import TITLE, Line, files_below, listening, storing, until
+from tests.mllp_kit import Authority
 
 INSTANCE = uid(1, 1, 1)
 DATA = data_set_bytes(data_set())
@@ -189,6 +190,51 @@ def test_a_fault_of_ours_is_answered_and_ends_nothing(tmp_path: Path, monkeypatc
             broken.setattr(desk, "keep", lambda *_: 1 / 0)
             assert line.store(DATA, INSTANCE).status == 0xA700
         assert line.store(DATA, INSTANCE).status == 0
+
+
+def test_a_commit_that_does_not_come_back_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from concurrent.futures import Future
+
+    from frontend_agent.dicom import serving
+    from tests import dicom_kit
+
+    monkeypatch.setattr(serving, "KEPT_WITHIN", 0.2)
+    with listening(tmp_path) as (inlet, _), Line(inlet.address[1]) as line:
+        line.associate()
+        with monkeypatch.context() as stuck:
+            stuck.setattr(dicom_kit._FilesWriter, "keep", lambda writer: writer.abort() or Future())
+            assert line.store(DATA, INSTANCE).status == 0xA700
+        assert line.store(DATA, INSTANCE).status == 0
+
+
+def test_what_steers_a_terminal_is_not_told(tmp_path: Path) -> None:
+    with listening(tmp_path, calling=("PACS",)) as (inlet, _), Line(inlet.address[1]) as line:
+        assert read_rejection(line.associate(calling="\x1b[2J\r\nX")) == Rejection(1, 1, 3)
+        assert inlet.told()["problem"].startswith("?[2J??X@127.0.0.1: ")
+
+
+def test_hands_that_are_never_shaken_keep_nobody_out(tmp_path: Path) -> None:
+    """TLS: what is before an association holds no thread either."""
+    authority = Authority(tmp_path)
+    server, known = authority.certificate("server"), authority.certificate("pacs")
+    options = {"certificate": str(server.certificate), "key": str(server.key), "client_ca": str(authority.pem)}
+    before = threading.active_count()
+    with listening(tmp_path / "state", slowest=timedelta(seconds=2), **options) as (inlet, desk):
+        lines = [Line(inlet.address[1]) for _ in range(150)]
+        for line in lines[::2]:
+            line.send(b"\x16\x03\x01\x02\x00\x01")  # the beginning of a greeting
+        assert threading.active_count() <= before + 1
+        tls = peer(inlet.address[1], context=authority.client(known))
+        with associate(tls, "TEST", proposed([(CT, (EXPLICIT_LE,))]), timeout=5) as association:
+            association.send(1, c_store(1, CT, INSTANCE), data_set_bytes(data_set(pixels=900_000)))
+            assert association.receive()[1].status == 0
+        assert len(desk.kept) == 1
+        assert until(lambda: inlet.told()["waiting"] == 0)  # sent away in time
+        for line in lines:
+            line.socket.close()
+    assert inlet.told()["connections"] == 0  # also told where it does not run
 
 
 def test_instances_side_by_side_by_the_window(tmp_path: Path) -> None:
