@@ -29,7 +29,7 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(re.sub(r":\w+}", "}", operation.path), {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Regional platform: documents", "version": "1"},
@@ -39,7 +39,7 @@ def describe(operations: Sequence[Operation]) -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    in_path = [_parameter("path", name, name, True) for name in re.findall(r"{(\w+)}", operation.path)]
+    in_path = [_parameter("path", name, name, True) for name in re.findall(r"{(\w+)", operation.path)]
     in_query = [_parameter("query", name, text, False) for name, text in operation.query.items()]
     described: dict[str, Any] = {
         "summary": operation.summary,

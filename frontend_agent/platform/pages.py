@@ -1,4 +1,4 @@
-"""The platform's pages: the list, a document, the hospitals. Server-rendered, no script, Chinese and English.
+"""The platform's pages: the list, a document, the hospitals (images: study_pages.py). Server-rendered, no script, Chinese and English.
 
 Everything a hospital sent is text to these pages: templates escape all of it, ids in addresses are quoted, and nothing
 of it decides what is loaded. What somebody searched for stays in the address and out of every log.
@@ -52,6 +52,7 @@ class Pages:
     def __init__(self, store: Store, clock: Callable[[], datetime] = lambda: datetime.now(UTC)):
         self._store = store
         self._clock = clock
+        self._beside: Callable[[Listed], Mapping[str, Any]] = lambda listed: {}
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("frontend_agent.platform"),
             autoescape=True,
@@ -59,6 +60,10 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+
+    def show_beside(self, beside: Callable[[Listed], Mapping[str, Any]]) -> None:
+        """What else stands on a document's page: its images."""
+        self._beside = beside
 
     def operations(self) -> list[Operation]:
         page = {200: "a page", 503: "the store cannot be read"}
@@ -84,13 +89,13 @@ class Pages:
     # --- pages -------------------------------------------------------------------------------------------------------
 
     def list(self, request: Request, lang: str) -> Response:
-        asked = {name: _clean(request.query_params.get(name, "")) for name in _ASKED}
+        asked = {name: cleaned(request.query_params.get(name, "")) for name in _ASKED}
         search, bad_date = _search(asked)
         count = self._store.count(search)
         last_page = max(1, -(-min(count, COUNT_TO) // PAGE))
-        page = min(max(_number(request.query_params.get("page", "")), 1), last_page)
+        page = min(max(number_of(request.query_params.get("page", "")), 1), last_page)
         found = self._store.documents(search, page)
-        return self._page(
+        return self.page(
             request, lang, "list.html",
             asked=asked, bad_date=bad_date, count=count, count_to=COUNT_TO, page=page, last_page=last_page, found=found,
             institutions=self._store.institutions(), kinds=self._store.kinds(), filtered=any(asked.values()),
@@ -103,15 +108,17 @@ class Pages:
         try:
             content = self._store.document(listed.document_id)
         except StateError:
-            return self._page(
-                request, lang, "document.html", 503, listed=listed, sheet=None, foreign=None, damaged=True, versions=[]
-            )
+            return self.page(
+                request, lang, "document.html", 503, listed=listed, sheet=None, foreign=None, damaged=True, versions=[],
+                studies=[], key_notes=[],
+            )  # fmt: skip
         versions = self._store.versions(listed.institution, listed.set_id)
         sheet = _sheet(listed.kind, content or b"")
         foreign = _foreign(content or b"") if sheet is None else None
-        return self._page(
+        return self.page(
             request, lang, "document.html",
             listed=listed, sheet=sheet, foreign=foreign, damaged=False, versions=versions, wrapped=listed.kind == ENCLOSED,
+            **{"studies": [], "key_notes": [], **self._beside(listed)},
         )  # fmt: skip
 
     def xml(self, request: Request, lang: str) -> Response:
@@ -119,7 +126,7 @@ class Pages:
         try:
             content = self._store.document(document_id)
         except StateError:
-            return self._page(request, lang, "missing.html", 503, title="documents", text="damaged")
+            return self.page(request, lang, "missing.html", 503, title="documents", text="damaged")
         if content is None:
             return self.missing(request, lang)
         return Response(content, media_type="application/xml", headers=_attachment(f"{document_id}.xml"))
@@ -131,7 +138,7 @@ class Pages:
             document = self._store.document(document_id)
             held = content_of(parse(document)) if document else None
         except FrontendAgentError:
-            return self._page(request, lang, "missing.html", 503, title="documents", text="damaged")
+            return self.page(request, lang, "missing.html", 503, title="documents", text="damaged")
         if held is None:
             return self.missing(request, lang)
         ending = ENDINGS.get(held[0], ".bin")
@@ -151,14 +158,14 @@ class Pages:
             tallies.setdefault(tally.institution, []).append(tally)
         agents = {agent.institution: agent for agent in self._store.agents() if not agent.superseded_by}
         names = {**dict.fromkeys(agents, ""), **self._store.institutions()}
-        return self._page(
+        return self.page(
             request, lang, "hospitals.html",
             names=names, tallies=tallies, agents=agents, disputes=self._store.disputed_logs(),
             packs=self._store.agents_packs(), skews=skews(self._store.agents_packs(), self._store.packs),
         )  # fmt: skip
 
     def missing(self, request: Request, lang: str) -> Response:
-        return self._page(request, lang, "missing.html", 404, title="unknown_document", text="unknown_document_text")
+        return self.page(request, lang, "missing.html", 404, title="unknown_document", text="unknown_document_text")
 
     def style(self, request: Request, lang: str) -> Response:
         return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "public, max-age=86400"})
@@ -168,9 +175,10 @@ class Pages:
 
     # --- what templates are given ------------------------------------------------------------------------------------
 
-    def _page(self, request: Request, lang: str, template: str, status: int = 200, **values: Any) -> Response:
+    def page(self, request: Request, lang: str, template: str, status: int = 200, **values: Any) -> Response:
         text = self._templates.get_template(template).render(
             lang=lang,
+            asked_lang=request.query_params.get("lang", "") if request.query_params.get("lang") in LANGUAGES else "",
             t=partial(say, lang),
             link=partial(_link, request.query_params.get("lang", "")),
             here=partial(_here, request),
@@ -244,7 +252,7 @@ def _state(listed: Listed) -> str:
 
 def _search(asked: Mapping[str, str]) -> tuple[Search, bool]:
     """The search, and whether a date was left out because it is none."""
-    days = {name: _day(asked[name]) for name in ("first_day", "last_day")}
+    days = {name: day_of(asked[name]) for name in ("first_day", "last_day")}
     bad = any(asked[name] and not day for name, day in days.items())
     search = Search(
         institution=asked["institution"],
@@ -256,7 +264,7 @@ def _search(asked: Mapping[str, str]) -> tuple[Search, bool]:
     return search, bad
 
 
-def _day(text: str) -> str:
+def day_of(text: str) -> str:
     for pattern in ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d"):
         try:
             return datetime.strptime(text, pattern).strftime("%Y%m%d")
@@ -265,11 +273,11 @@ def _day(text: str) -> str:
     return ""
 
 
-def _clean(text: str) -> str:
+def cleaned(text: str) -> str:
     return text.strip()[:100]
 
 
-def _number(text: str) -> int:
+def number_of(text: str) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else 1
 
 

@@ -3,6 +3,7 @@
 import io
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -239,12 +240,12 @@ def kept(tmp_path: Path, one: Dataset) -> Path:
 
 def test_a_picture_is_drawn_once_and_kept(renderer, tmp_path) -> None:
     path = kept(tmp_path, image(RAMP))
-    first = renderer.draw(path, Asked(media_type=PNG), "a")
+    first = renderer.draw(partial(path.open, "rb"), Asked(media_type=PNG), "a")
     assert (first.width, first.height, first.media_type) == (16, 16, PNG)
     path.unlink()
-    assert renderer.draw(path, Asked(media_type=PNG), "a") == first
+    assert renderer.draw(partial(path.open, "rb"), Asked(media_type=PNG), "a") == first
     with pytest.raises(FileNotFoundError):
-        renderer.draw(path, Asked(media_type=PNG), "b")
+        renderer.draw(partial(path.open, "rb"), Asked(media_type=PNG), "b")
 
 
 def test_bombs_end_their_own_picture_only(renderer, tmp_path) -> None:
@@ -266,24 +267,24 @@ def test_bombs_end_their_own_picture_only(renderer, tmp_path) -> None:
     for at, path in enumerate((bomb, kept(tmp_path, claim))):
         started = time.monotonic()
         with pytest.raises(NotDrawn) as refused:
-            renderer.draw(path, Asked(), f"bomb {at}")
+            renderer.draw(partial(path.open, "rb"), Asked(), f"bomb {at}")
         assert refused.value.why in ("too-large", "damaged", "no-pixels")
         assert time.monotonic() - started < 10
-    assert renderer.draw(kept(tmp_path, good), Asked(), "after").width == 16
+    assert renderer.draw(lambda: kept(tmp_path, good).open("rb"), Asked(), "after").width == 16
 
 
 def test_what_takes_too_long_is_ended(tmp_path) -> None:
     hasty = Renderer(seconds=1)
     try:
-        hasty.draw(kept(tmp_path, image(RAMP)), Asked(), "first")  # loads the decoders
+        hasty.draw(lambda: kept(tmp_path, image(RAMP)).open("rb"), Asked(), "first")  # loads the decoders
         slow = image(np.zeros((8, 8), np.uint8))
         slow.Rows = slow.Columns = 20000
         slow.PixelData = bytes(20000 * 20000)
         path = kept(tmp_path, slow)
         with pytest.raises(NotDrawn) as refused:
-            hasty.draw(path, Asked(media_type=PNG, viewport=Viewport(8192, 8192)), "slow")
+            hasty.draw(partial(path.open, "rb"), Asked(media_type=PNG, viewport=Viewport(8192, 8192)), "slow")
         assert refused.value.why == "too-slow"
-        assert hasty.draw(kept(tmp_path, image(RAMP)), Asked(), "after").width == 16
+        assert hasty.draw(lambda: kept(tmp_path, image(RAMP)).open("rb"), Asked(), "after").width == 16
     finally:
         hasty.close()
 
@@ -292,10 +293,10 @@ def test_another_process_takes_the_place_of_one_that_died(tmp_path) -> None:
     one = Renderer()
     try:
         path = kept(tmp_path, image(RAMP))
-        one.draw(path, Asked(), "a")
+        one.draw(partial(path.open, "rb"), Asked(), "a")
         one._process._child.kill()
         one._process._child.wait()
-        assert one.draw(path, Asked(), "b").width == 16
+        assert one.draw(partial(path.open, "rb"), Asked(), "b").width == 16
     finally:
         one.close()
 
@@ -319,7 +320,7 @@ def test_every_real_file_is_drawn_or_says_why(renderer) -> None:
         if not path.is_file() or path.read_bytes()[128:132] != b"DICM":
             continue
         try:
-            picture = renderer.draw(path, asked({}, thumbnail=True), str(path))
+            picture = renderer.draw(partial(path.open, "rb"), asked({}, thumbnail=True), str(path))
         except NotDrawn as error:
             if error.why != "no-pixels":
                 refused[path.name] = error.why

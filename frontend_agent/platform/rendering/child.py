@@ -4,7 +4,7 @@ It loads the decoders once and decodes nothing itself. Each question is answered
 first (confine.py) and gone afterwards: what one instance did to a decoder meets no other patient's.
 
     question   one datagram of JSON: Question, with two descriptors: the file to read, the pipe to write to
-    answer     in the pipe: one line of JSON, Answer; then the picture. Nothing at all: the fork was ended
+    answer     in the pipe: one line of JSON, Answer; then the picture, or the KeyNote as JSON. Nothing at all: the fork was ended
 """
 
 import os
@@ -18,14 +18,16 @@ import msgspec
 
 from frontend_agent.confine import confine
 from frontend_agent.platform.rendering.asked import Asked
+from frontend_agent.platform.rendering.notes import read_note
 
 LARGEST_QUESTION = 1 << 16
 
 
 class Question(msgspec.Struct, frozen=True):
-    """`memory` in bytes, more than the decoders take; `seconds` of processor and of time."""
+    """A picture, or (without `asked`) what a key object says. `memory` in bytes, more than the decoders take; `seconds` of processor
+    and of time."""
 
-    asked: Asked
+    asked: Asked | None
     memory: int
     seconds: int
 
@@ -98,8 +100,11 @@ def _answer(question: Question, source: int, target: int) -> None:
     try:
         file = os.fdopen(source, "rb", closefd=False)
         confine(question.memory, question.seconds)
-        picture = draw(file, question.asked)
-        answer, content = Answer("", picture.width, picture.height), picture.content
+        if question.asked is None:
+            answer, content = Answer(), msgspec.json.encode(read_note(file))
+        else:
+            picture = draw(file, question.asked)
+            answer, content = Answer("", picture.width, picture.height), picture.content
     except CannotDraw as error:
         answer = Answer(error.why)
     except MemoryError:

@@ -1,7 +1,7 @@
 """Asks the drawing process for pictures, keeps the last of them, and stands for it when it dies. Safe to use from several threads.
 
     renderer = Renderer()
-    renderer.draw(path, asked, digest)      # Drawn; NotDrawn says why not
+    renderer.draw(opened, asked, digest)      # Drawn; NotDrawn says why not
 
 The process is started with the first question and ends with us. A platform without the extra `viewer`, or on a system that
 cannot confine a process, has everything else: `missing` then says what a picture needs.
@@ -16,14 +16,17 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from importlib.util import find_spec
-from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from frontend_agent.platform.rendering.asked import Asked
 from frontend_agent.platform.rendering.child import Answer, Question
+from frontend_agent.platform.rendering.notes import KeyNote
 
 MEMORY = 1 << 30  # bytes that one picture may take to decode
 SECONDS = 20  # that it may take
@@ -31,6 +34,8 @@ AT_ONCE = 2
 KEPT = 64 << 20  # bytes of pictures that were drawn already
 _LARGEST_ANSWER = 256 << 20
 _DECODERS = ("numpy", "PIL", "pylibjpeg", "openjpeg", "rle", "jpeg_ls", "gdcm")  # of the extra `viewer`
+
+Opened = Callable[[], BinaryIO]  # opens an instance's file: on a disk, with a descriptor
 
 
 class Drawn(msgspec.Struct, frozen=True):
@@ -43,7 +48,8 @@ class Drawn(msgspec.Struct, frozen=True):
 
 
 class NotDrawn(Exception):
-    """`why`: no-pixels, no-frame, no-region, unsupported, damaged, too-large, too-slow; busy: it may be asked again."""
+    """`why`: no-pixels, no-frame, no-region, unsupported, damaged, too-large, too-slow; missing: the platform lacks
+    what it needs; busy: it may be asked again."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -59,7 +65,7 @@ class Renderer:
         self._process: _Process | None = None
         self._kept = _Kept(KEPT)
 
-    @property
+    @cached_property
     def missing(self) -> str:
         """What pictures would need; "" where they can be drawn."""
         if not hasattr(os, "fork"):
@@ -67,29 +73,45 @@ class Renderer:
         absent = [name for name in _DECODERS if find_spec(name) is None]
         return f"pip install 'frontend-agent[viewer]' ({', '.join(absent)})" if absent else ""
 
-    def draw(self, path: Path, asked: Asked, digest: str) -> Drawn:
-        """The picture of an instance's file; `digest` names its bytes. NotDrawn, OSError."""
-        key = (digest, asked)
-        if kept := self._kept.take(key):
+    def draw(self, opened: Opened, asked: Asked, digest: str) -> Drawn:
+        """The picture of an instance's file; `digest` names its bytes. NotDrawn, and what opening it raises."""
+        kept = self._kept.take((digest, asked))
+        if isinstance(kept, Drawn):
             return kept
+        answer, content = self._answered(opened, asked)
+        drawn = Drawn(content, asked.media_type, answer.width, answer.height)
+        self._kept.put((digest, asked), drawn, len(content))
+        return drawn
+
+    def note(self, opened: Opened, digest: str) -> KeyNote:
+        """What a key object says. NotDrawn, and what opening it raises."""
+        kept = self._kept.take((digest, None))
+        if isinstance(kept, KeyNote):
+            return kept
+        _, content = self._answered(opened, None)
+        note = msgspec.json.decode(content, type=KeyNote)
+        self._kept.put((digest, None), note, len(content))
+        return note
+
+    def _answered(self, opened: Opened, asked: Asked | None) -> tuple[Answer, bytes]:
+        if self.missing:
+            raise NotDrawn("missing")
         # Whoever asks for more at once than can be drawn waits here, not with a decoder.
         if not self._turns.acquire(timeout=self._seconds):
             raise NotDrawn("busy")
         try:
-            answer, content = self._asked(path, asked)
+            answer, content = self._asked(opened, asked)
         finally:
             self._turns.release()
         if answer.why:
             raise NotDrawn(answer.why)
-        drawn = Drawn(content, asked.media_type, answer.width, answer.height)
-        self._kept.put(key, drawn)
-        return drawn
+        return answer, content
 
-    def _asked(self, path: Path, asked: Asked) -> tuple[Answer, bytes]:
+    def _asked(self, opened: Opened, asked: Asked | None) -> tuple[Answer, bytes]:
         ours, theirs = os.pipe()
         try:
             # suppress: it died between two questions; the empty pipe says so, and the next question finds another
-            with path.open("rb") as file, suppress(ConnectionError):
+            with opened() as file, suppress(ConnectionError):
                 self._running().ask(Question(asked, self._memory, self._seconds), file.fileno(), theirs)
             os.close(theirs)
             theirs = -1
@@ -175,26 +197,26 @@ def _read(pipe: int, until: float) -> bytes:
 
 
 class _Kept:
-    """The pictures that were asked for last, up to so many bytes. By content: what is kept never goes out of date."""
+    """What was asked for last, up to so many bytes. By content: what is kept never goes out of date."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._size = 0
-        self._held: OrderedDict[tuple[str, Asked], Drawn] = OrderedDict()
+        self._held: OrderedDict[tuple[str, Asked | None], tuple[Drawn | KeyNote, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, key: tuple[str, Asked]) -> Drawn | None:
+    def take(self, key: tuple[str, Asked | None]) -> Drawn | KeyNote | None:
         with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-            return self._held.get(key)
+            if key not in self._held:
+                return None
+            self._held.move_to_end(key)
+            return self._held[key][0]
 
-    def put(self, key: tuple[str, Asked], drawn: Drawn) -> None:
+    def put(self, key: tuple[str, Asked | None], answer: Drawn | KeyNote, size: int) -> None:
         with self._lock:
-            if key in self._held or len(drawn.content) > self._most // 4:
+            if key in self._held or size > self._most // 4:
                 return
-            self._held[key] = drawn
-            self._size += len(drawn.content)
+            self._held[key] = (answer, size)
+            self._size += size
             while self._size > self._most:
-                _, dropped = self._held.popitem(last=False)
-                self._size -= len(dropped.content)
+                self._size -= self._held.popitem(last=False)[1][1]
