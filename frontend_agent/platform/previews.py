@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 from uuid import uuid4
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -66,11 +67,25 @@ class Previews(Answering):
         series = study + "/series/{series}"
         instance = series + "/instances/{instance}"
         frames = instance + "/frames/{frames}"
-        how = {"viewport": "WIDTH,HEIGHT,X,Y,W,H: as large as fits; X and what follows name a region", "window": "CENTER,WIDTH,FUNCTION", "quality": "1 to 100, of JPEG", "accept": "image/jpeg or image/png, as the header"}
+        how = {
+            "viewport": "WIDTH,HEIGHT,X,Y,W,H: as large as fits; X and what follows name a region",
+            "window": "CENTER,WIDTH,FUNCTION",
+            "quality": "1 to 100, of JPEG",
+            "accept": "image/jpeg or image/png, as the header",
+        }
         small = {"viewport": "WIDTH,HEIGHT", "accept": "image/jpeg or image/png, as the header"}
-        answers = {400: Problem, 404: Problem, 406: Problem, 501: Problem, 503: Problem}
-        one = {200: "JPEG or PNG", **answers}
-        many = {200: "multipart/related of JPEG or PNG, one part a frame", **answers}
+        answers: dict[int, type[msgspec.Struct] | str] = {
+            400: Problem,
+            404: Problem,
+            406: Problem,
+            501: Problem,
+            503: Problem,
+        }
+        one: dict[int, type[msgspec.Struct] | str] = {200: "JPEG or PNG", **answers}
+        many: dict[int, type[msgspec.Struct] | str] = {
+            200: "multipart/related of JPEG or PNG, one part a frame",
+            **answers,
+        }
         return [
             *(Operation("GET", place + "/thumbnail", self.thumbnail, "A small picture that stands for it; an icon where there is none", small, answers=one, media_type="image/jpeg") for place in (study, series, instance, frames)),
             *(Operation("GET", place + "/rendered", self.rendered, "Pictures of an instance, windowed and scaled; of an encapsulated PDF, the PDF", how, answers=one, media_type="image/jpeg") for place in (instance, frames)),

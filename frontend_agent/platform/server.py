@@ -27,8 +27,12 @@ from frontend_agent.platform.images.listener import DicomPort, read_peers
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation
 from frontend_agent.platform.pages import Pages
+from frontend_agent.platform.previews import Previews
+from frontend_agent.platform.rendering.renderer import Renderer
 from frontend_agent.platform.schema import with_schema
 from frontend_agent.platform.store import Store
+from frontend_agent.platform.study_pages import StudyPages
+from frontend_agent.platform.viewer import Viewer
 
 MOST_AT_ONCE = 128  # connections; more are told to come back
 GRACE_SECONDS = 30  # what is in flight at SIGTERM has so long to finish
@@ -50,8 +54,16 @@ _log = logging.getLogger("frontend_agent.platform")
 def application(store: Store, hosts: Iterable[str] | None = None, metrics: Metrics | None = None) -> ASGIApp:
     """The whole platform over an open store. `hosts`: names a browser may call it by; None for any."""
     metrics = metrics or Metrics(store)
-    pages = Pages(store).operations()
-    beside = [*pages, *ImageApi(store, metrics).operations()]
+    pages, renderer, viewer = Pages(store), Renderer(), Viewer()
+    studies = StudyPages(store, pages, renderer, viewer)
+    pages.show_beside(studies.beside)
+    beside = [
+        *pages.operations(),
+        *studies.operations(),
+        *viewer.operations(),
+        *Previews(store.images, renderer, metrics).operations(),
+        *ImageApi(store, metrics).operations(),
+    ]
     operations = [*beside, *Api(store, metrics, beside).operations()]
     app = Starlette(routes=[_route(operation) for operation in operations])
     return Door(app, metrics, None if hosts is None else frozenset(hosts))

@@ -31,7 +31,9 @@ _PAGE_POLICY = (
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; object-src 'none'; media-src 'self' blob:; "
     "frame-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
-_WORKER_POLICY = "default-src 'none'; script-src 'self' 'unsafe-eval' 'wasm-unsafe-eval'; connect-src 'self' data: blob:"
+_WORKER_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval' 'wasm-unsafe-eval'; connect-src 'self' data: blob:"
+)
 _FOREVER = "public, max-age=31536000, immutable"  # names hold the hash of what they name
 
 
@@ -56,7 +58,9 @@ class Viewer:
             return []
         found = {200: "of the viewer", 404: "no such file"}
         return [
-            Operation("GET", BASE + "/{path:path}", self.file, "The image viewer", answers=found, media_type="text/html")
+            Operation(
+                "GET", BASE + "/{path:path}", self.file, "The image viewer", answers=found, media_type="text/html"
+            )
         ]
 
     async def file(self, request: Request) -> Response:

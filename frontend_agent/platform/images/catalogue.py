@@ -366,9 +366,11 @@ def _searched(search: StudySearch) -> tuple[str, list[str]]:
         clauses.append("t.institution = ?")
         values.append(search.institution)
     if search.patient:
-        start = like(search.patient) + "%"
+        # 张^小满 is found as 张小满, Zhang^Xiaoman as it is written or spoken: ^ and spaces part names, and nobody types them alike.
+        start = like(search.patient.replace("^", "").replace(" ", "")) + "%"
+        name = "replace(replace(t.patient_name, '^', ''), ' ', '')"
         clauses.append(
-            "(t.patient_name LIKE ? ESCAPE '!' OR t.patient_name LIKE ? ESCAPE '!' OR t.patient_id = ? OR t.id_number = ?"
+            f"({name} LIKE ? ESCAPE '!' OR {name} LIKE ? ESCAPE '!' OR t.patient_id = ? OR t.id_number = ?"
             " OR t.accession_number = ? OR t.order_key = ?)"
         )
         values += [start, f"%={start}", *[search.patient] * 4]

@@ -101,7 +101,7 @@ def insert(db: apsw.Connection, fresh: Sequence[Arrived], now: str) -> None:
 def _settle(db: apsw.Connection, study: int) -> None:
     """What follows from a study's rows: its modalities; and that it is whole, so that nothing of it is asked for."""
     db.execute(
-        "UPDATE study SET modalities = (SELECT coalesce(group_concat(modality, ''), '') FROM (SELECT DISTINCT modality "
+        "UPDATE study SET modalities = (SELECT coalesce(group_concat(modality, char(92)), '') FROM (SELECT DISTINCT modality "
         "FROM series WHERE study = study.id AND modality <> '' ORDER BY modality)) WHERE id = ?",
         (study,),
     )

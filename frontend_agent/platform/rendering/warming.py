@@ -1,11 +1,13 @@
 """One picture of each way to decode, drawn at the start: what is loaded lazily is then there."""
 
+import codecs
 import io
 from contextlib import suppress
 
 import numpy as np
 from PIL import Image
 from pydicom import Dataset, dcmwrite
+from pydicom.charset import python_encoding
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
@@ -39,6 +41,8 @@ def warm() -> None:
 
     That some of them are wrong (a baseline JPEG is no JPEG-LS) does no harm: every decoder was loaded and called.
     """
+    for name in python_encoding.values():
+        codecs.lookup(name)  # of texts in key objects
     for syntax in _SYNTAXES:
         get_decoder(syntax)
         for samples in (1, 3):
