@@ -127,3 +127,6 @@ set_up() {
     fi
     python="$venv/bin/python"
 }
+
+# The viewer of the platform's image pages, once per checkout. Nothing fails without it: who has no npm, or no registry, is told so.
+set_up_viewer() { "$python" "$root/tools/viewer.py" || true; }

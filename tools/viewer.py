@@ -51,12 +51,16 @@ def build(package: Path | None, target: Path = TARGET) -> int:
     with tempfile.TemporaryDirectory() as folder:
         archive = package or fetched(Path(folder))
         verify(archive)
-        made = target.with_name(target.name + ".new")
-        shutil.rmtree(made, ignore_errors=True)
-        count = unpack(archive, made)
-        (made / "STAMP").write_text(STAMP, "utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        made.rename(target)
+        # In a folder of its own: two at once do not meet before the last step.
+        made = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+        try:
+            count = unpack(archive, made)
+            (made / "STAMP").write_text(STAMP, "utf-8")
+            made.chmod(0o755)
+            shutil.rmtree(target, ignore_errors=True)
+            made.rename(target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
     return count
 
 
