@@ -106,6 +106,20 @@ class Viewer:
         )
 
 
+# In the place of its logo: the way back to the study's page.
+_BACK = """window.config.whiteLabeling = {
+  createLogoComponentFn: function (React) {
+    const asked = new URLSearchParams(window.location.search);
+    const lang = (asked.get("lng") || "zh").startsWith("zh") ? "zh" : "en";
+    const study = (asked.get("StudyInstanceUIDs") || "").split(",")[0].replace(/[^0-9.]/g, "");
+    const to = "/studies" + (study ? "/" + study : "") + "?lang=" + lang;
+    const style = { color: "#5acce6", whiteSpace: "nowrap" };
+    return React.createElement("a", { href: to, id: "back", style: style }, lang === "zh" ? "‹ 返回检查" : "‹ Back to the study");
+  },
+};
+"""
+
+
 def _answer(content: bytes, kind: str, cached: str = "no-cache", policy: str = _PAGE_POLICY) -> Response:
     return Response(content, media_type=kind, headers={"Content-Security-Policy": policy, "Cache-Control": cached})
 
@@ -143,7 +157,7 @@ def config() -> str:
         "routerBasename": BASE,
         "extensions": [],
         "modes": [],
-        "customizationService": {},
+        "customizationService": [{"ohif.tours": {"$set": []}}],  # no lessons over the image
         "showStudyList": False,
         "showWarningMessageForCrossOrigin": False,
         "showCPUFallbackMessage": False,
@@ -155,4 +169,4 @@ def config() -> str:
         "defaultDataSourceName": "platform",
         "dataSources": [source],
     }
-    return f"window.config = {json.dumps(settings)};\n"
+    return f"window.config = {json.dumps(settings)};\n{_BACK}"

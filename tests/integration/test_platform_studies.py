@@ -166,10 +166,11 @@ def test_pixels_that_are_at_the_hospital_are_asked_for_by_our_own_page_only(stor
     path = f"/studies/{uid(8)}"
     assert "请医院发送图像" in page(path + "?lang=zh")
     asked = f"{platform}{path}/wanted?institution={HOSPITAL}"
-    for headers in ({}, {"Origin": "https://elsewhere.example"}, {"Origin": "null"}):
+    for headers in ({}, {"Origin": "https://elsewhere.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site", "Origin": "null"},
+                    {"Sec-Fetch-Site": "same-site", "Origin": platform}):  # fmt: skip
         assert requests.post(asked, headers=headers, timeout=30).status_code == 403
     assert store.images.wanted() == []
-    answer = requests.post(asked, headers={"Origin": platform}, timeout=30, allow_redirects=False)
+    answer = requests.post(asked, headers={"Origin": "null", "Sec-Fetch-Site": "same-origin"}, timeout=30, allow_redirects=False)  # fmt: skip
     assert answer.status_code == 303
     assert [one.study_instance_uid for one in store.images.wanted()] == [uid(8)]
     assert "已请医院发送图像" in page("/studies?lang=zh")
