@@ -1,14 +1,11 @@
 """The reference manual in a real Chromium, opened as files: its search finds kinds and elements without any network."""
 
-import shutil
-
 import pytest
 
 from frontend_agent.formats import gaps, load_kinds
 from frontend_agent.formats.manual import manual
-from tests.browser.test_platform_browser import FLAGS
+from tests.browser_kit import chromium
 
-webdriver = pytest.importorskip("selenium.webdriver")
 By = pytest.importorskip("selenium.webdriver.common.by").By
 
 pytestmark = pytest.mark.browser
@@ -16,22 +13,10 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def manual_in_browser(tmp_path_factory):
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no Chromium here (Debian: chromium, chromium-driver)")
     folder = tmp_path_factory.mktemp("manual")
     for name, text in manual(list(load_kinds().values()), list(gaps().values())):
         (folder / name).write_text(text, encoding="utf-8")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (
-        *FLAGS,
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    chrome = chromium(tmp_path_factory.mktemp("chromium"), "--lang=zh-CN", "--host-resolver-rules=MAP * ~NOTFOUND")
     yield chrome, (folder / "index.html").as_uri()
     chrome.quit()
 

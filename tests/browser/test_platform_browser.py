@@ -5,12 +5,12 @@ Screenshots go to the folder named by FRONTEND_AGENT_SCREENSHOTS, for a person t
 
 import base64
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from frontend_agent.platform.store import Store
+from tests.browser_kit import chromium
 from tests.platform_kit import (
     HOSTILE,
     FileMemory,
@@ -22,7 +22,6 @@ from tests.platform_kit import (
     visit_record,
 )
 
-webdriver = pytest.importorskip("selenium.webdriver")
 By = pytest.importorskip("selenium.webdriver.common.by").By
 NoAlertPresentException = pytest.importorskip("selenium.common.exceptions").NoAlertPresentException
 
@@ -31,33 +30,10 @@ staleness_of = pytest.importorskip("selenium.webdriver.support.expected_conditio
 
 pytestmark = pytest.mark.browser
 
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-default-apps",
-    "--window-size=1280,1000",
-    "--lang=zh-CN",
-]
-
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no Chromium here (Debian: chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    options.add_experimental_option("prefs", {"intl.accept_languages": "zh-CN,zh"})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    chrome = chromium(tmp_path_factory.mktemp("chromium"), "--lang=zh-CN", languages="zh-CN,zh")
     yield chrome
     chrome.quit()
 

@@ -7,7 +7,6 @@ import base64
 import io
 import json
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import pytest
 np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("gdcm", reason="the extra `viewer` is not installed")
-webdriver = pytest.importorskip("selenium.webdriver")
 By = pytest.importorskip("selenium.webdriver.common.by").By
 WebDriverWait = pytest.importorskip("selenium.webdriver.support.wait").WebDriverWait
 staleness_of = pytest.importorskip("selenium.webdriver.support.expected_conditions").staleness_of
@@ -24,31 +22,19 @@ staleness_of = pytest.importorskip("selenium.webdriver.support.expected_conditio
 from frontend_agent.platform.store import Store  # noqa: E402
 from frontend_agent.platform.viewer import Viewer  # noqa: E402
 from tests import viewer_kit  # noqa: E402
+from tests.browser_kit import chromium  # noqa: E402
 from tests.dicom_kit import uid  # noqa: E402
 from tests.platform_kit import HOSTILE, FileMemory, destination, running  # noqa: E402
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-FLAGS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-default-apps", "--window-size=1280,1000",
-    "--lang=zh-CN",
-]  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no Chromium here (Debian: chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    options.add_experimental_option("prefs", {"intl.accept_languages": "zh-CN,zh"})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    flags = ("--enable-unsafe-swiftshader", "--lang=zh-CN")
+    chrome = chromium(
+        tmp_path_factory.mktemp("chromium"), *flags, logs=("browser", "performance"), languages="zh-CN,zh"
+    )
     chrome.set_page_load_timeout(120)
     yield chrome
     chrome.quit()
