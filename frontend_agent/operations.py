@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Protocol
 
 import msgspec
@@ -30,6 +30,7 @@ from frontend_agent.feeds import Feed
 from frontend_agent.formats import FormatError, Kind, load_kind
 from frontend_agent.guest_operations import GuestOperations
 from frontend_agent.identity import document_id, set_id
+from frontend_agent.image_operations import ImageOperations
 from frontend_agent.inlet_operations import InletOperations
 from frontend_agent.mending.groups import by_actor, what_waits
 from frontend_agent.mending.previewing import previewed, set_of
@@ -74,6 +75,9 @@ class Running(Protocol):
     @property
     def receiving(self) -> Receiving: ...
 
+    @property
+    def imaging(self) -> Any: ...
+
 
 class Operations(
     TermOperations,
@@ -84,6 +88,7 @@ class Operations(
     VanishedOperations,
     InletOperations,
     OutletOperations,
+    ImageOperations,
 ):
     """Each public method is a question that can be asked by its name."""
 
@@ -149,6 +154,7 @@ class Operations(
             "calendar_missing": app.uncovered_years(),
             "reconciliation": last_nights(app),
             "withheld": {"open": counts.withheld, "alarms": counts.alarms},
+            "images": self.images_status(),
             "spool": {"documents": counts.documents, "bytes": counts.bytes_used, "quota": int(app.config.spool.quota)},
             "steps": plain(app.times.snapshot()),
         }
@@ -242,7 +248,8 @@ class Operations(
         """Everything that waits for a person, the oldest first."""
         if feed is not None:
             self._feed_config(feed)
-        return (told_case(case) for case in self._cases(feed) if rule is None or _broke(case, rule))
+        found = (told_case(case) for case in self._cases(feed) if rule is None or _broke(case, rule))
+        return found if feed is not None else chain(found, self.image_cases(rule))
 
     def _cases(self, feed: str | None) -> Iterator[Case]:
         after = 0
@@ -261,6 +268,8 @@ class Operations(
 
     def quarantine_show(self, case: str) -> dict[str, Any]:
         """One case, its findings in words, and the record itself."""
+        if case.startswith("I") and (image := self.image_case(case)) is not None:
+            return image
         found = self._spool.quarantine_show(case)
         if found is None:
             raise NotFound(f"no case {case!r} waits in quarantine (frontend-agent quarantine list)")
@@ -272,7 +281,8 @@ class Operations(
         """What waits for a person by cause: one line for ten thousand failures alike, with an example and a mend."""
         if feed is not None:
             self._feed_config(feed)
-        return what_waits(self._spool, feed, rule, actor)
+        images = self.image_groups() if feed is None and rule is None and actor is None else []
+        return {**what_waits(self._spool, feed, rule, actor), "images": images}
 
     def quarantine_actors(self, feed: str | None = None) -> list[dict[str, Any]]:
         """Who must act, on how much, since when."""
@@ -317,6 +327,13 @@ class Operations(
         """
         if feed is not None:
             self._feed_config(feed)
+        images = [case for case in ids if case.startswith("I")]
+        if images:
+            self._must_exist(images)
+            self.image_release(images, who)
+            ids = [case for case in ids if not case.startswith("I")]
+            if not (ids or groups or everything):
+                return iter([{"images": len(images)}])
         causes, found, cases = chosen(self._app, ids, groups or (), everything, feed, rule)
         asked = [*ids, *(group.id for group in found)]
         return release(self._app, self._daemon, causes, cases, asked, who, wait, reason)
@@ -332,11 +349,17 @@ class Operations(
     def quarantine_discard(self, ids: list[str], who: str, reason: str) -> dict[str, Any]:
         """This content is known and not wanted."""
         self._must_exist(ids)
-        return {"discarded": self._spool.quarantine_discard(ids, who, reason, self._app.clock())}
+        images = [case for case in ids if case.startswith("I")]
+        count = self.image_discard(images, who, reason)
+        others = [case for case in ids if not case.startswith("I")]
+        if others:
+            count += self._spool.quarantine_discard(others, who, reason, self._app.clock())
+        return {"discarded": count}
 
     def _must_exist(self, ids: list[str]) -> None:
         for case in ids:
-            if self._spool.quarantine_show(case) is None:
+            known = self.image_case(case) if case.startswith("I") else self._spool.quarantine_show(case)
+            if known is None:
                 raise NotFound(f"no case {case!r} waits in quarantine; nothing was changed")
 
     # --- withheld by rule ---------------------------------------------------------------------------------------------
@@ -445,18 +468,20 @@ class Operations(
     def trace(self, document: str, key: str | None = None) -> dict[str, Any]:
         """One document, from its source rows to its receipts. `document` may be a set's id (its newest version), or with
         `key` a kind: the newest document of that key."""
-        return self._told_trace(self._found(document, key))
+        if key is None and (image := self.image_trace(document)) is not None:
+            return {"images": image}
+        return self._told_trace(self._found_document(document, key))
 
     def trace_element(self, document: str, element: str, key: str | None = None, show: bool = False) -> dict[str, Any]:
         """One element of one document: value, column, query, conversion, code map entry, findings."""
-        trace = self._found(document, key)
+        trace = self._found_document(document, key)
         frame = self._spool.frame(trace.document_id)
         content = None
         if frame is not None:
             content = open_frame(frame, trace.size, decompressor(self._app.dictionary(trace.dictionary)))
         return element_of(self._app, trace, content, element, show)
 
-    def _found(self, document: str, key: str | None) -> Trace:
+    def _found_document(self, document: str, key: str | None) -> Trace:
         """By its own id, its set's, or kind and key."""
         if key is not None:
             feeds = [feed for feed in self._app.feeds.values() if document in (feed.kind.code, feed.config.name)]

@@ -18,6 +18,7 @@ from frontend_agent.cli import (
     closing,
     doctor,
     foreign,
+    images,
     init,
     inlet,
     proofs,
@@ -149,6 +150,7 @@ def build(language: Language) -> typer.Typer:
         source,
         vanished,
         inlet,
+        images,
         doctor,
     ):
         module.add_to(cli, t)

@@ -10,6 +10,7 @@ import typer
 
 from frontend_agent.cli import output, reports, withheld
 from frontend_agent.cli.closing import add_silence
+from frontend_agent.cli.images import show_study
 from frontend_agent.cli.inlet import show_messages
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
@@ -217,8 +218,29 @@ def _add_tracing(cli: typer.Typer, t: Texts) -> None:
             output.as_json(told)
         elif element is not None:
             _show_element(t, told)
+        elif "images" in told:
+            _show_study(t, told["images"])
         else:
             _show_trace(t, told)
+
+
+def _show_study(t: Texts, told: dict[str, Any]) -> None:
+    """A study, and what the log says of it, the newest first."""
+    show_study(t, told)
+    apart = ("seq", "at", "event", "study")
+    output.table(
+        t,
+        ("seq", "time", "event", "details"),
+        [
+            (
+                str(one["seq"]),
+                output.local_time(one["at"]),
+                one["event"],
+                ", ".join(f"{name}={value}" for name, value in one.items() if name not in apart),
+            )
+            for one in told["log"]
+        ],
+    )
 
 
 def _show_trace(t: Texts, told: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from frontend_agent.cli import output
+from frontend_agent.cli.images import show_cases, show_study
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import FrontendAgentError
@@ -39,6 +40,7 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
             output.as_json(told)
             return
         _show_groups(t, told["groups"])
+        show_cases(t, told["images"])
         output.say(t("said.waiting", records=told["records"], groups=len(told["groups"]), documents=told["documents"]))
 
     @group.command("who", help=t("quarantine.people"))
@@ -83,7 +85,10 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
         output.findings(t, told["findings"])
         for reason in told.get("reasons", ()):
             output.say(reason)
-        output.table(t, ("field", "value"), _fields(told["record"]))
+        if "study" in told:
+            show_study(t, told["study"])
+        else:
+            output.table(t, ("field", "value"), _fields(told["record"]))
 
 
 def _show_cases(t: Texts, cases: Iterable[dict[str, Any]] | None, json: bool) -> None:
@@ -151,6 +156,12 @@ def _add_deciding(group: typer.Typer, t: Texts) -> None:
                 reason=reason,
             )  # fmt: skip
             told = _followed(t, rows, show=not json)
+        if "images" in told:
+            if json:
+                output.as_json(told)
+            else:
+                output.say(t("said.images_judged_again", count=told["images"]))
+            return
         if json:
             output.as_json(told)
         else:
@@ -215,7 +226,7 @@ def _followed(t: Texts, rows: Iterable[dict[str, Any]], show: bool) -> dict[str,
     result: dict[str, Any] = {}
     with out.status(t("said.releasing")) if show and out.is_terminal else nullcontext() as status:
         for row in rows:
-            result = row.get("result", result)
+            result = row if "images" in row else row.get("result", result)
             if status is not None and "waiting" in row:
                 status.update(t("said.release_progress", waiting=row["waiting"], to_send=row["to_send"]))
             elif status is not None and "marked" in row:

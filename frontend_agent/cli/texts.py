@@ -7,6 +7,7 @@ from frontend_agent.cli.texts_backfill import BACKFILL_TEXTS
 from frontend_agent.cli.texts_doctor import DOCTOR_TEXTS
 from frontend_agent.cli.texts_engines import ENGINES_TEXTS
 from frontend_agent.cli.texts_foreign import FOREIGN_TEXTS
+from frontend_agent.cli.texts_images import IMAGE_TEXTS
 from frontend_agent.cli.texts_init import INIT_TEXTS
 from frontend_agent.cli.texts_inlets import INLET_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
@@ -300,8 +301,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "frontend-agent trace C0007-…-1 --element patient.sex",
     ),
     "trace.document": (
-        "The document's id, its set's (the newest version), or with KEY a kind.",
-        "文档编号、文档集编号（取最新版本），或与主键同用的种类代码。",
+        "The document's id, its set's (the newest version), or with KEY a kind. Or a study's UID, or that of an instance.",
+        "文档编号、文档集编号（取最新版本），或与主键同用的种类代码；也可以是检查或影像实例的 UID。",
     ),
     "trace.of_key": ("The business key, after a kind.", "业务主键，写在种类之后。"),
     "trace.element": (
@@ -904,6 +905,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **DOCTOR_TEXTS,
     **INIT_TEXTS,
     **INLET_TEXTS,
+    **IMAGE_TEXTS,
     **TABLES_TEXTS,
     **ENGINES_TEXTS,
     **RECONCILE_TEXTS,

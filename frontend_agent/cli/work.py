@@ -14,6 +14,7 @@ from frontend_agent import control, logs
 from frontend_agent.cli import output
 from frontend_agent.cli.backfill import left_of
 from frontend_agent.cli.foreign import show_foreign
+from frontend_agent.cli.images import show_images
 from frontend_agent.cli.inlet import show_inlets
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.source import rests
@@ -301,6 +302,7 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
     show_foreign(t, told)
     if told["inlets"]:
         show_inlets(t, told["inlets"])
+    show_images(t, told["images"])
     for source in told["sources"]:
         if source["state"] != "open":
             output.say(rests(t, source))

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable
 
 from frontend_agent.model import Finding, Severity
 
+LOOKED = "pixels looked at "  # a mark in the book, with a Study Instance UID: who has seen that its pixels show nobody
+
 
 def passes(finding: Finding) -> str:
     """By what a finding is remembered: its rule and what it speaks of. Not its numbers: 120 of 125 slices may become 122."""

@@ -21,10 +21,13 @@ from frontend_agent.errors import ConfigurationError, DestinationUnreachable, Fr
 from frontend_agent.imaging import inlets as making_inlets
 from frontend_agent.imaging import outlets as making_outlets
 from frontend_agent.imaging.inlets import ImageHands
+from frontend_agent.imaging.letting import LOOKED
 from frontend_agent.imaging.looking import Looking
 from frontend_agent.imaging.outlets import OutletHands
+from frontend_agent.imaging.pausing import pause_name
 from frontend_agent.imaging.reports import CommitmentReports
-from frontend_agent.imaging.sending import StudySender, pause_name
+from frontend_agent.imaging.sending import StudySender
+from frontend_agent.imaging.variants import variants
 from frontend_agent.imaging.watching import Watcher
 from frontend_agent.inlets import Inlets, Standing
 from frontend_agent.logs import event, failed, log
@@ -93,7 +96,13 @@ class Imaging:
     def _sender(self, name: str, hands: OutletHands) -> StudySender:
         options = self.config.images.destinations[name]
         outlet = making_outlets.make(name, options, hands)
-        return StudySender(name, options, outlet, self.book, self.spool, self.clock, self.config.institution.timezone)
+        instead = variants(name, options, hands.state, hands.secret, self._is_looked_at)
+        timezone = self.config.institution.timezone
+        return StudySender(name, options, outlet, self.book, self.spool, self.clock, timezone, instead)
+
+    def _is_looked_at(self, study_instance_uid: str) -> bool:
+        """Whether a person has seen that a study's pixels show nobody."""
+        return bool(self.book.mark(LOOKED + study_instance_uid))
 
     # --- life ---------------------------------------------------------------------------------------------------------
 

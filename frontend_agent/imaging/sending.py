@@ -24,6 +24,7 @@ from frontend_agent.errors import ConfigurationError, DestinationUnreachable, No
 from frontend_agent.imaging.keeping import StudyBook
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled, Want
 from frontend_agent.imaging.outlets import ImageOutlet
+from frontend_agent.imaging.pausing import pause_name
 from frontend_agent.logs import event, failed, log
 from frontend_agent.model import Blame
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE
@@ -85,11 +86,6 @@ class Renaming(Protocol):
     """A destination that hears of instances later, by the UIDs that they have there."""
 
     def known_as(self, named: Callable[[Instance], Instance], /) -> None: ...
-
-
-def pause_name(destination: str) -> str:
-    """What a destination of images is called among those that are left alone: documents may have one of the same name."""
-    return f"images/{destination}"
 
 
 class Failure(NamedTuple):

@@ -344,6 +344,23 @@ class Images:
         path = self.files.path(uid, instance.sha256 if as_it_came else instance.sent_sha256)
         return path if path.exists() else None
 
+    def study_with(self, sop_instance_uid: str) -> Study | None:
+        """The study of an instance."""
+        rows = self._database.rows("image.study with", uid=sop_instance_uid)
+        return self.study(rows[0][0]) if rows else None
+
+    def log_of(self, study_instance_uid: str, most: int = 5000) -> list[dict[str, Any]]:
+        """What the newest entries of the log say of a study, the newest first."""
+        found = []
+        for entry in self._ledger.newest(most, 1 << 62):
+            if study_instance_uid.encode() in entry.body:
+                found.append({"seq": entry.seq, **msgspec.json.decode(entry.body, type=dict[str, Any])})
+        return found
+
+    def want_counts(self) -> dict[str, int]:
+        """How many studies are wanted, and how many were given up."""
+        return {state: n for state in ("open", "stuck") if (n := self._ledger.tally("wants", state))}
+
     def counts(self, study_instance_uid: str) -> Mapping[str, int]:
         return dict(self._database.rows("image.counts", uid=study_instance_uid))
 
@@ -619,7 +636,44 @@ class Images:
                 )  # fmt: skip
         return count
 
-    def _send_again(self, study: Study, destination: int, states: Sequence[str]) -> int:
+    def send_stuck(self, study: int, destinations: Sequence[str], who: str, now: datetime) -> int:
+        """Send again what these destinations did not take: how many instances."""
+        with self._write():
+            found = self.study(study)
+            if found is None:
+                return 0
+            count = sum(self._send_again(found, self._destination(name), STUCK, only=True) for name in destinations)
+            if count:
+                self._ledger.log(
+                    {"event": "instances sent again", "study": found.study_instance_uid, "destinations": list(destinations),
+                     "instances": count, "who": who}, now
+                )  # fmt: skip
+        return count
+
+    def discard_stuck(self, study: int, destination: str, who: str, reason: str, now: datetime) -> int:
+        """What a destination did not take need not go there: how many instances."""
+        number = self._destination(destination)
+        with self._write():
+            found, count = self.study(study), 0
+            for state in STUCK:
+                n = self._database.changed(
+                    "image.move", study=study, destination=number, before=state, state=State.DISCARDED
+                )
+                self._move(number, {state: -n, State.DISCARDED: n})
+                count += n
+            if found is None or not count:
+                return 0
+            self._database.run("image.journey", study=study, destination=number, total=0, open=-count)
+            if self._database.changed("image.done", study=study, now=millis(now), note=f"{who}: {reason}"):
+                self._stand({StudyState.SENDING: -1, StudyState.DONE: 1})
+            self._ledger.log(
+                {"event": "instances discarded", "study": found.study_instance_uid, "destination": destination,
+                 "instances": count, "who": who, "reason": reason}, now
+            )  # fmt: skip
+        return count
+
+    def _send_again(self, study: Study, destination: int, states: Sequence[str], only: bool = False) -> int:
+        """`only` what stands so; otherwise also what never was to go there."""
         before = self._standing(study.id).get(destination, {})
         rows = self._database.rows(
             "image.again", destination=destination, study=study.id, states=as_json(states), urgency=study.urgency
@@ -628,14 +682,11 @@ class Images:
         changes = Counter({state: -n for state, n in before.items() if state in states})
         changes.update(after)
         opened = sum(n for state, n in before.items() if state in states and state in ENDED)
-        added = self._database.changed(
-            "image.deliver",
-            destination=destination,
-            study=study.id,
-            state=State.READY,
-            urgency=study.urgency,
-            seen=1 << 62,
-        )
+        added = 0
+        if not only:
+            added = self._database.changed(
+                "image.deliver", destination=destination, study=study.id, state=State.READY, urgency=study.urgency, seen=1 << 62
+            )  # fmt: skip
         changes[State.READY] += added
         self._database.run(
             "image.journey", study=study.id, destination=destination, total=added, open=opened + added

@@ -8,6 +8,9 @@ FROM json_each(:uids) j CROSS JOIN image_instance i INDEXED BY image_instance_ui
 -- image.study of --
 SELECT id FROM image_study WHERE uid = :uid;
 
+-- image.study with --
+SELECT study FROM image_instance INDEXED BY image_instance_uid WHERE uid = :uid ORDER BY conflict LIMIT 1;
+
 -- image.state of --
 SELECT state, unjudged FROM image_study WHERE id = :study;
 
