@@ -145,11 +145,12 @@ def must_be_whole(folder: Path, point: Point) -> None:
     with Spool(folder / "state", reserve=0).open() as spool:
         book = spool.images.open(Rules("H1"), NOW)
         study = book.study_of(STUDY)
-        known = {one.sha256: one for one in book.instances(study.id)} if study else {}
-        assert {digest for _, digest, _ in told} <= known.keys(), str(point)
+        known = book.instances(study.id) if study else []
+        came, sent = {one.sha256 for one in known}, {one.sent_sha256 for one in known}
+        assert {digest for _, digest, _ in told} <= came, str(point)
         on_disk = sorted(path.stem for path in book.files.root.rglob("*.dcm"))
         if study and study.has_files:
-            assert on_disk == sorted(known), str(point)
+            assert on_disk == sorted(came | sent), str(point)
         else:
             assert on_disk == [], str(point)
         assert not list(book.files.incoming_folder.iterdir()), str(point)
