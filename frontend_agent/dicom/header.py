@@ -1,6 +1,8 @@
 """What we know of an instance, read from its elements up to the pixels (PS3.3, PS3.6). Names are the standard's keywords."""
 
+import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -9,6 +11,7 @@ from frontend_agent.dicom.charsets import decoded
 from frontend_agent.dicom.elements import PIXEL_DATA, Buffer, DataSetMalformed, walk
 from frontend_agent.dicom.uids import Encoding, encoding_of, is_uid
 
+DEFLATED_HEAD = 4 << 20  # bytes of a deflated data set in which its header must lie
 LARGEST_HEADER = 64 << 20  # bytes of a deflated data set that are inflated at most to find its header (threat D4)
 _INFLATED_AT_ONCE = 1 << 16  # bytes
 _LONGEST_VALUE = 4096  # bytes; whatever is longer is none of what is read here
@@ -96,12 +99,14 @@ def read_header(data: Buffer, transfer_syntax_uid: str, at: int = 0, charset: st
     `charset`: what its texts are in truth, where somebody knows better than its Specific Character Set.
     """
     encoding = encoding_of(transfer_syntax_uid)
+    size = len(data)
     if encoding.is_deflated:
-        data, at, encoding = inflated(data, at), 0, Encoding()
+        data, size = _deflated_head(data, at)
+        at, encoding = 0, Encoding()
     raw: dict[str, bytes] = {}
     has_pixels = False
     try:
-        for element in walk(data, encoding, at):
+        for element in walk(data, encoding, at, end=size):
             name = _NAME_OF.get(element.tag)
             if name and 0 <= element.length <= _LONGEST_VALUE:
                 raw[name] = bytes(data[element.start : element.end])
@@ -111,6 +116,8 @@ def read_header(data: Buffer, transfer_syntax_uid: str, at: int = 0, charset: st
                     break
     except DataSetMalformed as error:
         raise HeaderUnreadable(str(error)) from None
+    except (struct.error, IndexError):  # only behind what is kept of a deflated one
+        raise HeaderUnreadable(f"its header is longer than {len(data)} bytes") from None
     header = _header(raw, transfer_syntax_uid, encoding, has_pixels, charset)
     unnamed = [
         name
@@ -170,17 +177,46 @@ def inflated_whole(data: Buffer, at: int, most: int = LARGEST_HEADER) -> bytes:
 
 
 def _inflated(data: Buffer, at: int, most: int) -> tuple[bytes, bool]:
-    """The bytes, and whether they are all of it. Read by and by: neither side of it stands in memory beyond `most`."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    """The bytes, and whether they are all of it. Neither side of it stands in memory beyond `most`."""
     plain = bytearray()
-    size = len(data)
+    for piece in _inflating(data, at):
+        plain += piece[: most - len(plain)]
+        if len(plain) >= most:
+            return bytes(plain), False
+        if not piece:
+            return bytes(plain), True
+    return bytes(plain), False
+
+
+def _deflated_head(data: Buffer, at: int) -> tuple[bytes, int]:
+    """The first bytes of a deflated data set, and how many there are of it. What follows them is inflated to be counted, and gone: a
+    bomb takes no memory. HeaderUnreadable: there are more than LARGEST_HEADER (threat D4)."""
+    head = bytearray()
+    size = 0
+    for piece in _inflating(data, at):
+        head += piece[: DEFLATED_HEAD - len(head)]
+        size += len(piece)
+        if size > LARGEST_HEADER:
+            raise HeaderUnreadable(f"its deflated data set inflates to more than {LARGEST_HEADER} bytes")
+    return bytes(head), size
+
+
+def _inflating(data: Buffer, at: int) -> Iterator[bytes]:
+    """Its bytes piece by piece, none longer than _INFLATED_AT_ONCE; an empty one where its end was reached, and nowhere else."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        while at < size and not inflater.eof and len(plain) < most:
-            pending = inflater.unconsumed_tail + bytes(data[at : at + _INFLATED_AT_ONCE])
-            at += _INFLATED_AT_ONCE
-            plain += inflater.decompress(pending, most - len(plain))
-        while inflater.unconsumed_tail and not inflater.eof and len(plain) < most:
-            plain += inflater.decompress(inflater.unconsumed_tail, most - len(plain))
+        for start in range(at, len(data), _INFLATED_AT_ONCE):
+            pending = bytes(data[start : start + _INFLATED_AT_ONCE])
+            while pending and not inflater.eof:
+                if piece := inflater.decompress(pending, _INFLATED_AT_ONCE):
+                    yield piece
+                pending = inflater.unconsumed_tail
+            if inflater.eof:
+                yield b""
+                return
+        while not inflater.eof and (piece := inflater.decompress(b"", _INFLATED_AT_ONCE)):
+            yield piece
+        if inflater.eof:
+            yield b""
     except zlib.error:
         raise HeaderUnreadable("its deflated data set cannot be inflated") from None
-    return bytes(plain), inflater.eof
