@@ -68,7 +68,7 @@ from frontend_agent.intake import (
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.message_feeds import Hearing
-from frontend_agent.model import Blame, Finding, SeriesHead, SourceRows, Watermark
+from frontend_agent.model import Blame, Finding, Record, SeriesHead, SourceRows, Watermark
 from frontend_agent.outlets import PLATFORM, open_outlet
 from frontend_agent.packs import NATIONAL, Pack, PackRefused, Packs, Skew, compared, names, open_pack
 from frontend_agent.packs.content import content_of, name_of
@@ -86,6 +86,7 @@ from frontend_agent.spool.visits import DueVisit
 from frontend_agent.terms.checking import doubtful
 from frontend_agent.terms.loading import load_catalogues
 from frontend_agent.times import StepTimes
+from frontend_agent.wire.frames import decompressor, open_frame
 from frontend_agent.workers import Workers
 
 VISITS_AT_ONCE = 200  # judged in one commit
@@ -900,6 +901,14 @@ class App:
 
     def _find_dictionary(self, name: str) -> bytes | None:
         return self._dictionaries.get(name) or self.spool.dictionary(name)
+
+    def record_of(self, document_id: str) -> Record | None:
+        """What a document of ours says, read back from its bytes; None where they are not here any more."""
+        trace, frame = self.spool.trace(document_id), self.spool.frame(document_id)
+        if trace is None or frame is None:
+            return None
+        body = open_frame(frame, trace.size, decompressor(self.dictionary(trace.dictionary)))
+        return content_of(self.packs_used.active).kind(trace.kind).reader(body)
 
     def rows_of(self, feed: Feed, keys: Sequence[str]) -> SourceRows:
         return self.reader(feed).rows(feed.mapping.queries, keys, self.sources)

@@ -16,10 +16,10 @@ from ipaddress import ip_network
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from frontend_agent.config_files import Picking
+from frontend_agent.config_files import Picking, picking_problems
 from frontend_agent.config_listener import ListenerConfig, listener_problems
 from frontend_agent.config_types import ONE, TWO, Count, MiB64, Size
-from frontend_agent.windows import window
+from frontend_agent.windows import Window, leaves_time, window
 
 HUNDRED = Count(100)
 GiB4 = Size(4 * 1024**3)
@@ -61,7 +61,10 @@ class AskingConfig(ImageInletConfig):
     )  # and always what a person asks for
     every: timedelta = timedelta(minutes=5)
     lookback: timedelta = timedelta(days=2)  # poll: studies of so long ago are looked for each time
-    protected: tuple[str, ...] = ()  # local times in which nothing is asked
+    accession_from: Literal["request_number", "report_number", "specimen_number"] = (
+        "request_number"  # reports: which field of an exam report (C0006) is the AccessionNumber
+    )
+    protected: tuple[Window, ...] = ()  # local times in which nothing is asked
     at_once: Count = ONE  # studies fetched side by side
     bandwidth: Size = NO_BYTES  # bytes a second that are fetched at most; 0: not bounded
     answers: Count = (
@@ -305,7 +308,18 @@ def _dicom_inlet(inlet: DicomInlet) -> Iterable[str]:
         yield "client_names needs client_ca: without it nobody has to show a certificate"
 
 
+def _asking(inlet: AskingConfig) -> Iterable[str]:
+    if not leaves_time(inlet.protected):
+        yield "protected: no minute of the day is left"
+    for key, least in (("answers", 10), ("at_once", 1)):
+        if getattr(inlet, key) < least:
+            yield f"{key} must be at least {least}"
+    if inlet.every < timedelta(seconds=10):
+        yield "every must be at least 10s: a PACS is asked as a guest"
+
+
 def _query(inlet: DicomQueryInlet) -> Iterable[str]:
+    yield from _asking(inlet)
     yield from _address_problems("url", inlet.url)
     yield from ae_problems("ae_title", inlet.ae_title)
     yield from _tls_problems(inlet)
@@ -326,6 +340,17 @@ def _made_problems(outlet: ImageOutletConfig) -> Iterable[str]:
         yield 'deidentified needs a key: pseudonym_key = "…" (the name of a secret)'
     if outlet.deidentify and not outlet.deidentified:
         yield "deidentify does nothing without deidentified = true"
+
+
+def _dicomweb(inlet: DicomwebInlet) -> Iterable[str]:
+    yield from _asking(inlet)
+    yield from _web_problems(inlet)
+
+
+def _folder(inlet: DicomFolderInlet) -> Iterable[str]:
+    yield from picking_problems(inlet)
+    if inlet.mount and not inlet.mount.startswith("/"):
+        yield "mount must be an absolute path: what `findmnt` calls TARGET"
 
 
 def _dicom_outlet(outlet: DicomOutlet) -> Iterable[str]:
@@ -381,7 +406,8 @@ def _images(images: ImagesConfig) -> Iterable[str]:
 CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     DicomInlet: _dicom_inlet,
     DicomQueryInlet: _query,
-    DicomwebInlet: _web_problems,
+    DicomwebInlet: _dicomweb,
+    DicomFolderInlet: _folder,
     DicomOutlet: _dicom_outlet,
     StowOutlet: _stow,
     ManifestOutlet: _manifest,

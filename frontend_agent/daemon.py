@@ -367,6 +367,7 @@ def imaging_of(app: App) -> "Imaging | None":
         app.clock,
         app.sources,
         partial(app.accounts.must_only_read, app.sources, asked),
+        app.record_of,
     )
 
 

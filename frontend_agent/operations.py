@@ -30,6 +30,7 @@ from frontend_agent.feeds import Feed
 from frontend_agent.formats import FormatError, Kind, load_kind
 from frontend_agent.guest_operations import GuestOperations
 from frontend_agent.identity import document_id, set_id
+from frontend_agent.image_backfill_operations import ImageBackfillOperations
 from frontend_agent.image_operations import ImageOperations
 from frontend_agent.inlet_operations import InletOperations
 from frontend_agent.mending.groups import by_actor, what_waits
@@ -84,6 +85,7 @@ class Operations(
     ClosingOperations,
     ReconciliationOperations,
     BackfillOperations,
+    ImageBackfillOperations,
     GuestOperations,
     VanishedOperations,
     InletOperations,

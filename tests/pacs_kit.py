@@ -6,10 +6,15 @@ with sql_pacs(path) as port:    a PACS by pynetdicom over an SQLite file of synt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from hashlib import sha256
+from contextlib import contextmanager, suppress
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from connectors.arrivals import InboxFull, Kept
 from connectors.instances import InstanceRefused, KeptInstance
@@ -113,5 +118,109 @@ class ShelfWriter:
         self._incoming.abort()
 
 
-def digest(content: bytes) -> str:
-    return sha256(content).hexdigest()
+@contextmanager
+def cutting(port: int, after: int) -> Iterator[tuple[int, list[int]]]:
+    """A line to a port at this machine that is cut once, when `after` bytes have come back over one connection. (its port, what passed)"""
+    listening = socket.create_server(("127.0.0.1", 0))
+    passed: list[int] = []
+    cuts = [True]
+
+    def carry(here: socket.socket, there: socket.socket, is_answer: bool) -> None:
+        count = 0
+        with suppress(OSError):
+            while data := here.recv(65536):
+                count += len(data)
+                if is_answer and cuts and count > after:
+                    cuts.clear()
+                    break
+                there.sendall(data)
+        passed.append(count)
+        for one in (here, there):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = listening.accept()
+                there = socket.create_connection(("127.0.0.1", port))
+                for one in (here, there):
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=carry, args=(here, there, False), daemon=True).start()
+                threading.Thread(target=carry, args=(there, here, True), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listening.getsockname()[1], passed
+    finally:
+        listening.close()
+
+
+def million_studies(path: Path, count: int = 1_000_000) -> None:
+    """An SQLite file of synthetic studies over ten years of working days, from eight to eight."""
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE study (day INTEGER, time INTEGER, uid TEXT, accession TEXT)")
+    a_day = count // 3650
+    first = date(2016, 1, 1)
+    rows = (
+        (
+            int((first + timedelta(days=number // a_day)).strftime("%Y%m%d")),
+            (8 + place * 12 // a_day) * 10_000 + (place * 37 % 60) * 100 + place % 60,
+            f"1.2.826.0.1.3680043.9.9999.7.{number}",
+            f"A{number:08d}",
+        )
+        for number in range(count)
+        for place in (number % a_day,)
+    )
+    database.executemany("INSERT INTO study VALUES (?, ?, ?, ?)", rows)
+    database.execute("CREATE INDEX study_at ON study (day, time)")
+    database.commit()
+    database.close()
+
+
+@contextmanager
+def sql_pacs(path: Path, title: str = "MILLION") -> Iterator[tuple[int, list[int]]]:
+    """A PACS by pynetdicom that answers C-FIND of studies by date and time from that file: (its port, how many answers each question had)."""
+    from pydicom.dataset import Dataset
+    from pynetdicom import AE, _config, evt
+    from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+        StudyRootQueryRetrieveInformationModelFind,
+        Verification,
+    )
+
+    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
+    told: list[int] = []
+
+    def found(event: Any) -> Iterator[tuple[int, Dataset | None]]:
+        asked = event.identifier
+        days, times = str(asked.StudyDate or ""), str(asked.StudyTime or "")
+        low, _, high = days.partition("-")
+        begin, _, end = times.partition("-")
+        database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        rows = database.execute(
+            "SELECT uid, day, time, accession FROM study WHERE day BETWEEN ? AND ? AND time BETWEEN ? AND ?",
+            (int(low), int(high or low), int(begin[:6] or 0), int(end[:6] or 240000)),
+        )
+        told.append(0)
+        for uid, day, time, accession in rows:
+            if event.is_cancelled:
+                yield 0xFE00, None
+                break
+            one = Dataset()
+            one.QueryRetrieveLevel = "STUDY"
+            one.StudyInstanceUID, one.AccessionNumber = uid, accession
+            one.StudyDate, one.StudyTime = str(day), f"{time:06d}"
+            one.NumberOfStudyRelatedSeries, one.NumberOfStudyRelatedInstances = 1, 3
+            told[-1] += 1
+            yield 0xFF00, one
+        database.close()
+
+    ae = AE(title)
+    ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+    ae.add_supported_context(Verification)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_FIND, found)])
+    assert server is not None
+    try:
+        yield server.socket.getsockname()[1], told
+    finally:
+        server.shutdown()

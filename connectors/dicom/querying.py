@@ -302,6 +302,11 @@ class DicomPacs:
         except InboxFull:
             association.abort()  # nothing more is taken now: the rest is asked for again later
             raise
+        except InstanceRefused as error:
+            for _ in association.pieces(context):
+                pass
+            association.send(context, answered(command, Status.CANNOT_UNDERSTAND))
+            return str(error)
         problem = self._written(association, context, writer)
         if not problem:
             try:

@@ -92,6 +92,7 @@ class Picked(msgspec.Struct, frozen=True):
     content: bytes
     sha256: str
     again: bool = False  # a file of that name was taken before, with other bytes
+    drop: Callable[[], None] = lambda: None  # nothing is to come of it after all
 
 
 class Away(msgspec.Struct, frozen=True):
@@ -110,6 +111,18 @@ class Later(msgspec.Struct, frozen=True):
 
 
 Take = Callable[[Sequence[Picked]], Sequence[Away | FileRefused | Later]]
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A file that was read to its end: its bytes, or where they are by now."""
+
+    size: int
+    sha256: str
+    content: bytes = b""
+    drop: Callable[[], None] = lambda: None  # nothing is to come of it after all
+
+
+Load = Callable[[str, int], Loaded]  # path, bytes at most; FileRefused, TooLarge, PlaceError
 
 
 @dataclass
@@ -169,13 +182,17 @@ class Collector:
         monotonic: Callable[[], float] = time.monotonic,
         told: Callable[[str, str, Sequence[Reason]], None] = lambda what, digest, reasons: None,
         term: timedelta = timedelta(days=30),
+        load: Load | None = None,
     ) -> None:
-        """`take` makes files durable before it returns, and may answer that it has them already; InboxFull: none of these.
+        """`load` reads a file where it is not to be held in memory; what it gives is dropped, or is part of what `take` gets next.
+
+        `take` makes files durable before it returns, and may answer that it has them already; InboxFull: none of these.
 
         `told`: "refused", "version" or "stuck", by a file's digest: names of files may name patients.
         `term`: how long a file is known that is not there any more."""
         self._place, self._picking, self._largest = place, picking, largest
         self._take, self._memory, self._clock, self._monotonic, self._told = take, memory, clock, monotonic, told
+        self._load = load or self._whole_file
         self._zone = ZoneInfo(timezone)
         self._watched: dict[str, _Watched] = {}
         self._open: dict[str, tuple[Seen, Picked, Mapping[str, str]]] = {}  # peeked at, and not settled
@@ -321,14 +338,22 @@ class Collector:
 
     def _read_all(self, files: Sequence[_Whole], markers: Mapping[str, str]) -> list[tuple[Seen, Picked]]:
         read: list[tuple[Seen, Picked]] = []
-        for file in files:
-            picked = self._read(file, markers)
-            if picked is None:
-                continue
-            if file.known is not None and file.known.sha256 == picked.sha256 and not file.known.refused:
-                self._put_away(file.seen, picked, markers)  # taken before: the same name, the same bytes
-            elif file.vouched:
-                read.append((file.seen, picked))
+        try:
+            for file in files:
+                picked = self._read(file, markers)
+                if picked is None:
+                    continue
+                if file.known is not None and file.known.sha256 == picked.sha256 and not file.known.refused:
+                    picked.drop()
+                    self._put_away(file.seen, picked, markers)  # taken before: the same name, the same bytes
+                elif file.vouched:
+                    read.append((file.seen, picked))
+                else:
+                    picked.drop()
+        except BaseException:
+            for _, picked in read:
+                picked.drop()
+            raise
         return read
 
     def _settle(
@@ -379,9 +404,12 @@ class Collector:
         """The file with its bytes; None where it is not whole after all, is gone, or was refused."""
         file = whole.seen
         try:
-            content = self._place.read(file.path, self._largest)
+            loaded = self._load(file.path, self._largest)
             after = self._place.look(file.path)
         except Gone:
+            return None
+        except FileRefused as refused:
+            self._refuse(file, "", refused.reasons, markers)
             return None
         except TooLarge:
             self._refuse(file, "", (reason("too_large", self._largest),), markers)
@@ -389,11 +417,16 @@ class Collector:
         except NoPermission as error:
             self.counts.problem = str(error)
             return None
-        if after is None or (after.size, after.changed) != (file.size, file.changed) or len(content) != file.size:
+        if after is None or (after.size, after.changed) != (file.size, file.changed) or loaded.size != file.size:
             self._watched.pop(file.path, None)  # somebody writes to it: from the beginning
+            loaded.drop()
             return None
-        digest = sha256(content).hexdigest()
-        return Picked(file.path, content, digest, whole.known is not None and whole.known.sha256 != digest)
+        again = whole.known is not None and whole.known.sha256 != loaded.sha256
+        return Picked(file.path, loaded.content, loaded.sha256, again, loaded.drop)
+
+    def _whole_file(self, path: str, most: int) -> Loaded:
+        content = self._place.read(path, most)
+        return Loaded(len(content), sha256(content).hexdigest(), content)
 
     def _has_waited(self, file: Seen) -> bool:
         """Whether what cannot be read may be refused: it is not being written any more, as far as one can know."""

@@ -1,11 +1,9 @@
 """Files as an inlet: what lies in a folder or on an SFTP server is handed over message by message, and then put away."""
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from random import random
 from typing import Any, Literal, Protocol
 
 from connectors.arrivals import Arrived, InboxFull, Judge, Keep, Kept, Tap
@@ -13,15 +11,13 @@ from connectors.folders.collecting import Away, Collector, InMemory, Memory, Pic
 from connectors.folders.place import Place, shown
 from connectors.folders.reasons import FileRefused, Reason, reason
 from connectors.folders.unpacking import Format, Limits, Piece, digest, unpack
+from connectors.folders.watching import FolderWatch, Told
 from frontend_agent.config_files import Picking
-from frontend_agent.errors import FrontendAgentError
 
-LONGEST_PAUSE = 300.0  # seconds between two tries of a place that cannot be reached
 MESSAGES_AT_ONCE = 1_000
 BYTES_AT_ONCE = 16 << 20
 _WORDS = {Kept.CONFLICT: "conflict", Kept.UNWANTED: "unwanted"}
 KEPT_WITHIN = 600.0  # seconds; longer than any disk takes
-Told = Callable[[str, dict[str, Any]], None]
 
 
 class Settings(Protocol):
@@ -37,8 +33,8 @@ class Settings(Protocol):
     def ids(self) -> Literal["message", "file"]: ...
 
 
-class FilesInlet:
-    """One folder, here or on a server. `start` begins a thread that looks every so often."""
+class FilesInlet(FolderWatch):
+    """Files as messages."""
 
     def __init__(
         self,
@@ -56,13 +52,10 @@ class FilesInlet:
         told: Told = lambda event, fields: None,
         remember: timedelta = timedelta(days=90),
     ) -> None:
-        self.name = name
-        self._settings, self._place, self._keep, self._tap, self._clock = settings, place, keep, tap, clock
-        self._judge, self._told = judge, told
+        super().__init__(name, place, picking.every, picking.settle, picking.after != "leave", told)
+        self._settings, self._keep, self._tap, self._clock = settings, keep, tap, clock
+        self._judge = judge
         self._limits = Limits(settings.largest, picking.entries, picking.unpacked)
-        self._every = picking.every.total_seconds()
-        self._settle = picking.settle.total_seconds()
-        self._writes = picking.after != "leave"
         self._collector = Collector(
             place,
             picking,
@@ -74,30 +67,7 @@ class FilesInlet:
             told=self._tell,
             term=remember,
         )
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._failures = 0
         self._messages = self._duplicates = self._conflicts = 0
-
-    # -- an inlet
-
-    def start(self) -> None:
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._work, name=f"inlet-{self.name}", daemon=True)
-        self._thread.start()
-
-    def stop(self, patience: float) -> None:
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(patience)
-        if self._thread is None or not self._thread.is_alive():
-            self._place.close()
-
-    def is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
-    def probe(self) -> None:
-        self._place.probe(self._writes)
 
     def told(self) -> dict[str, Any]:
         return {
@@ -108,47 +78,6 @@ class FilesInlet:
             "failures": self._failures,
             **asdict(self._collector.counts),
         }
-
-    def fetch(self) -> int:
-        """Look once, and once more when what lies there has had time to settle. How many files were taken."""
-        taken = self._collector.look(self._stopping.is_set)
-        if self._collector.counts.waiting and not self._stopping.wait(self._settle):
-            taken += self._collector.look(self._stopping.is_set)
-        return taken
-
-    # -- the thread
-
-    def _work(self) -> None:
-        wait = 0.0
-        while not self._stopping.wait(wait):
-            wait = self.look()
-
-    def look(self) -> float:
-        """One look; in how many seconds the next is due."""
-        try:
-            self._collector.look(self._stopping.is_set)
-        except InboxFull:
-            return self._every
-        except FrontendAgentError as error:  # the place, or our own disk
-            return self._failed(str(error))
-        except Exception as error:  # noqa: BLE001  a fault of ours must not end the inlet; nothing was put away by it
-            return self._failed(f"unexpected {type(error).__name__}")
-        if self._failures:
-            self._told("inlet.reached", {"inlet": self.name, "failures": self._failures})
-        self._failures = 0
-        return self._every
-
-    def _failed(self, problem: str) -> float:
-        self._failures += 1
-        self._collector.counts.problem = problem
-        if self._failures == 1:
-            self._told("inlet.unreachable", {"inlet": self.name, "problem": problem})
-        pause: float = min(self._every * 2 ** min(self._failures, 20), LONGEST_PAUSE)
-        return pause * (1 - random() / 2)  # noqa: S311  spreads retries
-
-    def _tell(self, what: str, digest: str, reasons: Sequence[Reason]) -> None:
-        said = "; ".join(one.said("en") for one in reasons)
-        self._told(f"inlet.file_{what}", {"inlet": self.name, "sha256": digest[:16], "problem": said})
 
     # -- handing over
 

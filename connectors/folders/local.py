@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from connectors.folders.place import (
     FILE,
@@ -69,6 +70,24 @@ class LocalPlace:
             return None
 
     def read(self, path: str, most: int) -> bytes:
+        with self._file(path, most) as opened:
+            content = opened.read(most + 1)
+        if len(content) > most:
+            raise TooLarge(f"more than {most} bytes")
+        return content
+
+    def pieces(self, path: str, most: int, size: int = 1 << 20) -> Iterator[bytes]:
+        """A regular file's bytes, some at a time. TooLarge beyond `most`, before the first are read; no more than that come."""
+        count = 0
+        with self._file(path, most) as opened:
+            while piece := opened.read(size):
+                count += len(piece)
+                if count > most:
+                    raise TooLarge(f"more than {most} bytes")
+                yield piece
+
+    @contextmanager
+    def _file(self, path: str, most: int) -> Iterator[IO[bytes]]:
         *above, name = parts_of(path)
         with self._opened(above) as handle, _told(self.where):
             # O_NONBLOCK: a pipe of that name would hold us for ever.
@@ -79,10 +98,7 @@ class LocalPlace:
                     raise NoPermission("no regular file")
                 if status.st_size > most:
                     raise TooLarge(f"{status.st_size} bytes are more than {most}")
-                content = opened.read(most + 1)
-        if len(content) > most:
-            raise TooLarge(f"more than {most} bytes")
-        return content
+                yield opened
 
     # -- changing
 

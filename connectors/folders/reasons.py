@@ -94,6 +94,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "zip_nested": ("压缩包里还有压缩包（第 {0} 个文件）。", "There is an archive within the archive (file {0})."),
     "zip_entry": ("压缩包第 {0} 个文件：{1}", "File {0} of the archive: {1}"),
     "zip_nothing": ("压缩包里没有文件。", "There is no file in the archive."),
+    "not_dicom": ("不能作为 DICOM 文件收下：{0}。", "It cannot be taken as a DICOM file: {0}."),
+    "other_bytes": (
+        "同一 SOP Instance UID 以前来过，内容却不同；已留待人工处理。",
+        "An instance of this SOP Instance UID came before with other bytes; it is kept for a person.",
+    ),
+    "no_dicomdir": ("DICOMDIR 无法读取：{0}。", "The DICOMDIR cannot be read: {0}."),
     "no_answers": ("反馈文件里没有一条回执。", "There is no answer in the feedback file."),
     "no_document": ("第 {0} 条回执没有写明是哪份文书。", "Answer {0} does not say of which document it speaks."),
     "no_verdict": (

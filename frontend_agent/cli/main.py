@@ -19,6 +19,7 @@ from frontend_agent.cli import (
     doctor,
     foreign,
     images,
+    images_backfill,
     init,
     inlet,
     proofs,
@@ -152,6 +153,7 @@ def build(language: Language) -> typer.Typer:
         inlet,
         images,
         doctor,
+        images_backfill,
     ):
         module.add_to(cli, t)
     return cli

@@ -8,6 +8,7 @@ from frontend_agent.cli.texts_doctor import DOCTOR_TEXTS
 from frontend_agent.cli.texts_engines import ENGINES_TEXTS
 from frontend_agent.cli.texts_foreign import FOREIGN_TEXTS
 from frontend_agent.cli.texts_images import IMAGE_TEXTS
+from frontend_agent.cli.texts_images_backfill import IMAGES_BACKFILL_TEXTS
 from frontend_agent.cli.texts_init import INIT_TEXTS
 from frontend_agent.cli.texts_inlets import INLET_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
@@ -912,6 +913,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **VANISHED_TEXTS,
     **FOREIGN_TEXTS,
     **STUDIES_TEXTS,
+    **IMAGES_BACKFILL_TEXTS,
 }
 
 

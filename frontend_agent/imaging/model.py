@@ -159,3 +159,11 @@ class Want(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     problem: str = ""
     expected: Expected | None = None
+
+
+class Reported(msgspec.Struct, frozen=True):
+    """One exam report that the agent made."""
+
+    row: int  # a later one has a higher number
+    document_id: str
+    key: str  # its business key

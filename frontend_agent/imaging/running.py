@@ -20,14 +20,17 @@ from frontend_agent.config_listener import ListenerConfig
 from frontend_agent.errors import ConfigurationError, DestinationUnreachable, FrontendAgentError
 from frontend_agent.imaging import inlets as making_inlets
 from frontend_agent.imaging import outlets as making_outlets
+from frontend_agent.imaging.fetching import StudyFetcher
 from frontend_agent.imaging.inlets import ImageHands
 from frontend_agent.imaging.letting import LOOKED
 from frontend_agent.imaging.looking import Looking
 from frontend_agent.imaging.outlets import OutletHands
 from frontend_agent.imaging.pausing import pause_name
+from frontend_agent.imaging.reported import RecordOf, ReportWatcher
 from frontend_agent.imaging.reports import CommitmentReports
 from frontend_agent.imaging.sending import StudySender
 from frontend_agent.imaging.variants import variants
+from frontend_agent.imaging.wanting import asking
 from frontend_agent.imaging.watching import Watcher
 from frontend_agent.inlets import Inlets, Standing
 from frontend_agent.logs import event, failed, log
@@ -59,10 +62,12 @@ class Imaging:
         clock: Callable[[], datetime],
         sources: Mapping[str, Source] | None = None,
         may_read: Callable[[], object] = lambda: None,
+        record_of: RecordOf = lambda document_id: None,
     ) -> None:
         """Makes everything that is configured, and starts nothing. ConfigurationError for what cannot be made.
 
         `sources`: the hospital's systems, for orders; `may_read` raises where the account of theirs may do more.
+        `record_of`: what a document of ours says.
         """
         self.config, self.spool, self.clock = config, spool, clock
         self.book = spool.images.open(rules_of(config), clock())
@@ -80,6 +85,11 @@ class Imaging:
                 for name, options in config.images.inlets.items()
             }
             | self._orders(sources or {}, may_read)
+        )
+        self.reported = (
+            ReportWatcher(self.book, record_of, config.images, clock, self.wake_inlets)
+            if asking(config.images, "reports")
+            else None
         )
         self._started = self._stopped = False
 
@@ -111,6 +121,8 @@ class Imaging:
         self._start_inner()
         self.watcher.start()
         self.inlets.start()
+        if self.reported is not None:
+            self.reported.start()
         log.info(event("images.ready", inlets=len(self.inlets.standings), destinations=len(self.senders)))
 
     def _start_inner(self) -> None:
@@ -124,6 +136,8 @@ class Imaging:
         if self._stopped:
             return
         self._stopped = True
+        if self.reported is not None:
+            self.reported.stop(patience)
         self.inlets.stop(patience)
         if self._started:
             self.desk.stop()
@@ -151,6 +165,13 @@ class Imaging:
         """Somebody decided something: look, and send."""
         self.watcher.wake()
         self.wake_senders()
+        self.wake_inlets()
+
+    def wake_inlets(self) -> None:
+        """Studies are wanted: whoever asks a PACS looks at once."""
+        for standing in self.inlets.standings.values():
+            if isinstance(standing.inlet, StudyFetcher):
+                standing.inlet.now()
 
     def wake_senders(self) -> None:
         for sender in self.senders.values():
@@ -170,6 +191,8 @@ class Imaging:
         for name in self.senders:
             self.spool.recovered(pause_name(name))  # a person asks: try now, however it went before
         self._start_inner()
+        if self.reported is not None:
+            self.reported.look()
         done = [Fetched(f"images: inlet {name}", count, error) for name, count, error in self.inlets.fetch()]
         judged = self.watcher.work(self.config.images.settle, stopping.is_set)
         done.append(Fetched("images: studies", judged))

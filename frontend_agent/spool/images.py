@@ -22,6 +22,7 @@ import msgspec
 
 from connectors.arrivals import Kept
 from frontend_agent.delivery import MOVING, STUCK, State, back_off
+from frontend_agent.identity import document_id as make_document_id
 from frontend_agent.imaging.letting import holding, passes
 from frontend_agent.imaging.model import (
     Checked,
@@ -29,6 +30,7 @@ from frontend_agent.imaging.model import (
     ImageDelivery,
     Instance,
     Order,
+    Reported,
     Settled,
     Study,
     StudyState,
@@ -382,6 +384,18 @@ class Images:
         """Studies of which something waits for a person at a destination: study, destination, how many."""
         rows = self._database.rows("image.stuck", after=after, limit=limit)
         return [(study, self._name(destination), n) for study, destination, n in rows]
+
+    # --- documents, beside the studies
+
+    def newest_document(self) -> int:
+        """The row of the newest document of any kind; 0 where there is none."""
+        row = self._database.row("image.newest document")
+        return int(row[0]) if row else 0
+
+    def made(self, kind: str, after: int, limit: int) -> list[Reported]:
+        """Documents of a kind that were made after that row."""
+        rows = self._database.rows("image.made", kind=kind, after=after, limit=limit)
+        return [Reported(row, make_document_id(set_id, version), key) for row, set_id, version, key in rows]
 
     # --- orders, and what a PACS says ---------------------------------------------------------------------------------
 

@@ -402,3 +402,11 @@ SELECT destination, count(*) FROM image_delivery WHERE state = 'sending' GROUP B
 
 -- image.lapse --
 UPDATE image_delivery SET state = 'uncertain', due_at = 0 WHERE destination = :destination AND state = 'sending';
+
+-- image.newest document --
+SELECT ifnull(max(id), 0) FROM document;
+
+-- image.made --
+-- Documents of a kind that were made after one, in their order: those that withdraw one are none.
+SELECT d.id, s.set_id, d.version, s.key FROM document d JOIN plan p ON p.id = d.plan JOIN series s ON s.id = d.series
+WHERE d.id > :after AND p.kind = :kind AND d.void = 0 ORDER BY d.id LIMIT :limit;

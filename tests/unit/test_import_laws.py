@@ -182,7 +182,7 @@ PURE = (
     "frontend_agent.dicom.charsets", "frontend_agent.dicom.pdus", "frontend_agent.dicom.commands", "frontend_agent.dicom.multipart", "frontend_agent.dicom.identifiers", "frontend_agent.imaging.model",
     "frontend_agent.imaging.changing", "frontend_agent.imaging.aligning", "frontend_agent.imaging.values",
     "frontend_agent.imaging.rules", "frontend_agent.imaging.character_sets",
-    "frontend_agent.dicom.nesting", "frontend_agent.dicom.rewriting",
+    "frontend_agent.dicom.nesting", "frontend_agent.dicom.rewriting", "frontend_agent.dicom.directory",
     "frontend_agent.dicom.negotiation", "frontend_agent.dicom.commitment",
 )  # fmt: skip
 # No clock, no socket, no file, no logger, no chance.
@@ -241,6 +241,7 @@ OUTERMOST = (
     "frontend_agent.introducing",
     "frontend_agent.receiving",
     "frontend_agent.inlet_operations",
+    "frontend_agent.image_backfill_operations",
 )  # fmt: skip
 SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.formats", "frontend_agent.checks", "frontend_agent.wire",
