@@ -1,7 +1,7 @@
 """What can be asked and said about images: see `operations.py`, which this is a part of."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +11,11 @@ from frontend_agent.config import unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.imaging.letting import LOOKED, holding
 from frontend_agent.imaging.model import Instance, Order, Study, StudyState, Want
+from frontend_agent.imaging.noting import keep_note
 from frontend_agent.imaging.pausing import pause_name
 from frontend_agent.model import Severity
+from frontend_agent.spool.image_desk import Desk
+from frontend_agent.spool.image_words import rules_of
 from frontend_agent.spool.images import Images
 from frontend_agent.telling import plain, told
 
@@ -187,6 +190,15 @@ class ImageOperations:
             )
         return self._images_woken({"wanted": wanted})
 
+    def images_key(self, study: str, chosen: Sequence[str], title: str, text: str, who: str) -> dict[str, Any]:
+        """Choose images of a study by their UIDs: a key image note that goes where the study goes."""
+        found = self._study_found(study)
+        with self._images_desk() as desk:
+            uid = keep_note(
+                self._book, desk, found, chosen, title, text, self._app.config.institution, self._images_now(), who
+            )
+        return self._images_woken({"sop_instance_uid": uid})
+
     # --- quarantine ---------------------------------------------------------------------------------------------------
 
     def image_cases(self, rule: str | None = None) -> Iterator[dict[str, Any]]:
@@ -274,6 +286,18 @@ class ImageOperations:
     @property
     def _imaging(self) -> Any:
         return self._daemon.imaging if self._daemon is not None else None
+
+    @contextmanager
+    def _images_desk(self) -> Iterator[Desk]:
+        """The daemon's, or one of our own while none runs."""
+        if self._imaging is not None:
+            yield self._imaging.desk
+            return
+        desk = Desk(self._book.open(rules_of(self._app.config), self._images_now()), self._images_now).start()
+        try:
+            yield desk
+        finally:
+            desk.stop()
 
     def _images_now(self) -> datetime:
         now: datetime = self._app.clock()

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from frontend_agent.cli import output
+from frontend_agent.cli.images_made import add_made
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
 
@@ -22,6 +23,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     _add_deciding(group, t)
     _add_sending(group, t)
     _add_wanting(group, t)
+    add_made(group, t)
 
 
 def _add_list(group: typer.Typer, t: Texts) -> None:

@@ -132,4 +132,28 @@ IMAGE_TEXTS: dict[str, tuple[str, str]] = {
     "head.refused": ("refused", "被拒绝"),
     "head.blocked": ("blocked", "被阻止"),
     "head.damaged": ("damaged", "已损坏"),
+    "images.key": (
+        "Choose images of a study: a key image note is made, and goes where the study goes.\n\n"
+        "Example: frontend-agent images key 12 1.2.840.1 1.2.840.2 --title for-referring-provider",
+        "选择检查中的关键影像：生成关键影像说明（KOS），随检查一同发送。\n\n"
+        "示例：frontend-agent images key 12 1.2.840.1 1.2.840.2 --title for-referring-provider",
+    ),
+    "images.chosen": ("SOP Instance UIDs of the chosen images", "所选影像的 SOP Instance UID"),
+    "images.title": (
+        "why they were chosen: of-interest, for-referring-provider, for-surgery, for-conference, best-in-set, for-report …",
+        "选择的理由：of-interest、for-referring-provider、for-surgery、for-conference、best-in-set、for-report 等",
+    ),
+    "images.text": ("what is to be seen on them", "影像上要看什么"),
+    "images.deidentify": (
+        "Files without who they are of: written anew, by the profile and key of a destination. What may show a name is refused.\n\n"
+        "Example: frontend-agent images deidentify *.dcm --as-for research --to out",
+        "文件去标识：按某个目的地的配置和密钥另存。可能显示姓名的影像将被拒绝。\n\n"
+        "示例：frontend-agent images deidentify *.dcm --as-for research --to out",
+    ),
+    "images.files": ("DICOM files", "DICOM 文件"),
+    "images.as_for": ("the destination whose profile and key are used", "使用哪个目的地的配置和密钥"),
+    "images.folder": ("folder for the new files, named by their new UIDs", "存放新文件的文件夹，以新的 UID 命名"),
+    "said.images_key": ("Key image note {uid}: it goes with its study.", "关键影像说明 {uid}：随检查一同发送。"),
+    "said.images_deidentified": ("{count} of {asked} files de-identified.", "{asked} 个文件中 {count} 个已去标识。"),
+    "said.images_not_deidentified": ("{file}: not de-identified: {reason}", "{file}：未去标识：{reason}"),
 }

@@ -10,6 +10,7 @@ from concurrent.futures import TimeoutError as NotInTime
 from connectors.arrivals import InboxFull, Kept
 from connectors.folders.collecting import Away, Later, Picked
 from connectors.folders.local import LocalPlace
+from connectors.folders.making import tell
 from connectors.folders.reasons import FileRefused, reason
 from connectors.folders.scans import FilesOneByOne
 from connectors.instances import InstanceRefused
@@ -121,5 +122,6 @@ def scans(name: str, settings: ScansInlet, hands: ImageHands) -> FilesOneByOne:
         hands.clock,
         hands.picked,
         hands.timezone,
+        tell,
         close=pixels.close,
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from frontend_agent.config import Config, unknown
 from frontend_agent.config_images import ImageOutletConfig
 from frontend_agent.dicom.elements import Buffer, DataSetMalformed
 from frontend_agent.dicom.header import Header, HeaderUnreadable, read_header
@@ -35,6 +36,7 @@ from frontend_agent.imaging.deidentifying import (
 from frontend_agent.imaging.model import Instance
 from frontend_agent.imaging.pixels.asking import PixelProcess, require
 from frontend_agent.instance_files import Written
+from frontend_agent.secrets import secrets_of
 from frontend_agent.spool.made import MadeFiles
 
 Looked = Callable[[str], bool]  # a Study Instance UID: whether a person has looked at its pixels, and let them go
@@ -202,6 +204,16 @@ def without_identity(data: Buffer, header: Header, profile: Profile) -> tuple[by
         raise CannotDeidentify(f"not de-identified: {error}") from None
     head = meta(header.sop_class_uid, profile.uid(header.sop_instance_uid), said.transfer_syntax_uid)
     return head, chunks(without.pieces, lambda start, end: bytes(without.data[start:end]))
+
+
+def profile_of(config: Config, destination: str) -> Profile:
+    """The profile of a destination, with its key. ConfigurationError."""
+    options = config.images.destinations.get(destination)
+    if options is None:
+        raise ConfigurationError(unknown("destination of images", destination, config.images.destinations))
+    if not options.pseudonym_key:
+        raise ConfigurationError(f'[images.destinations.{destination}] has no key: pseudonym_key = "NAME of a secret"')
+    return Profile(secrets_of(config)(options.pseudonym_key).encode(), options.deidentify)
 
 
 def deidentified_file(path: Path, profile: Profile, looked: bool) -> tuple[str, Iterator[bytes]]:
