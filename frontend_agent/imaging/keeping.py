@@ -110,7 +110,8 @@ class StudyBook(Protocol):
 
     # --- what is wanted
     def want(self, wants: Sequence[Want], /) -> int:
-        """Take them up; one that is wanted already, or here whole, is not taken twice. How many are new."""
+        """Take them up; one that is wanted already is not taken twice. What is here whole by the last count of its PACS is asked for
+        again only where somebody waits for it (urgency 0). How many are new."""
 
     def next_want(self, inlet: str, now: datetime, lease: timedelta, /) -> Want | None: ...
 

@@ -73,10 +73,10 @@ class Wanting:
             if state == OPEN and (not want.inlet or not inlet or inlet == want.inlet):
                 self._database.run("image.hurry want", id=number, urgency=want.urgency, due_at=due)
                 return False, studies
-        someone_waits = want.urgency == 0
-        if here and all(_is_whole(row, want.expected, someone_waits) for row in here):
+        by_itself = want.urgency > 0  # who waits for it is served by asking, however much was here at the last count
+        if by_itself and here and all(_is_whole(row, want.expected) for row in here):
             return False, studies
-        if not someone_waits and not here and any(state in (DONE, STUCK) for _, state, _, _ in earlier):
+        if by_itself and not here and any(state in (DONE, STUCK) for _, state, _, _ in earlier):
             return False, studies  # it was asked for, and is not to be had: only a person asks once more
         self._database.run(
             "image.add want", inlet=want.inlet, study=uid, accession=accession, why=want.why, urgency=want.urgency,
@@ -128,13 +128,9 @@ class Wanting:
                         break
 
 
-def _is_whole(row: Sequence[object], expected: Expected | None, someone_waits: bool) -> bool:
-    """Whether nothing of a study has to be fetched: all is here that a PACS says of it; for who waits for its pixels, as files."""
-    _, _, instances, files, body = row
+def _is_whole(row: Sequence[object], expected: Expected | None) -> bool:
+    """Whether nothing of a study has to be fetched, as far as is known: all was here that a PACS says of it, or nobody says how much."""
+    _, instances, body = row
     said = expected or expected_of(body)  # type: ignore[arg-type]  # a blob
     assert isinstance(instances, int)
-    if someone_waits and not files:
-        return False
-    if said is None:
-        return not someone_waits  # nobody knows how much there is: who waits is served by asking
-    return said.instances <= instances
+    return said is None or said.instances <= instances

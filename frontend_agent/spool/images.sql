@@ -326,9 +326,9 @@ SELECT id, state, urgency, inlet FROM image_want WHERE study = :study AND study 
 UNION SELECT id, state, urgency, inlet FROM image_want WHERE accession = :accession AND accession <> '' ORDER BY id;
 
 -- image.is here --
--- Studies by their UID or accession number: how many instances, and whether their files are here.
-SELECT s.id, s.uid, s.instances, s.files, e.body FROM image_study s LEFT JOIN image_expected e ON e.study = s.uid WHERE s.uid = :study
-UNION SELECT s.id, s.uid, s.instances, s.files, e.body FROM image_study s INDEXED BY image_study_accession
+-- Studies by their UID or accession number: how many instances, and what their PACS says.
+SELECT s.id, s.instances, e.body FROM image_study s LEFT JOIN image_expected e ON e.study = s.uid WHERE s.uid = :study
+UNION SELECT s.id, s.instances, e.body FROM image_study s INDEXED BY image_study_accession
 LEFT JOIN image_expected e ON e.study = s.uid WHERE s.accession = :accession AND s.accession <> '';
 
 -- image.add want --

@@ -176,6 +176,25 @@ def test_only_the_series_that_is_missing_is_fetched(filled: Orthanc, kept: Kept)
 
 
 @pytest.mark.parametrize("kind", [getting, webbing])
+@pytest.mark.parametrize("by", ["study_instance_uid", "accession_number"])
+def test_a_person_asks_again_for_what_was_whole_and_gets_what_is_new(
+    filled: Orthanc, kept: Kept, kind: Any, by: str
+) -> None:
+    asking = fetcher(kept, kind(filled))
+    asked = {by: uid(1) if by == "study_instance_uid" else "A00000001"}
+    want(kept, **asked)
+    asking.fetch()
+    filled.add(file_bytes(data_set(1, 2, 3)), file_bytes(data_set(1, 9, 1)))  # nobody has told us
+    assert kept.book.want([Want(why="order 1", urgency=1, since=kept.clock(), **asked)]) == 0
+    want(kept, **asked, why="asked by 王工", urgency=0)
+    assert asking.fetch() == 2
+    assert counted(kept, 1) == {uid(1, 1): 3, uid(1, 2): 3, uid(1, 9): 1}
+    want(kept, **asked, why="asked by 王工", urgency=0)
+    assert asking.fetch() == 0
+    assert kept.book.wants() == []
+
+
+@pytest.mark.parametrize("kind", [getting, webbing])
 def test_polling_finds_what_is_new_and_what_grew(filled: Orthanc, kept: Kept, kind: Any) -> None:
     asking = fetcher(kept, kind(filled, asks_for=("poll",), answers=Count(10)))
     retrieved = watched(asking)

@@ -527,6 +527,21 @@ def test_wants_go_by_urgency_and_are_taken_once(kept: Kept) -> None:
     assert kept.book.want([Want(study_instance_uid=ONE, why="asked by 王工", since=NOW)]) == 1
 
 
+def test_what_is_whole_is_asked_for_again_only_where_somebody_waits_for_it(kept: Kept) -> None:
+    kept.send(ONE, 1)
+    kept.book.expect(ONE, Expected("pacs", {}, 1), NOW)
+    for why, urgency in (("poll", 1), ("order 7", 1), ("backfill 1", 2)):
+        assert kept.book.want([Want(study_instance_uid=ONE, why=why, urgency=urgency, since=NOW)]) == 0
+    for why in ("asked by 王工", "platform region"):
+        assert kept.book.want([Want(study_instance_uid=ONE, why=why, since=NOW)]) == 1
+        wanted = kept.book.next_want("pacs", NOW, LEASE)
+        assert wanted is not None
+        assert wanted.why == why
+        kept.book.want_done(wanted.id, NOW)
+    grown = Expected("pacs", {}, 2)  # and by itself where the PACS is known to have more
+    assert kept.book.want([Want(study_instance_uid=ONE, why="poll", urgency=1, since=NOW, expected=grown)]) == 1
+
+
 def test_a_study_takes_the_urgency_of_who_wants_it(kept: Kept) -> None:
     kept.book.want([Want(study_instance_uid=ONE, why="backfill 1", urgency=2, since=NOW)])
     kept.send(ONE, 1)
