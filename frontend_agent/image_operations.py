@@ -99,9 +99,13 @@ class ImageOperations:
     def images_inlets(self) -> list[dict[str, Any]]:
         """Where images come in, and how each stands."""
         standing = self._daemon.imaging.told_inlets() if self._imaging is not None else {}
+        images = self._app.config.images
+        types = {name: one.type for name, one in images.inlets.items()}
+        if images.orders is not None:  # RIS is asked as an inlet is
+            types["images.orders"] = "orders"
         return [
-            {"type": one.type, "running": False, "problem": "", **standing.get(name, {}), "name": name}
-            for name, one in self._app.config.images.inlets.items()
+            {"type": kind, "running": False, "problem": "", **standing.get(name, {}), "name": name}
+            for name, kind in types.items()
         ]
 
     def images_status(self) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from frontend_agent.cli import output
+from frontend_agent.cli.images import show_inlets as show_image_inlets
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
 
@@ -28,11 +29,14 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
         context: typer.Context, json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False
     ) -> None:
         with _settings(context).asking("inlet_list") as ask:
-            told = ask("inlet_list")
+            told, images = ask("inlet_list"), ask("images_inlets")
         if json:
-            output.as_json(told)
+            output.as_json([*told, *images])
             return
-        show_inlets(t, told)
+        if told or not images:
+            show_inlets(t, told)
+        if images:
+            show_image_inlets(t, images)
 
     @group.command("show", help=t("inlet.show"))
     def show(

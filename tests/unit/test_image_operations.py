@@ -191,7 +191,7 @@ def test_the_command_line_shows_and_decides(site: Site, capsys: pytest.CaptureFi
     site.close()
     for arguments in (
         ("images", "list"), ("images", "show", "1"), ("images", "instances", "1"), ("images", "wants", "--all"),
-        ("images", "orders", "E-1"), ("images", "inlets"), ("quarantine", "list"), ("quarantine", "list", "--all"),
+        ("images", "orders", "E-1"), ("images", "inlets"), ("inlet", "list"), ("quarantine", "list"), ("quarantine", "list", "--all"),
         ("quarantine", "show", "I1"), ("status",), ("trace", ONE),
     ):  # fmt: skip
         assert cli(site, *arguments) == 0, arguments
