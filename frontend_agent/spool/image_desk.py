@@ -93,7 +93,7 @@ class Desk:
     def hand_over(self, file: Counted, header: Header, inlet: str, sender: str) -> "Future[KeptInstance]":
         """A whole file, synced here; it is committed with all others that wait."""
         try:
-            written = file.finish()
+            written = file.finish(self._images.files.placing(header.study_instance_uid))
         except OSError as error:
             file.abort()
             raise InboxFull(_said(error)) from error

@@ -77,8 +77,8 @@ class Counted(Incoming):
         self._room.reserve(size, self._arrives)
         self._reserved += size
 
-    def finish(self) -> Written:
-        written = super().finish()
+    def finish(self, place: Callable[[Path, str], Path | None] | None = None) -> Written:
+        written = super().finish(place)
         if not self._arrives:
             self._keep(written.size)
         return written

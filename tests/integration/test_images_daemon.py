@@ -63,10 +63,11 @@ ask_every = "2s"
 
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        self.log.write_bytes(b"")
         with open(self.log, "ab") as log:
             process = subprocess.Popen(self.command("run"), cwd=REPOSITORY, stdout=log, stderr=log)
         try:
-            self.until(lambda: b"inlet.started" in self.log.read_bytes().rpartition(b"images.ready")[2], 90)
+            self.until(lambda: b"inlet.started" in self.log.read_bytes(), 90)
             yield process
         finally:
             if process.poll() is None:
