@@ -27,12 +27,13 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag
 
 from frontend_agent.deidentifying import SHORTEST_KEY, Pseudonyms
 from frontend_agent.dicom.charsets import decoded
-from frontend_agent.dicom.elements import DEEPEST, Buffer, Element, walk
+from frontend_agent.dicom.elements import DEEPEST, PIXEL_DATA, Buffer, Element, walk
 from frontend_agent.dicom.header import Header
-from frontend_agent.dicom.nesting import inner_encoding, is_sequence, items, vr_of
+from frontend_agent.dicom.nesting import Span, inner_encoding, is_sequence, items, vr_of
 from frontend_agent.dicom.rewriting import Piece, closed, element, item, opened, sequence, spliced, together
 from frontend_agent.dicom.uids import Encoding
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.imaging.fragments import NotLookedThrough, blanked, without
 
 EDITION = "2026c"
 HIDDEN = "***"
@@ -308,7 +309,19 @@ def deidentified(data: Buffer, transfer_syntax_uid: str, at: int, profile: Profi
     charset = _charset(plain, encoding, at, None, "")
     work = _Work(plain, profile, subject, _identifiers(plain, encoding, at, charset, subject))
     pieces = spliced(plain, encoding, at, work.replacing(_Level(encoding, charset)), _inserted(encoding, profile))
+    pieces = without(pieces, _beside_pixels(plain, encoding, at, transfer_syntax_uid))
     return Deidentified(plain, closed(plain, pieces, transfer_syntax_uid))
+
+
+def _beside_pixels(data: Buffer, encoding: Encoding, at: int, transfer_syntax_uid: str) -> list[Span]:
+    """What cameras and encoders wrote into compressed pixels beside the picture. CannotDeidentify: nobody can say."""
+    for one in walk(data, encoding, at):
+        if one.tag == PIXEL_DATA and one.length < 0:
+            try:
+                return blanked(data, encoding, one, transfer_syntax_uid)
+            except NotLookedThrough as error:
+                raise CannotDeidentify(f"its compressed pixels cannot be looked through: {error}") from None
+    return []
 
 
 def _inserted(encoding: Encoding, profile: Profile) -> dict[int, bytes]:
@@ -380,7 +393,7 @@ class _Work:
         if vr == "SQ":
             return self._sequence(one, how, level)
         if one.length < 0:
-            return None  # fragments
+            return None if level.depth == 0 and one.tag == PIXEL_DATA else b""  # fragments; those within are of icons
         if one.tag == 0x0042_0011:
             raise CannotDeidentify("a document inside of an instance cannot be de-identified")
         if level.dummies and how in (_KEEP, _CLEAN) and vr in _TEXTS and one.tag not in _CODES:

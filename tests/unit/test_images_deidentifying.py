@@ -291,7 +291,10 @@ def test_nobody_of_the_real_files_is_found_any_more(options: tuple[str, ...]) ->
         )
         data = read(without_them)
         assert data.PatientIdentityRemoved == "YES"
-        assert data.get("PixelData") == read(file).get("PixelData")
+        before, after = read(file).get("PixelData") or b"", data.get("PixelData") or b""
+        assert len(before) == len(after)
+        # The same, but for zeros where a camera or an encoder wrote something beside the picture.
+        assert before == after or all(b == a or not a for b, a in zip(before, after, strict=True)), path.name
         made += 1
     assert made >= 165
     assert refused <= 40
