@@ -367,6 +367,8 @@ def _stow(outlet: StowOutlet) -> Iterable[str]:
     yield from _web_problems(outlet)
     if outlet.index_only and outlet.proof != "platform":
         yield 'index_only needs our own platform: proof = "platform"'
+    if outlet.index_only and outlet.deidentified:
+        yield "index_only says whose a study is, deidentified does not: one of them, or two destinations"
 
 
 def _manifest(outlet: ManifestOutlet) -> Iterable[str]:

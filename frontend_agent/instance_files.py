@@ -8,6 +8,7 @@ No text of a file or a peer ever becomes a name (threat D6), and a study is one 
 
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -72,6 +73,7 @@ class InstanceFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._incoming = root / "incoming"
+        self._making = threading.Lock()
 
     def open(self) -> "InstanceFiles":
         """Make the folders; what was being written when we died is swept."""
@@ -117,10 +119,11 @@ class InstanceFiles:
         def named(file: Path, digest: str) -> Path | None:
             path = self.path(study_instance_uid, digest)
             try:
-                if not path.parent.is_dir():
-                    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                    _sync(path.parent.parent)
-                    _sync(self.root)
+                with self._making:  # nobody else's file is in a folder that is not durable yet
+                    if not path.parent.is_dir():
+                        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                        _sync(path.parent.parent)
+                        _sync(self.root)
                 os.link(file, path)  # never in place of a file that is durable
                 os.unlink(file)
             except (
@@ -130,6 +133,14 @@ class InstanceFiles:
             return path
 
         return named
+
+    def take_back(self, files: Iterable[tuple[str, Written]]) -> None:
+        """`place` undone: they lie in incoming/ again. Those that had their names before keep them."""
+        for study_instance_uid, written in files:
+            path = self.path(study_instance_uid, written.sha256)
+            if not written.is_placed and path.exists() and not self.incoming(written.token).exists():
+                os.rename(path, self.incoming(written.token))
+                self.drop(study_instance_uid, [])
 
     def path(self, study_instance_uid: str, digest: str) -> Path:
         """Where an instance's file is, or would be."""

@@ -23,7 +23,7 @@ from frontend_agent.dicom.uids import IMPLEMENTATION_VERSION_NAME
 from frontend_agent.imaging.aligning import KEYWORDS, cannot_write, values
 from frontend_agent.imaging.changing import Change
 from frontend_agent.imaging.examining import Examiner, Facts
-from frontend_agent.imaging.model import Checked, Instance, Order, Rewritten, Study, StudyState
+from frontend_agent.imaging.model import Checked, Instance, Order, Rewritten, Study
 from frontend_agent.imaging.rules import Seen, Severities, View, judged, several_patients
 from frontend_agent.instance_files import Incoming
 from frontend_agent.model import Finding, Severity
@@ -93,6 +93,7 @@ class Looking:
         checked = Checked(
             study=study.id,
             seen=max((one.id for one in instances), default=0),
+            due_at=study.due_at,
             at=now,
             order=order,
             expected=study.expected,
@@ -129,13 +130,17 @@ class Looking:
         return _Found(_in_order(list(found.values())))
 
     def _seen(self, instances: Sequence[Instance], path: AsItCame, orders: Sequence[Order]) -> list[Seen]:
-        paths = [path(one) for one in instances]
+        paths = [path(one) if one.has_file else None for one in instances]
         there = [one for one in paths if one is not None and one.is_file()]
         names = [one.patient_name for one in orders if one.patient_name]
         facts = self._examiner.examine(there, names, repair=self._images.repair_character_sets)
         of = dict(zip(there, facts, strict=True))
         gone = Facts(problem="its file is not there", failed=True)
-        return [Seen(one, of.get(at, gone) if at else gone) for one, at in zip(instances, paths, strict=True)]
+        return [
+            # What is retired was judged when it was here, and counts as what the study has.
+            Seen(one, Facts() if not one.has_file else of.get(at, gone) if at else gone)
+            for one, at in zip(instances, paths, strict=True)
+        ]
 
     def _destinations(self, instances: Sequence[Instance]) -> tuple[str, ...]:
         """Those that take one of its modalities."""
@@ -182,7 +187,7 @@ class Looking:
                 problems.setdefault(problem, []).append(one)
             if problems or not change:
                 continue
-            if study.state in (StudyState.SENDING, StudyState.DONE):
+            if one.instance.left:
                 # What was sent keeps its bytes: other bytes under the same UID are refused wherever they come (law 6).
                 before = self._change(one, study.order, by_uid)
                 later |= {
@@ -228,16 +233,23 @@ class Looking:
     ) -> tuple[list[Rewritten], list[Finding]]:
         """The new files. The child says what stands where; the bytes are copied here, a MiB at a time."""
         written: list[Rewritten] = []
+        made: list[Incoming] = []
         problems: dict[str, list[Instance]] = {}
-        for instance, change in changes:
-            source = path(instance)
-            if source is None:
-                continue
-            plan = self._examiner.plan(source, change)
-            if plan.problem:
-                problems.setdefault(plan.problem, []).append(instance)
-            else:
-                written.append(_copied(instance, source, plan.pieces, begin))
+        try:
+            for instance, change in changes:
+                source = path(instance)
+                if source is None:
+                    continue
+                plan = self._examiner.plan(source, change)
+                if plan.problem:
+                    problems.setdefault(plan.problem, []).append(instance)
+                else:
+                    made.append(begin())
+                    written.append(_copied(instance, source, plan.pieces, made[-1]))
+        except BaseException:
+            for incoming in made:  # a disk that is full in the middle: their room is given back with them
+                incoming.abort()
+            raise
         return written, [
             self._severities.finding("IMG-NOT-ALIGNED", ("", "", why, str(len(some)), some[0].header.sop_instance_uid))
             for why, some in problems.items()
@@ -245,23 +257,18 @@ class Looking:
 
 
 def _copied(
-    instance: Instance, source: Path, parts: Sequence[bytes | tuple[int, int]], begin: Callable[[], Incoming]
+    instance: Instance, source: Path, parts: Sequence[bytes | tuple[int, int]], incoming: Incoming
 ) -> Rewritten:
     pieces: list[Piece] = [part if isinstance(part, bytes) else Span(*part) for part in parts]
-    incoming = begin()
-    try:
-        with source.open("rb") as file:
+    with source.open("rb") as file:
 
-            def read(start: int, end: int) -> bytes:
-                file.seek(start)
-                return file.read(end - start)
+        def read(start: int, end: int) -> bytes:
+            file.seek(start)
+            return file.read(end - start)
 
-            for chunk in chunks(pieces, read):
-                incoming.write(chunk)
-        done = incoming.finish()
-    except BaseException:
-        incoming.abort()
-        raise
+        for chunk in chunks(pieces, read):
+            incoming.write(chunk)
+    done = incoming.finish()
     return Rewritten(instance.id, done.token, done.sha256, done.size)
 
 

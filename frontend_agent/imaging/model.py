@@ -76,6 +76,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     sender: str
     received_at: datetime
     is_conflict: bool = False  # the UID of another instance with other bytes: kept for a person, never sent
+    has_file: bool = True  # False: its term is over
+    left: bool = False  # a destination has it, or may: its bytes do not change any more
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +117,9 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     study: int
     seen: int  # the newest instance that was looked at: a later one makes it collecting again
+    due_at: datetime | None = (
+        None  # when it was due as it was looked at: RIS or a PACS may have said something new since
+    )
     at: datetime
     order: Order | None = None
     expected: Expected | None = None

@@ -99,11 +99,11 @@ class Desk:
             raise InboxFull(_said(error)) from error
         handed = _Handed(Parcel(header, written, inlet, sender, self._clock()), file)
         with self._changed:
-            if self._stopped:
-                file.abort()
-                raise InboxFull("the agent stops; nothing of it was kept")
-            self._waiting.append(handed)
-            self._changed.notify()
+            if not self._stopped:
+                self._waiting.append(handed)
+                self._changed.notify()
+                return handed.future
+        self._refuse([handed], "the agent stops; nothing of it was kept")
         return handed.future
 
     def _work(self) -> None:
@@ -137,7 +137,9 @@ class Desk:
 
     def _refuse(self, group: "list[_Handed]", reason: str) -> None:
         for one in group:
-            one.file.abort()
+            with suppress(OSError, FrontendAgentError):  # what cannot be taken away now is swept at the next start
+                one.file.abort()
+                self._images.drop_unkept([one.parcel])
             one.future.set_exception(InboxFull(reason))
 
 

@@ -1,6 +1,6 @@
 """What goes into the book of studies and is made of its rows, and the few rules of it that are pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -82,16 +82,27 @@ class Verdict(NamedTuple):
 
     kept: Kept
     is_new: bool = False
-    restores: int = 0  # the instance whose file was gone and has come again
+    restores: int = 0  # the instance whose file was retired and has come again
+    mends: int = 0  # the instance whose file our disk has lost, and that has come again
+
+    @property
+    def takes_file(self) -> bool:
+        """Whether its file gets its name; else there is one already."""
+        return self.is_new or bool(self.restores or self.mends)
 
 
-def verdict(digest: str, known: Sequence[Known]) -> Verdict:
-    """The same bytes under the same UID have one effect (law 6); other bytes are kept beside, for a person."""
+def verdict(digest: str, known: Sequence[Known], lies_there: Callable[[], bool] = lambda: True) -> Verdict:
+    """The same bytes under the same UID have one effect (law 6); other bytes are kept beside, for a person.
+
+    `lies_there`: whether the file that should be here is; what is acknowledged is on disk, also the second time.
+    """
     for one in known:
         if one.sha256 == digest:
             said = Kept.CONFLICT if one.is_conflict else Kept.KEPT
             if not one.has_files:
                 return Verdict(said, restores=one.id)
+            if not lies_there():
+                return Verdict(said, mends=one.id)
             return Verdict(Kept.CONFLICT if one.is_conflict else Kept.DUPLICATE)
     return Verdict(Kept.CONFLICT if known else Kept.KEPT, is_new=True)
 
@@ -156,12 +167,15 @@ def want_of(row: Sequence[Any]) -> Want:
     )  # fmt: skip
 
 
-def instance_of(row: Sequence[Any], headers: Mapping[int, Mapping[str, Any]]) -> Instance:
-    number, study, series, digest, size, sent, sent_size, inlet, sender, received_at, conflict, _, differs = row
+def instance_of(
+    row: Sequence[Any], headers: Mapping[int, Mapping[str, Any]], left: Container[int] = frozenset()
+) -> Instance:
+    number, study, series, digest, size, sent, sent_size, inlet, sender, received_at, conflict, files, differs = row
     return Instance(
         id=number, study=study, header=header_of(headers[series], differs), sha256=digest, size=size,
         sent_sha256=sent or digest, sent_size=size if sent_size is None else sent_size, inlet=inlet, sender=sender,
-        received_at=moment(received_at), is_conflict=bool(conflict),
+        received_at=moment(received_at), is_conflict=bool(conflict), has_file=bool(files),
+        left=number in left and not (sent and sent_size is None),  # what is gone may be made again: it is the same bytes
     )  # fmt: skip
 
 

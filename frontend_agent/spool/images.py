@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -173,20 +174,27 @@ class Images:
             kept = [
                 (parcel.header.study_instance_uid, parcel.written)
                 for parcel, said in zip(parcels, verdicts, strict=True)
-                if said.is_new or said.restores
+                if said.takes_file
             ]
-            self.files.place(kept)
             try:
+                self.files.place(kept)
                 with self._write():
                     self._add(parcels, verdicts)
             except BaseException:
-                for uid, written in kept:
-                    self.files.drop(uid, [written.sha256])
+                self.files.take_back(kept)  # each may be tried alone
                 raise
             for parcel, said in zip(parcels, verdicts, strict=True):
-                if not (said.is_new or said.restores):
+                if not said.takes_file:
                     self.files.drop_incoming(parcel.written.token)
         return [said.kept for said in verdicts]
+
+    def drop_unkept(self, parcels: Sequence[Parcel]) -> None:
+        """Their commit failed: what had its name before goes, unless it is one that is known."""
+        with self._placing:
+            for parcel in parcels:
+                said = self._verdicts([parcel])[0]
+                if parcel.written.is_placed and (said.is_new or said.restores):
+                    self.files.drop(parcel.header.study_instance_uid, [parcel.written.sha256])
 
     def _verdicts(self, parcels: Sequence[Parcel]) -> list[Verdict]:
         """Of each, in the order in which they came: also of what came twice in one group."""
@@ -197,13 +205,25 @@ class Images:
         found = []
         for parcel in parcels:
             here = known.setdefault(parcel.header.sop_instance_uid, [])
-            said = verdict(parcel.written.sha256, here)
+            said = verdict(parcel.written.sha256, here, partial(self._lies_there, parcel))
             found.append(said)
+            if said.mends:
+                continue
             if said.restores:
                 here[:] = [one._replace(has_files=True) if one.id == said.restores else one for one in here]
             elif said.is_new:
                 here.append(Known(0, parcel.written.sha256, said.kept is Kept.CONFLICT, True))
         return found
+
+    def _lies_there(self, parcel: Parcel) -> bool:
+        """Whether the file of one that is known is where it should be. One that got its name just now was not there."""
+        if parcel.written.is_placed:
+            return False
+        path = self.files.path(parcel.header.study_instance_uid, parcel.written.sha256)
+        try:
+            return path.stat().st_size == parcel.written.size
+        except OSError:
+            return False
 
     def _add(self, parcels: Sequence[Parcel], verdicts: Sequence[Verdict]) -> None:
         arrived: dict[int, _Arrival] = {}
@@ -213,9 +233,14 @@ class Images:
         for parcel, said in zip(parcels, verdicts, strict=True):
             now = millis(parcel.received_at)
             if said.restores:
-                row = self._database.row("image.restore", id=said.restores, now=now)
+                row = self._database.row("image.restore", id=said.restores)
                 assert row is not None
                 arrived.setdefault(row[0], _Arrival()).add(now, said.restores, row[1], counts=False)
+                self._come_again(row[0], said.restores)
+            elif said.mends:
+                study = self._study_for(parcel, now)
+                arrived.setdefault(study, _Arrival()).add(now, said.mends, 0, counts=False)
+                self._come_again(study, said.mends)
             elif said.is_new:
                 uid = parcel.header.study_instance_uid
                 study = studies.get(uid) or studies.setdefault(uid, self._study_for(parcel, now))
@@ -235,6 +260,11 @@ class Images:
                 self._database.run("image.count series", series=number, n=n)
         for study, one in arrived.items():
             self._arrived(study, one)
+
+    def _come_again(self, study: int, instance: int) -> None:
+        """What could not go because its file was lost goes once it was looked at."""
+        for (destination,) in self._database.rows("image.mended", study=study, instance=instance):
+            self._move(destination, {State.DAMAGED: -1, State.AWAITING: 1})
 
     def _arrived(self, study: int, one: "_Arrival") -> None:
         before = self._database.row("image.state of", study=study)
@@ -327,7 +357,8 @@ class Images:
         with self._database.held():
             headers = self._headers([study])
             rows = self._database.rows("image.instances", study=study)
-        return sorted((instance_of(row, headers) for row in rows), key=by_series_and_number)
+            left = {row[0] for row in self._database.rows("image.have left", study=study)}
+        return sorted((instance_of(row, headers, left) for row in rows), key=by_series_and_number)
 
     def _some(self, study: int, numbers: Sequence[int]) -> tuple[Instance, ...]:
         headers = self._headers([study])
@@ -451,6 +482,8 @@ class Images:
                 row = self._database.row("image.newest", study=checked.study)
                 if row is None or row[0] > checked.seen or row[1] != StudyState.COLLECTING:
                     return False
+                if checked.due_at is not None and row[8] != millis(checked.due_at):
+                    return False  # somebody said something about it meanwhile
                 return self._judged(checked, row)
         finally:
             for one in checked.rewritten:  # what was not taken is gone, also when this raised
@@ -458,7 +491,7 @@ class Images:
                 self.room.give_back(one.size)
 
     def _judged(self, checked: Checked, row: Sequence[Any]) -> bool:
-        _, state, unjudged, _, note, _, uid, let_go = row
+        _, state, unjudged, _, note, _, uid, let_go, _ = row
         if checked.wait_until is not None:
             self._database.run("image.waits", study=checked.study, due=millis(checked.wait_until), **_said(checked))
             return True
@@ -795,8 +828,13 @@ class Images:
         )
         self._move(number, {State.READY: -len(lost), State.DAMAGED: len(lost)})
         self._ledger.log(
-            {"event": "instances lost", "study": study, "destination": destination, "instances": len(lost), "blame": "agent"}, now
+            {"event": "instances lost", "study": self._uid(study), "destination": destination, "instances": len(lost),
+             "blame": "agent"}, now
         )  # fmt: skip
+
+    def _uid(self, study: int) -> str:
+        row = self._database.row("image.newest", study=study)
+        return str(row[6]) if row else ""
 
     def claim_unproven(
         self, destination: str, now: datetime, *, first: timedelta, every: timedelta, until: timedelta
@@ -882,6 +920,8 @@ class Images:
         for name, first in self.rules.after.items():
             if first == destination:
                 self._let_go_on(study, name, self._destination(name))
+        if state == StudyState.HELD:
+            self._stop(study)  # it was under way when it was held
         if told.opened > 0 and state == StudyState.DONE:
             self._database.run("image.sending", study=study)
             self._stand({StudyState.DONE: -1, StudyState.SENDING: 1})
@@ -939,17 +979,20 @@ class Images:
         own term. Forget what need not be remembered. How many studies lost their files."""
         self._end_unproven(now)
         dropped = 0
-        while rows := self._database.rows("image.over", before=millis(now - retention), limit=STUDIES_AT_ONCE):
-            self._drop_files(rows, now)
-            dropped += len(rows)
+        while some := self._drop_files(millis(now - retention), now):
+            dropped += some
         self._forget(millis(now - max(remember, retention)))
         return dropped
 
-    def _drop_files(self, studies: Sequence[tuple[Any, ...]], now: datetime) -> None:
-        """The rows first: a file that outlives them is swept at the next start."""
+    def _drop_files(self, before: int, now: datetime) -> int:
+        """The rows first: a file that outlives them is swept at the next start. Which studies is asked in the same transaction: what
+        comes to one of them meanwhile has opened it again. How many."""
         with self._placing:
             gone: list[tuple[str, list[str]]] = []
             with self._write():
+                studies = self._database.rows("image.over", before=before, limit=STUDIES_AT_ONCE)
+                if not studies:
+                    return 0
                 for study, uid in studies:
                     files = self._database.rows("image.files of", study=study)
                     gone.append((uid, [digest for row in files for digest in row[:2] if digest]))
@@ -959,20 +1002,21 @@ class Images:
                 self._ledger.log({"event": "studies retired", "studies": [uid for _, uid in studies]}, now)
             for uid, digests in gone:
                 self.files.drop(uid, digests)
+        return len(gone)
 
     def _end_unproven(self, now: datetime) -> None:
         """What a destination accepted and will not prove any more ends with its own term."""
         for name, term in self.rules.kept_unproven.items():
             number = self._destination(name)
-            rows = self._database.rows("image.unproven studies", destination=number, before=millis(now - term))
-            for (study,) in rows:
-                with self._write():
-                    self._end_unproven_study(name, number, study, now)
+            before = millis(now - term)
+            while rows := self._database.rows("image.unproven studies", destination=number, before=before):
+                for (study,) in rows:
+                    with self._write():
+                        self._end_unproven_study(name, number, study, before, now)
 
-    def _end_unproven_study(self, name: str, number: int, study: int, now: datetime) -> None:
-        n = self._database.changed(
-            "image.move", study=study, destination=number, before=State.ACCEPTED, state=State.DISCARDED
-        )  # fmt: skip
+    def _end_unproven_study(self, name: str, number: int, study: int, before: int, now: datetime) -> None:
+        """Only what was accepted so long ago: what came to it later may still be proven."""
+        n = self._database.changed("image.end unproven", study=study, destination=number, before=before)
         self._move(number, {State.ACCEPTED: -n, State.DISCARDED: n})
         self._database.run("image.journey", study=study, destination=number, total=0, open=-n)
         row = self._database.row("image.newest", study=study)

@@ -44,8 +44,14 @@ VALUES (:study, :series, :uid, unhex(:sha256), :size, :origin, :now, :conflict, 
 UPDATE image_series SET instances = instances + :n WHERE id = :series;
 
 -- image.restore --
--- Its file was gone, and has come again.
-UPDATE image_instance SET files = 1, received_at = :now, sent_size = NULL WHERE id = :id RETURNING study, size;
+-- Its file was gone, and has come again. It stays received when it was: what is changed of it says so, and is the same bytes (law 2).
+UPDATE image_instance SET files = 1, sent_size = NULL WHERE id = :id RETURNING study, size;
+
+-- image.mended --
+-- The file of one that was lost has come again.
+UPDATE image_delivery INDEXED BY image_delivery_stuck SET state = 'awaiting', settled_at = NULL, reasons = NULL
+WHERE study = :study AND state IN ('refused', 'blocked', 'damaged') AND state = 'damaged' AND instance = :instance
+RETURNING destination;
 
 -- image.arrived --
 -- Something came to a study: it is looked at once nothing more comes.
@@ -148,12 +154,12 @@ UPDATE image_study SET state = :state, due_at = NULL, orders = :orders, findings
 WHERE id = :study;
 
 -- image.newest --
-SELECT newest, state, unjudged, last_at, note, urgency, uid, let_go FROM image_study WHERE id = :study;
+SELECT newest, state, unjudged, last_at, note, urgency, uid, let_go, due_at FROM image_study WHERE id = :study;
 
 -- image.have left --
 -- Instances of a study that a destination has, or may have: their bytes do not change any more.
 SELECT DISTINCT instance FROM image_delivery INDEXED BY image_delivery_study
-WHERE study = :study AND state IN ('sending', 'waiting', 'uncertain', 'accepted', 'delivered');
+WHERE study = :study AND (state IN ('sending', 'waiting', 'uncertain', 'accepted', 'delivered') OR state = 'ready' AND attempts > 0);
 
 -- image.sent as --
 UPDATE image_instance SET sent_sha256 = unhex(:sha256), sent_size = :size WHERE id = :id;
@@ -197,7 +203,8 @@ UPDATE image_delivery SET state = :state, due_at = NULL WHERE study = :study AND
 -- image.again --
 -- A person wants instances to be delivered once more: those whose files are gone wait until they have come again.
 UPDATE image_delivery SET state = (SELECT iif(i.files, 'ready', 'awaiting') FROM image_instance i WHERE i.id = image_delivery.instance),
-    attempts = 0, due_at = NULL, settled_at = NULL, reasons = NULL, proof = NULL, urgency = min(urgency, :urgency)
+    attempts = state IN ('delivered', 'accepted'), due_at = NULL, settled_at = NULL, reasons = NULL, proof = NULL,
+    urgency = min(urgency, :urgency)
 WHERE destination = :destination AND study = :study AND state IN (SELECT value FROM json_each(:states)) RETURNING state;
 
 -- image.awaited --
@@ -377,6 +384,10 @@ UPDATE image_study SET files = 0, due_at = NULL, unjudged = 0 WHERE id = :study;
 -- Studies of which a destination accepted everything that it will ever prove, longer ago than it is kept.
 SELECT DISTINCT study FROM image_delivery INDEXED BY image_delivery_kept
 WHERE destination = :destination AND state = 'accepted' AND settled_at < :before LIMIT 100;
+
+-- image.end unproven --
+UPDATE image_delivery INDEXED BY image_delivery_study SET state = 'discarded', due_at = NULL
+WHERE study = :study AND destination = :destination AND state = 'accepted' AND settled_at < :before;
 
 -- image.forgotten --
 SELECT id, state FROM image_study INDEXED BY image_study_gone WHERE files = 0 AND last_at < :before ORDER BY last_at LIMIT 100;

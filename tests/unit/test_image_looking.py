@@ -17,11 +17,11 @@ from frontend_agent.config_images import DicomOutlet, ImagesConfig, OrdersConfig
 from frontend_agent.dicom.header import read_header
 from frontend_agent.dicom.part10 import read_meta
 from frontend_agent.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
-from frontend_agent.errors import ConfigurationError
+from frontend_agent.errors import ConfigurationError, SpoolFull
 from frontend_agent.imaging.examining import Examiner
 from frontend_agent.imaging.looking import Looking
 from frontend_agent.imaging.model import Checked, Expected, Instance, Order, Study, StudyState
-from frontend_agent.instance_files import InstanceFiles
+from frontend_agent.instance_files import Incoming, InstanceFiles
 from frontend_agent.model import Severity
 from tests.image_samples import ct_slice
 
@@ -270,14 +270,17 @@ def test_texts_that_nobody_can_be_sure_of_are_a_finding(bench):
 
 def test_what_was_sent_keeps_its_bytes_when_the_order_changes(bench):
     bench.add(ct_slice(1))
-    bench.study = msgspec.structs.replace(bench.study, state=StudyState.DONE, order=ORDER)
+    bench.instances[0] = msgspec.structs.replace(bench.instances[0], left=True)
+    bench.study = msgspec.structs.replace(bench.study, order=ORDER)
 
     bench.orders = [ORDER]
     assert "IMG-ORDER-LATER" not in rules(bench.look())
     bench.orders = [replace_order(patient_id="H200")]
     checked = bench.look()
 
+    late = bench.add(ct_slice(2))
     assert checked.rewritten == []
+    assert [one.instance for one in bench.look().rewritten] == [late.id], "what has not gone is aligned"
     [finding] = [one for one in checked.findings if one.rule == "IMG-ORDER-LATER"]
     assert finding.arguments == ("E1", "PatientID")
 
@@ -302,6 +305,42 @@ def test_a_file_that_is_gone_is_our_fault_and_holds(bench):
 
     [finding] = [one for one in bench.look().findings if one.rule == "IMG-FAILED"]
     assert finding.blame == "agent"
+
+
+def test_what_comes_after_the_term_of_the_others_is_judged_with_what_was_known_of_them(bench):
+    bench.orders = [ORDER]
+    bench.add(ct_slice(1))
+    bench.add(ct_slice(2))
+    bench.add(ct_slice(3))
+    bench.paths[1].unlink()
+    bench.paths[2].unlink()
+    bench.instances[:2] = [msgspec.structs.replace(one, has_file=False, left=True) for one in bench.instances[:2]]
+    bench.study = msgspec.structs.replace(bench.study, expected=ONE_SERIES)
+
+    checked = bench.look()
+
+    assert not held_by(checked)
+    assert [one.instance for one in checked.rewritten] == [3]
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_look_leaves_nothing_behind(bench):
+    bench.orders = [ORDER]
+    for number in range(1, 4):
+        bench.add(ct_slice(number))
+    begun = []
+
+    def begin() -> Incoming:
+        if len(begun) == 2:
+            raise SpoolFull("no room")
+        begun.append(bench.files.begin())
+        return begun[-1]
+
+    looking = Looking(ImagesConfig(), HOSPITAL, lambda: NOW, bench.examiner)
+    with pytest.raises(SpoolFull):
+        looking.look(bench.study, bench.instances, lambda one: bench.paths[one.id], bench.find, begin)
+
+    assert len(begun) == 2
+    assert not list(bench.files.incoming_folder.iterdir())
 
 
 def test_a_study_goes_where_one_of_its_modalities_is_taken(bench):
