@@ -1,8 +1,12 @@
 """Where the frames of an image lie in its data set (PS3.5 §8.2, annex A.4): places of bytes, nothing is decoded. Pure."""
 
 import struct
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+import msgspec
 
 from frontend_agent.dicom.elements import ITEM, PIXEL_DATA, Buffer, Element, structs_of, walk
 from frontend_agent.dicom.header import Header
@@ -11,6 +15,8 @@ from frontend_agent.dicom.nesting import Span
 from frontend_agent.dicom.uids import Encoding, encoding_of, is_encapsulated
 
 MOST_FRAMES = 1_000_000  # of one object; whoever says more says nonsense
+MOST_FRAGMENTS = 1_000_000
+PIECE = 1 << 20  # bytes that are read at a time: a whole number of words
 _EXTENDED_OFFSETS = 0x7FE0_0001
 _PIXELS = frozenset((PIXEL_DATA, 0x7FE0_0008, 0x7FE0_0009))  # native; Float, Double Float
 # How a compressed frame begins: JPEG and JPEG-LS, JPEG 2000, JP2 (PS3.5 A.4). Where no table says which fragments are one frame.
@@ -21,25 +27,68 @@ class NoFrames(ValueError):
     """The object has no frames that can be told apart. Says why."""
 
 
-class Frames(NamedTuple):
-    """The frames of one object. Each is one or more places that belong together."""
+class Frames(Protocol):
+    """The frames of one object. What is known of them takes little memory, however many they are said to be."""
 
-    places: Sequence[Sequence[Span]]
-    encoding: Encoding
-    word: int  # bytes of a native pixel's word, turned round where the data set is big endian
-    bits: int = 0  # of a native frame, where frames do not begin at bytes (1 bit a pixel); else 0
+    def __len__(self) -> int: ...
+
+    def size(self, number: int) -> int:
+        """Bytes of a frame, counted from 1. IndexError: there is none."""
+
+    def pieces(self, data: Buffer, number: int) -> Iterator[bytes]:
+        """One frame, in pieces of a few megabytes at most: native pixels in little endian, or compressed as they are."""
+
+
+class Native(NamedTuple):
+    """Frames of one size, one behind the other from bit `at` on; 1-bit frames need not begin at bytes (PS3.5 D.1)."""
+
+    frames: int
+    at: int
+    bits: int  # of a frame
+    word: int  # bytes of a word that is turned round; 1 where none is
 
     def __len__(self) -> int:
-        return len(self.places)
+        return self.frames
 
-    def read(self, data: Buffer, number: int) -> bytes:
-        """One frame, counted from 1: native pixels in little endian, or compressed as they are. IndexError: there is none."""
-        if not 1 <= number <= len(self.places):
+    def size(self, number: int) -> int:
+        if not 1 <= number <= self.frames:
             raise IndexError(number)
-        raw = b"".join(bytes(data[place.start : place.end]) for place in self.places[number - 1])
-        if self.bits:
-            return _bits(raw, (number - 1) * self.bits % 8, self.bits)
-        return swapped(raw, self.word) if self.encoding.is_big_endian and self.word > 1 else raw
+        return (self.bits + 7) // 8
+
+    def pieces(self, data: Buffer, number: int) -> Iterator[bytes]:
+        size = self.size(number)
+        begins = self.at + self.bits * (number - 1)
+        for done in range(0, size, PIECE):
+            first, last = begins + 8 * done, begins + min(8 * (done + PIECE), self.bits)
+            raw = bytes(data[first // 8 : (last + 7) // 8])
+            if self.bits % 8:  # pixels are packed from the least significant bit on
+                some = (int.from_bytes(raw, "little") >> first % 8) & ((1 << last - first) - 1)
+                raw = some.to_bytes((last - first + 7) // 8, "little")
+            yield swapped(raw, self.word) if self.word > 1 else raw
+
+
+class Compressed(NamedTuple):
+    """Fragments, from byte `starts` to byte `ends` each; a frame begins with each fragment whose number is in `firsts`."""
+
+    starts: Sequence[int]
+    ends: Sequence[int]
+    firsts: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    def _fragments(self, number: int) -> range:
+        if not 1 <= number <= len(self.firsts):
+            raise IndexError(number)
+        return range(self.firsts[number - 1], self.firsts[number] if number < len(self.firsts) else len(self.starts))
+
+    def size(self, number: int) -> int:
+        return sum(self.ends[one] - self.starts[one] for one in self._fragments(number))
+
+    def pieces(self, data: Buffer, number: int) -> Iterator[bytes]:
+        for one in self._fragments(number):
+            for start in range(self.starts[one], self.ends[one], PIECE):
+                yield bytes(data[start : min(start + PIECE, self.ends[one])])
 
 
 def frames_of(data: Buffer, header: Header, at: int) -> Frames:
@@ -55,11 +104,16 @@ def frames_of(data: Buffer, header: Header, at: int) -> Frames:
     if not 1 <= header.frames <= MOST_FRAMES:
         raise NoFrames("its number of frames is none")
     if is_encapsulated(syntax) or pixels.length < 0:
-        return Frames(_encapsulated(data, encoding, pixels, elements, header.frames), encoding, 1)
+        return _compressed(data, encoding, pixels, elements, header.frames)
     return _native(header, encoding, pixels)
 
 
-def _native(header: Header, encoding: Encoding, pixels: Element) -> Frames:
+def one_of(data: Buffer, header: Header, at: int) -> Frames:
+    """All pixels as if they were one frame: a video's stream, or fragments that cannot be told apart. NoFrames."""
+    return frames_of(data, msgspec.structs.replace(header, frames=1), at)
+
+
+def _native(header: Header, encoding: Encoding, pixels: Element) -> Native:
     samples = header.rows * header.columns * max(header.samples_per_pixel, 1)
     bits = samples * header.bits_allocated
     if header.photometric_interpretation in ("YBR_FULL_422", "YBR_PARTIAL_422") and header.samples_per_pixel == 3:
@@ -69,41 +123,35 @@ def _native(header: Header, encoding: Encoding, pixels: Element) -> Frames:
     if bits * header.frames > pixels.length * 8:
         raise NoFrames("its pixel data are shorter than rows, columns and frames say")
     word = header.bits_allocated // 8 if header.bits_allocated in (16, 32, 64) else 2 if pixels.vr == "OW" else 1
-    places = [
-        (Span(pixels.start + bits * number // 8, pixels.start + (bits * (number + 1) + 7) // 8),)
-        for number in range(header.frames)
-    ]
-    return Frames(places, encoding, word, bits if bits % 8 else 0)
+    return Native(header.frames, pixels.start * 8, bits, word if encoding.is_big_endian and not bits % 8 else 1)
 
 
-def _bits(raw: bytes, skip: int, bits: int) -> bytes:
-    """A frame that does not begin at a byte: pixels are packed from the least significant bit on (PS3.5 D.1)."""
-    number = (int.from_bytes(raw, "little") >> skip) & ((1 << bits) - 1)
-    return number.to_bytes((bits + 7) // 8, "little")
-
-
-def _encapsulated(
+def _compressed(
     data: Buffer, encoding: Encoding, pixels: Element, elements: dict[int, Element], frames: int
-) -> list[list[Span]]:
-    table, *fragments = _fragments(data, encoding, pixels)
-    if not fragments:
+) -> Compressed:
+    places = _fragments(data, encoding, pixels)
+    table = next(places, Span(0, 0))
+    starts, ends = array("Q"), array("Q")
+    for one in places:
+        if len(starts) == MOST_FRAGMENTS:
+            raise NoFrames(f"its pixel data have more than {MOST_FRAGMENTS} fragments")
+        starts.append(one.start)
+        ends.append(one.end)
+    if not starts:
         raise NoFrames("its pixel data have no fragments")
     if frames == 1:
-        return [fragments]
-    if len(fragments) == frames:
-        return [[one] for one in fragments]
-    begins = _offsets(data, table, elements.get(_EXTENDED_OFFSETS))
-    if len(begins) != frames:
-        begins = [
-            one.start - fragments[0].start
-            for one in fragments
-            if bytes(data[one.start : one.start + 8]).startswith(_BEGINS)
-        ]
-    if len(begins) != frames:
+        return Compressed(starts, ends, (0,))
+    if len(starts) == frames:
+        return Compressed(starts, ends, range(frames))
+    begins = _offsets(data, table, elements.get(_EXTENDED_OFFSETS), frames)
+    if begins:
+        return Compressed(starts, ends, _firsts(starts, begins))
+    firsts = [at for at, start in enumerate(starts) if bytes(data[start : start + 8]).startswith(_BEGINS)]
+    if len(firsts) != frames or firsts[0] != 0:
         raise NoFrames(
             "which of its fragments are which frame cannot be told: it is one stream, or its offset table is wrong"
         )
-    return _grouped(fragments, begins)
+    return Compressed(starts, ends, firsts)
 
 
 def _fragments(data: Buffer, encoding: Encoding, pixels: Element) -> Iterator[Span]:
@@ -119,23 +167,23 @@ def _fragments(data: Buffer, encoding: Encoding, pixels: Element) -> Iterator[Sp
         at += 8 + length
 
 
-def _offsets(data: Buffer, table: Span, extended: Element | None) -> list[int]:
-    """Where each frame's first fragment begins, from the first fragment's item on (PS3.5 A.4)."""
-    if extended is not None and extended.length > 0:
-        count = extended.length // 8
-        return list(struct.unpack_from(f"<{count}Q", data, extended.start))
-    count = (table.end - table.start) // 4
-    return list(struct.unpack_from(f"<{count}I", data, table.start))
+def _offsets(data: Buffer, table: Span, extended: Element | None, frames: int) -> Sequence[int]:
+    """Where each frame's first fragment begins, from the first fragment's item on (PS3.5 A.4). Empty: no table says it."""
+    if extended is not None and extended.length == 8 * frames:
+        return struct.unpack_from(f"<{frames}Q", data, extended.start)
+    if table.end - table.start == 4 * frames:
+        return struct.unpack_from(f"<{frames}I", data, table.start)
+    return ()
 
 
-def _grouped(fragments: Sequence[Span], begins: Sequence[int]) -> list[list[Span]]:
-    first = fragments[0].start
-    numbers = {begin: number for number, begin in enumerate(begins)}
-    grouped: list[list[Span]] = [[] for _ in begins]
-    frame = 0
-    for one in fragments:
-        frame = numbers.get(one.start - first, frame)
-        grouped[frame].append(one)
-    if not all(grouped):
+def _firsts(starts: Sequence[int], begins: Sequence[int]) -> Sequence[int]:
+    """The number of each frame's first fragment."""
+    firsts = array("Q")
+    for begin in begins:
+        at = bisect_left(starts, starts[0] + begin)
+        if at == len(starts) or starts[at] != starts[0] + begin or at <= (firsts[-1] if firsts else -1):
+            raise NoFrames("its offset table does not fit its fragments")
+        firsts.append(at)
+    if firsts[0] != 0:
         raise NoFrames("its offset table does not fit its fragments")
-    return grouped
+    return firsts

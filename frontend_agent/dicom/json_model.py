@@ -18,6 +18,7 @@ from frontend_agent.dicom.nesting import ONE_TEXT, TEXTS, Span, inner_encoding, 
 from frontend_agent.dicom.uids import Encoding
 
 LONGEST_INLINE = 1024  # bytes of a binary value; a longer one is named by its address
+MOST_VALUES = 1_000_000  # elements and items of one data set, and 16 bytes each of what is shown of them: the memory that it may take
 LONGEST_TEXT = 1 << 20  # bytes of a text that is shown; what is longer is no text of a header
 _BINARY = {"OB": 1, "OW": 2, "OL": 4, "OV": 8, "OF": 4, "OD": 8, "UN": 1}  # bytes of a word
 _NUMBERS = {"FL": "f", "FD": "d", "SL": "i", "SS": "h", "UL": "I", "US": "H", "SV": "q", "UV": "Q"}
@@ -30,15 +31,38 @@ Address = Callable[[str], str]  # path -> BulkDataURI
 
 def json_of(data: Buffer, encoding: Encoding, at: int, address: Address, end: int | None = None) -> dict[str, Any]:
     """The attributes of a data set by their tags. DataSetMalformed: it can be read no further."""
-    return _object(data, encoding, Span(at, len(data) if end is None else end), address, "", "", False, 0)
+    span = Span(at, len(data) if end is None else end)
+    return _object(data, encoding, span, address, "", "", False, 0, _Room(MOST_VALUES))
+
+
+class _Room:
+    """How much more may be shown of a data set."""
+
+    def __init__(self, values: int) -> None:
+        self._left = values
+
+    def take(self, size: int) -> None:
+        """For one element or item of so many bytes. DataSetMalformed: there is no more."""
+        self._left -= 1 + size // 16
+        if self._left < 0:
+            raise DataSetMalformed("it has more elements than are shown")
 
 
 def _object(
-    data: Buffer, encoding: Encoding, span: Span, address: Address, path: str, charset: str, signed: bool, depth: int
+    data: Buffer,
+    encoding: Encoding,
+    span: Span,
+    address: Address,
+    path: str,
+    charset: str,
+    signed: bool,
+    depth: int,
+    room: _Room,
 ) -> dict[str, Any]:
     if depth > DEEPEST:
         raise DataSetMalformed(f"sequences are nested deeper than {DEEPEST}")
     found: dict[str, Any] = {}
+    room.take(0)
     for element in walk(data, encoding, span.start, end=span.end):
         if element.tag & 0xFFFF == 0:
             continue  # group lengths say nothing here
@@ -47,10 +71,11 @@ def _object(
         elif element.tag == _PIXEL_REPRESENTATION and element.length == 2:
             signed = any(data[element.start : element.end])
         tag = f"{element.tag:08X}"
+        room.take(element.length if 0 < element.length <= LONGEST_TEXT and not is_sequence(element) else 0)
         if is_sequence(element):
             inner = inner_encoding(element, encoding)
             objects = [
-                _object(data, inner, item, address, f"{path}{tag}/{number}/", charset, signed, depth + 1)
+                _object(data, inner, item, address, f"{path}{tag}/{number}/", charset, signed, depth + 1, room)
                 for number, item in enumerate(items(data, encoding, element))
             ]
             found[tag] = _with("SQ", objects)

@@ -4,16 +4,18 @@ A picture is drawn in the confined child process (rendering/); a document that a
 """
 
 import mmap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 from uuid import uuid4
 
+import anyio
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from frontend_agent.dicom.elements import DataSetMalformed, walk
+from frontend_agent.dicom.nesting import Span
 from frontend_agent.dicom.part10 import read_meta
 from frontend_agent.dicom.uids import encoding_of, is_uid
 from frontend_agent.errors import StateError
@@ -35,6 +37,8 @@ ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 PDF = "application/pdf"
 _DOCUMENT, _DOCUMENT_LENGTH = 0x0042_0011, 0x0042_0015
 MOST_PICTURES = 2_000  # of one answer for a whole series or study
+PIECE = 1 << 20  # bytes of a document at a time
+DRAWING = 4  # threads that wait for pictures; whoever else asks for one waits without, so that everything else is answered meanwhile
 
 # Why there is no picture: status, and what is true (PS3.18 §8.5, table 10.4.3-2).
 _WHY: Mapping[str, tuple[int, str]] = {
@@ -56,6 +60,7 @@ class Previews(Answering):
         super().__init__(metrics)
         self._images = images
         self._renderer = renderer
+        self._drawing = anyio.CapacityLimiter(DRAWING)
 
     def operations(self) -> list[Operation]:
         return [
@@ -100,8 +105,8 @@ class Previews(Answering):
         frames = _understood(lambda: frames_asked(request.path_params.get("frames", "1")))
         wanted = [_question(request, frame=frame) for frame in frames]
         if len(wanted) > 1:
-            return self._multipart(iter([(instance, one) for one in wanted]), wanted[0].media_type)
-        return _picture(await run_in_threadpool(self._draw, instance, wanted[0]))
+            return await self._multipart(iter([(instance, one) for one in wanted]), wanted[0].media_type)
+        return _picture(await self._drawn(instance, wanted[0]))
 
     @translated
     async def all_rendered(self, request: Request) -> Response:
@@ -117,7 +122,7 @@ class Previews(Answering):
             raise _refusal("no-pixels" if any(one.held for one in instances) else "away")
         if len(places) > MOST_PICTURES:
             raise Refusal(406, "too-many", f"{len(places)} frames; {MOST_PICTURES} of one answer at most")
-        return self._multipart(iter(places), question.media_type)
+        return await self._multipart(iter(places), question.media_type)
 
     @translated
     async def thumbnail(self, request: Request) -> Response:
@@ -131,7 +136,7 @@ class Previews(Answering):
         frame = frames[0] if in_frames else (max(shown.frames, 1) + 1) // 2
         question = _question(request, frame=frame, thumbnail=True)
         try:
-            return _picture(await run_in_threadpool(self._draw, shown, question))
+            return _picture(await self._drawn(shown, question))
         except Refusal as refusal:
             if refusal.status not in (406, 501):
                 raise
@@ -153,6 +158,9 @@ class Previews(Answering):
         found = self._found(request)
         return next((one for one in found if one.held), found[0])
 
+    async def _drawn(self, instance: Instance, question: Asked) -> Drawn:
+        return await anyio.to_thread.run_sync(self._draw, instance, question, limiter=self._drawing)
+
     def _draw(self, instance: Instance, question: Asked) -> Drawn:
         if not instance.held:
             raise _refusal("away")
@@ -163,18 +171,18 @@ class Previews(Answering):
         except NotDrawn as error:
             raise _refusal(error.why) from None
 
-    def _multipart(self, places: Iterator[tuple[Instance, Asked]], media_type: str) -> Response:
+    async def _multipart(self, places: Iterator[tuple[Instance, Asked]], media_type: str) -> Response:
         """One after the other, never all in memory. A frame that cannot be drawn says so in its part's header."""
         # The first is drawn before the answer begins, so that what holds for all of them is a status.
         first = next(places)
-        drawn = self._draw(*first)
+        drawn = await self._drawn(*first)
         boundary = uuid4().hex
 
-        def parts() -> Iterator[bytes]:
+        async def parts() -> AsyncIterator[bytes]:
             yield _part(boundary, first[0], first[1], drawn)
             for instance, question in places:
                 try:
-                    yield _part(boundary, instance, question, self._draw(instance, question))
+                    yield _part(boundary, instance, question, await self._drawn(instance, question))
                 except Refusal as refusal:
                     yield f"--{boundary}\r\nContent-Type: text/plain\r\n\r\n{refusal.detail}\r\n".encode()
                 except StateError:
@@ -188,29 +196,43 @@ class Previews(Answering):
         if not instance.held:
             raise _refusal("away")
         with self._images.read(instance) as file:
-            content = encapsulated(file)
-        if not content.startswith(b"%PDF"):
-            raise _refusal("damaged")
-        name = f'attachment; filename="{instance.sop_instance_uid}.pdf"'
-        return Response(content, media_type=PDF, headers={"Content-Disposition": name})
+            document = encapsulated(file)
+            file.seek(document.start)
+            if document.end - document.start < 4 or file.read(4) != b"%PDF":
+                raise _refusal("damaged")
+        headers = {
+            "Content-Disposition": f'attachment; filename="{instance.sop_instance_uid}.pdf"',
+            "Content-Length": str(document.end - document.start),
+        }
+        return StreamingResponse(self._piece_by_piece(instance, document), media_type=PDF, headers=headers)
+
+    def _piece_by_piece(self, instance: Instance, document: Span) -> Iterator[bytes]:
+        with self._images.read(instance) as file:
+            file.seek(document.start)
+            left = document.end - document.start
+            while left and (piece := file.read(min(left, PIECE))):
+                left -= len(piece)
+                yield piece
 
 
-def encapsulated(file: BinaryIO) -> bytes:
-    """The document within an instance (PS3.3 C.24.2), without its padding. b"": there is none that can be read."""
+def encapsulated(file: BinaryIO) -> Span:
+    """Where the document within an instance lies in its file (PS3.3 C.24.2), without its padding. Empty: there is none that can be read."""
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         said = read_meta(data)
         encoding = encoding_of(said.transfer_syntax_uid)
-        length, document = -1, b""
+        length, document = -1, Span(0, 0)
         try:
             for element in walk(data, encoding, said.data_set_at, until=_DOCUMENT_LENGTH + 1):
                 if element.tag == _DOCUMENT and element.length >= 0:
-                    document = data[element.start : element.end]
+                    document = Span(element.start, element.end)
                 elif element.tag == _DOCUMENT_LENGTH and element.length == 4:
                     order = "big" if encoding.is_big_endian else "little"
                     length = int.from_bytes(data[element.start : element.end], order)  # type: ignore[arg-type]
         except DataSetMalformed:
-            return b""
-    return document[:length] if 0 <= length <= len(document) else document.removesuffix(b"\0")
+            return Span(0, 0)
+        if 0 <= length <= document.end - document.start:
+            return Span(document.start, document.start + length)
+        return document._replace(end=document.end - (data[document.end - 1 : document.end] == b"\0"))
 
 
 def _understood(ask: Callable[[], list[int]]) -> list[int]:

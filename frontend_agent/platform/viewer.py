@@ -46,8 +46,13 @@ class Viewer:
         return (self._folder / "STAMP").is_file()
 
     def address(self, study: Study, lang: str, series: str = "") -> str:
-        """The viewer with a study open."""
-        asked = {"StudyInstanceUIDs": study.study_instance_uid, "lng": LANGUAGES[lang]}
+        """The viewer with a hospital's study open. It asks that hospital's own DICOMweb: another's that claims the UID is not shown with
+        it, as if it were of the same patient."""
+        asked = {
+            "StudyInstanceUIDs": study.study_instance_uid,
+            "institution": study.institution,
+            "lng": LANGUAGES[lang],
+        }
         if series:
             asked["initialSeriesInstanceUID"] = series
         return f"{BASE}/viewer?{urlencode(asked)}"
@@ -106,13 +111,21 @@ class Viewer:
         )
 
 
-# In the place of its logo: the way back to the study's page.
-_BACK = """window.config.whiteLabeling = {
+# Whose DICOMweb it asks; and in the place of its logo, the way back to the study's page.
+_AT_START = """const institution = new URLSearchParams(window.location.search).get("institution");
+if (institution) {
+  const source = window.config.dataSources[0].configuration;
+  for (const root of ["qidoRoot", "wadoRoot", "wadoUriRoot"]) {
+    source[root] = "/v1/institutions/" + encodeURIComponent(institution) + source[root];
+  }
+}
+window.config.whiteLabeling = {
   createLogoComponentFn: function (React) {
     const asked = new URLSearchParams(window.location.search);
     const lang = (asked.get("lng") || "zh").startsWith("zh") ? "zh" : "en";
     const study = (asked.get("StudyInstanceUIDs") || "").split(",")[0].replace(/[^0-9.]/g, "");
-    const to = "/studies" + (study ? "/" + study : "") + "?lang=" + lang;
+    const whose = institution ? "&institution=" + encodeURIComponent(institution) : "";
+    const to = "/studies" + (study ? "/" + study : "") + "?lang=" + lang + whose;
     const style = { color: "#5acce6", whiteSpace: "nowrap" };
     return React.createElement("a", { href: to, id: "back", style: style }, lang === "zh" ? "‹ 返回检查" : "‹ Back to the study");
   },
@@ -132,7 +145,7 @@ def start() -> str:
 
 @cache
 def config() -> str:
-    """Our DICOMweb is its only source; the list of studies is our own page."""
+    """Our DICOMweb is its only source, of one hospital where its address names one; the list of studies is our own page."""
     source = {
         "namespace": "@ohif/extension-default.dataSourcesModule.dicomweb",
         "sourceName": "platform",
@@ -169,4 +182,4 @@ def config() -> str:
         "defaultDataSourceName": "platform",
         "dataSources": [source],
     }
-    return f"window.config = {json.dumps(settings)};\n{_BACK}"
+    return f"window.config = {json.dumps(settings)};\n{_AT_START}"

@@ -38,6 +38,7 @@ _COMPRESSED = {
     "1.2.840.10008.1.2.4.107": "video/mp4",
     "1.2.840.10008.1.2.4.108": "video/mp4",
 }
+_RANGE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*(?:"|\\?\Z))+', re.DOTALL)
 
 
 class Accepted(NamedTuple):
@@ -65,8 +66,8 @@ def accepted(header: str) -> list[Accepted]:
 
 
 def _split(header: str) -> list[str]:
-    """At commas that are in no quoted text."""
-    return [text for one in re.findall(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+', header) if (text := one.strip())]
+    """At commas that are in no quoted text. One that is never closed goes to the end: so the time it takes is that of the length."""
+    return [text for one in _RANGE.findall(header) if (text := one.strip())]
 
 
 def _takes(one: Accepted, kind: str) -> bool:

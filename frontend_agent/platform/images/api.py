@@ -18,7 +18,7 @@ from starlette.responses import Response
 from frontend_agent.dicom.multipart import MultipartMalformed, boundary_of, content_type
 from frontend_agent.model import Outcome
 from frontend_agent.platform.api import Answering, Problem, Refusal, answer, asked_for, translated
-from frontend_agent.platform.images import stow
+from frontend_agent.platform.images import accepting, stow
 from frontend_agent.platform.images.retrieving import Retrieval, base_of, institution_of, uid_of
 from frontend_agent.platform.images.store import Kept
 from frontend_agent.platform.judging import is_institution
@@ -70,6 +70,8 @@ class ImageApi(Answering):
     @translated
     async def store_instances(self, request: Request) -> Response:
         institution = institution_of(request)
+        if not accepting.takes_json(request.headers.get("accept", "")):
+            raise Refusal(406, "not-acceptable", f"what became of each instance is answered as {stow.DICOM_JSON}")
         await self._must_speak(
             institution,
             request.headers.get(wire.INSTANCE_HEADER, ""),
@@ -108,6 +110,9 @@ class ImageApi(Answering):
         except MultipartMalformed as error:
             stored = await run_in_threadpool(storing.give_up)
             raise Refusal(400, "malformed", f"{error}; {stored} instances before it are stored") from None
+        except stow.TooManyParts as error:
+            stored = await run_in_threadpool(storing.give_up)
+            raise Refusal(413, "too-large", f"{error}; {stored} instances of this one are stored") from None
         except BaseException:  # also a request that is cut off: what has begun must not stay
             if writing is not None:
                 await asyncio.wait([writing])
@@ -200,8 +205,11 @@ class ImageApi(Answering):
             200: stored,
             202: "some are stored, the others are named with their reasons",
             400: Problem,
+            404: Problem,
+            406: Problem,
             408: Problem,
             409: "none is stored, each with its reasons; or a Problem: this agent may not speak for the institution",
+            413: Problem,
             415: Problem,
             503: "nothing was stored; later it may be",
         }

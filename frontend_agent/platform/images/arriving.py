@@ -123,6 +123,7 @@ class Arriving:
 
     def abort(self) -> None:
         """It will not come: nothing of it stays."""
+        self._head = bytearray()
         if self._file is not None:
             self._file.abort()
 

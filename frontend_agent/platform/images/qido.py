@@ -12,6 +12,10 @@ from frontend_agent.platform.images.catalogue import BY_NUMBER, Instance, Series
 
 MOST = 5_000  # results of one answer
 USUAL = 1_000  # where the question says no limit
+MOST_CONDITIONS = 64  # of one question
+MOST_VALUES = 2_000  # of a list of UIDs
+MOST_MODALITIES = 50  # of a list of them
+LONGEST_VALUE = 1_024  # characters of any other value
 FUZZY = '299 platform "The fuzzymatching parameter is not supported. Only literal matching has been performed."'
 MORE = '299 platform "The number of results exceeded the maximum supported by the server. Additional results can be requested."'
 
@@ -122,6 +126,8 @@ def query_of(
             clauses.append(f"{column} = ?")
             values.append(value)
     settings: dict[str, str] = {}
+    if len(parameters) > MOST_CONDITIONS:
+        raise BadQuery(f"a question has {MOST_CONDITIONS} parameters at most")
     for name, value in parameters:
         if name.lower() in ("limit", "offset", "fuzzymatching"):
             settings[name.lower()] = value
@@ -172,12 +178,14 @@ def _matching(one: Attribute, value: str) -> tuple[str, list[Any]]:
     if not value or value == "*":
         return "", []  # universal
     if one.keyword == "ModalitiesInStudy":
-        found = [_wildcard(text) for text in re.split(r"[,\\]", value)]
+        found = [_wildcard(text) for text in _listed(one, value, MOST_MODALITIES)]
         either = " OR ".join([r"'\' || t.modalities || '\' GLOB ?"] * len(found))
         return f"({either})", [f"*\\{text}\\*" for text in found]
     if one.vr == "UI":
-        uids = [uid.strip() for uid in re.split(r"[,\\]", value)]
+        uids = [uid.strip() for uid in _listed(one, value, MOST_VALUES)]
         return f"{one.column} IN ({', '.join('?' * len(uids))})", uids
+    if len(value) > LONGEST_VALUE:
+        raise BadQuery(f"{one.keyword} is longer than {LONGEST_VALUE} characters")
     if one.vr in ("DA", "TM"):
         return _range(one, value)
     if one.vr == "PN":
@@ -189,6 +197,13 @@ def _matching(one: Attribute, value: str) -> tuple[str, list[Any]]:
     if "*" in value or "?" in value:
         return f"{one.column} GLOB ?", [_wildcard(value)]
     return f"{one.column} = ?", [value]
+
+
+def _listed(one: Attribute, value: str, most: int) -> list[str]:
+    found = re.split(r"[,\\]", value)
+    if len(found) > most:
+        raise BadQuery(f"{one.keyword} is a list of {most} values at most")
+    return found
 
 
 def _wildcard(text: str) -> str:

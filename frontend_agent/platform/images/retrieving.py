@@ -18,12 +18,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from frontend_agent.dicom.elements import Buffer, DataSetMalformed, Element
-from frontend_agent.dicom.frames import Frames, NoFrames, frames_of
+from frontend_agent.dicom.frames import Frames, NoFrames, frames_of, one_of
 from frontend_agent.dicom.header import HeaderUnreadable, inflated, read_header
 from frontend_agent.dicom.json_model import find, json_of, little_endian
 from frontend_agent.dicom.nesting import vr_of
 from frontend_agent.dicom.part10 import read_meta
-from frontend_agent.dicom.uids import EXPLICIT_LE, Encoding, encoding_of, is_uid
+from frontend_agent.dicom.uids import EXPLICIT_LE, Encoding, encoding_of, is_encapsulated, is_uid
+from frontend_agent.errors import StateError
 from frontend_agent.platform.api import Answering, Problem, Refusal, translated
 from frontend_agent.platform.images import accepting, qido
 from frontend_agent.platform.images.catalogue import Instance
@@ -35,8 +36,11 @@ from frontend_agent.wire.images import DICOMWEB, dicomweb_path
 
 PIECE = 1 << 20  # bytes of an answer at a time
 MOST_FRAMES = 1_000  # of one question
+MOST_PARTS = 20_000  # frames of one instance's bulk data
+PIXELS = "7FE00010"
 JSON = "application/dicom+json"
 _INFLATED = threading.BoundedSemaphore(2)  # deflated data sets in memory at a time (threat D4)
+MISSING = "its file is not where the platform keeps it: a fault of the platform, which its administrator sees by a check of the store"
 AT_HOSPITAL = "its pixels are still at the hospital; its agent is asked for them, try again soon"
 
 
@@ -89,6 +93,8 @@ class Retrieval(Answering):
             raise Refusal(
                 406, "not-acceptable", f"instances leave as they are stored, in {stored}; nothing is transcoded"
             )
+        # What is lost is said by a status as long as nothing has left; later the answer can only be cut off.
+        await run_in_threadpool(self._must_be_there, found[0])
         self._metrics.instances_sent.inc(len(found))
         if forms == {"single"} and len(found) == 1:
             headers = {"Content-Length": str(found[0].size)}
@@ -98,6 +104,12 @@ class Retrieval(Answering):
             for one in found
         ]
         return _multipart(accepting.DICOM, parts, 206 if missing else 200)
+
+    def _must_be_there(self, instance: Instance) -> None:
+        try:
+            self._images.read(instance).close()
+        except (StateError, OSError):
+            raise Refusal(503, "missing", MISSING) from None
 
     def _reader(self, instance: Instance) -> Callable[[], Iterator[bytes]]:
         return lambda: self._file(instance)
@@ -130,9 +142,9 @@ class Retrieval(Answering):
         try:
             with self._images.read(instance) as file, _data_set(file) as (data, encoding, at, _):
                 found = json_of(data, encoding, at, lambda path: f"{address}/bulkdata/{path}")
-        except (
-            Refusal
-        ):  # sequences that cannot be taken apart: what the index knows, so that the others are not held up
+        except (Refusal, StateError, OSError, ValueError):
+            # Sequences that cannot be taken apart, or a file that is lost or damaged: what the index knows, so that the others are not
+            # held up.
             found = qido.known_json(instance)
         found["00083002"] = {"vr": "UI", "Value": [instance.transfer_syntax_uid]}  # AvailableTransferSyntaxUID
         return dict(sorted(found.items()))
@@ -148,42 +160,82 @@ class Retrieval(Answering):
             raise Refusal(
                 406,
                 "not-acceptable",
-                f"frames leave as they are stored, in {instance.transfer_syntax_uid}: ask with transfer-syntax=*, or for "
-                "what is rendered",
+                _as_stored(instance),
             )
         numbers = _frame_numbers(str(request.path_params["frames"]))
-        frames = await run_in_threadpool(self._frames, instance, numbers)
+        frames = await run_in_threadpool(self._frames, instance)
+        if any(number > len(frames) for number in numbers):
+            raise Refusal(404, "no-frame", f"it has {len(frames)} frames")
+        return self._some_frames(instance, form, frames, numbers)
+
+    def _some_frames(
+        self, instance: Instance, form: accepting.Form, frames: Frames, numbers: Sequence[int]
+    ) -> Response:
         kind = f"{form.kind}; transfer-syntax={form.transfer_syntax}" if form.transfer_syntax else form.kind
-        if not form.is_multipart:
-            if len(frames) > 1:
-                raise Refusal(406, "not-acceptable", "several frames are multipart/related")
-            return Response(frames[0](), media_type=kind)
-        return _multipart(form.kind, [(kind, -1, _just(frame)) for frame in frames], 200)
+        parts = [
+            (kind, frames.size(number), functools.partial(self._frame, instance, frames, number)) for number in numbers
+        ]
+        if form.is_multipart:
+            return _multipart(form.kind, parts, 200)
+        if len(parts) > 1:
+            raise Refusal(406, "not-acceptable", "several frames are multipart/related")
+        ((_, size, pieces),) = parts
+        return StreamingResponse(pieces(), media_type=kind, headers={"Content-Length": str(size)})
 
-    def _frames(self, instance: Instance, numbers: Sequence[int]) -> list[Callable[[], bytes]]:
+    def _frames(self, instance: Instance, is_stream: bool = False) -> Frames:
+        """Where its frames are; `is_stream`: all of them as one, where they cannot be told apart."""
         with self._images.read(instance) as file, _data_set(file) as (data, _, at, syntax):
-            frames = _frames(data, syntax, at)
-            if any(number > len(frames) for number in numbers):
-                raise Refusal(404, "no-frame", f"it has {len(frames)} frames")
-        return [functools.partial(self._frame, instance, frames, number) for number in numbers]
+            plain = EXPLICIT_LE if encoding_of(syntax).is_deflated else syntax
+            header = read_header(data, plain, at)
+            try:
+                return frames_of(data, header, at)
+            except NoFrames as error:
+                if not is_stream:
+                    raise Refusal(404, "no-frames", str(error)) from None
+            try:
+                return one_of(data, header, at)
+            except NoFrames as error:
+                raise Refusal(404, "no-frames", str(error)) from None
 
-    def _frame(self, instance: Instance, frames: Frames, number: int) -> bytes:
-        with self._images.read(instance) as file, _data_set(file) as (data, _, _, _):
-            return frames.read(data, number)
+    def _frame(self, instance: Instance, frames: Frames, number: int) -> Iterator[bytes]:
+        return self._pieces(instance, lambda data, *_: frames.pieces(data, number))
+
+    def _pieces(self, instance: Instance, of: Callable[[Buffer, Encoding, int], Iterator[bytes]]) -> Iterator[bytes]:
+        """Of a data set where it lies. Of a deflated one all at once: who reads slowly must not hold it in memory for long."""
+        with self._images.read(instance) as file, _data_set(file) as (data, encoding, at, syntax):
+            if not encoding_of(syntax).is_deflated:
+                yield from of(data, encoding, at)
+                return
+            whole = b"".join(of(data, encoding, at))
+        yield whole
 
     @translated
     async def bulkdata(self, request: Request) -> Response:
-        """The value that a BulkDataURI names."""
+        """The value that a BulkDataURI names. Compressed pixels are their frames (PS3.18 §8.7.3.3): fragments are no value by themselves."""
         instance = await self._one(request)
-        form = accepting.bulk_form(request.headers.get("accept", ""))
+        path = str(request.path_params["path"])
+        header = request.headers.get("accept", "")
+        if path == PIXELS and is_encapsulated(instance.transfer_syntax_uid):
+            return await self._all_frames(instance, header)
+        form = accepting.bulk_form(header)
         if form is None:
             raise Refusal(406, "not-acceptable", f"bulk data are {accepting.OCTETS}")
-        path = str(request.path_params["path"])
         size = await run_in_threadpool(self._bulk_size, instance, path)
         pieces = functools.partial(self._bulk, instance, path)
         if form.is_multipart:
             return _multipart(form.kind, [(form.kind, size, pieces)], 200)
         return StreamingResponse(pieces(), media_type=form.kind, headers={"Content-Length": str(size)})
+
+    async def _all_frames(self, instance: Instance, header: str) -> Response:
+        form = accepting.frame_form(header, instance.transfer_syntax_uid)
+        if form is None:
+            raise Refusal(406, "not-acceptable", _as_stored(instance))
+        frames = await run_in_threadpool(self._frames, instance, True)
+        if len(frames) > MOST_PARTS:
+            raise Refusal(
+                406, "too-many", f"it has {len(frames)} frames, {MOST_PARTS} of one answer at most: ask for frames"
+            )
+        return self._some_frames(instance, form, frames, range(1, len(frames) + 1))
 
     def _bulk_size(self, instance: Instance, path: str) -> int:
         with self._images.read(instance) as file, _data_set(file) as (data, encoding, at, _):
@@ -191,11 +243,13 @@ class Retrieval(Answering):
             return element.end - element.start
 
     def _bulk(self, instance: Instance, path: str) -> Iterator[bytes]:
-        with self._images.read(instance) as file, _data_set(file) as (data, encoding, at, _):
+        def value(data: Buffer, encoding: Encoding, at: int) -> Iterator[bytes]:
             element, encoding = _bulk_element(data, encoding, at, path)
             vr = vr_of(element)
             for start in range(element.start, element.end, PIECE):  # a whole number of words of any size
                 yield little_endian(bytes(data[start : min(start + PIECE, element.end)]), vr, encoding)
+
+        return self._pieces(instance, value)
 
     # --- what an address names -----------------------------------------------------------------------------------------
 
@@ -336,6 +390,10 @@ def _address(base: str, one: Instance) -> str:
     return f"{base}/studies/{one.study_instance_uid}/series/{one.series_instance_uid}/instances/{one.sop_instance_uid}"
 
 
+def _as_stored(one: Instance) -> str:
+    return f"frames leave as they are stored, in {one.transfer_syntax_uid}: ask with transfer-syntax=*, or for what is rendered"
+
+
 def _once(found: Sequence[Instance]) -> list[Instance]:
     """The same file from two hospitals leaves once. Other bytes under one UID are two instances, and both leave."""
     seen = set()
@@ -379,14 +437,6 @@ def _data_set(file: BinaryIO) -> Iterator[tuple[Buffer, Encoding, int, str]]:
             raise Refusal(422, "unreadable", f"its data set cannot be taken apart: {error}") from None
 
 
-def _frames(data: Buffer, transfer_syntax: str, at: int) -> Frames:
-    plain = EXPLICIT_LE if encoding_of(transfer_syntax).is_deflated else transfer_syntax
-    try:
-        return frames_of(data, read_header(data, plain, at), at)
-    except NoFrames as error:
-        raise Refusal(404, "no-frames", str(error)) from None
-
-
 def _bulk_element(data: Buffer, encoding: Encoding, at: int, path: str) -> tuple[Element, Encoding]:
     found = find(data, encoding, at, path)
     if found is None:
@@ -404,13 +454,6 @@ def _results(query: qido.Query, found: list[dict[str, Any]]) -> Response:
     for warning in warnings:
         response.headers.append("Warning", warning)
     return response
-
-
-def _just(make: Callable[[], bytes]) -> Callable[[], Iterator[bytes]]:
-    def pieces() -> Iterator[bytes]:
-        yield make()
-
-    return pieces
 
 
 def _multipart(

@@ -23,6 +23,11 @@ from frontend_agent.wire.receipts import Leaf
 
 DICOM, DICOM_JSON = "application/dicom", "application/dicom+json"
 MOST_UNSYNCED = 16  # instances of one request that are written and not synced yet
+MOST_PARTS = 20_000  # of one request: what is said of each is in memory until the answer
+
+
+class TooManyParts(Exception):
+    """More than one request may have."""
 
 
 class _Keeping(NamedTuple):
@@ -55,7 +60,7 @@ class Storing:
         self._unsynced: deque[_Keeping] = deque()
 
     def receive(self, chunk: bytes) -> None:
-        """The next bytes. MultipartMalformed: the body is none; StoreFull, OSError: nothing more can be taken."""
+        """The next bytes. MultipartMalformed: the body is none; TooManyParts; StoreFull, OSError: nothing more can be taken."""
         if self._parts is None:
             self._writer = self._writer or self._begin()
             self._writer.write(chunk)
@@ -93,6 +98,8 @@ class Storing:
         return self._images.begin_file(self._institution, sender=self._sender, study_instance_uid=self._study)
 
     def _part(self, header: str) -> None:
+        if len(self._keeping) + len(self._no_instances) >= MOST_PARTS:
+            raise TooManyParts(f"more than {MOST_PARTS} instances: send the others in another request")
         kind, _ = media_type_of(header)
         if kind == DICOM:
             self._writer = self._begin()
