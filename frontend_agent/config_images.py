@@ -28,6 +28,21 @@ NO_BYTES = Size(0)
 MiB256 = Size(256 * 1024**2)
 SIXTEEN = Count(16)
 
+# What `deidentify` may name (imaging/deidentifying.py says what each does).
+Deidentify = Literal[
+    "retain-uids", "retain-device", "retain-institution", "retain-patient", "retain-dates", "modified-dates",
+    "clean-descriptions", "clean-structured", "clean-graphics",
+]  # fmt: skip
+# What a scan's name may say, and what that may be.
+NAME_PLACES = {
+    "accession_number": r"[^/]+?",
+    "key": r"[^/]+?",
+    "study": r"[0-9.]+?",
+    "patient_id": r"[^/]+?",
+    "number": r"\d+",
+    "any": r"[^/]*?",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageInletConfig:
@@ -156,9 +171,7 @@ class ImageOutletConfig:
     windows: tuple[str, ...] = ()  # local times in which it is sent to; empty: always
     modalities: tuple[str, ...] = ()  # go there, and no others; empty: all
     deidentified: bool = False  # PS3.15 basic profile; `deidentify` says with which options
-    deidentify: tuple[
-        str, ...
-    ] = ()  # options: retain-dates, modified-dates, retain-uids, retain-device, retain-institution, clean-descriptions …
+    deidentify: tuple[Deidentify, ...] = ()  # options of the profile
     pseudonym_key: str = ""  # the NAME of the secret that pseudonyms, UIDs and dates are made with
     compress: Literal["", "rle", "jpeg-ls", "jpeg-2000"] = (
         ""  # native pixels without loss; what is compressed stays as it is
@@ -340,6 +353,8 @@ def _made_problems(outlet: ImageOutletConfig) -> Iterable[str]:
         yield 'deidentified needs a key: pseudonym_key = "…" (the name of a secret)'
     if outlet.deidentify and not outlet.deidentified:
         yield "deidentify does nothing without deidentified = true"
+    if {"retain-dates", "modified-dates"} <= set(outlet.deidentify):
+        yield "deidentify: retain-dates and modified-dates contradict each other"
 
 
 def _dicomweb(inlet: DicomwebInlet) -> Iterable[str]:
@@ -349,6 +364,25 @@ def _dicomweb(inlet: DicomwebInlet) -> Iterable[str]:
 
 def _folder(inlet: DicomFolderInlet) -> Iterable[str]:
     yield from picking_problems(inlet)
+    if inlet.mount and not inlet.mount.startswith("/"):
+        yield "mount must be an absolute path: what `findmnt` calls TARGET"
+
+
+def name_problems(template: str) -> Iterable[str]:
+    """What is wrong with the form of a scan's name."""
+    places = re.findall(r"\{([^{}]*)\}", template)
+    for place in dict.fromkeys(places):
+        if place not in NAME_PLACES:
+            yield f"name: unknown {{{place}}} (known: {', '.join(NAME_PLACES)})"
+        elif place != "any" and places.count(place) > 1:
+            yield f"name: {{{place}}} stands in it twice"
+    if not {"accession_number", "key", "study"} & set(places):
+        yield "name must say which order it belongs to: {accession_number}, {key} or {study}"
+
+
+def _scans(inlet: ScansInlet) -> Iterable[str]:
+    yield from picking_problems(inlet)
+    yield from name_problems(inlet.name)
     if inlet.mount and not inlet.mount.startswith("/"):
         yield "mount must be an absolute path: what `findmnt` calls TARGET"
 
@@ -369,10 +403,17 @@ def _stow(outlet: StowOutlet) -> Iterable[str]:
         yield 'index_only needs our own platform: proof = "platform"'
     if outlet.index_only and outlet.deidentified:
         yield "index_only says whose a study is, deidentified does not: one of them, or two destinations"
+    if outlet.deidentified and outlet.proof == "platform":
+        yield (
+            'deidentified and proof = "platform" contradict each other: the index of a study goes there with its patient and its order; '
+            'proof = "qido", or "none"'
+        )
 
 
 def _manifest(outlet: ManifestOutlet) -> Iterable[str]:
     yield from _web_problems_of(outlet)
+    if not (outlet.deidentified or outlet.compress):
+        yield from _made_problems(outlet)
     for key in ("codes", "source_oid", "patient_root"):
         if not getattr(outlet, key):
             yield f"{key} is missing"
@@ -400,6 +441,8 @@ def _images(images: ImagesConfig) -> Iterable[str]:
         after = getattr(outlet, "after", "")
         if after and after not in images.destinations:
             yield f"destinations.{name}.after: {after!r} is no destination in [images.destinations]"
+        elif after and isinstance(images.destinations[after], ManifestOutlet):
+            yield f"destinations.{name}.after: {after!r} gets manifests, and never has a study"
     for rule, severity in images.rules.items():
         if severity not in ("hold", "warn", "note"):
             yield f"rules.{rule}: {severity!r} is neither hold, warn nor note"
@@ -410,6 +453,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     DicomQueryInlet: _query,
     DicomwebInlet: _dicomweb,
     DicomFolderInlet: _folder,
+    ScansInlet: _scans,
     DicomOutlet: _dicom_outlet,
     StowOutlet: _stow,
     ManifestOutlet: _manifest,

@@ -143,13 +143,14 @@ class Looking:
         ]
 
     def _destinations(self, instances: Sequence[Instance]) -> tuple[str, ...]:
-        """Those that take one of its modalities."""
+        """Those that take one of its modalities; not those that come after one that does not: what they say would never be true."""
         modalities = {one.header.modality for one in instances}
-        return tuple(
-            name
+        taking = {
+            name: getattr(outlet, "after", "")
             for name, outlet in self._images.destinations.items()
             if not outlet.modalities or modalities & set(outlet.modalities)
-        )
+        }
+        return tuple(name for name, after in taking.items() if not after or after in taking)
 
     def _wait_until(self, study: Study, findings: Sequence[Finding], now: datetime) -> datetime | None:
         """When it is looked at again, where what is wrong may mend itself; None once it has had its time.

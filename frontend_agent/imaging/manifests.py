@@ -1,7 +1,8 @@
 """The destination `xds-i`: a manifest of each study to a document repository (IHE RAD TF-2 §4.68, Provide and Register Imaging Document
 Set); the images stay where it says. When the study changes, a new version replaces the manifest before (RPLC).
 
-All of a study's instances are settled together, for one document speaks of them all.
+All of a study's instances are settled together, for one document speaks of them all. Until the destination named by `after` has proven
+the study, the book gives none of it here.
 """
 
 import hashlib
@@ -66,14 +67,6 @@ class Manifests:
     def send(self, delivery: ImageDelivery, path: PathOf, settle: Settle) -> None:
         whole = [one for one in self._book.instances(delivery.study.id) if not one.is_conflict]
         numbers = [one.id for one in delivery.instances]
-        if self._waits_for_others(delivery.study):
-            settle(
-                [
-                    Settled(one, State.WAITING, (f"{self._options.after} does not have the study yet",))
-                    for one in numbers
-                ]
-            )
-            return
         made = self._made(delivery.study, whole)
         before = self._submitted(delivery.study)
         if before is not None and before.unique_id == made.sop_instance_uid:
@@ -116,12 +109,6 @@ class Manifests:
         """Connections end with each submission."""
 
     # -- one manifest
-
-    def _waits_for_others(self, study: Study) -> bool:
-        if not self._options.after:
-            return False
-        standing = self._book.stands(study.id).get(self._options.after, {})
-        return not standing or any(count for state, count in standing.items() if state != State.DELIVERED)
 
     def _made(self, study: Study, whole: Sequence[Instance]) -> Made:
         at = study.last_at.astimezone(self._zone).strftime("%Y%m%d%H%M%S")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
-from frontend_agent.config_images import ScansInlet
+from frontend_agent.config_images import NAME_PLACES, ScansInlet, name_problems
 from frontend_agent.imaging.jpeg import NotJpeg, read_jpeg
 from frontend_agent.imaging.making import MANUFACTURER, Made, encoded, uid_of, whose
 from frontend_agent.imaging.model import Order
@@ -26,14 +26,6 @@ MANY_COLOURED = "1.2.840.10008.5.1.4.1.1.7.4"
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
 RLE = "1.2.840.10008.1.2.5"
-PLACES = {
-    "accession_number": r"[^/]+?",
-    "key": r"[^/]+?",
-    "study": r"[0-9.]+?",
-    "patient_id": r"[^/]+?",
-    "number": r"\d+",
-    "any": r"[^/]*?",
-}
 MOST_PAGES = 500
 
 PageOf = Callable[[bytes, int], tuple[Page, bytes]]
@@ -66,22 +58,17 @@ class NameForm(NamedTuple):
 
 def name_form(template: str) -> NameForm:
     """`{accession_number}_{number}` as what a name must be. ValueError: what is wrong with it."""
-    pattern, seen = "", set()
+    for problem in name_problems(template):
+        raise ValueError(problem)
+    pattern = ""
     for part in re.split(r"(\{[^{}]*\})", template):
         place = part[1:-1] if part.startswith("{") else ""
         if not place:
             pattern += re.escape(part)
-        elif place not in PLACES:
-            raise ValueError(f"name: unknown {{{place}}} (known: {', '.join(PLACES)})")
         elif place == "any":
-            pattern += PLACES[place]
-        elif place in seen:
-            raise ValueError(f"name: {{{place}}} stands in it twice")
+            pattern += NAME_PLACES[place]
         else:
-            seen.add(place)
-            pattern += f"(?P<{place}>{PLACES[place]})"
-    if not seen & {"accession_number", "key", "study"}:
-        raise ValueError("name must say which order it belongs to: {accession_number}, {key} or {study}")
+            pattern += f"(?P<{place}>{NAME_PLACES[place]})"
     return NameForm(re.compile(pattern), template.count("/"))
 
 

@@ -42,6 +42,9 @@ class Rules(NamedTuple):
     quota: int = 0  # bytes, 0 for no limit
     may_change: bool = True  # instances may be written anew: there must be room for both
     after: Mapping[str, str] = {}  # destination -> the one that must have a study first
+    never_prove: frozenset[str] = (
+        frozenset()
+    )  # destinations of which nobody can ask whether they have it: a yes must do
     kept_unproven: Mapping[str, timedelta] = {}  # destination -> the term of what it accepted and never proved
 
 
@@ -54,6 +57,9 @@ def rules_of(config: Config) -> Rules:
         quota=int(images.quota),
         may_change=images.align or images.repair_character_sets,
         after={name: after for name, one in images.destinations.items() if (after := getattr(one, "after", ""))},
+        never_prove=frozenset(
+            name for name, one in images.destinations.items() if getattr(one, "proof", "none") == "none"
+        ),
         kept_unproven={name: one.retention for name, one in images.destinations.items()},
     )
 

@@ -605,16 +605,33 @@ class Images:
 
     def _let_go_on(self, study: int, name: str, number: int) -> None:
         """What stands behind goes, if nothing has to be there before."""
-        first = self.rules.after.get(name)
-        if first:
-            row = self._database.row("image.arrives there", study=study, destination=self._destination(first))
-            journeys = {row[0] for row in self._database.rows("image.journeys", study=study)}
-            if self._destination(first) in journeys and not (row and row[0]):
-                return
+        if self._has_to_wait(study, name):
+            return
         n = self._database.changed(
             "image.move", study=study, destination=number, before=State.BEHIND, state=State.READY
         )  # fmt: skip
         self._move(number, {State.BEHIND: -n, State.READY: n})
+
+    def _has_to_wait(self, study: int, name: str) -> bool:
+        """Whether another destination must have the study first, and does not: it goes there, and is not proven yet."""
+        first = self.rules.after.get(name)
+        if not first:
+            return False
+        number = self._destination(first)
+        if number not in {row[0] for row in self._database.rows("image.journeys", study=study)}:
+            return False
+        accepted = int(first in self.rules.never_prove)
+        row = self._database.row("image.arrives there", study=study, destination=number, accepted=accepted)
+        return not (row and row[0])
+
+    def _those_behind_go_on(self, study: int, destination: str) -> None:
+        """Something ended at a destination: those that waited for it may go. What is held goes nowhere."""
+        row = self._database.row("image.state of", study=study)
+        if row is None or row[0] == StudyState.HELD:
+            return
+        for name, first in self.rules.after.items():
+            if first == destination:
+                self._let_go_on(study, name, self._destination(name))
 
     def _is_on_its_way(self, study: int) -> bool:
         return any(open_ for _, _, open_ in self._database.rows("image.journeys", study=study))
@@ -674,6 +691,7 @@ class Images:
             if found is None or found.state in (StudyState.HELD, StudyState.DISCARDED, StudyState.COLLECTING):
                 return 0
             count = sum(self._send_again(found, self._destination(name), _STATES_AGAIN) for name in destinations)
+            self._stand_behind(study, destinations)
             if count:
                 self._database.run("image.sending", study=study)
                 self._stand({found.state: -1, StudyState.SENDING: 1} if found.state != StudyState.SENDING else {})
@@ -690,12 +708,23 @@ class Images:
             if found is None:
                 return 0
             count = sum(self._send_again(found, self._destination(name), STUCK, only=True) for name in destinations)
+            self._stand_behind(study, destinations)
             if count:
                 self._ledger.log(
                     {"event": "instances sent again", "study": found.study_instance_uid, "destinations": list(destinations),
                      "instances": count, "who": who}, now
                 )  # fmt: skip
         return count
+
+    def _stand_behind(self, study: int, destinations: Sequence[str]) -> None:
+        """What is to go again where another must have it first waits for that."""
+        for name in destinations:
+            if self._has_to_wait(study, name):
+                number = self._destination(name)
+                n = self._database.changed(
+                    "image.move", study=study, destination=number, before=State.READY, state=State.BEHIND
+                )  # fmt: skip
+                self._move(number, {State.READY: -n, State.BEHIND: n})
 
     def discard_stuck(self, study: int, destination: str, who: str, reason: str, now: datetime) -> int:
         """What a destination did not take need not go there: how many instances."""
@@ -711,6 +740,7 @@ class Images:
             if found is None or not count:
                 return 0
             self._database.run("image.journey", study=study, destination=number, total=0, open=-count)
+            self._those_behind_go_on(study, destination)
             if self._database.changed("image.done", study=study, now=millis(now), note=f"{who}: {reason}"):
                 self._stand({StudyState.SENDING: -1, StudyState.DONE: 1})
             self._ledger.log(
@@ -917,9 +947,7 @@ class Images:
         row = self._database.row("image.newest", study=study)
         assert row is not None
         state, note, uid = row[1], row[4], row[6]
-        for name, first in self.rules.after.items():
-            if first == destination:
-                self._let_go_on(study, name, self._destination(name))
+        self._those_behind_go_on(study, destination)
         if state == StudyState.HELD:
             self._stop(study)  # it was under way when it was held
         if told.opened > 0 and state == StudyState.DONE:
@@ -1019,6 +1047,7 @@ class Images:
         n = self._database.changed("image.end unproven", study=study, destination=number, before=before)
         self._move(number, {State.ACCEPTED: -n, State.DISCARDED: n})
         self._database.run("image.journey", study=study, destination=number, total=0, open=-n)
+        self._those_behind_go_on(study, name)
         row = self._database.row("image.newest", study=study)
         assert row is not None
         note = f"{name} accepted it, and never proved that it is stored"

@@ -279,9 +279,9 @@ UPDATE image_study SET state = 'done', ended_at = :now, note = :note WHERE id = 
 AND NOT EXISTS (SELECT 1 FROM image_journey j WHERE j.study = image_study.id AND j.open > 0);
 
 -- image.arrives there --
--- Whether a destination has all of a study, proven or not.
+-- Whether a destination has all of a study, proven; `accepted`: its yes counts, for it never proves anything.
 SELECT NOT EXISTS (SELECT 1 FROM image_delivery INDEXED BY image_delivery_study WHERE study = :study AND destination = :destination
-    AND state NOT IN ('delivered', 'accepted', 'discarded'))
+    AND state NOT IN ('delivered', 'discarded') AND NOT (:accepted AND state = 'accepted'))
 AND EXISTS (SELECT 1 FROM image_journey WHERE study = :study AND destination = :destination);
 
 -- image.discard deliveries --

@@ -419,7 +419,41 @@ def test_a_manifest_waits_until_its_images_are_there(tmp_path: Path) -> None:
     with Kept(tmp_path, after={"manifest": "region"}) as kept:
         passed(kept, 2, "region", "manifest")
         assert not claim(kept, "manifest")
+        sent = claim(kept)
+        settle(kept, sent, State.ACCEPTED)
+        assert not claim(kept, "manifest")  # a yes proves nothing
+        settle(kept, sent[:1], State.DELIVERED)
+        assert not claim(kept, "manifest")
+        settle(kept, sent[1:], State.DELIVERED)
+        assert len(claim(kept, "manifest")) == 2
+
+
+def test_a_manifest_goes_by_the_yes_of_who_never_proves_anything(tmp_path: Path) -> None:
+    with Kept(tmp_path, after={"manifest": "region"}, never_prove=frozenset({"region"})) as kept:
+        passed(kept, 2, "region", "manifest")
         settle(kept, claim(kept), State.ACCEPTED)
+        assert len(claim(kept, "manifest")) == 2
+
+
+def test_a_manifest_goes_on_when_a_person_decides_about_what_was_not_taken(tmp_path: Path) -> None:
+    with Kept(tmp_path, after={"manifest": "region"}) as kept:
+        found = passed(kept, 2, "region", "manifest")
+        bad, good = claim(kept)
+        settle(kept, [bad], State.REFUSED, reasons=("no",))
+        settle(kept, [good], State.DELIVERED)
+        assert not claim(kept, "manifest")
+        assert kept.book.discard_stuck(found.id, "region", "li", "not needed", kept.clock()) == 1
+        assert len(claim(kept, "manifest")) == 2
+
+
+def test_a_manifest_waits_again_when_all_is_sent_again(tmp_path: Path) -> None:
+    with Kept(tmp_path, after={"manifest": "region"}) as kept:
+        found = passed(kept, 2, "region", "manifest")
+        settle(kept, claim(kept), State.DELIVERED)
+        settle(kept, claim(kept, "manifest"), State.ACCEPTED, "manifest")
+        assert kept.book.send_again(found.id, ["manifest", "region"], "li", kept.clock()) == 4
+        assert not claim(kept, "manifest")
+        settle(kept, claim(kept), State.DELIVERED)
         assert len(claim(kept, "manifest")) == 2
 
 

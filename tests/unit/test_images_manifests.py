@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from frontend_agent.imaging.model import ImageDelivery, Settled
 from frontend_agent.imaging.notes import REFERRAL, NoNote, Retrieve, key_note, manifest
 from frontend_agent.imaging.noting import keep_note
 from frontend_agent.imaging.outlets import OutletHands
+from frontend_agent.imaging.pausing import pause_name
 from frontend_agent.imaging.reports import CommitmentReports
+from frontend_agent.imaging.sending import StudySender
 from tests.study_kit import Kept
 from tests.unit.xds_peer import XdsPeer, fault, slot, xds_peer
 
@@ -67,17 +70,20 @@ def read(made: Made) -> pydicom.Dataset:
 
 
 def outlet(kept: Kept, peer: XdsPeer, tmp_path: Path, *, codes: str = CODES, **more: Any) -> Manifests:
-    (tmp_path / "codes.toml").write_text(codes, "utf-8")
-    options = ManifestOutlet(
-        type="xds-i", url=f"{peer.url}/xds", codes=str(tmp_path / "codes.toml"), source_oid="1.2.156.1", patient_root="1.2.156.2",
-        **{"retrieve_url": "https://region/dicom-web", "retrieve_ae": "REGION", **more},
-    )  # fmt: skip
     config = Config(institution=INSTITUTION)
     hands = OutletHands(
         config=config, book=kept.book, desk=kept.desk, clock=kept.clock, secret=str, has_day=lambda day, days: True, reports=CommitmentReports(),
         memory=kept.spool.meta, state=tmp_path,
     )  # fmt: skip
-    return manifests("xds", options, hands)
+    return manifests("xds", options(peer, tmp_path, codes=codes, **more), hands)
+
+
+def options(peer: XdsPeer, tmp_path: Path, *, codes: str = CODES, **more: Any) -> ManifestOutlet:
+    (tmp_path / "codes.toml").write_text(codes, "utf-8")
+    return ManifestOutlet(
+        type="xds-i", url=f"{peer.url}/xds", codes=str(tmp_path / "codes.toml"), source_oid="1.2.156.1", patient_root="1.2.156.2",
+        **{"retrieve_url": "https://region/dicom-web", "retrieve_ae": "REGION", **more},
+    )  # fmt: skip
 
 
 def sent(edge: Manifests, delivery: ImageDelivery) -> list[Settled]:
@@ -180,20 +186,36 @@ def test_the_registry_proves_it(kept: Kept, peer: XdsPeer, tmp_path: Path) -> No
     assert outlet(kept, peer, tmp_path).prove(delivery(kept)) == ()  # nobody may be asked
 
 
-def test_it_waits_until_the_images_are_where_it_says(kept: Kept, peer: XdsPeer, tmp_path: Path) -> None:
+def test_it_waits_until_the_images_are_where_it_says_and_that_is_no_failure(
+    kept: Kept, peer: XdsPeer, tmp_path: Path
+) -> None:
+    kept.book.rules = kept.book.rules._replace(after={"xds": "region"})
     edge = outlet(kept, peer, tmp_path, after="region")
-    study = delivery(kept).study
-    assert kept.checked(study, "region", "xds")
-    assert {one.state for one in sent(edge, delivery(kept))} == {State.WAITING}
-    assert peer.registered == {}
-    claimed = kept.book.claim(
-        "region", kept.clock(), limit=10, max_bytes=1 << 40, lease=kept.clock.now - kept.clock.now.replace(hour=0)
-    )
+    sender = StudySender("xds", options(peer, tmp_path), edge, kept.book, kept.spool, kept.clock, "Asia/Shanghai")
+    assert kept.checked(delivery(kept).study, "region", "xds")
+    other = "1.2.3.9"
+    kept.send(other, 1)
+    there = kept.book.study_of(other)
+    assert there is not None
+    assert kept.checked(there, "xds")  # another study, which has to wait for nobody
+
+    assert sender.send_once() == 1
+    assert sender.send_once() == 0
+    assert len(peer.registered) == 1
+    assert kept.spool.pause(pause_name("xds")).failures == 0
+
+    proven(kept, "region")
+    assert sender.send_once() == 3
+    assert len(peer.registered) == 2
+    assert kept.book.stands(delivery(kept).study.id)["xds"] == {"accepted": 3}
+    assert kept.spool.pause(pause_name("xds")).failures == 0
+
+
+def proven(kept: Kept, destination: str) -> None:
+    claimed = kept.book.claim(destination, kept.clock(), limit=10, max_bytes=1 << 40, lease=timedelta(hours=1))
     assert claimed is not None
-    kept.book.settle(
-        "region", [Settled(one.id, State.DELIVERED, proof="qido") for one in claimed.instances], kept.clock()
-    )
-    assert {one.state for one in sent(edge, delivery(kept))} == {State.ACCEPTED}
+    settled = [Settled(one.id, State.DELIVERED, proof="qido") for one in claimed.instances]
+    kept.book.settle(destination, settled, kept.clock())
 
 
 def test_what_the_repository_says_settles_all_of_the_study(kept: Kept, peer: XdsPeer, tmp_path: Path) -> None:
