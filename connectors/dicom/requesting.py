@@ -18,6 +18,7 @@ from itertools import chain, islice
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from connectors.trust import CLOSED, is_about_ours, tls_problem
 from frontend_agent.dicom.commands import LARGEST_COMMAND, Command, CommandMalformed, read_command, written
 from frontend_agent.dicom.elements import Buffer
 from frontend_agent.dicom.negotiation import (
@@ -66,6 +67,10 @@ class Rejected(AssociationError):
 
 class Lost(AssociationError):
     """It ended before what was asked was answered: the connection was cut, the peer aborted, was silent, or sent what is no DICOM."""
+
+
+class Cut(Lost):
+    """The connection ended without a word of the peer."""
 
 
 class Aborted(Lost):
@@ -294,10 +299,10 @@ class Association:
             raise Lost(f"the peer was silent for {self._timeout:g} s") from None
         except OSError as error:
             self.is_over = True
-            raise Lost(f"the connection was cut ({error.strerror or type(error).__name__})") from None
+            raise _ended(error) from None
         if not count:
             self.is_over = True
-            raise Lost("the peer closed the connection")
+            raise Cut("the peer closed the connection")
         self._found = self._reader.received(count)
 
     def _received(self) -> int:
@@ -335,22 +340,35 @@ class Association:
         except OSError as error:
             self._said_why()
             self.is_over = True
-            raise Lost(f"the connection was cut ({error.strerror or type(error).__name__})") from None
+            raise _ended(error) from None
 
     def _said_why(self) -> None:
         """Who aborts in the middle of what we send is heard all the same, where its word is still there."""
-        with suppress(OSError, PduMalformed):
+        try:
             self._line.settimeout(RELEASE_WITHIN)
             while count := self._line.recv_into(self._reader.space()):
                 for found in self._reader.received(count):
                     if isinstance(found, Pdu) and found.type is PduType.A_ABORT:
                         self.is_over = True
                         raise Aborted(f"the peer aborted the association, {read_abort(found)}") from None
+        except PduMalformed:
+            pass
+        except OSError as error:
+            if is_about_ours(error):
+                self.is_over = True
+                raise _ended(error) from None
 
     def _odd(self, what: str) -> Lost:
         """The peer sent what may not come here: the association is of no more use."""
         self.abort()
         return Lost(f"the peer sent what may not come here: {what}")
+
+
+def _ended(error: OSError) -> AssociationError:
+    """Why a connection ended. With TLS 1.3 a peer that does not take our certificate says so only now (RFC 8446 §4.4.2.4)."""
+    if isinstance(error, ssl.SSLError) and is_about_ours(error):
+        return Untrusted(f"TLS failed: {tls_problem(error)}")
+    return Cut(f"the connection was cut ({error.strerror or type(error).__name__})")
 
 
 def associate(
@@ -371,6 +389,11 @@ def associate(
     )
     try:
         return Association(line, request, timeout)
+    except Cut as error:
+        line.close()
+        if peer.context is None:
+            raise
+        raise Cut(f"{error} ({CLOSED})") from None
     except BaseException:
         line.close()
         raise
@@ -389,7 +412,10 @@ def connected(peer: Peer, timeout: float) -> socket.socket:
         return line
     except ssl.SSLError as error:
         line.close()
-        raise Untrusted(f"TLS with {peer.host}:{peer.port} failed: {error.reason or 'no handshake'}") from None
+        raise Untrusted(f"TLS with {peer.host}:{peer.port} failed: {tls_problem(error)}") from None
     except OSError as error:
         line.close()
-        raise Unreachable(f"{peer.host}:{peer.port} closed the connection ({error.strerror or 'no answer'})") from None
+        said = f"{peer.host}:{peer.port} closed the connection"
+        if peer.context is not None:
+            said += " when TLS began: does it speak TLS at this port?"
+        raise Unreachable(f"{said} ({error.strerror or 'no answer'})") from None

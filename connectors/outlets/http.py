@@ -15,6 +15,7 @@ import requests
 import requests.adapters
 import urllib3
 
+from connectors.trust import is_about_ours, tls_error_of, tls_problem
 from frontend_agent.errors import ConfigurationError, DestinationUnreachable, NotAllowed
 
 LARGEST_ANSWER = 8 << 20
@@ -145,8 +146,10 @@ class HttpEdge:
         try:
             yield
         except requests.exceptions.SSLError as error:
-            raise NotAllowed(f"{self._name}: TLS failed: {_reason(error)}") from error
+            raise NotAllowed(f"{self._name}: TLS with {origin(url)} failed: {_reason(error)}") from error
         except requests.ConnectionError as error:
+            if (cause := tls_error_of(error)) and is_about_ours(cause):  # with TLS 1.3 it is said after the handshake
+                raise NotAllowed(f"{self._name}: TLS with {origin(url)} failed: {tls_problem(cause)}") from error
             if _never_connected(error):
                 raise DestinationUnreachable(f"{self._name}: no connection to {origin(url)}") from error
             raise Unanswered("the connection was cut") from error
@@ -222,5 +225,5 @@ def _never_connected(error: requests.ConnectionError) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    cause: Any = error.args[0] if error.args else error
-    return str(getattr(cause, "reason", cause))
+    cause = tls_error_of(error)
+    return tls_problem(cause) if cause else type(error).__name__

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from connectors.mllp.framing import Framer, Message, framed
 from connectors.outlets import Around, DocumentUnreadable, OpenedDocument
 from connectors.outlets.http import Tls, tls_context
+from connectors.trust import tls_problem
 from frontend_agent.config_outlets import MllpOutlet
 from frontend_agent.delivery import SignedReply
 from frontend_agent.er7 import Answer, Decoded, MessageUnreadable, Said, Stage, decode, read_answer
@@ -140,7 +141,7 @@ class MllpEdge:
             self._socket = self._tls.wrap_socket(raw, server_hostname=host) if self._tls else raw
         except ssl.SSLError as error:
             raw.close()
-            raise NotAllowed(f"{self.name}: TLS failed: {error.reason or type(error).__name__}") from error
+            raise NotAllowed(f"{self.name}: TLS failed: {tls_problem(error)}") from error
         except OSError as error:
             raw.close()
             raise DestinationUnreachable(f"{self.name}: {host} port {port} ended the connection at once") from error

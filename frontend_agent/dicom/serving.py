@@ -407,14 +407,14 @@ class Serving:
         if storing.context != piece.context:
             raise PduMalformed("pieces of two messages are mixed")
         storing.size += len(piece.data)
+        if storing.size > self._limits.largest + OVERRUN:  # also where whoever keeps passes over what it has refused
+            raise PduMalformed("a data set that does not end")
         if storing.writer is not None:
             try:
                 storing.writer.write(piece.data)
             except Exception as error:  # noqa: BLE001  as above: too large, or the disk is full
                 storing.drop()
                 storing.answer = self._services.verdict(error)
-        elif storing.size > self._limits.largest + OVERRUN:
-            raise PduMalformed("a data set that does not end")
         if piece.is_last:
             self._current = None
             self._pending.append((storing, self._kept(storing)))
