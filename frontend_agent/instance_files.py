@@ -6,13 +6,17 @@
 No text of a file or a peer ever becomes a name (threat D6), and a study is one folder: its names are durable with one fsync.
 """
 
+import itertools
 import os
-import secrets
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
+
+# Of names in incoming/: with the time and the process no two are the same, and none costs a call of the system.
+_NUMBERS = itertools.count()
 
 
 class Written(NamedTuple):
@@ -30,7 +34,7 @@ class Incoming:
     __slots__ = ("_digest", "_file", "_path", "size", "token")
 
     def __init__(self, folder: Path) -> None:
-        self.token = secrets.token_hex(12)
+        self.token = f"{time.time_ns():x}-{os.getpid():x}-{next(_NUMBERS):x}"
         self.size = 0
         self._path = folder / self.token
         self._digest = sha256()

@@ -68,9 +68,10 @@ class MultipartReader:
         self._is_done = False
         self.is_whole = False
 
-    def receive(self, data: bytes) -> Iterator[PartBegins | PartData | PartEnds]:
-        """The next bytes. To be run to its end before the next. MultipartMalformed."""
-        buffer = self._rest + data if self._rest else bytes(data)
+    def receive(self, *data: bytes) -> Iterator[PartBegins | PartData | PartEnds]:
+        """The next bytes, in one piece or several: they are put together once. To be run to its end before the next.
+        MultipartMalformed."""
+        buffer = b"".join((self._rest, *data))
         self._rest = b""
         at = 0
         while not self.is_whole:

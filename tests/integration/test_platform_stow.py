@@ -64,6 +64,23 @@ def test_instances_are_stored_and_each_is_answered(store: Store, url: str) -> No
     assert [one.sender for one in stored] == ["127.0.0.1"] * 5
 
 
+def test_a_requests_instances_are_one_commit_whatever_the_chunks_in_which_they_come(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    place = store.images.blobs.place
+    monkeypatch.setattr(store.images.blobs, "place", lambda files: (groups.append(len(files)), place(files))[1])
+    body = multipart([file_bytes(data_set(1, 1, number)) for number in range(1, 21)])
+    headers = {"Content-Type": f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'}
+
+    chunks = (body[at : at + 997] for at in range(0, len(body), 997))
+    response = requests.post(f"{url}{wire.dicomweb_path(HOSPITAL)}/studies", data=chunks, headers=headers, timeout=30)
+
+    assert response.status_code == 200
+    assert len(store.images.find(uid(1))) == 20
+    assert groups == [20]
+
+
 def test_the_answer_carries_the_signed_receipts_where_they_are_asked_for(store: Store, url: str) -> None:
     good, other = file_bytes(data_set(1, 1, 1)), file_bytes(data_set(1, 1, 1, PatientID="X"))
     stow(url, HOSPITAL, [good])

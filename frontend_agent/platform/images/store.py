@@ -66,7 +66,9 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 class Writer:
     """One instance on its way in. After `keep` or `abort` it is done with."""
 
-    def __init__(self, arriving: Arriving, institution: str, commit: Callable[[Arrived], "Future[Kept]"]):
+    def __init__(
+        self, arriving: Arriving, institution: str, commit: Callable[[Sequence[Arrived]], Sequence["Future[Kept]"]]
+    ):
         self._arriving = arriving
         self._institution = institution
         self._commit = commit
@@ -86,24 +88,28 @@ class Writer:
 
         Its exception is OSError or StateError when it could not be kept: later it may be.
         """
+        synced = self.sync()
+        if isinstance(synced, Arrived):
+            return self._commit([synced])[0]
+        done: Future[Kept] = Future()
+        done.set_result(synced)
+        return done
+
+    def sync(self) -> "Arrived | Kept":
+        """The first half of `keep`, where many are then handed to `ImageStore.commit` together; or why it is refused. OSError."""
         try:
             if self._refused is not None:
                 raise self._refused
-            arrived = self._arriving.finish()
+            return self._arriving.finish()
         except Refused as refused:
-            done: Future[Kept] = Future()
-            done.set_result(
-                Kept(
-                    outcome=Outcome.REFUSED,
-                    institution=self._institution,
-                    sop_class_uid=self._arriving.sop_class_uid,
-                    sop_instance_uid=self._arriving.sop_instance_uid,
-                    status=refused.status,
-                    reasons=refused.reasons,
-                )
+            return Kept(
+                outcome=Outcome.REFUSED,
+                institution=self._institution,
+                sop_class_uid=self._arriving.sop_class_uid,
+                sop_instance_uid=self._arriving.sop_instance_uid,
+                status=refused.status,
+                reasons=refused.reasons,
             )
-            return done
-        return self._commit(arrived)
 
     def abort(self) -> None:
         """It will not come: nothing of it stays."""
@@ -146,7 +152,7 @@ class ImageStore(ImageCatalogue):
         self._clock = clock
         self._least_free = least_free
         self._is_full = is_full
-        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Sequence[_Waiting] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self.adopted = 0  # files that the index did not know at start
@@ -200,27 +206,31 @@ class ImageStore(ImageCatalogue):
         arriving = Arriving(
             lambda: self.blobs.begin(institution), institution, sender, largest, known, study_instance_uid
         )
-        return Writer(arriving, institution, self._enqueue)
+        return Writer(arriving, institution, self.commit)
 
-    def _enqueue(self, arrived: Arrived) -> "Future[Kept]":
+    def commit(self, arrived: Sequence[Arrived]) -> "list[Future[Kept]]":
+        """Place them and commit, together with all others that wait: what `Writer.sync` gave. Each future is as that of `keep`."""
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._commit_all, name="images", daemon=True)
                     self._thread.start()
-        waiting = _Waiting(arrived, Future())
-        self._waiting.put(waiting)
-        return waiting.future
+        waiting = [_Waiting(one, Future()) for one in arrived]
+        if waiting:
+            self._waiting.put(waiting)
+        return [one.future for one in waiting]
 
     def _commit_all(self) -> None:
         """The one thread that commits instances: what came while it was busy is the next group."""
         ends = False
         while not ends:
-            group = [self._waiting.get()]
-            while len(group) < MOST_TOGETHER and not self._waiting.empty():
-                group.append(self._waiting.get())
-            ends = None in group
-            together = [one for one in group if one is not None]
+            together: list[_Waiting] = []
+            while not together or (len(together) < MOST_TOGETHER and not self._waiting.empty()):
+                some = self._waiting.get()
+                if some is None:
+                    ends = True
+                    break
+                together += some
             if together:
                 self._commit(together)
 

@@ -8,7 +8,8 @@ In memory is a piece of the body, never an instance. What went wrong with one do
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import apsw
 
@@ -16,7 +17,7 @@ from frontend_agent.dicom.multipart import MultipartMalformed, MultipartReader, 
 from frontend_agent.dicom.multipart import content_type as media_type_of
 from frontend_agent.errors import StateError
 from frontend_agent.model import Outcome
-from frontend_agent.platform.images.arriving import CANNOT_UNDERSTAND
+from frontend_agent.platform.images.arriving import CANNOT_UNDERSTAND, Arrived
 from frontend_agent.platform.images.store import ImageStore, Kept, Writer
 from frontend_agent.wire.images import CREATOR, CREATOR_NAME, REASONS, RECEIPT, refused_leaf, stored_leaf
 from frontend_agent.wire.receipts import Leaf
@@ -24,15 +25,20 @@ from frontend_agent.wire.receipts import Leaf
 DICOM, DICOM_JSON = "application/dicom", "application/dicom+json"
 MOST_UNSYNCED = 16  # instances of one request that are written and not synced yet
 MOST_PARTS = 20_000  # of one request: what is said of each is in memory until the answer
+MOST_UNCOMMITTED = 64  # of one request that wait for the others, to be committed with them
 
 
 class TooManyParts(Exception):
     """More than one request may have."""
 
 
-class _Keeping(NamedTuple):
+@dataclass(slots=True)
+class _Keeping:
+    """One instance of the request, whole. Once it is handed to the commit, or refused, `kept` is what becomes of it."""
+
     writer: Writer
-    synced: Future[Future[Kept]]
+    synced: Future[Arrived | Kept]
+    kept: Future[Kept] | Kept | None = None
 
 
 class Storing:
@@ -58,14 +64,16 @@ class Storing:
         self._no_instances: list[Kept] = []  # parts of other types
         self._keeping: list[_Keeping] = []
         self._unsynced: deque[_Keeping] = deque()
+        self._uncommitted: list[_Keeping] = []
 
-    def receive(self, chunk: bytes) -> None:
+    def receive(self, *chunks: bytes) -> None:
         """The next bytes. MultipartMalformed: the body is none; TooManyParts; StoreFull, OSError: nothing more can be taken."""
         if self._parts is None:
             self._writer = self._writer or self._begin()
-            self._writer.write(chunk)
+            for chunk in chunks:
+                self._writer.write(chunk)
             return
-        for found in self._parts.receive(chunk):
+        for found in self._parts.receive(*chunks):
             match found:
                 case PartBegins(headers):
                     self._part(headers.get("content-type", DICOM))
@@ -83,6 +91,7 @@ class Storing:
         elif not self._parts.is_whole:
             self.give_up()
             raise MultipartMalformed("the body ends before its closing boundary")
+        self._commit()
         return [*map(_result, self._keeping), *self._no_instances]
 
     def give_up(self) -> int:
@@ -90,6 +99,7 @@ class Storing:
         if self._writer is not None:
             self._writer.abort()
             self._writer = None
+        self._commit()
         return sum(_result(one).is_stored for one in self._keeping)
 
     # --- parts ---------------------------------------------------------------------------------------------------------
@@ -110,12 +120,32 @@ class Storing:
         """Sync it beside what comes next; where the disk is slower than the line, what comes waits."""
         if self._writer is None:
             return
-        keeping = _Keeping(self._writer, self._syncing.submit(self._writer.keep))
+        keeping = _Keeping(self._writer, self._syncing.submit(self._writer.sync))
         self._writer = None
         self._keeping.append(keeping)
         self._unsynced.append(keeping)
+        self._uncommitted.append(keeping)
         if len(self._unsynced) > MOST_UNSYNCED:
             self._unsynced.popleft().synced.exception()
+        if len(self._uncommitted) >= MOST_UNCOMMITTED:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Hand what was synced to the commit, all of it at once."""
+        together: list[tuple[_Keeping, Arrived]] = []
+        waiting, self._uncommitted = self._uncommitted, []
+        for one in waiting:
+            error = one.synced.exception()
+            if error is not None:  # told by _result: the others are kept all the same
+                one.kept = Future()
+                one.kept.set_exception(error)
+            elif isinstance(synced := one.synced.result(), Arrived):
+                together.append((one, synced))
+            else:
+                one.kept = synced
+        futures = self._images.commit([synced for _, synced in together])
+        for (one, _), future in zip(together, futures, strict=True):
+            one.kept = future
 
     def _no_instance(self, reason: str) -> Kept:
         return Kept(
@@ -129,8 +159,13 @@ class Storing:
 
 
 def _result(keeping: _Keeping) -> Kept:
+    """What became of one that was handed to the commit; waits for it."""
+    kept = keeping.kept
+    if isinstance(kept, Kept):
+        return kept
+    assert kept is not None
     try:
-        return keeping.synced.result().result()
+        return kept.result()
     except (OSError, StateError, apsw.Error):
         return keeping.writer.unable()
 
