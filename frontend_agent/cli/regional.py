@@ -167,7 +167,8 @@ def _add_reading(group: typer.Typer, t: Texts) -> None:
     ) -> None:
         from frontend_agent.platform.catalogue import Search
 
-        search = Search(institution=institution, patient=patient, kind=kind, first_day=first_day, last_day=last_day)
+        first, last = studies.day_of(t, first_day), studies.day_of(t, last_day)
+        search = Search(institution=institution, patient=patient, kind=kind, first_day=first, last_day=last)
         with _reading(context) as catalogue:
             found = catalogue.documents(search, 1, limit)
         if json:

@@ -1,7 +1,8 @@
 """`frontend-agent platform studies`: the images of a platform. Reading may be done beside a running server."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,11 +45,11 @@ def _add_reading(group: typer.Typer, t: Texts, reading: Reading) -> None:
         from frontend_agent.platform.images.catalogue import StudySearch
 
         search = StudySearch(
-            institution=institution, patient=patient, modality=modality, first_day=first_day, last_day=last_day
-        )
+            institution=institution, patient=patient, modality=modality, wanted=wanted,
+            first_day=day_of(t, first_day), last_day=day_of(t, last_day),
+        )  # fmt: skip
         with reading(context) as catalogue:
-            images = catalogue.images
-            found = images.wanted(institution, limit) if wanted else images.studies(search, limit)
+            found = catalogue.images.studies(search, limit)
         if json:
             output.as_json([msgspec.to_builtins(one) for one in found])
             return
@@ -113,6 +114,14 @@ def _add_reading(group: typer.Typer, t: Texts, reading: Reading) -> None:
                 for one in found
             ],
         )  # fmt: skip
+
+
+def day_of(t: Texts, text: str) -> str:
+    """A day as the index has it, yyyyMMdd; "" for any."""
+    for pattern in ("%Y%m%d", "%Y-%m-%d"):
+        with suppress(ValueError):
+            return datetime.strptime(text, pattern).strftime("%Y%m%d") if text else ""
+    raise typer.BadParameter(t("platform.no_day", given=text))
 
 
 def _told(study: "Study", catalogue: "Catalogue") -> dict[str, Any]:

@@ -541,7 +541,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "platform.patient": ("Beginning of a name, or a whole number.", "姓名开头，或完整号码。"),
     "platform.institution": ("Only of this hospital.", "仅此医院。"),
     "platform.kind": ("Only of this kind.", "仅此种类。"),
-    "platform.day": ("Only from / up to this day, yyyyMMdd.", "起止日期，yyyyMMdd。"),
+    "platform.day": ("Only from / up to this day, yyyyMMdd or yyyy-MM-dd.", "起止日期，yyyyMMdd 或 yyyy-MM-dd。"),
+    "platform.no_day": ("{given} is no day: yyyyMMdd or yyyy-MM-dd", "{given} 不是日期：应为 yyyyMMdd 或 yyyy-MM-dd"),
     "adopt": (
         "A restored or moved state directory is the one that lives on. The platform is asked for every version again.",
         "确认恢复或迁移后的状态目录为唯一有效者；此后所有版本将重新向平台核对。",

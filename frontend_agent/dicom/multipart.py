@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 LARGEST_HEAD = 16 * 1024  # bytes of one part's headers
 _PADDING = 1024  # bytes of white space that may stand behind a boundary (RFC 2046 §5.1.1); nobody sends any
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
+# RFC 2046 says 70 characters at most; Orthanc, as a client, sends 73.
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,199}[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
 _PARAMETER = re.compile(r';\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;\s]*)', re.ASCII)
 
 

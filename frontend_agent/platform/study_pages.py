@@ -86,8 +86,9 @@ class StudyPages:
         asked = {name: cleaned(request.query_params.get(name, "")) for name in _ASKED}
         days = {name: day_of(asked[name]) for name in ("first_day", "last_day")}
         search = StudySearch(
-            institution=asked["institution"], patient=asked["patient"], modality=asked["modality"], **days
-        )
+            institution=asked["institution"], patient=asked["patient"], modality=asked["modality"],
+            first_day=days["first_day"], last_day=days["last_day"],
+        )  # fmt: skip
         count = self._images.count_studies(search, COUNT_TO)
         last_page = max(1, -(-min(count, COUNT_TO) // PAGE))
         page = min(max(number_of(request.query_params.get("page", "")), 1), last_page)

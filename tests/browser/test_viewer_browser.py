@@ -4,6 +4,7 @@ Screenshots go to the folder named by FRONTEND_AGENT_SCREENSHOTS, for a person t
 """
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -16,6 +17,10 @@ np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("gdcm", reason="the extra `viewer` is not installed")
 By = pytest.importorskip("selenium.webdriver.common.by").By
+exceptions = pytest.importorskip("selenium.common.exceptions")
+NoSuchElementException, StaleElementReferenceException = (
+    exceptions.NoSuchElementException, exceptions.StaleElementReferenceException,
+)  # fmt: skip
 WebDriverWait = pytest.importorskip("selenium.webdriver.support.wait").WebDriverWait
 staleness_of = pytest.importorskip("selenium.webdriver.support.expected_conditions").staleness_of
 
@@ -24,7 +29,7 @@ from frontend_agent.platform.viewer import Viewer  # noqa: E402
 from tests import viewer_kit  # noqa: E402
 from tests.browser_kit import chromium  # noqa: E402
 from tests.dicom_kit import uid  # noqa: E402
-from tests.platform_kit import HOSTILE, FileMemory, destination, running  # noqa: E402
+from tests.platform_kit import HOSPITAL, HOSTILE, FileMemory, destination, running  # noqa: E402
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -186,8 +191,9 @@ def viewer(show, browser):
         show(path)
         until = time.monotonic() + 90
         while time.monotonic() < until:
-            seen = browser.find_elements(By.CSS_SELECTOR, ".cornerstone-canvas")
-            if seen:
+            with contextlib.suppress(
+                NoSuchElementException, StaleElementReferenceException
+            ):  # it is drawn anew just now
                 grey = shot(browser, ".viewport-element, .cornerstone-canvas")
                 middle = grey[grey.shape[0] // 4 : -grey.shape[0] // 4, grey.shape[1] // 4 : -grey.shape[1] // 4]
                 if middle.std() > 10:
@@ -209,6 +215,10 @@ def test_the_viewer_opens_from_the_study_and_shows_its_pixels(viewer, show, brow
     words = browser.find_element(By.TAG_NAME, "body").text
     assert "返回检查" in words
     assert "胸部CT平扫" in words
+    asked = browser.execute_script("return performance.getEntriesByType('resource').map(one => one.name)")
+    data = [one for one in asked if "/dicom-web/" in one]
+    assert data  # all of it of the hospital whose study it is: another's that claims its UID is not mixed in
+    assert all(f"/v1/institutions/{HOSPITAL}/dicom-web/" in one for one in data)
     follow(browser, "#back")
     assert texts(browser, "article h1") == ["胸部CT平扫"]
 

@@ -54,12 +54,16 @@ def test_studies_are_listed_shown_and_asked_for(said: Said) -> None:
     ]
     assert uid(1) in said("list", "--modality", "CT")
     assert uid(2) not in said("list", "--modality", "CT")
+    assert uid(1) in said("list", "--from", "2026-09-30", "--to", "20260930")
+    assert uid(1) not in said("list", "--from", "2026-10-01")
+    said("list", "--from", "30.9.2026", code=2)
     (shown,) = json.loads(said("show", uid(1), "--json"))
     assert [one["instances"] for one in shown["series_of_it"]] == [2]
     assert uid(1, 1) in said("show", uid(1))
     said("show", "9.9.9", code=1)
     said("want", uid(2), "--why", "consultation")
     assert [one["wanted_why"] for one in json.loads(said("list", "--wanted", "--json"))] == ["consultation"]
+    assert json.loads(said("list", "--wanted", "--modality", "CT", "--json")) == []
     said("want", uid(2), "--undo")
     assert json.loads(said("list", "--wanted", "--json")) == []
 

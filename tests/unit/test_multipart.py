@@ -113,6 +113,7 @@ def test_content_types_are_read() -> None:
     assert content_type(header) == ("multipart/related", {"type": "application/dicom", "boundary": "abc"})
     assert boundary_of(header) == "abc"
     assert boundary_of('Multipart/Related;BOUNDARY="a b c"') == "a b c"
+    assert len(boundary_of(f"multipart/related; boundary={'-'.join(['0' * 36] * 2)}")) == 73  # as Orthanc sends it
     for wrong in (
         "application/dicom",
         "multipart/related",

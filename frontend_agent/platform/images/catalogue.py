@@ -142,6 +142,7 @@ class StudySearch(msgspec.Struct, frozen=True, kw_only=True):
     modality: str = ""
     first_day: str = ""  # yyyymmdd
     last_day: str = ""
+    wanted: bool = False  # only those whose pixels are asked for
 
 
 _STUDY = ", ".join(f"t.{name}" for name in Study.__struct_fields__)
@@ -377,6 +378,8 @@ def _searched(search: StudySearch) -> tuple[str, list[str]]:
     if search.modality:
         clauses.append(r"'\' || t.modalities || '\' LIKE ? ESCAPE '!'")
         values.append(f"%\\{like(search.modality)}\\%")
+    if search.wanted:
+        clauses.append("t.wanted_at <> ''")
     if search.first_day:
         clauses.append("t.study_date >= ?")
         values.append(search.first_day)
