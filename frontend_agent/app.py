@@ -981,6 +981,17 @@ def pack_named(state: Path, config: Config, name: str) -> Pack | None:
 # -- Beside a running app ---------------------------------------------------------------------------------------------
 
 
+def _orders_problem(config: Config, sources: Mapping[str, Source]) -> FrontendAgentError | None:
+    from frontend_agent.imaging.orders import probe_orders  # who has no images loads none of it
+
+    assert config.images.orders is not None
+    try:
+        probe_orders(config.images.orders, config.institution, sources)
+    except FrontendAgentError as error:
+        return error
+    return None
+
+
 def checked(
     config: Config, state: Path | None = None, opened: Opened = open_sources
 ) -> Iterator[tuple[str, FrontendAgentError | None]]:
@@ -1034,6 +1045,8 @@ def checked(
                 yield f"feed {feed.name}: queries", error
             else:
                 yield f"feed {feed.name}: queries", None
+    if config.images.orders is not None and config.images.orders.source in sources:
+        yield "images: orders", _orders_problem(config, sources)
     for name, source in sources.items():
         for advice in advice_on_plans(compiled, name, source):
             yield f"source {name}: plans", advice

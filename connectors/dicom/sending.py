@@ -1,7 +1,8 @@
 """A destination by C-STORE (PS3.4 annex B): files' bytes as they lie, over associations that stay open while there is something to send.
 
     accepted syntax       the data set's bytes go as P-DATA, as large as the peer takes them
-    not accepted          refused with the reason: nothing is decoded here
+    not accepted          native explicit VR as implicit VR, if it takes that: the same values, written otherwise
+                          else refused with the reason: nothing is decoded here
     0000, Bxxx            ACCEPTED; a warning is noted
     A7xx and the like     WAITING; three in a row with nothing stored: it is left alone for a while
     A9xx, Cxxx            REFUSED with the reason
@@ -11,6 +12,7 @@
 What it accepted is proven by storage commitment or by a re-count (`proving.py`).
 """
 
+import mmap
 import os
 import threading
 import time
@@ -28,11 +30,13 @@ from connectors.verdicts import Tally, verdict
 from frontend_agent.config_images import DicomOutlet
 from frontend_agent.delivery import State
 from frontend_agent.dicom.commands import RESPONSE, Command, Operation, c_echo, c_store
+from frontend_agent.dicom.elements import DataSetMalformed
 from frontend_agent.dicom.negotiation import VERIFICATION, Result
 from frontend_agent.dicom.part10 import NoInstance, read_meta
 from frontend_agent.dicom.pdus import UNBOUNDED, p_data
+from frontend_agent.dicom.rewriting import as_implicit, chunks
 from frontend_agent.dicom.statuses import Said, named, said_of_storing
-from frontend_agent.dicom.uids import IMPLICIT_LE
+from frontend_agent.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from frontend_agent.errors import DestinationUnreachable, NotAllowed
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled
 
@@ -67,7 +71,7 @@ class StoreEdge:
         self._stored_before: dict[int, int] = {}  # instance -> how many had been taken at its first abort
         self._proof = proof
         self._counted = threading.Lock()
-        self._instances = self._bytes = 0
+        self._instances = self._bytes = self._recoded = 0
         self._peer_version = ""
         self._problem = ""
 
@@ -114,6 +118,7 @@ class StoreEdge:
             "associations": len(self.links),
             "instances": self._instances,
             "bytes": self._bytes,
+            **({"in_implicit_vr": self._recoded} if self._recoded else {}),
             **({"implementation": self._peer_version} if self._peer_version else {}),
             **({"problem": self._problem} if self._problem else {}),
         }
@@ -133,6 +138,11 @@ class StoreEdge:
             del self._stored_before[instance.id]
             self._aborts.forget(instance.id)
             return True
+
+    def recoded(self) -> None:
+        """One more went in implicit VR."""
+        with self._counted:
+            self._recoded += 1
 
     def stored(self, link: Link, size: int) -> None:
         """One more was taken."""
@@ -186,7 +196,7 @@ class _Sending:
 
     def go(self) -> None:
         links, left = self._edge.links, list(self._delivery.instances)
-        pairs = sorted({_pair(instance) for instance in left})
+        pairs = sorted({pair for instance in left for pair in _pairs(instance)})
         fresh = False
         while left:
             link = links.take(pairs, fresh=fresh)
@@ -243,12 +253,47 @@ class _Sending:
                 told.data_set_at,
             )
             context = association.accepted.get((content.sop_class, content.transfer_syntax))
-            if context is None:
+            implicit = self._implicit(link, content) if context is None else None
+            if context is None and implicit is None:
                 return self._not_taken(link, instance, content)
             message_id = association.next_message_id()
             command = c_store(message_id, content.sop_class, content.sop_instance)
-            self._send(link, context, command, content, first)
-        return self._settled(link, instance, content, link.answer().command, message_id)
+            if context is not None:
+                self._send(link, context, command, content, first)
+            elif implicit is not None:
+                try:
+                    self._send_otherwise(link, implicit, command, content)
+                except DataSetMalformed as error:  # before a byte of it went
+                    return Settled(instance.id, State.REFUSED, (f"it cannot be written in implicit VR: {error}",))
+        how = "sent in Implicit VR Little Endian: the destination does not take it as it is here" if implicit else ""
+        return self._settled(link, instance, content, link.answer().command, message_id, how)
+
+    def _implicit(self, link: Link, content: _Content) -> int | None:
+        """The context in which a native instance goes with the same values in implicit VR, which everybody should take (PS3.5 §10.1)."""
+        if content.transfer_syntax != EXPLICIT_LE:
+            return None
+        return link.association.accepted.get((content.sop_class, IMPLICIT_LE))
+
+    def _send_otherwise(self, link: Link, context: int, command: Command, content: _Content) -> None:
+        """As `_send`, with the data set written in implicit VR. DataSetMalformed: it cannot be; nothing went."""
+        association = link.association
+        most = min(association.max_length or UNBOUNDED, UNBOUNDED) - 6 & ~1
+        with mmap.mmap(content.file, 0, access=mmap.ACCESS_READ) as data:
+            pieces = as_implicit(data, content.data_set_at)
+            parts = association.command_parts(context, command)
+            held = bytearray()
+            for chunk in chunks(pieces, lambda start, end: data[start:end]):
+                held += chunk
+                whole = (len(held) - 1) // most * most  # the last fragment is marked: something of it stays
+                if whole >= min(most, BUFFER):
+                    self._edge.bandwidth.take(whole)
+                    some = p_data(context, bytes(held[:whole]), association.max_length, is_last=False)
+                    association.send_parts(chain(parts, some))
+                    parts = iter(())
+                    del held[:whole]
+        self._edge.bandwidth.take(len(held))
+        association.send_parts(chain(parts, p_data(context, bytes(held), association.max_length)))
+        self._edge.recoded()
 
     def _send(self, link: Link, context: int, command: Command, content: _Content, first: int) -> None:
         """The command, and the data set in pieces of whole P-DATA-TFs; the last one is marked."""
@@ -288,11 +333,14 @@ class _Sending:
             reason += f" (it takes {', '.join(taken)})" if taken else ""
         return Settled(instance.id, State.REFUSED, (reason,))
 
-    def _settled(self, link: Link, instance: Instance, content: _Content, answer: Command, message_id: int) -> Settled:
+    def _settled(
+        self, link: Link, instance: Instance, content: _Content, answer: Command, message_id: int, told: str = ""
+    ) -> Settled:
         is_its = answer.command_field == Operation.C_STORE | RESPONSE
         is_its &= answer.message_id_being_responded_to in (None, message_id)
         said = said_of_storing(answer.status) if is_its else Said.UNKNOWN
         reason = f"the answer is {named(answer.status)}" if said is not Said.STORED or answer.status else ""
+        reason = "; ".join(filter(None, (reason, told)))
         if said is Said.NOT_ALLOWED:
             raise NotAllowed(f"{self._edge.name}: {reason}")
         if said is Said.STORED:
@@ -313,5 +361,7 @@ def _read_into(file: int, buffer: memoryview) -> int:
     return len(found)
 
 
-def _pair(instance: Instance) -> Pair:
-    return instance.header.sop_class_uid, instance.header.transfer_syntax_uid
+def _pairs(instance: Instance) -> tuple[Pair, ...]:
+    """As it is, and how else it could go."""
+    sop_class, syntax = instance.header.sop_class_uid, instance.header.transfer_syntax_uid
+    return ((sop_class, syntax), (sop_class, IMPLICIT_LE)) if syntax == EXPLICIT_LE else ((sop_class, syntax),)

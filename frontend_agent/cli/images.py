@@ -54,7 +54,7 @@ def _show_studies(t: Texts, told: list[dict[str, Any]]) -> None:
         [
             (
                 str(one["id"]), one["study_instance_uid"], output.local_time(one["last_at"]), _state(t, one["state"]),
-                one["accession_number"], one["series"], _of(one["instances"], one["expected_instances"]), one["size"],
+                one["accession_number"], _count(one["series"]), _of(one["instances"], one["expected_instances"]), one["size"],
                 ", ".join(one["rules"]), _destinations(t, one["destinations"]),
             )
             for one in told
@@ -86,7 +86,7 @@ def show_study(t: Texts, told: dict[str, Any]) -> None:
         output.say(t("said.images_gone"))
     output.table(
         t,
-        ("series_uid", "modality", "number", "text", "instances", "changed", "conflict", "bytes"),
+        ("series_uid", "modality", "place", "description", "instances", "changed", "conflict", "bytes"),
         [
             (
                 one["series_instance_uid"], one["modality"], one["number"], one["description"],
@@ -127,7 +127,7 @@ def _add_instances(group: typer.Typer, t: Texts) -> None:
                 return
             output.table(
                 t,
-                ("number", "uid", "received", "sender", "bytes", "sha256", "changed", "conflict"),
+                ("place", "uid", "received", "sender", "bytes", "sha256", "changed", "conflict"),
                 [
                     (
                         f"{one['series_number']}/{one['instance_number']}", one["sop_instance_uid"],
@@ -151,12 +151,14 @@ def _add_deciding(group: typer.Typer, t: Texts) -> None:
         with _settings(context).asking("images_release") as ask:
             told = ask("images_release", studies=studies, who=who, pixels=pixels)
         output.say(t("said.images_released", count=told["released"], asked=len(studies)))
+        _all_of_them(t, told["released"], studies)
 
     @group.command("look", help=t("images.look"))
     def look(context: typer.Context, studies: Annotated[list[str], typer.Argument(help=t("images.study"))]) -> None:
         with _settings(context).asking("images_look") as ask:
             told = ask("images_look", studies=studies)
         output.say(t("said.images_looked", count=told["looked_at"], asked=len(studies)))
+        _all_of_them(t, told["looked_at"], studies)
 
     @group.command("discard", help=t("images.discard"))
     def discard(
@@ -168,6 +170,14 @@ def _add_deciding(group: typer.Typer, t: Texts) -> None:
         with _settings(context).asking("images_discard") as ask:
             told = ask("images_discard", studies=studies, who=who, reason=reason)
         output.say(t("said.images_discarded", count=told["discarded"], asked=len(studies)))
+        _all_of_them(t, told["discarded"], studies)
+
+
+def _all_of_them(t: Texts, done: int, studies: list[str]) -> None:
+    """Who asks by a program sees by the exit code that not all of it was done."""
+    if done < len(studies):
+        output.say(t("said.images_as_they_are"))
+        raise typer.Exit(1)
 
 
 def _add_sending(group: typer.Typer, t: Texts) -> None:
@@ -316,6 +326,11 @@ def show_cases(t: Texts, groups: list[dict[str, Any]]) -> None:
 
 def _state(t: Texts, state: str) -> str:
     return t(f"head.{state}")
+
+
+def _count(series: Any) -> int:
+    """A list of studies says how many there are, one study which."""
+    return len(series) if isinstance(series, list) else int(series)
 
 
 def _of(here: int, expected: int | None) -> str:

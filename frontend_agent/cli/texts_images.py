@@ -87,6 +87,12 @@ IMAGE_TEXTS: dict[str, tuple[str, str]] = {
     "said.images_order": ("order: {order}, accession number {accession}", "申请单：{order}，检查号 {accession}"),
     "said.images_expected": ("{by} says: {instances} instances", "{by} 称有 {instances} 个实例"),
     "said.images_let_go": ("let go by a person: {findings}", "已由人工放行：{findings}"),
+    "head.place": ("no.", "序号"),
+    "said.images_as_they_are": (
+        "The others stay as they are: only what is held is released, only what still has its files is judged anew, and only what is not "
+        "done is discarded (frontend-agent images list).",
+        "其余的保持原样：只有被扣留的才放行，只有文件还在的才重新判断，已完成的不能放弃（见 frontend-agent images list）。",
+    ),
     "said.images_released": ("{count} of {asked} studies released.", "{asked} 个检查中放行了 {count} 个。"),
     "said.images_looked": ("{count} of {asked} studies are judged anew.", "{asked} 个检查中有 {count} 个将重新判断。"),
     "said.images_discarded": ("{count} of {asked} studies discarded.", "{asked} 个检查中放弃了 {count} 个。"),

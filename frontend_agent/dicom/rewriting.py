@@ -9,9 +9,20 @@ Pure: takes bytes, returns bytes and places. Group lengths (gggg,0000) that are 
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from frontend_agent.dicom.elements import ITEM, SEQUENCE_END, UNDEFINED, Buffer, Element, structs_of, walk
+from frontend_agent.dicom.elements import (
+    DEEPEST,
+    ITEM,
+    ITEM_END,
+    SEQUENCE_END,
+    UNDEFINED,
+    Buffer,
+    DataSetMalformed,
+    Element,
+    structs_of,
+    walk,
+)
 from frontend_agent.dicom.header import LARGEST_HEADER, inflated_whole
-from frontend_agent.dicom.nesting import Span
+from frontend_agent.dicom.nesting import Span, items
 from frontend_agent.dicom.uids import Encoding, encoding_of
 
 Piece = bytes | Span
@@ -142,6 +153,58 @@ def chunks(pieces: Sequence[Piece], read: Callable[[int, int], bytes]) -> Iterat
             continue
         for start in range(piece.start, piece.end, _CHUNK):
             yield read(start, min(start + _CHUNK, piece.end))
+
+
+# --- implicit VR --------------------------------------------------------------------------------------------------------
+
+_SMALL = 4096  # bytes of a value that is copied beside its neighbours, instead of being a piece of its own
+
+
+def as_implicit(data: Buffer, at: int, end: int | None = None, depth: int = 0) -> list[Piece]:
+    """A native data set of explicit VR little endian as implicit VR (PS3.5 A.1): every value is the bytes that it was, pixels too.
+
+    Sequences and items get undefined lengths, so that private ones are seen to be sequences where nobody knows their VR; group lengths,
+    which would be wrong, are left out (PS3.5 §7.2). DataSetMalformed: it cannot be walked, or has fragments (PS3.5 A.4).
+    """
+    pieces: list[Piece] = []
+    held = bytearray()
+    encoding = Encoding()
+    tags, lengths = structs_of(encoding)
+
+    def mark(tag: int, length: int) -> None:
+        held.extend(tags.pack(tag >> 16, tag & 0xFFFF) + lengths.pack(length))
+
+    def add(piece: Piece) -> None:
+        if size((piece,)) <= _SMALL:
+            held.extend(data[piece.start : piece.end] if isinstance(piece, Span) else piece)
+            return
+        if held:
+            pieces.append(bytes(held))
+            held.clear()
+        pieces.append(piece)
+
+    if depth > DEEPEST:
+        raise DataSetMalformed(f"sequences are nested deeper than {DEEPEST}")
+    for one in walk(data, encoding, at, end=end):
+        if one.tag & 0xFFFF == 0:
+            continue
+        if one.vr == "SQ" and one.end > one.start:
+            mark(one.tag, UNDEFINED)
+            for span in items(data, encoding, one):
+                mark(ITEM, UNDEFINED)
+                for piece in as_implicit(data, span.start, span.end, depth + 1):
+                    add(piece)
+                mark(ITEM_END, 0)
+            mark(SEQUENCE_END, 0)
+        elif one.length >= 0:
+            mark(one.tag, one.length)
+            add(Span(one.start, one.end))
+        elif one.vr == "UN":  # its items are implicit VR already (PS3.5 §6.2.2)
+            mark(one.tag, UNDEFINED)
+            add(Span(one.start, one.end))
+        else:
+            raise DataSetMalformed(f"({one.tag >> 16:04X},{one.tag & 0xFFFF:04X}) has fragments: it is compressed")
+    return [*pieces, bytes(held)] if held else pieces
 
 
 # --- deflated data sets -------------------------------------------------------------------------------------------------

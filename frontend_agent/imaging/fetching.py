@@ -220,6 +220,9 @@ class StudyFetcher:
         except SourceError as error:
             self._count(**{"not_there" if isinstance(error, NotThere) else "incomplete": 1})
             is_over = self._clock() - (want.since or now) >= self._options.patience
+            if is_over and isinstance(error, NotThere) and self._came_otherwise(want):
+                self._book.want_done(want.id, now)  # whoever made it has sent it to us: nobody has to look for it
+                return
             again = None if is_over else self._clock() + self._options.retry
             self._book.want_done(want.id, now, str(error), again)
             log.warning(
@@ -230,6 +233,12 @@ class StudyFetcher:
             raise
         else:
             self._book.want_done(want.id, self._clock())
+
+    def _came_otherwise(self, want: Want) -> bool:
+        """Whether it is here although this PACS does not have it."""
+        if want.study_instance_uid:
+            return self._book.study_of(want.study_instance_uid) is not None
+        return bool(self._book.studies(accession=want.accession_number, limit=1))
 
     def _named(self, pacs: Pacs, want: Want) -> Sequence[str]:
         """The studies that it means."""

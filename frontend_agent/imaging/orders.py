@@ -210,6 +210,13 @@ class Orders:
             self._stopping.wait(self._options.every / timedelta(seconds=1))
 
 
+def probe_orders(options: OrdersConfig, institution: InstitutionConfig, sources: Mapping[str, Source]) -> None:
+    """Raise what would go wrong: the mapping, the queries, their columns. Nothing is read, and no book is needed."""
+    mapping = load_mapping(options.mapping, institution.id)
+    compile_mapping(mapping, ORDER_KIND, institution.id, institution.name, institution.timezone)
+    sources[options.source].probe(mapping.queries, sources)
+
+
 def order_of(record: SourceRecord) -> Order:
     """An order as its row says it. A row that is void is a cancelled order."""
     said = {field.name: record.record[field.name] for field in ORDER_KIND.fields if field.name in record.record}

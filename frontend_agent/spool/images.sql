@@ -270,7 +270,8 @@ UPDATE image_delivery SET state = :state, attempts = :attempts, due_at = :due_at
 
 -- image.settle alike --
 -- The same became of many.
-UPDATE image_delivery SET state = :state, due_at = :due_at, settled_at = :settled_at, reasons = NULL, proof = :proof
+UPDATE image_delivery SET state = :state, due_at = :due_at, settled_at = :settled_at, proof = :proof,
+    reasons = iif(state = 'accepted' AND :state = 'delivered', reasons, NULL)  -- how it was taken stays
 WHERE destination = :destination AND instance IN (SELECT value FROM json_each(:instances));
 
 -- image.done --

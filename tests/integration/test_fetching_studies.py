@@ -221,6 +221,8 @@ def test_a_study_that_is_not_there_is_asked_for_until_patience_is_over(filled: O
     asking = fetcher(kept, getting(filled, patience=timedelta(hours=1), retry=timedelta(minutes=10)))
     want(kept, accession_number="LATE")
     want(kept, study_instance_uid=uid(77))
+    want(kept, accession_number="PUSHED")  # its modality sends it to us, and never to this PACS
+    kept.send("1.2.3.78", 1, accession="PUSHED")
     assert asking.fetch() == 0
     assert {one.attempts for one in kept.book.wants()} == {1}
     assert asking.fetch() == 0  # it is not due

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pydicom
@@ -15,7 +16,17 @@ from frontend_agent.dicom.elements import DEEPEST, DataSetMalformed, walk
 from frontend_agent.dicom.header import HeaderUnreadable, read_header
 from frontend_agent.dicom.nesting import is_sequence, items, vr_of
 from frontend_agent.dicom.part10 import NoInstance, read_meta
-from frontend_agent.dicom.rewriting import chunks, closed, element, opened, sequence, size, spliced, together
+from frontend_agent.dicom.rewriting import (
+    as_implicit,
+    chunks,
+    closed,
+    element,
+    opened,
+    sequence,
+    size,
+    spliced,
+    together,
+)
 from frontend_agent.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, encoding_of
 from tests.conftest import shared_folder
 
@@ -216,3 +227,99 @@ def test_real_files_differ_in_the_changed_element_only():
         }, path.name
         changed += 1
     assert changed > 150
+
+
+def implicit(data: bytes) -> bytes:
+    return together(data, as_implicit(data, 0))
+
+
+def test_explicit_vr_is_written_as_implicit_vr_with_the_same_values():
+    dataset = sample()
+    inner = Dataset()
+    inner.ProcedureCodeSequence = [*dataset.ProcedureCodeSequence, Dataset()]
+    dataset.ReferencedStudySequence = [inner]
+    dataset.ProcedureCodeSequence.is_undefined_length = True
+    dataset.ConceptNameCodeSequence = []
+    dataset.add_new(0x00091001, "UN", b"private!")
+    data = encoded(dataset, EXPLICIT_LE)
+
+    written = implicit(data)
+
+    assert decoded(written, IMPLICIT_LE) == decoded(encoded(dataset, IMPLICIT_LE), IMPLICIT_LE)
+    assert decoded(written, IMPLICIT_LE).PixelData == dataset.PixelData
+
+
+def test_group_lengths_are_left_out_and_private_sequences_are_seen_in_implicit_vr():
+    inner = Dataset()
+    inner.add_new(0x00091002, "LO", "deep")
+    dataset = sample()
+    dataset.add_new(0x00090010, "LO", "MAKER")
+    dataset.add_new(0x00091001, "SQ", [inner])
+    data = element(encoding_of(EXPLICIT_LE), 0x00080000, "UL", b"\x99\0\0\0") + encoded(dataset, EXPLICIT_LE)
+
+    found = decoded(implicit(data), IMPLICIT_LE)
+
+    assert (0x0008, 0x0000) not in found
+    assert found[0x0009, 0x1001].VR == "SQ"
+    assert found[0x0009, 0x1001].value[0][0x0009, 0x1002].value in ("deep", b"deep")
+
+
+def test_large_values_are_copied_from_where_they_lie():
+    dataset = sample()
+    dataset.PixelData = bytes(10_000)
+    pieces = as_implicit(encoded(dataset, EXPLICIT_LE), 0)
+    assert [piece.end - piece.start for piece in pieces if not isinstance(piece, bytes)] == [10_000]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_written_as_implicit_vr_or_refused(noise):
+    with suppress(DataSetMalformed):
+        implicit(encoded(sample(), EXPLICIT_LE)[:60] + noise)
+
+
+def test_fragments_are_not_written_as_implicit_vr():
+    dataset = sample()
+    dataset.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
+    dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+    with pytest.raises(DataSetMalformed, match="compressed"):
+        implicit(encoded(dataset, EXPLICIT_LE))
+
+
+def test_real_files_are_the_same_in_implicit_vr():
+    folder = shared_folder() / "realdata" / "dicom"
+    if not folder.is_dir():
+        pytest.skip("no realdata/dicom beside this checkout")
+    tried = 0
+    for path in sorted(folder.rglob("*")):
+        raw = path.read_bytes() if path.is_file() else b""
+        try:
+            told = read_meta(raw)
+        except NoInstance:
+            continue
+        if told.transfer_syntax_uid != EXPLICIT_LE:
+            continue
+        data = raw[told.data_set_at :]
+        try:
+            before = {one.tag: one for one in walk(data, encoding_of(EXPLICIT_LE))}
+            written = implicit(data)
+        except DataSetMalformed:
+            continue
+        after = {one.tag: one for one in walk(written, encoding_of(IMPLICIT_LE))}
+        assert set(after) == {tag for tag in before if tag & 0xFFFF}, path.name
+        for tag, one in after.items():
+            if before[tag].vr != "SQ":
+                old = before[tag]
+                assert written[one.start : one.end] == data[old.start : old.end], (path.name, hex(tag))
+        assert encoded_same(decoded(data, EXPLICIT_LE), decoded(written, IMPLICIT_LE)), path.name
+        tried += 1
+    assert tried > 5
+
+
+def encoded_same(one: Dataset, other: Dataset) -> bool:
+    """Sequences item by item, public elements by their values."""
+    for element_ in one:
+        if element_.VR == "SQ" and not element_.tag.is_private:
+            others = other[element_.tag].value
+            if len(element_.value) != len(others) or not all(map(encoded_same, element_.value, others)):
+                return False
+    return True

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
@@ -257,6 +259,36 @@ def test_a_compressed_syntax_that_is_not_taken_is_refused_with_the_reason(book: 
     assert "does not take CT Image Storage in JPEG 2000" in book.reasons[2][0]
     assert "it takes Explicit VR Little Endian" in book.reasons[2][0]
     assert book.reasons[3][0] == "the destination does not take MR Image Storage"
+
+
+def test_who_takes_implicit_vr_only_gets_native_instances_in_it(book: Book, clock: Clock) -> None:
+    squeezed = kept(encapsulated(data_set(1, 1, 40), [b"\xff\x4f\xff\x51" * 20]), JPEG_2000)
+    book.add([*study_files(3, pixels=300_000), squeezed])
+    with scp(syntaxes=(IMPLICIT_LE,)) as peer:
+        outlet = edge(peer.port)
+        pauses = sent(outlet, book, clock)
+        assert not pauses.by_name
+        assert len(peer.received) == 3
+    assert sorted(book.states()) == [State.ACCEPTED] * 3 + [State.REFUSED]
+    assert outlet.told()["in_implicit_vr"] == 3
+    assert sum("sent in Implicit VR" in " ".join(one) for one in book.reasons.values()) == 3
+
+
+@pytest.mark.slow
+def test_storescp_of_implicit_vr_gets_the_same_values(book: Book, clock: Clock, tmp_path: Path) -> None:
+    files = study_files(4, pixels=2_500_000)
+    book.add(files)
+    folder = tmp_path / "scp"
+    with storescp(folder, "+B", "+xi") as port:
+        sent(edge(port, "STORESCP"), book, clock)
+    assert set(book.states()) == {State.ACCEPTED}
+    wanted = {str(one.SOPInstanceUID): one for one in (dcmread(BytesIO(body)) for body in files)}
+    for path in folder.iterdir():
+        got = dcmread(path)
+        assert got.file_meta.TransferSyntaxUID == IMPLICIT_LE
+        assert got.PixelData == wanted[str(got.SOPInstanceUID)].PixelData
+        assert got.PatientName == wanted.pop(str(got.SOPInstanceUID)).PatientName
+    assert not wanted
 
 
 def test_an_association_that_ended_while_it_rested_is_opened_anew(book: Book, clock: Clock) -> None:

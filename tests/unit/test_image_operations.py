@@ -199,6 +199,7 @@ def test_the_command_line_shows_and_decides(site: Site, capsys: pytest.CaptureFi
         assert told.out, arguments
         assert told.err == "", arguments
     assert cli(site, "images", "release", "1", "--who", "王工") == 0
+    assert cli(site, "images", "release", "1", "--who", "王工") == 1, "it is not held any more"
     assert "1 of 1" in capsys.readouterr().out
     assert cli(site, "images", "discard", "2", "--reason", "a phantom", "--who", "王工") == 0
     assert cli(site, "images", "list", "--only", "discarded", "--json") == 0

@@ -9,6 +9,7 @@ import pydicom
 import pytest
 
 from connectors import SourceOptions, open_source
+from frontend_agent.app import checked
 from frontend_agent.config import InstitutionConfig, load_config
 from frontend_agent.config_images import DicomFolderInlet, DicomwebInlet, ImagesConfig, OrdersConfig
 from frontend_agent.errors import ConfigurationError
@@ -222,3 +223,19 @@ def test_beside_the_daemon_orders_come_before_studies_are_looked_at(ris, tmp_pat
     finally:
         imaging.stop(1.0)
         spool.close()
+
+
+def test_check_tries_the_orders_queries(tmp_path: Path) -> None:
+    ris = Ris(tmp_path)
+    ris.source.close()
+    ris.bench.close()
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        f'[institution]\nid = "H1"\nname = "第一医院"\n[sources.ris]\nurl = "sqlite:///{ris.path}"\n'
+        f'[images.orders]\nsource = "ris"\nmapping = "{tmp_path / "orders.toml"}"\n'
+        f'[images.inlets.discs]\ntype = "dicom-folder"\npath = "{tmp_path}"\n'
+    )
+    assert dict(checked(load_config(config)))["images: orders"] is None
+    (tmp_path / "orders.sql").write_text(PARENT.replace("ris_jc", "ris_gone"))
+    problem = dict(checked(load_config(config)))["images: orders"]
+    assert "ris_gone" in str(problem)
