@@ -29,7 +29,7 @@ from frontend_agent.imaging.pausing import pause_name
 from frontend_agent.imaging.reported import RecordOf, ReportWatcher
 from frontend_agent.imaging.reports import CommitmentReports
 from frontend_agent.imaging.sending import StudySender
-from frontend_agent.imaging.variants import variants
+from frontend_agent.imaging.variants import drop_others, variants
 from frontend_agent.imaging.wanting import asking
 from frontend_agent.imaging.watching import Watcher
 from frontend_agent.inlets import Inlets, Standing
@@ -74,6 +74,9 @@ class Imaging:
         self.reports = CommitmentReports()
         self.desk = Desk(self.book, clock, failed=lambda error: failed("images.keep.failed", error))
         hands = outlet_hands(config, spool, state, clock, self.desk, self.reports)
+        drop_others(
+            state, [name for name, one in config.images.destinations.items() if one.deidentified or one.compress]
+        )
         self.senders = {name: self._sender(name, hands) for name in config.images.destinations}
         self.watcher = Watcher(self.book, Looking(config.images, config.institution, clock), clock, self.wake_senders)
         self.inlets = Inlets(
@@ -106,7 +109,7 @@ class Imaging:
     def _sender(self, name: str, hands: OutletHands) -> StudySender:
         options = self.config.images.destinations[name]
         outlet = making_outlets.make(name, options, hands)
-        instead = variants(name, options, hands.state, hands.secret, self._is_looked_at)
+        instead = variants(name, options, hands.state, hands.secret, self._is_looked_at, self.book.room)
         timezone = self.config.institution.timezone
         return StudySender(name, options, outlet, self.book, self.spool, self.clock, timezone, instead)
 

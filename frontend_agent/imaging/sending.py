@@ -20,7 +20,7 @@ import msgspec
 
 from frontend_agent.config_images import ImageOutletConfig
 from frontend_agent.delivery import State, back_off
-from frontend_agent.errors import ConfigurationError, DestinationUnreachable, NotAllowed, RefusedWhole
+from frontend_agent.errors import ConfigurationError, DestinationUnreachable, NotAllowed, RefusedWhole, SpoolFull
 from frontend_agent.imaging.keeping import StudyBook
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled, Want
 from frontend_agent.imaging.outlets import ImageOutlet
@@ -65,7 +65,10 @@ class Variants(Protocol):
 
     def made(self, instance: Instance, path: Path, /) -> tuple[Instance, Path]:
         """The instance as this destination gets it, and its file. ConfigurationError: a key is missing. ValueError: it must not leave,
-        or cannot be made, and why."""
+        or cannot be made, and why. SpoolFull: there is no room to make it now."""
+
+    def sent(self, instances: Sequence[Instance], /) -> None:
+        """They were sent, or will be later: their files are not read any more."""
 
     def named(self, instance: Instance, /) -> Instance:
         """Its UIDs at this destination, without making anything."""
@@ -217,6 +220,8 @@ class StudySender:
             failure = self._send(delivery, carried)
         finally:
             carried.put_back(State.READY if failure else State.UNCERTAIN)
+            if self._variants is not None:
+                self._variants.sent(delivery.instances)
         if carried.sent_bytes:
             rate = carried.sent_bytes / max(time.monotonic() - began, 0.001)
             self._rate = (self._rate + rate) / 2 if self._rate else rate
@@ -241,11 +246,14 @@ class StudySender:
             return Failure(str(error), Blame.PLATFORM)
         except (NotAllowed, ConfigurationError) as error:
             return Failure(str(error), Blame.PLATFORM, NOT_ALLOWED_PAUSE)
+        except SpoolFull as error:
+            return Failure(f"what goes there cannot be made now: {error}", Blame.AGENT)
         return None
 
     def _files(self, delivery: ImageDelivery, carried: "_Carried") -> tuple[ImageDelivery, Mapping[int, Path]]:
         """The delivery as this destination gets it, and the files. What has none is refused here."""
-        instances, paths = [], {}
+        instances: list[Instance] = []
+        paths: dict[int, Path] = {}
         for instance in delivery.instances:
             path = self._book.path(instance)
             if path is None:
@@ -258,8 +266,13 @@ class StudySender:
                 except ValueError as error:
                     carried.refuse(instance, str(error))
                     continue
+                except SpoolFull:
+                    if not instances:
+                        raise
+                    break  # what was made goes, and makes room for the others
             instances.append(instance)
             paths[instance.id] = path
+        carried.leave([one for one in delivery.instances if one.id not in paths])
         return as_sent(delivery, instances), paths
 
     def _recover(self) -> None:
@@ -392,6 +405,12 @@ class _Carried:
         del self._open[instance.id]
         self._book.settle(self._name, [Settled(instance.id, State.REFUSED, (reason,))], self._clock())
         self.settled += 1
+
+    def leave(self, instances: Sequence[Instance]) -> None:
+        """Those of them that nothing was said of go with a later claim."""
+        left = [one.id for one in instances if self._open.pop(one.id, None) is not None]
+        if left:
+            self._book.settle(self._name, [Settled(number, State.READY) for number in left], self._clock())
 
     def put_back(self, state: State) -> None:
         """What nobody spoke of. READY: it did not go; UNCERTAIN: it may have arrived."""

@@ -9,7 +9,7 @@ The same is always made of the same (law 2): by the original's SHA-256, the prof
 
 import mmap
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import chain
@@ -37,7 +37,8 @@ from frontend_agent.imaging.model import Instance
 from frontend_agent.imaging.pixels.asking import PixelProcess, require
 from frontend_agent.instance_files import Written
 from frontend_agent.secrets import secrets_of
-from frontend_agent.spool.made import MadeFiles
+from frontend_agent.spool.image_room import Room
+from frontend_agent.spool.made import MadeFiles, drop_folders
 
 Looked = Callable[[str], bool]  # a Study Instance UID: whether a person has looked at its pixels, and let them go
 
@@ -51,8 +52,9 @@ class Variants:
         root: Path,
         secret: Callable[[str], str],
         looked: Looked = lambda study: False,
+        room: Room | None = None,
     ) -> None:
-        """ConfigurationError: no key, an option that there is not, or nothing to compress with."""
+        """`room`: what is made takes of it, with everything else of images. ConfigurationError: no key, an option that there is not, or nothing to compress with."""
         self._profile = (
             Profile(secret(options.pseudonym_key).encode(), options.deidentify) if options.deidentified else None
         )
@@ -61,16 +63,17 @@ class Variants:
         if options.compress:
             require()
         self._recipe = f"{self._profile.digest if self._profile else ''} {options.compress}"
-        self._files = MadeFiles(root)
+        self._files = MadeFiles(root, room)
         self._term = options.ask_until.total_seconds() + 86400
         self._swept = False
         self._keys: dict[int, str] = {}  # of instances that were made, until they are proven
 
     def made(self, instance: Instance, path: Path, /) -> tuple[Instance, Path]:
-        """The instance as this destination gets it, and its file. ValueError: it must not leave, or cannot be made, and why."""
+        """The instance as this destination gets it, and its file, which stays until it was `sent`. ValueError: it must not leave, or
+        cannot be made, and why. SpoolFull: there is no room to make it now."""
         self._judge(instance)
         key = self._key(instance)
-        found = self._files.find(key)
+        found = self._files.use(key)
         if found is None or found.path is None:
             with _mapped(path) as data:
                 written = self._without_identity(instance, data) if self._profile else None
@@ -99,6 +102,10 @@ class Variants:
         return (
             named if found is None else msgspec.structs.replace(named, sent_sha256=found.sha256, sent_size=found.size)
         )
+
+    def sent(self, instances: Sequence[Instance], /) -> None:
+        """They were sent, or will be later: what was made of them gives way where there is no room."""
+        self._files.release([key for one in instances if (key := self._keys.get(one.id))])
 
     def proven(self, instances: Sequence[Instance], /) -> None:
         """They are there, or refused. They may be the originals, or as they are known there."""
@@ -183,7 +190,12 @@ class Variants:
 
 
 def variants(
-    name: str, options: ImageOutletConfig, state: Path, secret: Callable[[str], str], looked: Looked
+    name: str,
+    options: ImageOutletConfig,
+    state: Path,
+    secret: Callable[[str], str],
+    looked: Looked,
+    room: Room | None = None,
 ) -> Variants | None:
     """What a destination gets instead, or None: it gets what is here. ConfigurationError."""
     if not options.deidentified and not options.compress:
@@ -192,7 +204,17 @@ def variants(
         raise ConfigurationError(
             f'[images.destinations.{name}] deidentified needs a key: pseudonym_key = "NAME of a secret"'
         )
-    return Variants(options, state / "images" / "made" / sha256(name.encode()).hexdigest()[:16], secret, looked)
+    return Variants(options, folder_of(state, name), secret, looked, room)
+
+
+def folder_of(state: Path, name: str) -> Path:
+    """Where what is made for a destination lies."""
+    return state / "images" / "made" / sha256(name.encode()).hexdigest()[:16]
+
+
+def drop_others(state: Path, names: Iterable[str]) -> None:
+    """What was made for destinations that there are no more goes: nobody proves it."""
+    drop_folders(state / "images" / "made", [folder_of(state, name).name for name in names])
 
 
 def without_identity(data: Buffer, header: Header, profile: Profile) -> tuple[bytes, Iterator[bytes]]:

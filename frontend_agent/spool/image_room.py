@@ -7,12 +7,20 @@ that can never go.
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from frontend_agent.errors import SpoolFull
 from frontend_agent.instance_files import Incoming, Written
 
 BLOCK = 1 << 20  # bytes that a file under way reserves at a time
 CHANGED = 2048  # bytes by which an instance grows at most when tags of it are changed, as a rule
+
+
+class Reserving(Protocol):
+    """Who is asked for room."""
+
+    def reserve(self, size: int, arrives: bool, /) -> None: ...
+    def give_back(self, size: int, /) -> None: ...
 
 
 class Room:
@@ -25,6 +33,8 @@ class Room:
         self.quota = 0
         self.may_change = True
         self.used = self.unjudged = 0
+        self.made: dict[str, int] = {}  # bytes of what was made for each destination: none of `used`
+        self.for_making = 0  # bytes of the quota that arrivals leave for that
         self.reserved = 0  # by files under way
 
     def learn(self, used: int, unjudged: int) -> None:
@@ -33,15 +43,33 @@ class Room:
             self.used += used
             self.unjudged += unjudged
 
+    def learn_made(self, folder: str, size: int) -> None:
+        """So many bytes more (or less) of what was made lie in a folder."""
+        with self._lock:
+            self.made[folder] = max(self.made.get(folder, 0) + size, 0)
+
+    def count_made(self, folder: str, size: int) -> None:
+        """So many bytes lie there."""
+        with self._lock:
+            self.made[folder] = size
+
+    def taken(self) -> int:
+        """Bytes of all that lies here."""
+        with self._lock:
+            return self.used + sum(self.made.values())
+
     def reserve(self, size: int, arrives: bool) -> None:
         """So much is about to be written. SpoolFull: there is no room for it, nothing was reserved."""
         with self._lock:
-            taken = self.used + self.reserved + size
+            made = sum(self.made.values())
+            taken = self.used + made + self.reserved + size
+            if arrives:
+                taken += max(self.for_making - made, 0)
             if arrives and self.may_change:
                 taken += self.unjudged + self.reserved + size
             if self.quota and taken > self.quota:
                 raise SpoolFull(
-                    f"images: {self.used:,} of {self.quota:,} bytes are used, and what was not sent yet needs room; nothing "
+                    f"images: {self.used + made:,} of {self.quota:,} bytes are used, and what was not sent yet needs room; nothing "
                     "more is taken until deliveries and retention make some ([images] quota)"
                 )
             if self._free() < size:
@@ -58,7 +86,7 @@ class Counted(Incoming):
 
     __slots__ = ("_arrives", "_reserved", "_room")
 
-    def __init__(self, folder: Path, room: Room, arrives: bool) -> None:
+    def __init__(self, folder: Path, room: Reserving, arrives: bool) -> None:
         self._room, self._arrives, self._reserved = room, arrives, 0
         self._take(BLOCK)
         try:
@@ -72,6 +100,10 @@ class Counted(Incoming):
         if self.size + len(chunk) > self._reserved:
             self._take(max(BLOCK, self.size + len(chunk) - self._reserved))
         super().write(chunk)
+
+    @property
+    def is_reserving(self) -> bool:
+        return self._reserved > 0
 
     def _take(self, size: int) -> None:
         self._room.reserve(size, self._arrives)

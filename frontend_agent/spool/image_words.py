@@ -19,6 +19,8 @@ from frontend_agent.spool.times import moment, moment_or_none
 ENDED = (State.DELIVERED, State.DISCARDED)  # nothing more is to come of it
 LEFT = (State.SENDING, State.WAITING, State.UNCERTAIN, State.ACCEPTED, State.DELIVERED)  # a destination has it, or may
 
+FOR_MAKING = 8  # the part of the quota that is left for what is made for destinations: an eighth
+
 # What may become of a delivery: from where it stands to what is said of it. A proof counts whenever it comes; a late yes counts as
 # long as nothing better is known.
 _ON_ITS_WAY = (State.SENDING, State.READY, State.WAITING, State.UNCERTAIN, State.BEHIND)
@@ -41,6 +43,7 @@ class Rules(NamedTuple):
     settle: timedelta = timedelta(minutes=2)
     quota: int = 0  # bytes, 0 for no limit
     may_change: bool = True  # instances may be written anew: there must be room for both
+    for_making: int = 0  # bytes of the quota that arrivals leave for what is made for destinations
     after: Mapping[str, str] = {}  # destination -> the one that must have a study first
     never_prove: frozenset[str] = (
         frozenset()
@@ -56,6 +59,9 @@ def rules_of(config: Config) -> Rules:
         settle=images.settle,
         quota=int(images.quota),
         may_change=images.align or images.repair_character_sets,
+        for_making=int(images.quota) // FOR_MAKING
+        if any(one.deidentified or one.compress for one in images.destinations.values())
+        else 0,
         after={name: after for name, one in images.destinations.items() if (after := getattr(one, "after", ""))},
         never_prove=frozenset(
             name for name, one in images.destinations.items() if getattr(one, "proof", "none") == "none"

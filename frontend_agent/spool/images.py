@@ -96,7 +96,7 @@ class Images:
     def open(self, rules: Rules, now: datetime) -> "Images":
         """Begin: what was being written when we died is swept, what was being sent is uncertain."""
         self.rules = rules
-        self.room.quota, self.room.may_change = rules.quota, rules.may_change
+        self.room.quota, self.room.may_change, self.room.for_making = rules.quota, rules.may_change, rules.for_making
         if self._is_open:
             return self
         self.files.open()
@@ -1000,7 +1000,7 @@ class Images:
     # --- room ---------------------------------------------------------------------------------------------------------
 
     def used(self) -> int:
-        return self.room.used if self._is_open else self._ledger.tally(*USED)
+        return self.room.taken() if self._is_open else self._ledger.tally(*USED)
 
     def retire(self, retention: timedelta, remember: timedelta, now: datetime) -> int:
         """Drop the files of studies that every destination has proven for so long; those that were accepted and never proven have their

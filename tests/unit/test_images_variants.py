@@ -3,7 +3,7 @@
 import io
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,22 @@ import numpy as np
 import pydicom
 import pytest
 
+from connectors.arrivals import InboxFull
 from frontend_agent.config_images import StowOutlet
+from frontend_agent.delivery import State
 from frontend_agent.dicom.header import read_header
 from frontend_agent.dicom.part10 import meta, read_meta
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.imaging.compressing import SYNTAXES, StaysAsItIs, compressed
 from frontend_agent.imaging.deidentifying import CannotDeidentify, Profile
-from frontend_agent.imaging.model import Instance
+from frontend_agent.imaging.model import ImageDelivery, Instance, Settled
+from frontend_agent.imaging.pausing import pause_name
 from frontend_agent.imaging.pixels.asking import Frame, PixelProcess, PixelsFailed
-from frontend_agent.imaging.variants import Variants, deidentified_file, variants
+from frontend_agent.imaging.sending import StudySender
+from frontend_agent.imaging.variants import Variants, deidentified_file, drop_others, variants
 from frontend_agent.spool.made import MadeFiles
 from tests.instances_made import BIG, EXPLICIT, IMPLICIT, as_file, ct
+from tests.study_kit import Kept
 
 SECRET = "a secret of the hospital, 32 bytes"
 
@@ -127,6 +132,7 @@ def test_what_was_made_gives_way_and_is_known_by_its_hash(tmp_path: Path) -> Non
         incoming.write(bytes([number]) * 600)
         made = files.keep(f"{number:032}", incoming.finish())
         assert made.path is not None
+        files.release([f"{number:032}"])
         os.utime(made.path, (time.time() - 7200 + number, time.time() - 7200 + number))
     first, last = files.find(f"{0:032}"), files.find(f"{2:032}")
     assert first is not None
@@ -135,6 +141,115 @@ def test_what_was_made_gives_way_and_is_known_by_its_hash(tmp_path: Path) -> Non
     assert last.path is not None
     files.sweep(3600)
     assert files.find(f"{2:032}") is None
+
+
+# --- room -------------------------------------------------------------------------------------------------------------
+
+
+class Region:
+    """Takes everything, and remembers how much lay on the disk meanwhile."""
+
+    def __init__(self, state: Path) -> None:
+        self.name, self.state, self.got, self.most = "research", state, 0, 0
+
+    def send(self, delivery: ImageDelivery, path: Any, settle: Any) -> None:
+        for one in delivery.instances:
+            assert path(one).is_file()
+            self.most = max(self.most, lying(self.state))
+            self.got += 1
+            settle([Settled(one.id, State.ACCEPTED)])
+
+    def prove(self, delivery: ImageDelivery) -> list[Settled]:
+        return [Settled(one.id, State.DELIVERED, proof="seen") for one in delivery.instances]
+
+    def probe(self) -> None: ...
+
+    def told(self) -> dict[str, Any]:
+        return {}
+
+    def close(self) -> None: ...
+
+
+def lying(state: Path) -> int:
+    return sum(path.stat().st_size for path in (state / "images").rglob("*") if path.is_file())
+
+
+def sender_to(kept: Kept, region: Region, state: Path) -> tuple[StudySender, Variants]:
+    options = StowOutlet(type="stow", url="https://r/d", deidentified=True, pseudonym_key="pseudonyms")
+    instead = variants(
+        "research", options, state, {"pseudonyms": SECRET}.__getitem__, lambda study: False, kept.book.room
+    )
+    assert instead is not None
+    return StudySender(
+        "research", options, region, kept.book, kept.spool, kept.clock, "Asia/Shanghai", instead
+    ), instead
+
+
+def study_of_slices(kept: Kept, slices: int) -> None:
+    for number in range(1, slices + 1):
+        one = ct(1, rows=512, SOPInstanceUID=f"1.2.826.0.1.3680043.10.99.1.1.{number}", InstanceNumber=number)
+        writer = kept.desk.begin_file("pacs", sender="PACS")
+        writer.write(as_file(one))
+        writer.keep().result(10)
+    study = kept.book.study_of(one.StudyInstanceUID)
+    assert study is not None
+    assert kept.checked(study, "research")
+
+
+def test_what_is_made_is_of_the_quota_and_gives_way_so_that_all_goes(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with Kept(state, quota=100 << 20, may_change=False) as kept:
+        study_of_slices(kept, 10)
+        kept.book.room.quota = quota = kept.book.used() + (2 << 20)  # room for three more, at most
+        region = Region(state)
+        sender, _ = sender_to(kept, region, state)
+        while sender.send_once():
+            assert lying(state) <= quota
+        assert region.got == 10
+        assert region.most <= quota
+        assert kept.book.used() == lying(state)
+        assert kept.spool.pause(pause_name("research")).failures == 0
+        # what lies there after a restart counts again
+        assert sender_to(kept, region, state)
+        assert kept.book.used() == lying(state)
+        kept.clock.now += timedelta(minutes=1)
+        assert sender.prove_once() == 10
+        assert files_of(state) == []
+        assert kept.book.room.reserved == 0
+
+
+def test_where_nothing_can_be_made_sending_waits_and_says_so(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with Kept(state, quota=100 << 20, may_change=False) as kept:
+        study_of_slices(kept, 2)
+        kept.book.room.quota = kept.book.used() + 1000
+        region = Region(state)
+        sender, _ = sender_to(kept, region, state)
+        assert sender.send_once() == 0
+        pause = kept.spool.pause(pause_name("research"))
+        assert "cannot be made now: images: " in pause.problem
+        assert kept.book.waiting("research") == 2
+        assert kept.book.room.reserved == 0
+        kept.book.room.quota = 100 << 20
+        kept.clock.now += timedelta(minutes=10)
+        assert sender.send_once() == 2
+        assert kept.spool.pause(pause_name("research")).failures == 0
+
+
+def test_arrivals_leave_room_for_what_is_made(tmp_path: Path) -> None:
+    with Kept(tmp_path / "state", quota=8 << 20, may_change=False, for_making=7 << 20) as kept:
+        study_of_slices(kept, 1)
+        with pytest.raises(InboxFull):
+            study_of_slices(kept, 3)
+
+
+def test_what_was_made_for_a_destination_that_is_gone_goes(tmp_path: Path) -> None:
+    instance, path = kept(tmp_path, ct(1))
+    made_by(tmp_path, deidentified=True).made(instance, path)
+    drop_others(tmp_path, ["research"])
+    assert files_of(tmp_path) == [".dcm"]
+    drop_others(tmp_path, ["region"])
+    assert files_of(tmp_path) == []
 
 
 def test_a_file_of_somebodys_is_deidentified_alone(tmp_path: Path) -> None:
