@@ -168,6 +168,12 @@ class Book:
     def mark(self, name: str, /) -> str:
         return self.marks.get(name, "")
 
+    def drop_mark(self, name: str, /) -> None:
+        raise AssertionError
+
+    def drop_marks(self, beginning: str, below: str, /) -> None:
+        raise AssertionError
+
     def put_mark(self, name: str, value: str, /) -> None:
         self.marks[name] = value
 

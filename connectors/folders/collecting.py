@@ -102,12 +102,11 @@ class Away(msgspec.Struct, frozen=True):
 
 
 class Later(msgspec.Struct, frozen=True):
-    """It waits for something that is not there yet: it is left, and read again in so many seconds. Seen for longer than `patience`, it
-    is refused with these reasons."""
+    """It waits for something that is not there yet: it is left, and read again in so many seconds. How long it may wait, its taker
+    says: Away with reasons then."""
 
     seconds: float
-    patience: timedelta
-    reasons: tuple[Reason, ...]
+    since: datetime  # by the taker's memory: a restart begins nothing anew
 
 
 Take = Callable[[Sequence[Picked]], Sequence[Away | FileRefused | Later]]
@@ -133,7 +132,9 @@ class Counts:
     refused: int = 0
     versions: int = 0  # files whose name had been taken with other bytes
     skipped: int = 0  # at the last look: links, devices, names that are none
-    waiting: int = 0  # at the last look: not whole yet
+    waiting: int = 0  # at the last look: not whole yet, or for what is not there yet
+    for_later: int = 0  # of them: whole, and waiting for what is not there yet
+    waits_since: str = ""  # the one of those that has waited longest
     problem: str = ""  # of the last look
     looked_at: str = ""
     stuck: int = 0  # taken, and could not be put away
@@ -197,7 +198,7 @@ class Collector:
         self._watched: dict[str, _Watched] = {}
         self._open: dict[str, tuple[Seen, Picked, Mapping[str, str]]] = {}  # peeked at, and not settled
         self._stuck: dict[str, float] = {}  # taken and still there, and told: when it is tried again
-        self._later: dict[str, tuple[Seen, float, float]] = {}  # waits: as it is, since when, when it is read again
+        self._later: dict[str, tuple[Seen, datetime, float]] = {}  # waits: as it is, since when, when it is read again
         self._term, self._reminded = term, -REMIND_EVERY
         self.counts = Counts()
 
@@ -224,6 +225,9 @@ class Collector:
                 break
             count += self._pick_up(files, found.markers)
         self.counts.stuck = len(self._stuck)
+        self.counts.for_later = len(self._later)
+        since = min((since for _, since, _ in self._later.values()), default=None)
+        self.counts.waits_since = since.astimezone(self._zone).isoformat(timespec="seconds") if since else ""
         self._remind(here)
         return count
 
@@ -365,8 +369,10 @@ class Collector:
         taken = []
         for (seen, picked), answer in zip(read, answers, strict=True):
             if isinstance(answer, Later):
-                self._put_off(seen, picked, answer, markers)
-            elif isinstance(answer, FileRefused):
+                self._put_off(seen, answer)
+                continue
+            self._later.pop(seen.path, None)
+            if isinstance(answer, FileRefused):
                 self._refuse(seen, picked.sha256, answer.reasons, markers)
             elif answer.reasons:
                 self._refuse(seen, picked.sha256, answer.reasons, markers, partly=True)
@@ -384,21 +390,18 @@ class Collector:
 
     def _waits_for_later(self, file: Seen) -> bool:
         """Whether it waits, and is not to be read yet. Another file of that name waits for nothing."""
-        seen, _, again = self._later.get(file.path, (file, 0.0, 0.0))
+        waits = self._later.get(file.path)
+        if waits is None:
+            return False
+        seen, _, again = waits
         if (seen.size, seen.changed) != (file.size, file.changed):
             del self._later[file.path]
             return False
         return again > self._monotonic()
 
-    def _put_off(self, seen: Seen, picked: Picked, later: Later, markers: Mapping[str, str]) -> None:
-        now = self._monotonic()
-        _, since, _ = self._later.get(seen.path, (seen, now, 0.0))
-        if now - since < later.patience.total_seconds():
-            self._later[seen.path] = (seen, since, now + later.seconds)
-            self.counts.waiting += 1
-            return
-        self._later.pop(seen.path, None)
-        self._refuse(seen, picked.sha256, later.reasons, markers, partly=True)
+    def _put_off(self, seen: Seen, later: Later) -> None:
+        self._later[seen.path] = (seen, later.since, self._monotonic() + later.seconds)
+        self.counts.waiting += 1
 
     def _read(self, whole: _Whole, markers: Mapping[str, str]) -> Picked | None:
         """The file with its bytes; None where it is not whole after all, is gone, or was refused."""

@@ -123,6 +123,9 @@ class StudyBook(Protocol):
     # --- marks of whoever walks or polls
     def mark(self, name: str, /) -> str: ...
     def put_mark(self, name: str, value: str, /) -> None: ...
+    def drop_mark(self, name: str, /) -> None: ...
+    def drop_marks(self, beginning: str, below: str, /) -> None:
+        """Those whose names begin so, and whose values come before that."""
 
     # --- room
     def used(self) -> int:

@@ -6,6 +6,9 @@ the folder, it is tried again. Orders come from RIS by [images.orders], or from 
 
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as NotInTime
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TypeVar
 
 from connectors.arrivals import InboxFull, Kept
 from connectors.folders.collecting import Away, Later, Picked
@@ -21,6 +24,10 @@ from frontend_agent.imaging.making import Made
 from frontend_agent.imaging.model import Order, Study
 from frontend_agent.imaging.pixels.asking import PixelProcess
 from frontend_agent.imaging.scans import Named, NotMade, made, name_form, named, study_of
+
+WAITS = "scan waits "  # marks: since when a file waits for its order
+FORGOTTEN = timedelta(days=30)  # behind its wait: it was taken away by somebody
+Answer = TypeVar("Answer", Away, FileRefused)
 
 KEPT_WITHIN = 600.0  # seconds; longer than any disk takes
 AGAIN = 60.0  # seconds until an order is looked for again
@@ -42,16 +49,38 @@ class Scanning:
             said = named(file.path, self._form)
             order, study = self._whose(said)
             if order is None:
-                return Later(AGAIN, self._settings.wait, (reason("scan_no_order"),))
+                return self._later(file)
             instances = made(file.content, file.sha256, order, study, said.number, self._settings, self._pixels.page)
             self._keep(instances, file.sha256)
         except NotMade as error:
-            return FileRefused(reason(error.word, *error.arguments))
+            return self._ended(file, FileRefused(reason(error.word, *error.arguments)))
         except ConfigurationError as error:
-            return FileRefused(reason("unreadable", str(error)))
+            return self._ended(file, FileRefused(reason("unreadable", str(error))))
         except InstanceRefused as error:
-            return FileRefused(reason("unreadable", str(error)))
-        return Away()
+            return self._ended(file, FileRefused(reason("unreadable", str(error))))
+        return self._ended(file, Away())
+
+    # -- waiting: since when is remembered in the book, for an agent may be started anew every night
+
+    def _later(self, file: Picked) -> Away | Later:
+        """It waits, or has waited long enough."""
+        now, mark = self._hands.clock(), self._mark(file)
+        said = self._hands.book.mark(mark)
+        since = min(datetime.fromisoformat(said), now) if said else now
+        if now - since >= self._settings.wait:
+            return self._ended(file, Away((reason("scan_no_order"),)))
+        if not said:
+            self._hands.book.put_mark(mark, now.isoformat())
+        return Later(AGAIN, since)
+
+    def _ended(self, file: Picked, answer: Answer) -> Answer:
+        """Nothing is to be remembered of it: laid down again, it waits from the beginning."""
+        self._hands.book.drop_mark(self._mark(file))
+        return answer
+
+    def _mark(self, file: Picked) -> str:
+        name = sha256(file.path.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return f"{WAITS}{self._name} {name} {file.sha256[:16]}"
 
     def _whose(self, said: Named) -> tuple[Order | None, str]:
         """The order a name speaks of, and its study. NotMade: there are several, or it is another patient's."""
@@ -111,6 +140,7 @@ class Scanning:
 
 def scans(name: str, settings: ScansInlet, hands: ImageHands) -> FilesOneByOne:
     """The inlet of a table. ConfigurationError: `name` is wrong."""
+    hands.book.drop_marks(f"{WAITS}{name} ", (hands.clock() - settings.wait - FORGOTTEN).isoformat())
     pixels = PixelProcess()
     scanning = Scanning(name, settings, hands, pixels)
     return FilesOneByOne(

@@ -997,6 +997,16 @@ class Images:
         with self._database.write():
             self._database.run("meta.put", name=f"images:{name}", value=value)
 
+    def drop_mark(self, name: str) -> None:
+        if self.mark(name):
+            with self._database.write():
+                self._database.run("meta.drop", name=f"images:{name}")
+
+    def drop_marks(self, beginning: str, below: str) -> None:
+        first = f"images:{beginning}"
+        with self._database.write():
+            self._database.run("image.drop marks", first=first, behind=first + "\U0010ffff", below=below)
+
     # --- room ---------------------------------------------------------------------------------------------------------
 
     def used(self) -> int:

@@ -422,3 +422,6 @@ SELECT ifnull(max(id), 0) FROM document;
 -- Documents of a kind that were made after one, in their order: those that withdraw one are none.
 SELECT d.id, s.set_id, d.version, s.key FROM document d JOIN plan p ON p.id = d.plan JOIN series s ON s.id = d.series
 WHERE d.id > :after AND p.kind = :kind AND d.void = 0 ORDER BY d.id LIMIT :limit;
+
+-- image.drop marks --
+DELETE FROM meta WHERE name >= :first AND name < :behind AND value < :below;

@@ -1,11 +1,14 @@
 """What is not DICOM yet: JPEG, PNG, TIFF and PDF files, made instances of the study of their order."""
 
+import contextlib
 import io
+import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +331,81 @@ def test_the_inlet_moves_what_it_took_and_refuses_what_waited_too_long(tmp_path:
     assert (folder / "refused" / "ACC2.jpg").is_file()
     assert "RIS" in (folder / "refused" / "ACC2.jpg.reason.txt").read_text("utf-8")
     assert inlet.told()["taken"] == 1
+
+
+def scanned(kept: Kept, folder: Path, **more: Any) -> Any:
+    """The inlet as a start makes it."""
+    more = {"whole": "rename", "wait": timedelta(hours=24), **more}
+    settings = replace(SETTINGS, path=str(folder), every=timedelta(seconds=1), settle=timedelta(0), **more)
+    return make("scans", settings, hands(kept))
+
+
+def test_how_long_a_file_waits_survives_a_restart_and_is_told(kept: Kept, tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    began = kept.clock()
+    (folder / "ACC1.jpg").write_bytes(picture("JPEG"))
+    assert scanned(kept, folder).fetch() == 0
+    kept.clock.now += timedelta(hours=20)
+    (folder / "ACC2.jpg").write_bytes(picture("JPEG"))
+
+    inlet = scanned(kept, folder)
+    assert inlet.fetch() == 0
+
+    told = inlet.told()
+    assert (told["waiting"], told["for_later"]) == (2, 2)
+    assert datetime.fromisoformat(told["waits_since"]) == began
+    kept.clock.now += timedelta(hours=5)
+    inlet = scanned(kept, folder)  # the first has waited 25 hours over three starts, the second five
+    inlet.fetch()
+    assert (folder / "refused" / "ACC1.jpg").is_file()
+    assert (folder / "ACC2.jpg").is_file()
+    told = inlet.told()
+    assert (told["refused"], told["for_later"]) == (1, 1)
+
+
+@pytest.mark.parametrize("after", ["done", "leave"])
+def test_what_was_refused_for_its_order_is_taken_up_again(kept: Kept, tmp_path: Path, after: str) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    (folder / "ACC1.jpg").write_bytes(picture("JPEG"))
+    inlet = scanned(kept, folder, wait=timedelta(0), after=after)
+    inlet.fetch()
+    assert inlet.told()["refused"] == 1
+    kept.book.put_orders([ORDER], kept.clock())
+    assert inlet.fetch() == 0  # as long as nobody does anything
+    if after == "leave":
+        os.utime(folder / "ACC1.jpg", (1, 1))  # touch
+    else:
+        (folder / "refused" / "ACC1.jpg").rename(folder / "ACC1.jpg")  # mv
+    assert inlet.fetch() == 1
+    (study,) = kept.book.studies(accession="ACC1")
+    assert study.instances == 1
+
+
+def test_a_file_that_is_laid_down_again_waits_from_the_beginning(kept: Kept, tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    (folder / "ACC1.jpg").write_bytes(picture("JPEG"))
+    scanned(kept, folder).fetch()
+    kept.clock.now += timedelta(hours=25)
+    scanned(kept, folder).fetch()
+    (folder / "refused" / "ACC1.jpg").rename(folder / "ACC1.jpg")
+    inlet = scanned(kept, folder)
+    inlet.fetch()
+    assert inlet.told()["for_later"] == 1
+    # what somebody took away is not remembered for ever
+    (folder / "ACC1.jpg").unlink()
+    assert marks(tmp_path) == 1
+    kept.clock.now += timedelta(days=32)
+    scanned(kept, folder)
+    assert marks(tmp_path) == 0
+
+
+def marks(folder: Path) -> int:
+    """Files of which the book remembers since when they wait."""
+    with contextlib.closing(sqlite3.connect(next((folder / "state").glob("spool.db")))) as database:
+        return int(database.execute("SELECT count(*) FROM meta WHERE name LIKE 'images:scan waits %'").fetchone()[0])
 
 
 def test_an_inlet_whose_names_say_nothing_is_refused(kept: Kept) -> None:
