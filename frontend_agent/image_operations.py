@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from frontend_agent.config import unknown
+from frontend_agent.dicom.header import Header
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.imaging.letting import LOOKED, holding
 from frontend_agent.imaging.model import Instance, Order, Study, StudyState, Want
@@ -19,8 +20,12 @@ from frontend_agent.spool.image_words import rules_of
 from frontend_agent.spool.images import Images
 from frontend_agent.telling import plain, told
 
+if TYPE_CHECKING:
+    from frontend_agent.imaging.deidentifying import Profile
+
 STUCK = ("refused", "blocked", "damaged")
 PAGE = 500
+REPLACED = "2.25."  # how a UID begins that stands for another
 
 
 class NoStudy(FrontendAgentError):
@@ -63,6 +68,8 @@ class ImageOperations:
             row["size"] += one.size
             row["changed"] += one.sent_sha256 != one.sha256
         first = instances[0].header if instances else None
+        known_as = self._book.known_as(found.study_instance_uid)
+        variant, there = self._named_there(study)
         return {
             **self._told_study(found),
             "patient": {"name": first.patient_name, "id": first.patient_id, "sex": first.patient_sex,
@@ -72,6 +79,11 @@ class ImageOperations:
             "expected": plain(found.expected) if found.expected else None,
             "findings": [told(one) for one in found.findings],
             "let_go": list(found.let_go),
+            "known_as": known_as,
+            "pseudonyms": {
+                name: profile.pseudonym(_patient_of(first)) for name, profile in self._profiles().items() if first and name in known_as
+            },
+            "asked_for": {"sop_instance_uid": variant, "destination": there} if variant else None,
             "series": list(series.values()),
             "senders": sorted({f"{one.inlet}: {one.sender.rpartition('/')[2]}" for one in instances})[:20],
             "reasons": [
@@ -83,7 +95,15 @@ class ImageOperations:
     def images_instances(self, study: str) -> Iterator[dict[str, Any]]:
         """All instances of a study."""
         found = self._study_found(study)
-        return (_told_instance(one) for one in self._book.instances(found.id))
+        sent = self._book.known_as(found.study_instance_uid)
+        profiles = {name: profile for name, profile in self._profiles().items() if name in sent}
+        return (
+            {
+                **_told_instance(one),
+                "known_as": {name: profile.uid(one.header.sop_instance_uid) for name, profile in profiles.items()},
+            }
+            for one in self._book.instances(found.id)
+        )
 
     def images_orders(self, key: str = "", study: str = "", accession: str = "") -> list[dict[str, Any]]:
         """What RIS says, by a study's UID, an accession number or the order's own number."""
@@ -321,10 +341,38 @@ class ImageOperations:
         study = None
         with suppress(ValueError):
             study = self._book.study(int(name.removeprefix("I")))
-        study = study or self._book.study_of(name)
+        study = study or self._book.study_of(name) or self._book.study_with(name)
+        if study is None and (original := self._book.original_of(name)):
+            study = self._book.study_of(original)
+            if study is None:
+                raise NoStudy(f"it is study {original}, of which nothing more is known here (frontend-agent qc log)")
+        if study is None and (found := self._named_there(name)[0]):
+            study = self._book.study_with(found)
         if study is None:
             raise NoStudy(f"no study {name!r} is known here (frontend-agent images list); nothing was changed")
         return study
+
+    def _named_there(self, uid: str) -> tuple[str, str]:
+        """The instance that a destination knows by this UID, and the destination; of all that are here. Only where UIDs are replaced."""
+        if not uid.startswith(REPLACED) or self._book.original_of(uid):
+            return "", ""
+        profiles = self._profiles()
+        for own, _ in self._book.every_instance() if profiles else ():
+            for name, profile in profiles.items():
+                if profile.uid(own) == uid != own:
+                    return own, name
+        return "", ""
+
+    def _profiles(self) -> "dict[str, Profile]":
+        """Of each destination that gets studies without their identity. Without its secret nothing can be told of one."""
+        from frontend_agent.imaging.variants import profile_of
+
+        found = {}
+        for name, options in self._app.config.images.destinations.items():
+            if options.deidentified:
+                with suppress(FrontendAgentError):
+                    found[name] = profile_of(self._app.config, name)
+        return found
 
     def _told_study(self, study: Study) -> dict[str, Any]:
         gone = {"order", "expected", "findings", "let_go"}
@@ -356,6 +404,12 @@ class ImageOperations:
             "findings": [] if destination else [told(one) for one in study.findings],
             "reasons": sorted({reason for one in said for reason in one[3]})[:20],
         }  # fmt: skip
+
+
+def _patient_of(header: Header) -> str:
+    from frontend_agent.imaging.deidentifying import subject_of
+
+    return subject_of(header).patient
 
 
 def _told_instance(one: Instance) -> dict[str, Any]:

@@ -168,6 +168,9 @@ class Book:
     def mark(self, name: str, /) -> str:
         return self.marks.get(name, "")
 
+    def renamed(self, study: Study, destination: str, uid: str, now: datetime, /) -> None:
+        self.marks[f"renamed {study.study_instance_uid} {destination}"] = uid
+
     def drop_mark(self, name: str, /) -> None:
         raise AssertionError
 

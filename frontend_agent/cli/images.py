@@ -99,6 +99,10 @@ def show_study(t: Texts, told: dict[str, Any]) -> None:
         output.say(t("said.images_order", order=told["order"]["key"], accession=told["accession_number"] or "–"))
     if told["expected"]:
         output.say(t("said.images_expected", by=told["expected"]["by"], instances=told["expected"]["instances"]))
+    for name, uid in told["known_as"].items():
+        output.say(t("said.images_known_as", destination=name, uid=uid, pseudonym=told["pseudonyms"].get(name) or "–"))
+    if told["asked_for"]:
+        output.say(t("said.images_asked_for", **told["asked_for"]))
     output.findings(t, told["findings"])
     if told["let_go"]:
         output.say(t("said.images_let_go", findings=", ".join(told["let_go"])))

@@ -86,6 +86,14 @@ IMAGE_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "said.images_order": ("order: {order}, accession number {accession}", "申请单：{order}，检查号 {accession}"),
     "said.images_expected": ("{by} says: {instances} instances", "{by} 称有 {instances} 个实例"),
+    "said.images_known_as": (
+        "{destination} knows it as {uid}, its patient as {pseudonym}",
+        "{destination} 处的检查号为 {uid}，患者假名为 {pseudonym}",
+    ),
+    "said.images_asked_for": (
+        "that UID is what {destination} knows instance {sop_instance_uid} by",
+        "该 UID 是 {destination} 处对实例 {sop_instance_uid} 的编号",
+    ),
     "said.images_let_go": ("let go by a person: {findings}", "已由人工放行：{findings}"),
     "head.place": ("no.", "序号"),
     "said.images_as_they_are": (

@@ -105,6 +105,9 @@ class StudyBook(Protocol):
     def settle(self, destination: str, settled: Sequence[Settled], now: datetime, /) -> int:
         """What became of claimed instances. How many ended (delivered, accepted, refused)."""
 
+    def renamed(self, study: Study, destination: str, uid: str, now: datetime, /) -> None:
+        """It leaves for a destination under that Study Instance UID: remembered, and said in the log, before it is sent."""
+
     def waiting(self, destination: str, /) -> int:
         """Instances that go by themselves: not those for a person."""
 

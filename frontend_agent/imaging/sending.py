@@ -238,6 +238,8 @@ class StudySender:
         """None: all of it was tried."""
         try:
             sendable, paths = self._files(delivery, carried)
+            if sendable.study.study_instance_uid != delivery.study.study_instance_uid:
+                self._book.renamed(delivery.study, self.name, sendable.study.study_instance_uid, self._clock())
             if sendable.instances:
                 self.outlet.send(sendable, lambda instance: paths[instance.id], carried.settle)
         except DestinationUnreachable as error:

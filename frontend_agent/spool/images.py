@@ -63,6 +63,7 @@ USED, UNJUDGED = ("images", "bytes"), ("images", "unjudged")
 URGENCIES = (0, 1, 2)  # somebody waits, real time, backfill
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=2), timedelta(minutes=30)
 PROVEN_AT_ONCE = 10_000
+RENAMED, NAMED = "sent as ", "known as "  # marks: STUDY DESTINATION -> its UID there; that UID -> STUDY
 STUDIES_AT_ONCE = 20  # retired in one commit
 _STATES_AGAIN = ("delivered", "accepted", "refused", "blocked", "damaged", "discarded", "awaiting")
 
@@ -987,6 +988,35 @@ class Images:
     def wants(self, *, open_only: bool = True, limit: int = 100) -> list[Want]:
         return self._wanting.wants(open_only, limit)
 
+    # --- under other UIDs
+
+    def renamed(self, study: Study, destination: str, uid: str, now: datetime) -> None:
+        """It leaves for a destination under another UID. Said in the log once, before it is sent, and remembered for both ways."""
+        mark = f"{RENAMED}{study.study_instance_uid} {destination}"
+        if self.mark(mark) == uid:
+            return
+        with self._database.write():
+            for name, value in ((mark, uid), (f"{NAMED}{uid}", study.study_instance_uid)):
+                self._database.run("meta.put", name=f"images:{name}", value=value)
+            self._ledger.log(
+                {"event": "study sent under another uid", "study": study.study_instance_uid, "destination": destination, "as": uid}, now
+            )  # fmt: skip
+
+    def known_as(self, study_instance_uid: str) -> dict[str, str]:
+        """Destination -> the UID that a study has there, where it is another."""
+        return self.marks(f"{RENAMED}{study_instance_uid} ")
+
+    def original_of(self, study_instance_uid: str) -> str:
+        """The study that has this UID at some destination; "" where none was sent under it."""
+        return self.mark(f"{NAMED}{study_instance_uid}")
+
+    def every_instance(self, at_once: int = 10_000) -> Iterator[tuple[str, int]]:
+        """SOP Instance UID and study of all that are known, page by page."""
+        after = 0
+        while rows := self._database.rows("image.every instance", after=after, limit=at_once):
+            after = rows[-1][0]
+            yield from ((uid, study) for _, uid, study in rows)
+
     # --- marks --------------------------------------------------------------------------------------------------------
 
     def mark(self, name: str) -> str:
@@ -996,6 +1026,12 @@ class Images:
     def put_mark(self, name: str, value: str) -> None:
         with self._database.write():
             self._database.run("meta.put", name=f"images:{name}", value=value)
+
+    def marks(self, beginning: str) -> dict[str, str]:
+        """Those whose names begin so: the rest of their names, and their values."""
+        first = f"images:{beginning}"
+        rows = self._database.rows("image.marks", first=first, behind=first + "\U0010ffff")
+        return {name.removeprefix(first): value for name, value in rows}
 
     def drop_mark(self, name: str) -> None:
         if self.mark(name):

@@ -425,3 +425,9 @@ WHERE d.id > :after AND p.kind = :kind AND d.void = 0 ORDER BY d.id LIMIT :limit
 
 -- image.drop marks --
 DELETE FROM meta WHERE name >= :first AND name < :behind AND value < :below;
+
+-- image.marks --
+SELECT name, value FROM meta WHERE name >= :first AND name < :behind ORDER BY name;
+
+-- image.every instance --
+SELECT id, uid, study FROM image_instance WHERE id > :after ORDER BY id LIMIT :limit;

@@ -1,10 +1,8 @@
 """What is not DICOM yet: JPEG, PNG, TIFF and PDF files, made instances of the study of their order."""
 
-import contextlib
 import io
 import os
 import shutil
-import sqlite3
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -396,16 +394,10 @@ def test_a_file_that_is_laid_down_again_waits_from_the_beginning(kept: Kept, tmp
     assert inlet.told()["for_later"] == 1
     # what somebody took away is not remembered for ever
     (folder / "ACC1.jpg").unlink()
-    assert marks(tmp_path) == 1
+    assert len(kept.book.marks("scan waits ")) == 1
     kept.clock.now += timedelta(days=32)
     scanned(kept, folder)
-    assert marks(tmp_path) == 0
-
-
-def marks(folder: Path) -> int:
-    """Files of which the book remembers since when they wait."""
-    with contextlib.closing(sqlite3.connect(next((folder / "state").glob("spool.db")))) as database:
-        return int(database.execute("SELECT count(*) FROM meta WHERE name LIKE 'images:scan waits %'").fetchone()[0])
+    assert kept.book.marks("scan waits ") == {}
 
 
 def test_an_inlet_whose_names_say_nothing_is_refused(kept: Kept) -> None:

@@ -27,7 +27,7 @@ from frontend_agent.imaging.sending import StudySender
 from frontend_agent.imaging.variants import Variants, deidentified_file, drop_others, variants
 from frontend_agent.spool.made import MadeFiles
 from tests.instances_made import BIG, EXPLICIT, IMPLICIT, as_file, ct
-from tests.study_kit import Kept
+from tests.study_kit import Kept, until
 
 SECRET = "a secret of the hospital, 32 bytes"
 
@@ -376,7 +376,7 @@ def test_a_decoder_that_dies_or_hangs_costs_one_answer(pixels: PixelProcess) -> 
     child = pixels._child
     assert child is not None
     child.kill()
-    time.sleep(0.1)
+    until(lambda: not child.is_alive())
     page, samples = pixels.page(held.getvalue(), 0)
     assert (page.rows, page.columns, page.pages, bool(samples)) == (200, 100, 1, True)
 
