@@ -345,7 +345,7 @@ class ImageOperations:
         if study is None and (original := self._book.original_of(name)):
             study = self._book.study_of(original)
             if study is None:
-                raise NoStudy(f"it is study {original}, of which nothing more is known here (frontend-agent qc log)")
+                raise NoStudy(f"it is study {original}, of which nothing more is known here; the QC log tells the rest")
         if study is None and (found := self._named_there(name)[0]):
             study = self._book.study_with(found)
         if study is None:
