@@ -174,7 +174,7 @@ class Agent:
             while self.book.waiting(name):
                 if time.perf_counter() - began > PATIENCE:
                     raise RuntimeError(f"{options.type}: {self.book.waiting(name)} instances wait: {sender.told()}")
-                time.sleep(0.002)
+                time.sleep(0.01)  # each look takes the book from those who send
             took = time.perf_counter() - began
         finally:
             sender.stop(5.0)
