@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from .examinations import SPOILING
 from .inpatients import Stay
 from .laboratory import Report
 from .persons import Person, check_digit, identity_number
@@ -20,6 +21,7 @@ from .rhythm import Calendar
 from .visits import Visit
 
 VISIT, PRESCRIPTION, REPORT, ADMISSION, FRONT_PAGE = "C0002", "C0004", "C0007", "C0034", "C0032"
+EXAM = "C0006"  # of people in whose own data nothing is wrong: the radiology department asks for papers
 ALL = (VISIT, PRESCRIPTION, REPORT, ADMISSION, FRONT_PAGE)
 
 
@@ -396,10 +398,18 @@ FRONT_PAGE_FAULTS = (
 )  # fmt: skip
 
 
+# -- in the report of an examination ---------------------------------------------------------------------------------
+
+EXAM_FAULTS = tuple(
+    Fault(name, (EXAM,), fields, apply, hold=hold, share=share) for name, fields, apply, hold, share in SPOILING
+)
+
+
 FAULTS: dict[str, Fault] = {
     fault.name: fault
     for fault in (
         *PERSON_FAULTS, *VISIT_FAULTS, *PRESCRIPTION_FAULTS, *REPORT_FAULTS, *ADMISSION_FAULTS, *FRONT_PAGE_FAULTS,
+        *EXAM_FAULTS,
     )
 }  # fmt: skip
 

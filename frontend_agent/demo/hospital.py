@@ -1,8 +1,8 @@
-"""The demonstration hospital: a HIS and a LIS as two embedded databases, and the list of everything planted in them.
+"""The demonstration hospital: a HIS, a LIS and a RIS as embedded databases, and the list of everything planted in them.
 
-    create_hospital(folder, visits, seed) -> his.db, lis.db, planted.json
+    create_hospital(folder, visits, seed) -> his.db, lis.db, ris.db, planted.json
 
-What happens afterwards (corrections, reversals, late commits, new visits) is later.advance.
+Its studies are made from the RIS by pacs.write_pacs. What happens afterwards (corrections, reversals, late commits, new visits) is later.advance.
 
 Everything follows from the seed and the base day: the same arguments give byte-identical dumps, today and next year.
 """
@@ -20,8 +20,9 @@ from typing import Any
 from . import faults
 from .clinical import DEPARTMENTS
 from .drugs import DRUGS, FORMS, FREQUENCIES, ROUTES
+from .examinations import Radiology, asked_for, build_examination, hire_radiology
 from .inpatients import build_stay
-from .laboratory import Report, build_report, inpatient_request, outpatient_request, panels_of
+from .laboratory import Report, Request, build_report, inpatient_request, outpatient_request, panels_of
 from .panels import INPATIENT_PANELS, PANELS
 from .persons import Person, person
 from .prescriptions import Prescription, build_prescriptions
@@ -36,11 +37,22 @@ from .rhythm import (
     days_for,
     moment,
 )
-from .schema import HIS_INDEXES, HIS_TABLES, LIS_INDEXES, LIS_TABLES, Row, create_indexes, create_tables, insert
+from .schema import (
+    HIS_INDEXES,
+    HIS_TABLES,
+    LIS_INDEXES,
+    LIS_TABLES,
+    RIS_INDEXES,
+    RIS_TABLES,
+    Row,
+    create_indexes,
+    create_tables,
+    insert,
+)
 from .staff import SERVICES, WARDS, Staff, hire_staff
 from .visits import EMERGENCY, Visit, build_visit
 
-HIS, LIS, PLANTED = "his.db", "lis.db", "planted.json"
+HIS, LIS, RIS, PLANTED = "his.db", "lis.db", "ris.db", "planted.json"
 HOSPITAL_NAME = "示范市第一人民医院"
 HOSPITAL_CODE = "999000013"  # an organisation code with a correct check digit and no organisation behind it
 BASE_DAY = date(2026, 3, 16)  # a Monday
@@ -50,6 +62,7 @@ CHUNK = 2_000  # visits held in memory at a time
 PERSON_FAULT, VISIT_FAULT, PRESCRIPTION_FAULT, REPORT_FAULT = 0.013, 0.034, 0.036, 0.036
 ODDITY, DUPLICATE, IN_PROGRESS, RETURN_VISIT = 0.03, 0.004, 0.004, 0.06
 ADMISSION_FAULT, FRONT_PAGE_FAULT, UNARCHIVED = 0.06, 0.12, 0.02
+EXAM_FAULT = 0.05
 INPATIENTS = 0.05  # admissions per outpatient visit
 INPATIENT_REPORTS = 0.2  # reports for the wards per outpatient visit
 
@@ -66,12 +79,19 @@ class Plan:
     events: list[dict[str, Any]] = field(default_factory=list)
     steps: int = 0
     reports: int = 0  # report numbers given out so far
+    examinations: int = 0  # and those of examinations
 
     def save(self, folder: Path) -> None:
         """Write planted.json: one entry a line, sorted by nothing but the order of planting."""
         lists = {"planted": self.planted, "oddities": self.oddities, "events": self.events}
-        head = {"seed": self.seed, "visits": self.visits, "base_day": f"{self.base_day}", "steps": self.steps}
-        text = json.dumps(head | {"reports": self.reports}, ensure_ascii=False)[:-1]
+        head: dict[str, Any] = {
+            "seed": self.seed,
+            "visits": self.visits,
+            "base_day": f"{self.base_day}",
+            "steps": self.steps,
+        }
+        head |= {"reports": self.reports, "examinations": self.examinations}
+        text = json.dumps(head, ensure_ascii=False)[:-1]
         for name, entries in lists.items():
             body = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
             text += f',\n"{name}": [\n{body}\n]'
@@ -85,45 +105,59 @@ class Plan:
 
 
 def create_hospital(folder: Path, visits: int, seed: int = 1, base_day: date = BASE_DAY) -> Plan:
-    """Make the two databases in `folder` (which must not have them yet) and planted.json beside them."""
+    """Make the databases in `folder` (which must not have them yet) and planted.json beside them."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (HIS, LIS):
+    for name in (HIS, LIS, RIS):
         if (folder / name).exists():
             raise FileExistsError(f"{folder / name} exists already")
     plan = Plan(seed, visits, base_day)
     rng = Dice(f"hospital {seed}")
     days = days_for(visits, base_day)
-    with databases(folder, new=True) as (his, lis):
+    with databases(folder, new=True) as (his, lis, ris):
         create_tables(his, HIS_TABLES)
         create_tables(lis, LIS_TABLES)
+        create_tables(ris, RIS_TABLES)
         staff = hire_staff(rng)
         first = days[0][0] if days else base_day
         calendar = Calendar(first - timedelta(days=BEFORE))  # inpatients came in before the first day
         _write_dictionaries(his, lis, staff, calendar.stamp(0))
-        writer = Writer(his, lis, plan, calendar, staff, rng)
+        writer = Writer(his, lis, ris, plan, calendar, staff, rng)
+        _write_radiology(ris, writer.radiology, calendar.stamp(0))
         for number, (_, count) in enumerate(days):
             writer.write_day((BEFORE + number) * DAY, count)
         writer.flush()
         create_indexes(his, HIS_INDEXES)
         create_indexes(lis, LIS_INDEXES)
+        create_indexes(ris, RIS_INDEXES)
     plan.save(folder)
     return plan
 
 
 @contextmanager
-def databases(folder: Path, *, new: bool) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection]]:
-    """Both databases, each in one transaction. Something half made is made again, so a new one needs no journal."""
-    with closing(sqlite3.connect(folder / HIS)) as his, closing(sqlite3.connect(folder / LIS)) as lis:
-        for connection in (his, lis):
+def databases(
+    folder: Path, *, new: bool
+) -> Iterator[tuple[sqlite3.Connection, sqlite3.Connection, sqlite3.Connection]]:
+    """HIS, LIS and RIS, each in one transaction. Something half made is made again, so a new one needs no journal."""
+    with (
+        closing(sqlite3.connect(folder / HIS)) as his,
+        closing(sqlite3.connect(folder / LIS)) as lis,
+        closing(sqlite3.connect(folder / RIS)) as ris,
+    ):
+        for connection in (his, lis, ris):
             connection.isolation_level = None
             if new:
                 connection.execute("PRAGMA journal_mode = OFF")
                 connection.execute("PRAGMA synchronous = OFF")
                 connection.execute("PRAGMA cache_size = -65536")
             connection.execute("BEGIN")
-        yield his, lis
-        his.execute("COMMIT")
-        lis.execute("COMMIT")
+        yield his, lis, ris
+        for connection in (his, lis, ris):
+            connection.execute("COMMIT")
+
+
+def _write_radiology(ris: sqlite3.Connection, radiology: Radiology, now: str) -> None:
+    insert(ris, "xt_jg", [{"jgdm": HOSPITAL_CODE, "jgmc": HOSPITAL_NAME}])
+    insert(ris, "ris_ry", ({"rydm": c, "xm": n, "zw": "影像", "xgsj": now} for c, n in radiology.names.items()))
 
 
 def _write_dictionaries(his: sqlite3.Connection, lis: sqlite3.Connection, staff: Staff, now: str) -> None:
@@ -178,18 +212,22 @@ class Writer:
         self,
         his: sqlite3.Connection,
         lis: sqlite3.Connection,
+        ris: sqlite3.Connection,
         plan: Plan,
         calendar: Calendar,
         staff: Staff,
         rng: random.Random,
     ) -> None:
-        self.his, self.lis, self.plan, self.calendar, self.staff, self.rng = his, lis, plan, calendar, staff, rng
+        self.his, self.lis, self.ris = his, lis, ris
+        self.plan, self.calendar, self.staff, self.rng = plan, calendar, staff, rng
         self.inpatient_rng = Dice(f"inpatients {plan.seed} {plan.steps}")  # outpatients are the same with and without
+        self.radiology = hire_radiology(Dice(f"radiology {plan.seed}"))
+        self.examination_rng = Dice(f"examinations {plan.seed} {plan.steps}")  # and with and without this one as well
         self.departments = list(DEPARTMENTS.values())
         self.weights = [d.weight for d in self.departments]
         self.known: dict[str, list[Person]] = {}  # who came earlier, per department: some come again
         self.chunk = 0
-        self.rows: dict[str, list[Row]] = {name: [] for name in (*HIS_TABLES, *LIS_TABLES)}
+        self.rows: dict[str, list[Row]] = {name: [] for name in (*HIS_TABLES, *LIS_TABLES, *RIS_TABLES)}
 
     def write_day(self, start: int, count: int) -> None:
         """All visits of one day, in the order people arrive, and the wards' laboratory reports of that day."""
@@ -220,6 +258,7 @@ class Writer:
         visit = build_visit(number, who, department, arrived, self.calendar, self.staff, rng)
         prescriptions = build_prescriptions(visit, self.calendar, self.staff, rng)
         request = outpatient_request(visit)
+        self._examine(visit, request)
         self._plant_in_visit(visit)  # after the request was sent: what is spoilt here is spoilt here alone
         for prescription in prescriptions:
             self._add_prescription(prescription)
@@ -264,6 +303,21 @@ class Writer:
         rows["zy_basy"].append(stay.page)
         rows["zy_basyzd"] += stay.diagnoses
         rows["zy_basyss"] += stay.operations
+
+    def _examine(self, visit: Visit, request: Request) -> None:
+        """What the visit sends to the radiology department, and perhaps a fault in its report."""
+        rng = self.examination_rng
+        what = asked_for(visit, rng)
+        if what is None:
+            return
+        self.plan.examinations += 1
+        found = build_examination(self.plan.examinations, request, visit, what, self.calendar, self.radiology, rng)
+        if rng.random() < EXAM_FAULT:
+            fault = faults.pick(rng, faults.EXAM_FAULTS)
+            fault.apply(found, self.calendar, rng)
+            self._plant(faults.EXAM, found.number, fault)
+        self.rows["ris_jc"].append(found.record)
+        self.rows["ris_jczd"] += found.diagnoses
 
     # -- who comes -----------------------------------------------------------------------------------------------------
 
@@ -394,5 +448,6 @@ class Writer:
     def flush(self) -> None:
         """Write what has been built so far."""
         for name, rows in self.rows.items():
-            insert(self.his if name in HIS_TABLES else self.lis, name, rows)
+            database = self.his if name in HIS_TABLES else self.lis if name in LIS_TABLES else self.ris
+            insert(database, name, rows)
             rows.clear()

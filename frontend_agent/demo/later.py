@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from .faults import PRESCRIPTION, REPORT, VISIT
+from .faults import EXAM, PRESCRIPTION, REPORT, VISIT
 from .hospital import BEFORE, Plan, Writer, databases
 from .prescriptions import reversal
 from .rhythm import DAY, Calendar, Dice
@@ -26,6 +26,7 @@ from .staff import hire_staff
 HOUR = 3600
 VISIT_TABLES = ("mz_brxx", "mz_ghxx", "mz_jzjl", "mz_zd", "mz_jcjg", "mz_yz")
 PRESCRIPTION_TABLES = ("mz_cf", "mz_cfmx")
+EXAM_TABLES = ("ris_jc", "ris_jczd")
 REPORT_TABLES = ("lis_bg", "lis_bgzd", "lis_bgmx")
 LATE_BY = (60, 400)  # seconds before what was read already; the feeds' overlap is ten minutes
 
@@ -36,8 +37,8 @@ def advance(folder: Path, step: int) -> Plan:
     if step != plan.steps + 1:
         raise ValueError(f"step {step} cannot be played: the next one is {plan.steps + 1}")
     rng = Dice(f"hospital {plan.seed} step {step}")
-    with databases(folder, new=False) as (his, lis):
-        _Step(plan, step, his, lis, rng).play()
+    with databases(folder, new=False) as (his, lis, ris):
+        _Step(plan, step, his, lis, ris, rng).play()
     plan.steps = step
     plan.save(folder)
     return plan
@@ -49,6 +50,7 @@ class _Step:
     step: int
     his: sqlite3.Connection
     lis: sqlite3.Connection
+    ris: sqlite3.Connection
     rng: random.Random
 
     def __post_init__(self) -> None:
@@ -56,11 +58,12 @@ class _Step:
         first = self._first_day()
         self.calendar = Calendar(first - timedelta(days=BEFORE))
         self.staff = hire_staff(Dice(f"hospital {plan.seed}"))  # the same staff as ever
-        self.writer = Writer(self.his, self.lis, plan, self.calendar, self.staff, self.rng)
+        self.writer = Writer(self.his, self.lis, self.ris, plan, self.calendar, self.staff, self.rng)
         self.newest = {
             VISIT: self._newest(self.his, VISIT_TABLES),
             PRESCRIPTION: self._newest(self.his, PRESCRIPTION_TABLES),
             REPORT: self._newest(self.lis, REPORT_TABLES),
+            EXAM: self._newest(self.ris, EXAM_TABLES),
         }
         self.now = max(self.newest.values()) + HOUR
         self.count = max(2, plan.visits // 200)
@@ -88,7 +91,7 @@ class _Step:
 
     def _newest(self, connection: sqlite3.Connection, tables: Iterable[str]) -> int:
         texts = [connection.execute(f"SELECT MAX(xgsj) FROM {table}").fetchone()[0] for table in tables]  # noqa: S608
-        return self.calendar.seconds(max(text for text in texts if text))
+        return max((self.calendar.seconds(text) for text in texts if text), default=0)
 
     def _stamp(self) -> str:
         """The next moment of this step."""
@@ -114,12 +117,19 @@ class _Step:
         for number in range(self.count):
             visit = writer.write_visit(f"MZ{day}9{self.step:02d}{number:03d}", "0304", self.newest[VISIT] - HOUR)
             self._event(VISIT, visit.number, "late")
-        for kind, tables in ((VISIT, VISIT_TABLES), (PRESCRIPTION, PRESCRIPTION_TABLES), (REPORT, REPORT_TABLES)):
+        for kind, tables in (
+            (VISIT, VISIT_TABLES),
+            (PRESCRIPTION, PRESCRIPTION_TABLES),
+            (REPORT, REPORT_TABLES),
+            (EXAM, EXAM_TABLES),
+        ):
+            if not self.newest[kind]:
+                continue  # there is none yet: it is not late
             text = self.calendar.stamp(self.newest[kind] - self.rng.randrange(*LATE_BY))
             for table in tables:
                 for row in writer.rows[table]:
                     row["xgsj"] = text
-        for kind, table, key in ((PRESCRIPTION, "mz_cf", "cfh"), (REPORT, "lis_bg", "bgh")):
+        for kind, table, key in ((PRESCRIPTION, "mz_cf", "cfh"), (REPORT, "lis_bg", "bgh"), (EXAM, "ris_jc", "jch")):
             for row in writer.rows[table]:
                 self._event(kind, row[key], "late")
         self.spoiled |= {(event["kind"], event["key"]) for event in self.plan.events}

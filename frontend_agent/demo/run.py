@@ -1,6 +1,6 @@
 """`frontend-agent demo`: hospital, platform and agent, and what the oracle counted.
 
-    STATE/hospital/   his.db lis.db planted.json      made once
+    STATE/hospital/   his.db lis.db ris.db planted.json, pacs/ studies.json      made once
     STATE/platform/   the platform's store            its own process
     STATE/agent/      the agent's spool and log       this process
     STATE/agent.toml  the agent's configuration: the same file a hospital would write
@@ -23,10 +23,12 @@ from frontend_agent.app import App
 from frontend_agent.config import load_config
 from frontend_agent.daemon import Daemon, problem_of
 from frontend_agent.delivery import State
+from frontend_agent.errors import StateError
 from frontend_agent.times import Step
 
-from .hospital import HIS, HOSPITAL_CODE, HOSPITAL_NAME, LIS, PLANTED, Plan, create_hospital
+from .hospital import HIS, HOSPITAL_CODE, HOSPITAL_NAME, LIS, PLANTED, RIS, Plan, create_hospital
 from .oracle import Count, count
+from .pacs import PACS, STUDIES, write_pacs
 from .service import PlatformProcess
 from .show import Screen, screen
 
@@ -51,9 +53,32 @@ url = "sqlite:///{his}"
 [sources.lis]
 url = "sqlite:///{lis}"
 
+[sources.ris]
+url = "sqlite:///{ris}"
+
 [destinations.platform]
 type = "platform"
 url = "{url}"
+
+[images]
+patience = "0s"          # the PACS of this hospital is a folder: nothing comes later that would make a study whole
+
+[images.orders]
+source = "ris"
+mapping = "demo_ris/orders"
+every = "1m"
+start = "2020-01-01"
+
+[images.inlets.pacs]
+type = "dicom-folder"
+path = "{pacs}"
+settle = "0s"
+after = "leave"
+
+[images.destinations.platform-images]
+type = "stow"
+url = "{url}"
+proof = "platform"
 
 [[feeds]]
 name = "outpatient_visit"
@@ -91,6 +116,14 @@ overlap = "10m"
 name = "front_page"
 source = "his"
 mapping = "demo_his/front_page"
+profile = "regional"
+every = "1m"
+overlap = "10m"
+
+[[feeds]]
+name = "exam_report"
+source = "ris"
+mapping = "demo_ris/exam_report"
 profile = "regional"
 every = "1m"
 overlap = "10m"
@@ -156,13 +189,15 @@ def _end_in_order() -> None:
 
 def is_whole(counted: Count) -> bool:
     """Nothing lost, nothing doubled, nothing altered on the way."""
-    return not (counted.lost or counted.duplicates or counted.altered or counted.damaged)
+    wrong = counted.lost or counted.duplicates or counted.altered or counted.damaged
+    return not wrong and counted.images.is_whole
 
 
 def as_json(counted: Count, delivered: Delivered, url: str) -> dict[str, Any]:
     """The object that programs read."""
     return {
         "kinds": counted.as_json()["kinds"],
+        "images": counted.as_json()["images"],
         "seconds": round(delivered.seconds, 3),
         "documents_per_second": round(delivered.per_second, 1),
         "planted_faults": counted.planted_faults,
@@ -176,6 +211,10 @@ def hospital(state: Path, visits: int, seed: int, show: Screen) -> Plan:
     """The hospital of this state: made now, or the one that is there."""
     folder = state / "hospital"
     if (folder / PLANTED).exists():
+        if not (folder / RIS).exists():
+            raise StateError(
+                f"{state}: its hospital was made by a version without images; give another --state, or remove it"
+            )
         plan = Plan.load(folder)
         if (plan.visits, plan.seed) != (visits, seed):
             print(
@@ -183,11 +222,17 @@ def hospital(state: Path, visits: int, seed: int, show: Screen) -> Plan:
                 f" (another one needs another --state)",
                 file=sys.stderr,
             )
+        if not (folder / STUDIES).exists():
+            with show.step("pacs"):
+                write_pacs(folder)
         return plan
-    for name in (HIS, LIS):  # half made, by a run that was cut short
+    for name in (HIS, LIS, RIS):  # half made, by a run that was cut short
         (folder / name).unlink(missing_ok=True)
     with show.step("hospital"):
-        return create_hospital(folder, visits, seed)
+        plan = create_hospital(folder, visits, seed)
+    with show.step("pacs"):
+        write_pacs(folder)
+    return plan
 
 
 def start_platform(platform: PlatformProcess, state: Path) -> str:
@@ -197,10 +242,9 @@ def start_platform(platform: PlatformProcess, state: Path) -> str:
     url = platform.start(before)
     if not path.exists():
         folder = state / "hospital"
-        path.write_text(
-            AGENT_TOML.format(code=HOSPITAL_CODE, name=HOSPITAL_NAME, his=folder / HIS, lis=folder / LIS, url=url),
-            encoding="utf-8",
-        )
+        files = {"his": folder / HIS, "lis": folder / LIS, "ris": folder / RIS, "pacs": folder / PACS}
+        text = AGENT_TOML.format(code=HOSPITAL_CODE, name=HOSPITAL_NAME, url=url, **files)
+        path.write_text(text, encoding="utf-8")
     elif url != before:
         path.write_text(path.read_text(encoding="utf-8").replace(f'"{before}"', f'"{url}"'), encoding="utf-8")
     return url

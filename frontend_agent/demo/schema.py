@@ -1,7 +1,7 @@
-"""The demonstration hospital's two databases, shaped and named like a real Chinese HIS and LIS.
+"""The demonstration hospital's three databases, shaped and named like a real Chinese HIS, LIS and RIS.
 
 Names are pinyin initials, as such systems have them: mz 门诊, gh 挂号, jz 就诊, jl 记录, zd 诊断, cf 处方, mx 明细,
-zy 住院, ba 病案, bg 报告, ks 科室, zg 职工, xgsj 修改时间. Every table carries xgsj, and every xgsj and every key has an index: a feed
+zy 住院, ba 病案, bg 报告, jc 检查, ks 科室, zg 职工, xgsj 修改时间. Every table carries xgsj, and every xgsj and every key has an index: a feed
 asks for "what changed since" and for "these keys", and neither may scan a table.
 
 Column shapes differ on purpose, as they do in the field: HIS times are text 'yyyy-MM-dd HH:mm:ss', its audit dates
@@ -103,6 +103,20 @@ LIS_TABLES: dict[str, str] = {
     ),
 }
 
+# One row is an examination: who asked for it, what was done (检查号 fwh, its study's UID), and what was read in it.
+RIS_TABLES: dict[str, str] = {
+    "xt_jg": "jgdm TEXT PRIMARY KEY, jgmc TEXT",
+    "ris_ry": "rydm TEXT PRIMARY KEY, xm TEXT, zw TEXT, xgsj TEXT",
+    "ris_jc": (
+        "jch TEXT PRIMARY KEY, fwh TEXT, sqdh TEXT, jcuid TEXT, brly TEXT, brid TEXT, mzh TEXT, xm TEXT, xb TEXT,"
+        " csrq TEXT, nl TEXT, zjlx TEXT, zjhm TEXT, lxdh TEXT, gj TEXT, sqks TEXT, sqksmc TEXT, sqys TEXT, sqsj TEXT,"
+        " jzsj TEXT, zs TEXT, sblx TEXT, jcdm TEXT, jcxm TEXT, jcff TEXT, bw TEXT, fx TEXT, xls INTEGER, txs INTEGER,"
+        " jcsj TEXT, jsys TEXT, bgys TEXT, bgsj TEXT, shys TEXT, shsj TEXT, yxsj TEXT, yxzd TEXT, yxjg TEXT, bgks TEXT,"
+        " bgzt TEXT, zfbz TEXT, xgsj TEXT"
+    ),
+    "ris_jczd": "zdxh TEXT PRIMARY KEY, jch TEXT, zdsx INTEGER, zddm TEXT, zdmc TEXT, zdrq TEXT, xgsj TEXT",
+}
+
 # (change column, key) together: a page is read in that order straight from the index.
 HIS_INDEXES: dict[str, tuple[str, ...]] = {
     "mz_brxx": ("xgsj, brid", "zjhm"),
@@ -123,6 +137,10 @@ LIS_INDEXES: dict[str, tuple[str, ...]] = {
     "lis_bg": ("xgsj, bgh", "sqdh", "mzh", "zyh"),
     "lis_bgzd": ("xgsj, bgh", "bgh"),
     "lis_bgmx": ("xgsj, bgh", "bgh"),
+}
+RIS_INDEXES: dict[str, tuple[str, ...]] = {
+    "ris_jc": ("xgsj, jch", "fwh", "jcuid"),
+    "ris_jczd": ("xgsj, jch", "jch"),
 }
 
 

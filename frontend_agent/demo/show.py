@@ -20,13 +20,14 @@ from .hospital import Plan
 from .oracle import Count
 
 FEEDS = {"outpatient_visit": "C0002 门(急)诊病历", "prescription": "C0004 西药处方", "lab_report": "C0007 检验报告",
-         "admission_record": "C0034 入院记录", "front_page": "C0032 住院病案首页"}  # fmt: skip
+         "admission_record": "C0034 入院记录", "front_page": "C0032 住院病案首页", "exam_report": "C0006 检查报告"}  # fmt: skip
 KINDS = {
     "C0002": "门(急)诊病历",
     "C0004": "西药处方",
     "C0007": "检验报告",
     "C0034": "入院记录",
     "C0032": "住院病案首页",
+    "C0006": "检查报告",
 }
 STEP_NAMES = {
     "extract": "抽取 extract",
@@ -38,7 +39,14 @@ STEP_NAMES = {
     "spool": "落盘 spool",
     "push": "上传 push",
 }
-RECORDS_PER_VISIT = {"outpatient_visit": 1.0, "prescription": 0.93, "lab_report": 0.63}  # for the bars, as a guess
+RECORDS_PER_VISIT = {
+    "outpatient_visit": 1.0,
+    "prescription": 0.93,
+    "lab_report": 0.63,
+    "admission_record": 0.05,
+    "front_page": 0.05,
+    "exam_report": 0.1,
+}  # fmt: skip - for the bars, as a guess
 
 REASONS = 4  # per kind; `frontend-agent quarantine list` has them all
 
@@ -56,7 +64,10 @@ class Screen:
 
     def step(self, name: str) -> AbstractContextManager[Any]:
         """Something that takes a moment."""
-        words = {"hospital": "正在生成示范医院 … making the demonstration hospital"}
+        words = {
+            "hospital": "正在生成示范医院 … making the demonstration hospital",
+            "pacs": "正在生成影像 … making its studies",
+        }
         return self._console.status(words[name]) if self._console else nullcontext()
 
     @contextmanager
@@ -92,11 +103,17 @@ class Screen:
     def result(self, plan: Plan, counted: Count, seconds: float, per_second: float, steps: Mapping[str, Step]) -> None:
         """The tables at the end."""
         self.out.print(_kinds(counted))
+        self.out.print(_studies(counted))
         if any(counted.reasons.values()):
             self.out.print(_reasons(counted))
         self.out.print(
             f"植入的数据问题 planted faults: {counted.planted_faults}, 已发现 found: {counted.faults_found},"
             f" 误报 false findings: {counted.false_findings}"
+        )
+        images = counted.images.line
+        self.out.print(
+            f"植入的影像问题 planted in studies: {images.planted_faults}, 已发现 found: {images.faults_found},"
+            f" 误报 false findings: {images.false_findings}"
         )
         if per_second:
             self.out.print(f"用时 took: {seconds:.1f} s, 每秒文档 documents/s: {per_second:,.0f}")
@@ -110,6 +127,7 @@ class Screen:
         """Where to look."""
         if stays:
             self.out.print(f"平台网页 platform: [bold]{url}[/bold]   (Ctrl-C 结束 ends it)")
+            self.out.print(f"影像 studies: [bold]{url}/studies[/bold]")
         self.out.print(f"状态目录 state: {state}")
 
 
@@ -148,6 +166,27 @@ def _kinds(counted: Count) -> Table:
     return table
 
 
+def _studies(counted: Count) -> Table:
+    table = Table(title="影像：PACS → 区域平台   images: PACS → platform", title_justify="left", **PLAIN)
+    for name in (
+        "检查\nstudies",
+        "图像\ninstances",
+        "拦截\nheld",
+        "送达\ndelivered",
+        "图像\ninstances",
+        "连到报告\nlinked",
+        "重复\ndoubled",
+        "丢失\nlost",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    one = counted.images.line
+    numbers = (
+        one.studies, one.instances, one.held, one.delivered, one.delivered_instances, one.linked, one.duplicates, one.lost,
+    )  # fmt: skip
+    table.add_row(*(f"{number:,}" for number in numbers))
+    return table
+
+
 def _reasons(counted: Count) -> Table:
     """Why records are held; one record may be held for several reasons."""
     table = Table(title="拦截原因   held because", title_justify="left", **PLAIN)
@@ -155,7 +194,7 @@ def _reasons(counted: Count) -> Table:
     table.add_column("规则 rule", no_wrap=True)
     table.add_column("")
     table.add_column("记录 records", justify="right", no_wrap=True)
-    for kind, reasons in counted.reasons.items():
+    for kind, reasons in (*counted.reasons.items(), ("影像", counted.images.reasons)):
         for number, (rule, records) in enumerate(list(reasons.items())[:REASONS]):
             table.add_row(
                 "" if number else kind, rule, f"{title_of(rule, 'zh')} {title_of(rule, 'en')}", f"{records:,}"

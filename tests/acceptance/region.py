@@ -9,6 +9,7 @@ from frontend_agent.demo.hospital import Plan, create_hospital
 from frontend_agent.demo.later import advance
 from frontend_agent.demo.oracle import Count, count
 from frontend_agent.demo.oracle.platform import Stored, documents
+from frontend_agent.demo.pacs import STUDY_FAULT, write_pacs
 from frontend_agent.demo.run import Delivered, run_agent, start_platform
 from frontend_agent.demo.service import PlatformProcess
 from frontend_agent.demo.show import Screen
@@ -22,6 +23,7 @@ class Region:
     platform: PlatformProcess
     plan: Plan
     steps: int = 0
+    faulty_studies: float = STUDY_FAULT
 
     def run(self) -> Delivered:
         """The agent once: every feed, then everything sent."""
@@ -31,6 +33,7 @@ class Region:
         """Later in the hospital."""
         self.steps += 1
         self.plan = advance(self.state / "hospital", self.steps)
+        write_pacs(self.state / "hospital", self.faulty_studies)
 
     def count(self) -> Count:
         """What the oracle says, every document compared with its rows."""
@@ -47,9 +50,10 @@ class Region:
         shutil.rmtree(self.state / "agent")
 
 
-def begin(state: Path, visits: int, seed: int) -> Region:
-    """A hospital, and a platform that waits for its documents."""
+def begin(state: Path, visits: int, seed: int, faulty_studies: float = STUDY_FAULT) -> Region:
+    """A hospital, and a platform that waits for its documents and studies."""
     plan = create_hospital(state / "hospital", visits, seed)
-    region = Region(state, PlatformProcess(state / "platform"), plan)
+    write_pacs(state / "hospital", faulty_studies)
+    region = Region(state, PlatformProcess(state / "platform"), plan, faulty_studies=faulty_studies)
     start_platform(region.platform, state)
     return region

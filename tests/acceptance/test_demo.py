@@ -11,13 +11,20 @@ import pytest
 import requests
 
 from frontend_agent.config import load_config, state_folder
+from frontend_agent.demo.oracle.studies import EXPECTED
+from frontend_agent.demo.pacs import FAULTS
+from frontend_agent.demo.pacs import STUDIES as STUDIES_FILE
 from frontend_agent.demo.run import run_agent
 from frontend_agent.demo.show import Screen
 from frontend_agent.errors import FrontendAgentError
 from tests.acceptance.region import Region, begin
 
-KINDS = ["C0002", "C0004", "C0007", "C0034", "C0032"]
+KINDS = ["C0002", "C0004", "C0007", "C0034", "C0032", "C0006"]
 COUNTS = ["rows", "records", "held", "documents", "delivered", "duplicates", "lost"]
+STUDIES = [
+    "studies", "instances", "held", "delivered", "delivered_instances", "linked", "duplicates", "lost", "planted_faults",
+    "faults_found", "false_findings",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -68,6 +75,43 @@ def test_documents_are_about_fifteen_kilobytes(delivered: Region) -> None:
     assert 12_000 < sum(sizes) / len(sizes) < 19_000
 
 
+# -- images --------------------------------------------------------------------------------------------------------------
+
+
+def test_every_study_is_delivered_or_held_and_leads_to_its_report(delivered: Region) -> None:
+    images = delivered.count().images
+    assert images.line.studies == images.line.held + images.line.delivered > 0
+    assert images.line.delivered_instances > 0
+    assert images.line.linked > 0
+    assert (images.lost, images.altered, images.strangers, images.unlinked) == ([], [], [], [])
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    """A hospital in which something is wrong with every study."""
+    region = begin(tmp_path_factory.mktemp("faulty") / "region", visits=300, seed=3, faulty_studies=1.0)
+    region.run()
+    yield region
+    region.platform.stop()
+
+
+def test_every_kind_of_fault_in_a_study_is_found_by_its_rule_and_by_no_other(faulty: Region) -> None:
+    images = faulty.count().images
+    known = json.loads((faulty.state / "hospital" / STUDIES_FILE).read_text("utf-8"))
+    assert {entry["fault"] for entry in known} == {fault.name for fault in FAULTS} == set(EXPECTED)
+    assert [(entry["accession"], entry["fault"]) for entry in images.missed] == []
+    assert images.unexplained == []
+    assert images.line.faults_found == images.line.planted_faults == images.line.studies
+
+
+def test_what_is_wrong_with_a_study_never_reaches_the_platform_unless_it_is_mended(faulty: Region) -> None:
+    images = faulty.count().images
+    assert (images.lost, images.altered, images.strangers) == ([], [], [])
+    known = json.loads((faulty.state / "hospital" / STUDIES_FILE).read_text("utf-8"))
+    assert images.line.held == sum(entry["hold"] for entry in known)
+    assert images.line.delivered == sum(not entry["hold"] for entry in known) > 0
+
+
 # -- again and later ---------------------------------------------------------------------------------------------------
 
 
@@ -78,6 +122,7 @@ def test_a_second_run_delivers_nothing_new(new_region: Callable[..., Region]) ->
     again = region.run()
     assert again.documents == 0
     assert region.stored() == before
+    assert region.count().images.is_whole
 
 
 def test_what_happens_later_arrives_once_each(new_region: Callable[..., Region]) -> None:
@@ -91,6 +136,7 @@ def test_what_happens_later_arrives_once_each(new_region: Callable[..., Region])
         assert counted.altered == []
         assert counted.duplicates == []
         assert counted.wrong_events == []
+        assert counted.images.is_whole
     assert {"late", "corrected", "touched", "reversed", "voided", "mended"} <= set(region.events())
 
 
@@ -135,6 +181,7 @@ def test_a_lost_state_is_read_again_without_a_second_effect(new_region: Callable
 
     assert region.stored() == before
     assert region.count().lost == []
+    assert region.count().images.is_whole
 
 
 @pytest.mark.slow
@@ -187,6 +234,7 @@ def test_for_programs_the_command_prints_one_object_and_nothing_else(tmp_path: P
     told = json.loads(first.stdout)
     assert list(told) == [
         "kinds",
+        "images",
         "seconds",
         "documents_per_second",
         "planted_faults",
@@ -196,11 +244,15 @@ def test_for_programs_the_command_prints_one_object_and_nothing_else(tmp_path: P
     ]
     assert list(told["kinds"]) == KINDS
     assert all(list(line) == COUNTS for line in told["kinds"].values())
+    assert list(told["images"]) == STUDIES
+    assert told["images"]["delivered"] > 0
+    assert told["images"]["lost"] == 0
     assert told["documents_per_second"] > 0
     assert told["platform_url"].startswith("http://127.0.0.1:")
 
     second = json.loads(demo(*arguments).stdout)
     assert second["kinds"] == told["kinds"]
+    assert second["images"] == told["images"]
     assert second["documents_per_second"] == 0
 
 
@@ -209,6 +261,7 @@ def test_a_person_reads_a_table(tmp_path: Path) -> None:
     told = demo("--visits", "60", "--state", str(tmp_path / "state"), "--exit")
     assert told.returncode == 0, told.stderr
     assert "检验报告" in told.stdout
+    assert "PACS → 区域平台" in told.stdout
     assert "where the time went" in told.stdout
 
 
@@ -221,7 +274,10 @@ def test_the_configuration_it_writes_is_an_ordinary_one(delivered: Region) -> No
         "demo_lis/lab_report",
         "demo_his/admission_record",
         "demo_his/front_page",
+        "demo_ris/exam_report",
     ]
+    assert config.images.orders is not None
+    assert config.images.orders.mapping == "demo_ris/orders"
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 from frontend_agent.demo.clinical import CASES, DEPARTMENTS, TRADITION
 from frontend_agent.demo.drugs import DRUGS, FORMS, FREQUENCIES, ROUTES
 from frontend_agent.demo.faults import FAULTS
-from frontend_agent.demo.hospital import HIS, LIS, PLANTED, create_hospital
+from frontend_agent.demo.hospital import HIS, LIS, PLANTED, RIS, create_hospital
 from frontend_agent.demo.later import advance
 from frontend_agent.demo.oracle.expectations import EXPECTED
 from frontend_agent.demo.panels import PANELS
@@ -31,7 +31,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def dump(folder: Path) -> list[str]:
     lines = [(folder / PLANTED).read_text("utf-8")]
-    for name in (HIS, LIS):
+    for name in (HIS, LIS, RIS):
         with closing(sqlite3.connect(folder / name)) as database:
             lines += database.iterdump()
     return lines
@@ -98,6 +98,7 @@ def test_about_one_record_in_twenty_is_faulty(hospital: Path) -> None:
         ("SELECT COUNT(*) FROM mz_jzjl", HIS),
         ("SELECT COUNT(*) FROM mz_cf", HIS),
         ("SELECT COUNT(*) FROM lis_bg", LIS),
+        ("SELECT COUNT(*) FROM ris_jc", RIS),
     )
     records = sum(ask(hospital, sql, database)[0][0] for sql, database in counts)
     faulty = {(entry["kind"], entry["key"]) for entry in planted(hospital)["planted"]}
@@ -109,6 +110,7 @@ def test_every_planted_fault_names_rows_that_exist(hospital: Path) -> None:
         "C0002": {key for (key,) in ask(hospital, "SELECT mzh FROM mz_jzjl")},
         "C0004": {key for (key,) in ask(hospital, "SELECT cfh FROM mz_cf")},
         "C0007": {key for (key,) in ask(hospital, "SELECT bgh FROM lis_bg", LIS)},
+        "C0006": {key for (key,) in ask(hospital, "SELECT jch FROM ris_jc", RIS)},
         "C0034": {key for (key,) in ask(hospital, "SELECT zyh FROM zy_ryjl")},
         "C0032": {key for (key,) in ask(hospital, "SELECT zyh FROM zy_basy")},
     }

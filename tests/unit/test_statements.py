@@ -170,7 +170,13 @@ def _all_texts_pass(dialect: Dialect, grammar: str) -> None:
     assert [(text, reason) for text in texts if (reason := refusal(text, rules))] == []
 
 
-SHIPPED_ON = {"demo_his": "sqlite", "demo_lis": "sqlite", "openhis": "postgres", "openelis": "postgres"}
+SHIPPED_ON = {
+    "demo_his": "sqlite",
+    "demo_lis": "sqlite",
+    "demo_ris": "sqlite",
+    "openhis": "postgres",
+    "openelis": "postgres",
+}
 
 
 @pytest.mark.parametrize(

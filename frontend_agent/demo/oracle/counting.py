@@ -11,6 +11,7 @@ from .agent import Finding, Spoken, spoken
 from .expectations import explains, finds
 from .hospital import KINDS, Hospital, State
 from .platform import Stored, differing, documents
+from .studies import Studies, count_studies
 
 COMPARED = 600  # documents per kind whose values are compared with their rows, beside those that events touched
 Key = tuple[str, str]  # kind, business key
@@ -54,6 +55,7 @@ class Count:
     unexplained: list[tuple[str, str, str, str]] = field(default_factory=list)  # kind, key, rule, field
     wrong_events: list[dict[str, Any]] = field(default_factory=list)
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)  # kind -> rule -> held records it spoke of
+    images: Studies = field(default_factory=Studies)
 
     def as_json(self) -> dict[str, Any]:
         """The part that the demo's JSON has."""
@@ -62,6 +64,7 @@ class Count:
             "planted_faults": self.planted_faults,
             "faults_found": self.faults_found,
             "false_findings": self.false_findings,
+            "images": asdict(self.images.line),
         }
 
     @property
@@ -76,7 +79,7 @@ class Count:
             self.unexplained,
             self.wrong_events,
         )
-        return not any(wrong)
+        return not any(wrong) and self.images.right
 
 
 def count(
@@ -103,6 +106,7 @@ def count(
     result.altered, result.damaged = at_platform.altered, at_platform.damaged
     _count_faults(plan, said, at_platform, states, result)
     _count_events(plan, said, at_platform, states, result)
+    result.images = count_studies(hospital, platform, agent)
     return result
 
 

@@ -81,6 +81,11 @@ EXPECTED: dict[str, Expectation] = {
     "injury_without_cause": _expect("FP-EXTERNAL-CAUSE"),
     "blood_without_group": _expect("FP-BLOOD-RH"),
     "unmapped_discharge_mode": _expect("MAP001", "DE-MISSING"),
+    # the report of an examination
+    "exam_without_reviewer": _expect("DE-MISSING"),
+    "mojibake_findings": _expect("TEXT-MOJIBAKE"),
+    "reported_before_asked": _expect("EX-REQUEST", "EX-EXAMINED EX-REPORTED DATE-VISIT-RECORD DATE-DIAGNOSIS"),
+    "unmapped_exam_source": _expect("MAP001", "DE-MISSING"),
 }
 
 

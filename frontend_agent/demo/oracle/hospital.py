@@ -6,12 +6,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-KINDS = ("C0002", "C0004", "C0007", "C0034", "C0032")
+KINDS = ("C0002", "C0004", "C0007", "C0034", "C0032", "C0006")
 TABLES = {
     "C0002": ("his", ("mz_jzjl", "mz_zd", "mz_jcjg", "mz_yz")),
     "C0004": ("his", ("mz_cf", "mz_cfmx")),
     "C0007": ("lis", ("lis_bg", "lis_bgzd", "lis_bgmx")),
     "C0034": ("his", ("zy_ryjl",)),
+    "C0006": ("ris", ("ris_jc", "ris_jczd")),
     "C0032": ("his", ("zy_basy", "zy_basyzd", "zy_basyss")),
 }
 # A visit written twice is one record: the newest row of a registration is the visit.
@@ -23,9 +24,10 @@ STATES = {
     ),
     "C0007": "SELECT bgh, bgzt = '3', zfbz = '1', '' FROM lis_bg",
     "C0034": "SELECT zyh, jlzt = '2', zfbz = '1', '' FROM zy_ryjl",
+    "C0006": "SELECT jch, bgzt = '3', zfbz = '1', '' FROM ris_jc",
     "C0032": "SELECT zyh, gdbz = '1', zfbz = '1', '' FROM zy_basy",
 }
-SEX = {"男": "1", "女": "2", "未知": "0", "1": "1", "2": "2", "M": "1", "F": "2", "U": "0"}
+SEX = {"男": "1", "女": "2", "未知": "0", "1": "1", "2": "2", "M": "1", "F": "2", "U": "0", "O": "0"}
 CHUNK = 400
 
 
@@ -37,11 +39,11 @@ class State(NamedTuple):
 
 
 class Hospital:
-    """The two databases, opened read-only."""
+    """The three databases, opened read-only."""
 
     def __init__(self, folder: Path) -> None:
         self._databases = {
-            name: sqlite3.connect(f"file:{folder / name}.db?mode=ro", uri=True) for name in ("his", "lis")
+            name: sqlite3.connect(f"file:{folder / name}.db?mode=ro", uri=True) for name in ("his", "lis", "ris")
         }
 
     def __enter__(self) -> "Hospital":
@@ -69,6 +71,7 @@ class Hospital:
         read = {
             "C0002": self._visits, "C0004": self._prescriptions, "C0007": self._reports,
             "C0034": self._admissions, "C0032": self._front_pages,
+            "C0006": self._examinations,
         }[kind]  # fmt: skip
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(keys), CHUNK):
@@ -146,6 +149,19 @@ class Hospital:
                     "method": plain(row["jyff"]),
                     "report_result": plain(row["bgjg"]),
                     "items": items[row["bgh"]],
+                },
+            )
+
+    def _examinations(self, keys: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for row in self._ask("ris", "SELECT * FROM ris_jc WHERE jch IN KEYS", keys):
+            yield (
+                row["jch"],
+                {
+                    **_person(row["xm"], row["xb"], row["zjlx"], row["zjhm"]),
+                    "request_number": plain(row["fwh"]),
+                    "method": plain(row["jcff"]),
+                    "findings": plain(row["yxsj"]),
+                    "impression": plain(row["yxzd"]),
                 },
             )
 

@@ -17,7 +17,7 @@ PARCELS_A_FOLDER = 1_000
 LARGEST = 64 << 20
 # Where the business key stands in the header of each kind (root of the identifier).
 KEY_ROOTS = {"C0002": "2.16.156.10011.1.11", "C0004": "2.16.156.10011.1.20", "C0007": "2.16.156.10011.1.33",
-             "C0034": "2.16.156.10011.1.12", "C0032": "2.16.156.10011.1.12"}  # fmt: skip
+             "C0034": "2.16.156.10011.1.12", "C0032": "2.16.156.10011.1.12", "C0006": "2.16.156.10011.1.32"}  # fmt: skip
 _KEYS = {kind: re.compile(f'<id root="{root}" extension="([^"]*)"'.encode()) for kind, root in KEY_ROOTS.items()}
 # What differs between two versions that say the same: their ids, the time they were made, what they replace.
 _ENVELOPE = re.compile(
@@ -129,6 +129,13 @@ _SINGLE = {
         "specimen_number": _path(f"{_PATIENT}/h:id[@root='2.16.156.10011.1.14']/@extension"),
         "method": _texts("DE02.10.027.00"),
         "report_result": _texts("DE04.50.130.00"),
+    },
+    "C0006": {
+        **_PERSON,
+        "request_number": _path(f"{_PATIENT}/h:id[@root='2.16.156.10011.1.24']/@extension"),
+        "method": _texts("DE02.10.027.00"),
+        "findings": _texts("DE04.50.131.00"),
+        "impression": _texts("DE04.50.132.00"),
     },
     "C0034": {
         **_PERSON,

@@ -1,0 +1,1 @@
+SELECT xgsj AS "cursor", jch AS "key" FROM ris_jc
