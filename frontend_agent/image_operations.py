@@ -1,13 +1,14 @@
 """What can be asked and said about images: see `operations.py`, which this is a part of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from frontend_agent.config import unknown
+from frontend_agent.config import Config, unknown
+from frontend_agent.delivery import State
 from frontend_agent.dicom.header import Header
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.imaging.letting import LOOKED, holding
@@ -144,6 +145,7 @@ class ImageOperations:
                  "failures": pause.failures if pause else 0, "problem": pause.problem if pause and pause.failures else "",
                  **(self._imaging.told_sender(name) if self._imaging is not None else {})}
             )  # fmt: skip
+        destinations += [_taken_out(name, states) for name, states in tallies.items() if _is_left(config, name, states)]
         return {
             "studies": {state: n for state, n in tallies["studies"].items() if n},
             "destinations": destinations,
@@ -426,3 +428,22 @@ def _told_instance(one: Instance) -> dict[str, Any]:
 def _is_uid(text: str) -> bool:
     """A UID has a dot, and nothing but digits and dots; an accession number never looks so."""
     return "." in text and text.replace(".", "").isdecimal()
+
+
+_ENDED = (State.DELIVERED, State.DISCARDED)
+
+
+def _is_left(config: Config, name: str, states: Mapping[str, int]) -> bool:
+    """Whether this is a destination that was taken out of the configuration, and that studies still wait for."""
+    is_ours = name in config.images.destinations or name in ("studies", "images")
+    return not is_ours and any(n for state, n in states.items() if state not in _ENDED)
+
+
+def _taken_out(name: str, states: Mapping[str, int]) -> dict[str, Any]:
+    """Its studies are never done, and their files stay: that is said as long as it is so."""
+    waiting = sum(n for state, n in states.items() if state not in _ENDED)
+    problem = (
+        f"it is not in [images.destinations] any more, and {waiting} instances are meant for it: their studies are not done, and their "
+        "files stay; put it back under this name, with another url if need be"
+    )
+    return {"name": name, "url": "", "waiting": waiting, "states": dict(states), "failures": 0, "problem": problem}

@@ -175,6 +175,10 @@ def test_status_tells_images_in_one_block_and_an_agent_without_them_nothing(site
     assert [(one["name"], one["waiting"]) for one in told["destinations"]] == [("region", 1)]
     assert [(one["name"], one["running"]) for one in told["inlets"]] == [("pacs", False)]
     assert 0 < told["bytes"] < told["quota"]
+    region = site.app.config.images.destinations.pop("region")
+    (gone,) = site.ask["status"]()["images"]["destinations"]
+    assert (gone["name"], gone["waiting"], "any more" in gone["problem"]) == ("region", 1, True)
+    site.app.config.images.destinations["region"] = region
     site.app.config.images.inlets.clear()
     site.app.config.images.destinations.clear()
     assert site.ask["status"]()["images"] is None
