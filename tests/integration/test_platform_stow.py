@@ -13,7 +13,7 @@ import requests
 from frontend_agent.dicom.part10 import meta, read_meta
 from frontend_agent.dicom.uids import EXPLICIT_LE
 from frontend_agent.platform.images.catalogue import StudySearch
-from frontend_agent.platform.store import Store
+from frontend_agent.platform.store import Store, StoreFull
 from frontend_agent.wire import images as wire
 from frontend_agent.wire.receipts import read_reply
 from tests.dicom_kit import CT, data_set, file_bytes, uid
@@ -233,6 +233,26 @@ def test_the_disk_nearly_full_is_said_so_before_anything_is_taken(tmp_path: Path
     full.close()
     assert response.status_code == 503
     assert response.headers["retry-after"] == "30"
+
+
+def test_a_disk_that_fills_in_the_middle_is_told_with_what_is_stored(
+    url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+
+    def refuse_when_full() -> None:
+        begun.append(1)
+        if len(begun) > 1:
+            raise StoreFull("full")
+
+    monkeypatch.setattr(store.images, "refuse_when_full", refuse_when_full)
+    response = stow(url, HOSPITAL, [file_bytes(data_set(1, 1, number)) for number in (1, 2, 3)])
+    assert (response.status_code, response.headers["retry-after"]) == (503, "30")
+    assert "instances of this one are stored" in response.json()["detail"]
+    held = [one.sop_instance_uid for one in store.images.find(uid(1))]
+    assert f"; {len(held)} instances" in response.json()["detail"]
+    assert held == [uid(1, 1, 1)]
+    assert incoming(store) == []
 
 
 def test_metrics_count_instances_and_say_nothing_of_patients(url: str) -> None:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from frontend_agent.dicom.multipart import MultipartMalformed, boundary_of, content_type
+from frontend_agent.errors import StateError
 from frontend_agent.model import Outcome
 from frontend_agent.platform.api import Answering, Problem, Refusal, answer, asked_for, translated
 from frontend_agent.platform.images import accepting, stow
@@ -114,6 +115,17 @@ class ImageApi(Answering):
         except stow.TooManyParts as error:
             stored = await run_in_threadpool(storing.give_up)
             raise Refusal(413, "too-large", f"{error}; {stored} instances of this one are stored") from None
+        except (
+            OSError,
+            StateError,
+        ) as error:  # the disk is full, or fails: what came before it stays, and is to be said
+            if writing is not None:
+                await asyncio.wait([writing])
+            stored = await run_in_threadpool(storing.give_up)
+            if isinstance(error, TimeoutError):
+                raise  # a line that is too slow
+            detail = f"nothing more can be taken now; {stored} instances of this one are stored; try again later"
+            raise Refusal(503, "unable", detail) from None
         except BaseException:  # also a request that is cut off: what has begun must not stay
             if writing is not None:
                 await asyncio.wait([writing])

@@ -305,6 +305,7 @@ class Retrieval(Answering):
                         200: "results as DICOM JSON",
                         204: "there are none",
                         400: Problem,
+                        404: Problem,
                         406: Problem,
                         503: Problem,
                     },
