@@ -151,6 +151,13 @@ class Daemon:
             self.empty(tick)
             self._stop()
 
+    def backfill_images(self, inlet: str, tick: Callable[[], None] = lambda: None) -> None:
+        """Work on the backfill of one inlet of images, with nothing beside it."""
+        assert self.imaging is not None  # it was begun
+        with self._working():
+            self.imaging.backfill(inlet, tick, self.stopping)
+            self._stop()
+
     def turn(self, source: str) -> Turn:
         """Whose turn it is at a source."""
         return self._turns[source]

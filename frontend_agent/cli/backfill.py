@@ -11,7 +11,7 @@ done or told to stop; the next `run`, or `resume`, goes on where it was.
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 from typer.core import TyperGroup
@@ -264,9 +264,9 @@ def _follow(t: Texts, settings: Settings, number: int, wait: bool, json: bool) -
 
 def _watched(t: Texts, rows: Iterable[dict[str, Any]], show: bool) -> dict[str, Any]:
     told: dict[str, Any] = {}
-    with _Bar(t, show) as bar:
+    with _BackfillBar(t, show) as bar:
         for told in rows:
-            bar.show(told)
+            bar.tell(told)
     return told
 
 
@@ -280,26 +280,25 @@ def _worked(t: Texts, settings: Settings, number: int, show: bool) -> dict[str, 
         daemon = Daemon(app)
         asked = operations(app, daemon)
         on_signals(daemon.stopping.set)
-        with _Bar(t, show) as bar:
-            daemon.backfill(number, lambda: bar.show(asked["backfill_show"](number)))
+        with _BackfillBar(t, show) as bar:
+            daemon.backfill(number, lambda: bar.tell(asked["backfill_show"](number)))
         told: dict[str, Any] = asked["backfill_show"](number)
     return told
 
 
-class _Bar:
-    """How far it is, on a terminal; nothing elsewhere."""
+class Bar:
+    """How far something is, on a terminal; nothing elsewhere."""
 
-    def __init__(self, t: Texts, wanted: bool) -> None:
+    def __init__(self, wanted: bool) -> None:
         from rich.progress import BarColumn, Progress, TextColumn  # which most commands do without
 
-        self._t = t
         out = output.console()
         shown = wanted and out.is_terminal
         columns = (BarColumn(), TextColumn("{task.percentage:>5.1f} %"), TextColumn("{task.description}"))
         self._progress = Progress(*columns, console=out) if shown else None
         self._task = self._progress.add_task("", total=1.0) if self._progress else None
 
-    def __enter__(self) -> "_Bar":
+    def __enter__(self) -> Self:
         if self._progress:
             self._progress.start()
         return self
@@ -308,14 +307,23 @@ class _Bar:
         if self._progress:
             self._progress.stop()
 
-    def show(self, told: dict[str, Any]) -> None:
-        if self._progress is None or self._task is None:
-            return
+    def show(self, part: float, text: str) -> None:
+        """`part`: from 0 to 1."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=part, description=text)
+
+
+class _BackfillBar(Bar):
+    def __init__(self, t: Texts, wanted: bool) -> None:
+        super().__init__(wanted)
+        self._t = t
+
+    def tell(self, told: dict[str, Any]) -> None:
         t, left = self._t, told["seconds_left"]
         text = t("said.backfill_bar", rows=told["keys"], documents=told["documents"], pace=told["rows_per_second"])
         text += f" · {lasting(t, left)}" if left else ""
         text += f" · {told['waiting']}" if told["waiting"] else ""
-        self._progress.update(self._task, completed=told["fraction"], description=text)
+        self.show(told["fraction"], text)
 
 
 def _show(t: Texts, told: dict[str, Any], json: bool) -> None:

@@ -26,6 +26,7 @@ NEED_FEEDS = frozenset(
         "reconcile",
         "vanished_void",
         "inlet_read",
+        "images_backfill_begin",
     }
 )  # fmt: skip
 

@@ -68,6 +68,7 @@ class StudyFetcher:
         self._lock = threading.Lock()
         self._failures, self._not_before = 0, clock()
         self._where = ""
+        self._under_way = 0  # threads that fetch, or ask what is to be fetched
         self._told: dict[str, Any] = {"studies": 0, "instances": 0, "not_there": 0, "incomplete": 0, "failures": 0}
         self._told |= {"polls": 0, "since": None, "problem": ""}
 
@@ -109,6 +110,9 @@ class StudyFetcher:
         """Something is wanted: look at once."""
         with self._wake:
             self._wake.notify_all()
+
+    def is_fetching(self) -> bool:
+        return self._under_way > 0
 
     def told(self) -> dict[str, Any]:
         with self._lock:
@@ -178,13 +182,23 @@ class StudyFetcher:
             if (rest := self._rests()) > 0:
                 self._wait(rest)
                 continue
-            want = self._book.next_want(self.name, self._clock(), LEASE)
-            if want is None:
+            if not self._fetch_next(pacs):
                 pacs.close()
                 self._wait(IDLE)
-            else:
-                self._guarded(lambda want=want: self._take(pacs, want))  # type: ignore[misc]
         self._given_back(pacs)
+
+    def _fetch_next(self, pacs: Pacs) -> bool:
+        """Whether there was something to fetch."""
+        with self._lock:
+            self._under_way += 1
+        try:
+            want = self._book.next_want(self.name, self._clock(), LEASE)
+            if want is not None:
+                self._guarded(lambda: self._take(pacs, want))
+            return want is not None
+        finally:
+            with self._lock:
+                self._under_way -= 1
 
     def _guarded(self, work: Callable[[], Any]) -> bool:
         """Whether it went well; a PACS that does not answer is left alone for a while."""

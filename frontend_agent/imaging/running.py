@@ -20,8 +20,10 @@ from frontend_agent.config_listener import ListenerConfig
 from frontend_agent.errors import ConfigurationError, DestinationUnreachable, FrontendAgentError
 from frontend_agent.imaging import inlets as making_inlets
 from frontend_agent.imaging import outlets as making_outlets
+from frontend_agent.imaging.backfilling import BackfillBook
 from frontend_agent.imaging.fetching import StudyFetcher
 from frontend_agent.imaging.inlets import ImageHands
+from frontend_agent.imaging.keeping import StudyBook
 from frontend_agent.imaging.letting import LOOKED
 from frontend_agent.imaging.looking import Looking
 from frontend_agent.imaging.outlets import OutletHands
@@ -40,6 +42,7 @@ from frontend_agent.spool.image_desk import Desk
 from frontend_agent.spool.image_words import rules_of
 
 FAILURES_ONCE = 3  # in a row, before `once` says that a destination cannot be reached
+LAST_STUDY = 10.0  # seconds for an inlet to end that has nothing more to fetch
 PROOF_ONCE = 15.0  # seconds that `once` waits for proof of what was accepted
 
 
@@ -203,6 +206,26 @@ class Imaging:
         self.empty(tick, stopping)
         return [*done, *self._unsent()]
 
+    def backfill(self, name: str, tick: Callable[[], None], stopping: threading.Event) -> None:
+        """Work on the backfill of one inlet until it is done or stopped and what it wants was tried; look at what came, and send it."""
+        self._start_inner()
+        self.watcher.start()
+        working = {name, getattr(self.config.images.inlets[name], "move_to", "")} & set(self.inlets.standings)
+        inlets = [self.inlets.standings[one].inlet for one in working]
+        fetcher = self.inlets.standings[name].inlet
+        for inlet in inlets:
+            inlet.start()
+        try:
+            while not stopping.is_set() and backfill_goes_on(self.book, name, fetcher):
+                tick()
+                stopping.wait(0.2)
+        finally:
+            for inlet in inlets:
+                inlet.stop(0.0 if stopping.is_set() else LAST_STUDY)
+        self.watcher.work(self.config.images.settle, stopping.is_set)
+        self.wake_senders()
+        self.empty(tick, stopping)
+
     def empty(self, tick: Callable[[], None], stopping: threading.Event) -> None:
         """Wait until all that can be sent is, or a destination has failed too often; and a while for its proof."""
         for name in self.senders:
@@ -243,6 +266,15 @@ class Imaging:
             return self.senders[name].told()
         except Exception as error:  # noqa: BLE001  a status is answered whatever one of its parts says
             return {"problem": f"unexpected {type(error).__name__}"}
+
+
+def backfill_goes_on(book: StudyBook, name: str, inlet: object) -> bool:
+    """Whether it is walked, or what it wants is not fetched yet."""
+    standing = BackfillBook(book).standing(name)
+    if standing is None or standing.state == "stopped":
+        return False
+    is_fetching = isinstance(inlet, StudyFetcher) and inlet.is_fetching()
+    return standing.state == "running" or standing.waiting > 0 or is_fetching
 
 
 def inlet_hands(

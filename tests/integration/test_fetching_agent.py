@@ -1,6 +1,10 @@
 """A whole agent and a real PACS: a report that is made, a poll and a backfill bring studies here."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +21,7 @@ from frontend_agent.formats import load_kind
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.imaging.running import Imaging
 from frontend_agent.spool import Taken
-from tests.dicom_kit import data_set, file_bytes, uid
+from tests.dicom_kit import data_set, file_bytes, free_port, storescp, uid
 from tests.orthanc_kit import needs_orthanc, orthanc
 from tests.study_kit import until
 from tests.unit.opened_documents import a_document
@@ -99,11 +103,21 @@ def test_once_polls_and_a_backfill_is_begun_shown_stopped_and_resumed(
         assert {one.study_instance_uid for one in app.spool.images.studies()} == {uid(1), uid(2)}
         app.close()
         told = said(
-            capsys, "images", "backfill", "begin", "--from", "2020-01-01", "--to", "2020-01-31", "--json", *settings
+            capsys,
+            "images",
+            "backfill",
+            "begin",
+            "--from",
+            "2020-01-01",
+            "--to",
+            "2020-01-31",
+            "--no-wait",
+            "--json",
+            *settings,
         )
         assert (told["inlet"], told["state"], told["part"]) == ("pacs", "running", 0.0)
         assert said(capsys, "images", "backfill", "stop", "--json", *settings)["state"] == "stopped"
-        assert said(capsys, "images", "backfill", "resume", "--json", *settings)["state"] == "running"
+        assert said(capsys, "images", "backfill", "resume", "--no-wait", "--json", *settings)["state"] == "running"
         assert [one["begin"] for one in said(capsys, "images", "backfill", "list", "--json", *settings)] == [
             "2020-01-01"
         ]
@@ -111,3 +125,60 @@ def test_once_polls_and_a_backfill_is_begun_shown_stopped_and_resumed(
         assert "yyyy-mm-dd" in capsys.readouterr().err
         assert run(["images", "backfill", "begin", "--from", "2019-01-01", "--to", "2019-01-31", *settings]) == 78
         assert "stop it first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("retrieve", ["get", "move"])
+def test_without_a_daemon_a_backfill_is_worked_on_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], retrieve: str
+) -> None:
+    with orthanc() as pacs, storescp(tmp_path / "region") as region:
+        port = free_port()
+        pacs.knows("FRONTEND", port)
+        for study in range(1, 8):
+            pacs.add(*(file_bytes(data_set(study, 1, number)) for number in (1, 2)))
+        path = settled(tmp_path, pacs.address, '"orders"')
+        path.write_text(
+            path.read_text("utf-8").replace("[images.inlets.pacs]", '[images]\nsettle = "1s"\nalign = false\n[images.inlets.pacs]')
+            + f'retrieve = "{retrieve}"\n' + ('move_to = "arrivals"\n' if retrieve == "move" else "")
+            + f'[images.inlets.arrivals]\ntype = "dicom"\nport = {port}\nhost = "127.0.0.1"\n'
+            + f'[images.destinations.region]\ntype = "dicom"\nurl = "dicom://STORESCP@127.0.0.1:{region}"\nproof = "none"\n',
+            "utf-8",
+        )  # fmt: skip
+        settings = ["--config", str(path)]
+        day = data_set().StudyDate
+        stretch = ["--from", f"{day[:4]}-{day[4:6]}-{day[6:]}", "--to", f"{day[:4]}-{day[4:6]}-{day[6:]}"]
+        told = said(capsys, "images", "backfill", "begin", *stretch, "--json", *settings)
+        assert (told["state"], told["part"], told["studies"], told["wanted"], told["waiting"]) == ("done", 1.0, 7, 7, 0)
+        (listed,) = said(capsys, "images", "backfill", "list", "--json", *settings)
+        assert listed == told
+        assert len(said(capsys, "images", "list", "--json", *settings)) == 7
+        assert len(list((tmp_path / "region").iterdir())) == 14  # and sent on
+
+        # A second time nothing is wanted; the table says so, and nothing is asked of a daemon.
+        assert run(["images", "backfill", "begin", *stretch, *settings]) == 0
+        assert " 0 " in capsys.readouterr().out
+
+
+def test_a_backfill_that_is_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    with orthanc() as pacs:
+        pacs.add(*(file_bytes(data_set(study, 1, 1)) for study in range(1, 4)))
+        pacs.stop()  # the PACS does not answer: the command would wait for it for ever
+        path = settled(tmp_path, pacs.address, '"orders"')
+        command = [sys.executable, "-m", "frontend_agent.cli.main", "--config", str(path), "images", "backfill"]
+        working = subprocess.Popen(
+            [*command, "begin", "--from", "2020-01-01", "--to", "2020-12-31"], stdout=subprocess.PIPE, text=True
+        )
+        listed = [*command, "list", "--json"]
+
+        def is_begun() -> bool:
+            done = subprocess.run(listed, capture_output=True, text=True, check=False)
+            return done.returncode == 0 and json.loads(done.stdout)[0]["state"] == "running"
+
+        assert until(is_begun, 60)
+        time.sleep(1)
+        assert working.poll() is None
+        working.send_signal(signal.SIGINT)
+        out, _ = working.communicate(timeout=60)
+        assert working.returncode == 0
+        assert "images backfill resume --inlet pacs" in out
+        assert is_begun()
