@@ -221,10 +221,10 @@ def _sent(port: int, about: Any, content: bytes) -> tuple[str, int, str]:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
 def test_every_byte_is_on_disk_before_the_response(tmp_path: Path) -> None:
-    """Seen in the system calls: the file synced, its name given and synced, its rows synced; only then C-STORE-RSP."""
+    """Seen in the system calls: its name given, the file synced, then its name, then its rows; only then C-STORE-RSP."""
     log = tmp_path / "calls"
     process = subprocess.Popen(
-        ["strace", "-f", "-y", "-qq", "-o", str(log), "-e", "trace=fdatasync,fsync,rename,sendto", "-e", "signal=none",
+        ["strace", "-f", "-y", "-qq", "-o", str(log), "-e", "trace=fdatasync,fsync,link,linkat,rename,sendto", "-e", "signal=none",
          sys.executable, "-m", "benchmarks.images", "serve", str(tmp_path / "state")],
         cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -241,19 +241,34 @@ def test_every_byte_is_on_disk_before_the_response(tmp_path: Path) -> None:
     finally:
         process.stdin.close()
         process.wait(60)
-    steps = [step for step in map(_step, log.read_text("utf-8", "replace").splitlines()) if step]
-    begin = steps.index("answer") + 1  # A-ASSOCIATE-AC
-    # What is synced twice, or a folder's folder the first time, does not matter; the order does.
+    steps = [step for step in map(_step, _calls(log.read_text("utf-8", "replace"))) if step]
+    begin = steps.index("named")  # behind A-ASSOCIATE-AC, and the folders of a study's first instance
+    assert "answer" in steps[:begin]
+    # What is synced twice does not matter; the order does.
     order = [step for at, step in enumerate(steps[begin:]) if step != (steps[begin:][at - 1] if at else "")]
-    assert order[:25] == ["file synced", "named", "name synced", "rows synced", "answer"] * 5
+    assert order[:25] == ["named", "file synced", "name synced", "rows synced", "answer"] * 5
+
+
+def _calls(trace: str) -> Iterator[str]:
+    """Each call once, where it ended; an answer where it began."""
+    begun: dict[str, str] = {}
+    for line in trace.splitlines():
+        thread, _, call = line.partition(" ")
+        if call.endswith("<unfinished ...>"):
+            begun[thread] = call
+            if "sendto(" in call:
+                yield call
+        elif " resumed>" in call:
+            if "sendto resumed" not in call:
+                yield begun.pop(thread)
+        else:
+            yield call
 
 
 def _step(call: str) -> str:
-    if "<unfinished" in call and "sendto" not in call:
-        return ""  # told where it is resumed, unless it is the answer: that counts from its beginning
     patterns = {
-        "file synced": r"fdatasync\(.*incoming/|fdatasync resumed",
-        "named": r"rename\(.*incoming/",
+        "file synced": r"fdatasync\(\d+<.*/incoming/",
+        "named": r"(link|linkat|rename)\(.*incoming/",
         "name synced": r"fsync\(\d+<.*/images/",
         "rows synced": r"(fdatasync|fsync)\(\d+<.*-wal>",
         "answer": r"sendto\(\d+<(TCP|socket).*",
