@@ -289,7 +289,8 @@ FAULTS: tuple[StudyFault, ...] = (
     StudyFault("two_patients", _two_patients, fits=lambda study: len(study.files) > 1),
     StudyFault("wrong_sex", _wrong_sex, fits=lambda study: study.row["xb"] in ("M", "F")),
     StudyFault("uid_twice", _uid_twice),
-    StudyFault("cut_off", _cut_off),
+    # Beside others: a file that cannot be read to its end is waited for, so that a study of nothing else has not come yet.
+    StudyFault("cut_off", _cut_off, fits=lambda study: len(study.files) > 1),
     StudyFault("other_patient", _other_patient),
     StudyFault("no_character_set", _relabelled(""), hold=False, fits=_in_gbk),
     StudyFault("no_order", _no_order),

@@ -11,6 +11,9 @@ import pytest
 import requests
 
 from frontend_agent.config import load_config, state_folder
+from frontend_agent.demo.oracle.studies import EXPECTED
+from frontend_agent.demo.pacs import FAULTS
+from frontend_agent.demo.pacs import STUDIES as STUDIES_FILE
 from frontend_agent.demo.run import run_agent
 from frontend_agent.demo.show import Screen
 from frontend_agent.errors import FrontendAgentError
@@ -81,6 +84,32 @@ def test_every_study_is_delivered_or_held_and_leads_to_its_report(delivered: Reg
     assert images.line.delivered_instances > 0
     assert images.line.linked > 0
     assert (images.lost, images.altered, images.strangers, images.unlinked) == ([], [], [], [])
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    """A hospital in which something is wrong with every study."""
+    region = begin(tmp_path_factory.mktemp("faulty") / "region", visits=300, seed=3, faulty_studies=1.0)
+    region.run()
+    yield region
+    region.platform.stop()
+
+
+def test_every_kind_of_fault_in_a_study_is_found_by_its_rule_and_by_no_other(faulty: Region) -> None:
+    images = faulty.count().images
+    known = json.loads((faulty.state / "hospital" / STUDIES_FILE).read_text("utf-8"))
+    assert {entry["fault"] for entry in known} == {fault.name for fault in FAULTS} == set(EXPECTED)
+    assert [(entry["accession"], entry["fault"]) for entry in images.missed] == []
+    assert images.unexplained == []
+    assert images.line.faults_found == images.line.planted_faults == images.line.studies
+
+
+def test_what_is_wrong_with_a_study_never_reaches_the_platform_unless_it_is_mended(faulty: Region) -> None:
+    images = faulty.count().images
+    assert (images.lost, images.altered, images.strangers) == ([], [], [])
+    known = json.loads((faulty.state / "hospital" / STUDIES_FILE).read_text("utf-8"))
+    assert images.line.held == sum(entry["hold"] for entry in known)
+    assert images.line.delivered == sum(not entry["hold"] for entry in known) > 0
 
 
 # -- again and later ---------------------------------------------------------------------------------------------------
