@@ -50,6 +50,8 @@ class Line:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # close alone leaves its thread waiting for ever
         self._listener.close()
         for pair in self._pairs:
             for end in pair:

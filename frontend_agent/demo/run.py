@@ -235,16 +235,19 @@ def hospital(state: Path, visits: int, seed: int, show: Screen) -> Plan:
     return plan
 
 
+def agent_toml(hospital: Path, url: str) -> str:
+    """The agent's configuration for the demonstration hospital in that folder and a platform at that address."""
+    files = {"his": hospital / HIS, "lis": hospital / LIS, "ris": hospital / RIS, "pacs": hospital / PACS}
+    return AGENT_TOML.format(code=HOSPITAL_CODE, name=HOSPITAL_NAME, url=url, **files)
+
+
 def start_platform(platform: PlatformProcess, state: Path) -> str:
     """Start the platform and let the agent's configuration name its address."""
     path = state / CONFIG
     before = load_config(path).destinations["platform"].url if path.exists() else ""
     url = platform.start(before)
     if not path.exists():
-        folder = state / "hospital"
-        files = {"his": folder / HIS, "lis": folder / LIS, "ris": folder / RIS, "pacs": folder / PACS}
-        text = AGENT_TOML.format(code=HOSPITAL_CODE, name=HOSPITAL_NAME, url=url, **files)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(agent_toml(state / "hospital", url), encoding="utf-8")
     elif url != before:
         path.write_text(path.read_text(encoding="utf-8").replace(f'"{before}"', f'"{url}"'), encoding="utf-8")
     return url

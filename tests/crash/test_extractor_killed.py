@@ -19,10 +19,10 @@ import pytest
 
 from frontend_agent.app import App, Outcome
 from frontend_agent.config import Config, load_config
-from frontend_agent.demo.hospital import HIS, HOSPITAL_CODE, HOSPITAL_NAME, LIS, create_hospital
+from frontend_agent.demo.hospital import create_hospital
 from frontend_agent.demo.later import advance
 from frontend_agent.demo.oracle import Count, count
-from frontend_agent.demo.run import AGENT_TOML
+from frontend_agent.demo.run import agent_toml
 from frontend_agent.platform.store import Store
 from tests.platform_kit import running
 
@@ -38,9 +38,7 @@ def config(tmp_path: Path) -> Iterator[Config]:
     create_hospital(tmp_path / "hospital", VISITS, seed=5)
     store = Store(tmp_path / "platform").open()
     with running(store) as url:
-        folder = tmp_path / "hospital"
-        text = AGENT_TOML.format(code=HOSPITAL_CODE, name=HOSPITAL_NAME, his=folder / HIS, lis=folder / LIS, url=url)
-        (tmp_path / "agent.toml").write_text(text, encoding="utf-8")
+        (tmp_path / "agent.toml").write_text(agent_toml(tmp_path / "hospital", url), encoding="utf-8")
         loaded = load_config(tmp_path / "agent.toml")
         yield replace(loaded, feeds=tuple(replace(feed, batch=PAGE) for feed in loaded.feeds))
     store.close()

@@ -40,6 +40,8 @@ class CuttingLine:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # close alone leaves its thread waiting for ever
         self._listener.close()
 
     def _accept(self) -> None:

@@ -534,17 +534,14 @@ def test_the_demonstration_hospital_reconciles_clean(tmp_path: Path) -> None:
     """Five feeds with all that is planted in them: double rows, late details, withdrawals, what is held. No false alarm."""
     from frontend_agent.app import App
     from frontend_agent.config import load_config
-    from frontend_agent.demo.hospital import HIS, HOSPITAL_CODE, HOSPITAL_NAME, LIS, create_hospital
+    from frontend_agent.demo.hospital import create_hospital
     from frontend_agent.demo.later import advance
-    from frontend_agent.demo.run import AGENT_TOML
+    from frontend_agent.demo.run import agent_toml
 
     hospital = tmp_path / "hospital"
     create_hospital(hospital, 60, 3)
     with platform_process(tmp_path / "platform") as url:
-        text = AGENT_TOML.format(
-            code=HOSPITAL_CODE, name=HOSPITAL_NAME, his=hospital / HIS, lis=hospital / LIS, url=url
-        )
-        (tmp_path / "agent.toml").write_text(text, encoding="utf-8")
+        (tmp_path / "agent.toml").write_text(agent_toml(hospital, url), encoding="utf-8")
         with App(load_config(tmp_path / "agent.toml"), tmp_path / "state", alone=True) as app:
             for step in (0, 1, 2):
                 if step:

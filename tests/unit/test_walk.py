@@ -9,8 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from frontend_agent.demo.hospital import HIS, HOSPITAL_CODE, HOSPITAL_NAME, LIS, create_hospital
-from frontend_agent.demo.run import AGENT_TOML
+from frontend_agent.demo.hospital import create_hospital
+from frontend_agent.demo.run import agent_toml
 from frontend_agent.formats import load_kind
 from frontend_agent.platform.catalogue import Search
 from frontend_agent.platform.store import Store
@@ -48,9 +48,9 @@ def watched() -> Iterator[dict[Call, int]]:
         threading.setprofile(None)  # type: ignore[arg-type]  # typeshed: None ends it, as for sys
 
 
-def agent_toml(hospital: Path, url: str) -> str:
+def laboratory_alone(hospital: Path, url: str) -> str:
     """The demonstration's configuration, with the laboratory's feed alone."""
-    text = AGENT_TOML.format(code=HOSPITAL_CODE, name=HOSPITAL_NAME, his=hospital / HIS, lis=hospital / LIS, url=url)
+    text = agent_toml(hospital, url)
     head, *feeds = text.split("[[feeds]]")
     return head + "[[feeds]]" + next(feed for feed in feeds if "lab_report" in feed)
 
@@ -63,7 +63,7 @@ def test_the_walk_is_the_way_the_code_takes(tmp_path: Path) -> None:
         store = Store(tmp_path / "platform").open()
         try:
             with running(store) as url:
-                (tmp_path / "agent.toml").write_text(agent_toml(tmp_path / "hospital", url), encoding="utf-8")
+                (tmp_path / "agent.toml").write_text(laboratory_alone(tmp_path / "hospital", url), encoding="utf-8")
                 cycle(tmp_path / "agent.toml", tmp_path / "agent")
             assert store.documents(Search())
         finally:
