@@ -13,7 +13,20 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 if str(REPOSITORY) not in sys.path:  # `pytest` alone does not put the checkout there; `python -m pytest` does
     sys.path.insert(0, str(REPOSITORY))
 
+from frontend_agent.logs import log  # noqa: E402
 from tests.servers import MariadbServer, PostgresServer, ServerMissing, mariadb_server, postgres_server  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """What a test lets log somewhere (a command run in this process) does not log for the tests after it."""
+    handlers, level, propagates = list(log.handlers), log.level, log.propagate
+    yield
+    for handler in [one for one in log.handlers if one not in handlers]:
+        log.removeHandler(handler)
+        handler.close()
+    log.setLevel(level)
+    log.propagate = propagates
 
 
 @pytest.fixture(scope="session")
