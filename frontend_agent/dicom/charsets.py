@@ -2,18 +2,28 @@
 
 import re
 import warnings
-from functools import lru_cache
-
-from pydicom.charset import CODES_TO_ENCODINGS, convert_encodings, decode_bytes, python_encoding
-from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
+from functools import cache, lru_cache
+from types import ModuleType
 
 UTF_8, GB18030, GBK = "ISO_IR 192", "GB18030", "GBK"
 WHOLE = {UTF_8: "utf-8", GB18030: "gb18030", GBK: "gbk"}  # sets that stand alone, without code extensions (C.12.1.1.2)
 _GB2312, _TO_GB2312, _TO_ASCII = "ISO 2022 IR 58", b"\x1b$)A", b"\x1b(B"
-_CODES = tuple(sorted(CODES_TO_ENCODINGS, key=len, reverse=True))
 _NAME_DELIMITERS = re.compile(rb"[\\^=]")
 _DELIMITERS = re.compile(rb"[\\\t\n\f\r]")
 _C1 = re.compile(r"[\x80-\x9f]")
+
+
+@cache
+def _sets() -> ModuleType:
+    """pydicom's tables of character sets, when the first text needs them: it loads numpy where that is installed."""
+    from pydicom import charset
+
+    return charset
+
+
+@cache
+def _codes() -> tuple[bytes, ...]:
+    return tuple(sorted(_sets().CODES_TO_ENCODINGS, key=len, reverse=True))
 
 
 def decoded(value: bytes, charset: str, is_name: bool = False) -> tuple[str, bool]:
@@ -33,10 +43,14 @@ def _text(value: bytes, charset: str, is_name: bool) -> str:
     if _GB2312 in terms(charset) and _TO_GB2312 in value:
         # GB 2312 in G1, ASCII in G0 throughout: what follows the escape sequence is EUC-CN. (pydicom leaves the sequence in it.)
         return value.replace(_TO_GB2312, b"").replace(_TO_ASCII, b"").decode("gb2312", "replace")
+    from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         delimiters = PN_DELIMS if is_name else TEXT_VR_DELIMS
-        return decode_bytes(value, convert_encodings(charset.split("\\") if charset else ""), delimiters)
+        encodings = _sets().convert_encodings(charset.split("\\") if charset else "")
+        text: str = _sets().decode_bytes(value, encodings, delimiters)
+        return text
 
 
 @lru_cache(maxsize=64)
@@ -46,7 +60,7 @@ def terms(charset: str) -> tuple[str, ...]:
 
 
 def _is_known(charset: str) -> bool:
-    return all(term in python_encoding for term in terms(charset))
+    return all(term in _sets().python_encoding for term in terms(charset))
 
 
 def explains(value: bytes, charset: str, is_name: bool = False) -> bool:
@@ -66,10 +80,10 @@ def _extended(part: bytes, charset: str) -> bool:
     before, *fragments = part.split(b"\x1b")
     if not _is_of(before, terms(charset)[0]):
         return False
-    known = {python_encoding[term] for term in terms(charset)} | {"iso8859", "shift_jis", "latin_1"}
+    known = {_sets().python_encoding[term] for term in terms(charset)} | {"iso8859", "shift_jis", "latin_1"}
     for fragment in fragments:
-        code = next((code for code in _CODES if (b"\x1b" + fragment).startswith(code)), None)
-        if code is None or CODES_TO_ENCODINGS[code] not in known:
+        code = next((code for code in _codes() if (b"\x1b" + fragment).startswith(code)), None)
+        if code is None or _sets().CODES_TO_ENCODINGS[code] not in known:
             return False
     return not fragments or "\ufffd" not in _text(part, charset, False)
 
@@ -80,7 +94,7 @@ def _is_of(value: bytes, term: str) -> bool:
     if term in ("ISO_IR 6", "ISO 2022 IR 6") or term in (_GB2312, "ISO 2022 IR 149", "ISO 2022 IR 87"):
         return False  # 8 bits need another set, or its escape sequence first
     try:
-        text = value.decode(python_encoding[term])
+        text = value.decode(_sets().python_encoding[term])
     except UnicodeDecodeError:
         return False
     return term in WHOLE or not _C1.search(text)  # no letter stands there in any part of ISO 8859
@@ -96,7 +110,7 @@ def encoded(text: str, charset: str, is_name: bool = False) -> bytes | None:
     try:
         if _GB2312 in named:
             return b"".join(_with_escapes(part) for part in re.split(r"([\\^=\r\n\t\f])", text))
-        value = text.encode(python_encoding[named[0]])
+        value = text.encode(_sets().python_encoding[named[0]])
     except UnicodeEncodeError:
         return None
     return value if explains(value, named[0], is_name) else None

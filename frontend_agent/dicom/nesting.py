@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pydicom.datadict import dictionary_VR
-
 from frontend_agent.dicom.elements import (
     DEEPEST,
     ITEM,
@@ -42,6 +40,8 @@ def vr_of(element: Element) -> str:
         return "UL"
     if element.tag >> 16 & 1:
         return "LO" if 0x10 <= element.tag & 0xFFFF <= 0xFF else "UN"  # a private creator (PS3.5 §7.8.1)
+    from pydicom.datadict import dictionary_VR  # it loads numpy where that is installed: not every start needs it
+
     try:
         return dictionary_VR(element.tag)
     except KeyError:

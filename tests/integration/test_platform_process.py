@@ -219,7 +219,10 @@ def test_killed_at_a_durable_write_nothing_is_lost_or_doubled(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("fresh", [True, False])
 def test_killed_at_every_durable_write_nothing_is_lost_or_doubled(tmp_path, fresh):
-    points = sweep(tmp_path, ["rename", "fsync", "fdatasync", "pwrite64", "mkdir", "unlink", "ftruncate"], 1, fresh)
+    points = sweep(tmp_path, ["rename", "fsync", "fdatasync", "mkdir", "unlink", "ftruncate"], 1, fresh)
+    # A start on nothing writes many pages; every one of them in the release run.
+    whole = os.environ.get("FRONTEND_AGENT_TEST") == "release" or not fresh
+    points |= sweep(tmp_path, ["pwrite64"], 1 if whole else 5, fresh)
     print(points)
     assert points["pwrite64"] >= 10
 
