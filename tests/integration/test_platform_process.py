@@ -217,6 +217,7 @@ def test_killed_at_a_durable_write_nothing_is_lost_or_doubled(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # some hundred starts of a platform, each under strace
 @pytest.mark.parametrize("fresh", [True, False])
 def test_killed_at_every_durable_write_nothing_is_lost_or_doubled(tmp_path, fresh):
     points = sweep(tmp_path, ["rename", "fsync", "fdatasync", "mkdir", "unlink", "ftruncate"], 1, fresh)
