@@ -57,8 +57,8 @@ MEASURES: dict[Measuring, tuple[str, ...]] = {
     images_send.sending: (
         *(f"images.send.{peer}.x{number}" for peer in images_send.PEERS for number in (1, 4)),
         "images.send.stow-orthanc",
-        "images.send.platform",
     ),
+    images_send.to_platform: ("images.send.platform",),
     images_send.memory: ("images.send.memory",),
     misses.misses: ("misses.postgresql", "misses.postgresql-before", "misses.mariadb", "misses.mariadb-before"),
     reconciling.reconciling: ("reconcile.source", "reconcile.statements", "reconcile.day"),
