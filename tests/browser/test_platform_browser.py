@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from frontend_agent.platform.store import Store
-from tests.browser_kit import chromium
+from tests.browser_kit import chromium, follow, texts
 from tests.platform_kit import (
     HOSTILE,
     FileMemory,
@@ -26,7 +26,6 @@ By = pytest.importorskip("selenium.webdriver.common.by").By
 NoAlertPresentException = pytest.importorskip("selenium.common.exceptions").NoAlertPresentException
 
 WebDriverWait = pytest.importorskip("selenium.webdriver.support.wait").WebDriverWait
-staleness_of = pytest.importorskip("selenium.webdriver.support.expected_conditions").staleness_of
 
 pytestmark = pytest.mark.browser
 
@@ -81,17 +80,6 @@ def show(browser, platform, request):
     yield opened
     complaints = [entry for entry in browser.get_log("browser") if "favicon" not in entry["message"]]
     assert complaints == []  # nothing blocked by the content policy, nothing missing
-
-
-def follow(browser, selector):
-    """Click, and wait until the next page is there."""
-    before = browser.find_element(By.TAG_NAME, "html")
-    browser.find_element(By.CSS_SELECTOR, selector).click()
-    WebDriverWait(browser, 10).until(staleness_of(before))
-
-
-def texts(browser, selector):
-    return [element.text for element in browser.find_elements(By.CSS_SELECTOR, selector)]
 
 
 def test_a_doctor_finds_a_patient_and_reads_the_report(show, documents):

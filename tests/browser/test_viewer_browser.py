@@ -22,12 +22,11 @@ NoSuchElementException, StaleElementReferenceException = (
     exceptions.NoSuchElementException, exceptions.StaleElementReferenceException,
 )  # fmt: skip
 WebDriverWait = pytest.importorskip("selenium.webdriver.support.wait").WebDriverWait
-staleness_of = pytest.importorskip("selenium.webdriver.support.expected_conditions").staleness_of
 
 from frontend_agent.platform.store import Store  # noqa: E402
 from frontend_agent.platform.viewer import Viewer  # noqa: E402
 from tests import viewer_kit  # noqa: E402
-from tests.browser_kit import chromium  # noqa: E402
+from tests.browser_kit import chromium, follow, texts  # noqa: E402
 from tests.dicom_kit import uid  # noqa: E402
 from tests.platform_kit import HOSPITAL, HOSTILE, FileMemory, destination, running  # noqa: E402
 
@@ -88,16 +87,6 @@ def elsewhere(browser, platform: str) -> list[str]:
     sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [one["params"]["request"]["url"] for one in sent if one["method"] == "Network.requestWillBeSent"]
     return [url for url in asked if not url.startswith((platform, "chrome:", "data:", "blob:"))]
-
-
-def follow(browser, selector: str) -> None:
-    before = browser.find_element(By.TAG_NAME, "html")
-    browser.find_element(By.CSS_SELECTOR, selector).click()
-    WebDriverWait(browser, 20).until(staleness_of(before))
-
-
-def texts(browser, selector: str) -> list[str]:
-    return [element.text for element in browser.find_elements(By.CSS_SELECTOR, selector)]
 
 
 def pictures_are_there(browser) -> int:
