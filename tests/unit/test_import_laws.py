@@ -177,7 +177,7 @@ PURE = (
     "frontend_agent.measuring", "frontend_agent.reports", "frontend_agent.proposing",
     "frontend_agent.unmade", "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",
     "frontend_agent.windows", "frontend_agent.usage", "frontend_agent.er7", "frontend_agent.messages",
-    "frontend_agent.dialects",
+    "frontend_agent.dialects", "frontend_agent.alarms",
     "frontend_agent.dicom.uids", "frontend_agent.dicom.elements", "frontend_agent.dicom.part10", "frontend_agent.dicom.header",
     "frontend_agent.dicom.charsets", "frontend_agent.dicom.pdus", "frontend_agent.dicom.commands", "frontend_agent.dicom.multipart", "frontend_agent.dicom.identifiers", "frontend_agent.imaging.model",
     "frontend_agent.imaging.changing", "frontend_agent.imaging.aligning", "frontend_agent.imaging.values",
@@ -250,6 +250,7 @@ SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.packs",
     "frontend_agent.dicom",  # instances as bytes, associations
     "frontend_agent.instance_files",
+    "frontend_agent.alarms",  # what an alarm is, and what it says: hospitals' alarms are shown there
     "frontend_agent.confine",  # what a process that decodes a stranger's bytes gives up
 )  # fmt: skip
 SHARED_WITH_CONNECTORS = (
@@ -271,6 +272,7 @@ SHARED_WITH_CONNECTORS = (
     "frontend_agent.config_images",  # the settings of images
     "frontend_agent.dicom",  # instances as bytes, associations
     "frontend_agent.imaging.model",  # the words of imaging
+    "frontend_agent.alarms",  # what a mail or a webhook says of one
     "frontend_agent.imaging.keeping",  # what is asked of whoever keeps studies
 )  # fmt: skip
 PARTS = (
