@@ -38,6 +38,8 @@ from frontend_agent.config_outlets import (
     XdsOutlet,
     database_of,
 )
+from frontend_agent.config_people import PeopleConfig
+from frontend_agent.config_people import problems as people_problems
 from frontend_agent.config_types import NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.qclog import TERM
@@ -345,6 +347,7 @@ class Config:
     backfill: BackfillConfig = field(default_factory=BackfillConfig)
     inlets: dict[str, InletConfig] = field(default_factory=dict)
     images: ImagesConfig = NO_IMAGES
+    people: PeopleConfig = field(default_factory=PeopleConfig)
 
     @property
     def has_images(self) -> bool:
@@ -904,6 +907,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     **config_inlets.CHECKS,
     **config_outlets.CHECKS,
     **config_images.CHECKS,
+    PeopleConfig: people_problems,
     SecretsConfig: _secrets,
     ReportsConfig: _reports,
     QcLogConfig: _qc_log,

@@ -178,6 +178,7 @@ PURE = (
     "frontend_agent.unmade", "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",
     "frontend_agent.windows", "frontend_agent.usage", "frontend_agent.er7", "frontend_agent.messages",
     "frontend_agent.dialects", "frontend_agent.alarms",
+    "frontend_agent.people", "frontend_agent.config_people",
     "frontend_agent.dicom.uids", "frontend_agent.dicom.elements", "frontend_agent.dicom.part10", "frontend_agent.dicom.header",
     "frontend_agent.dicom.charsets", "frontend_agent.dicom.pdus", "frontend_agent.dicom.commands", "frontend_agent.dicom.multipart", "frontend_agent.dicom.identifiers", "frontend_agent.imaging.model",
     "frontend_agent.imaging.changing", "frontend_agent.imaging.aligning", "frontend_agent.imaging.values",
