@@ -8,7 +8,6 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
-from zipfile import ZipFile
 
 import msgspec
 
@@ -19,12 +18,12 @@ from frontend_agent.er7.reader import Scope
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.reading.errors import Unreadable
 from frontend_agent.reading.trees import compile_path, json_tree, json_value, xml_tree, xml_value
+from frontend_agent.workbooks import NoSuchSheet, NoWorkbook, sheet_rows
 
 FORMATS = ("hl7v2", "xml", "json", "csv", "xlsx")
 TABLES = ("csv", "xlsx")
 WITH_INSIDE = ("xml", "json")
 MOST_ROWS = 200_000
-MOST_UNPACKED = 256 * 1024 * 1024  # bytes of a workbook once it is unpacked
 _HL7_NULL = '""'  # "delete what you have": for us, nothing is there
 
 Node = Any
@@ -253,25 +252,16 @@ def _csv_lines(content: bytes, options: Options) -> list[list[Any]]:
 
 
 def _xlsx_lines(content: bytes, sheet: str) -> list[list[Any]]:
-    from openpyxl import load_workbook  # not at the top: few mappings read workbooks, and it takes a tenth of a second
-
+    lines: list[list[Any]] = []
     try:
-        with ZipFile(io.BytesIO(content)) as packed:
-            if sum(one.file_size for one in packed.infolist()) > MOST_UNPACKED:
-                raise MessageUnreadable(f"a workbook of more than {MOST_UNPACKED} bytes once it is unpacked")
-        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        names = book.sheetnames
-        if sheet and sheet not in names:
-            raise MessageUnreadable("the workbook has no sheet of the name that the mapping says")
-        lines: list[list[Any]] = []
-        for row in book[sheet or names[0]].iter_rows(values_only=True):
+        for row in sheet_rows(content, sheet):
             lines.append(list(row))
             _bounded(lines)
-        return lines
-    except MessageUnreadable:
-        raise
-    except Exception:  # noqa: BLE001  openpyxl, zipfile and the XML below them say in many ways that a workbook is broken
-        raise MessageUnreadable("no workbook (.xlsx) that can be read") from None
+    except NoSuchSheet:
+        raise MessageUnreadable("the workbook has no sheet of the name that the mapping says") from None
+    except NoWorkbook as error:
+        raise MessageUnreadable(str(error)) from None
+    return lines
 
 
 def _bounded(lines: Sequence[Any]) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 from frontend_agent.config import CatalogueConfig
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.shipped import did_you_mean
 from frontend_agent.terms.catalogues import Catalogue, Catalogues, Shelf
+from frontend_agent.workbooks import NoSuchSheet, NoWorkbook, sheet_rows
 
 
 def load_catalogues(configured: Mapping[str, CatalogueConfig]) -> Catalogues:
@@ -79,19 +79,14 @@ def _csv_grid(options: CatalogueConfig) -> Iterator[list[str]]:
 
 
 def _xlsx_grid(options: CatalogueConfig) -> Iterator[list[str]]:
-    from openpyxl import load_workbook  # here, because most sites have no such file
-    from openpyxl.utils.exceptions import InvalidFileException
-
     try:
-        book = load_workbook(options.path, read_only=True, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError):
-        raise ConfigurationError(f"{options.path}: is no workbook (.xlsx)") from None
-    if options.sheet and options.sheet not in book.sheetnames:
+        yield from _texts(sheet_rows(Path(options.path).read_bytes(), options.sheet))
+    except NoSuchSheet as error:
         raise ConfigurationError(
-            f"{options.path}: has no sheet '{options.sheet}' (there: {', '.join(book.sheetnames)})"
-        )
-    sheet = book[options.sheet] if options.sheet else book.worksheets[0]
-    return _texts(sheet.iter_rows(values_only=True))
+            f"{options.path}: has no sheet '{options.sheet}' (there: {', '.join(error.names)})"
+        ) from None
+    except NoWorkbook:
+        raise ConfigurationError(f"{options.path}: is no workbook (.xlsx)") from None
 
 
 def _texts(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[str]]:

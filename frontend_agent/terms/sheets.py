@@ -8,17 +8,16 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from zipfile import BadZipFile
 
 import msgspec
-from openpyxl import Workbook, load_workbook
+from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
-from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.datavalidation import DataValidation
 
 from frontend_agent.codes import bare_cell, safe_cell
 from frontend_agent.terms.said import Said, said
+from frontend_agent.workbooks import NoWorkbook, sheet_rows
 
 SHEET, CODES = "对照 terms", "代码 codes"
 
@@ -171,7 +170,7 @@ def read_lines(content: bytes, is_csv: bool) -> tuple[list[Line], list[Problem]]
     """The decided lines of a filled-in sheet, and everything that is wrong with it. Lines nobody decided on are passed over."""
     try:
         grid = _csv_grid(content) if is_csv else _xlsx_grid(content)
-    except (BadZipFile, InvalidFileException, KeyError, UnicodeDecodeError, ValueError):
+    except (NoWorkbook, UnicodeDecodeError, csv.Error):
         return [], [Problem("", said("not_csv" if is_csv else "not_xlsx"))]
     if not grid:
         return [], [Problem("", said("empty"))]
@@ -226,12 +225,7 @@ def _csv_grid(content: bytes) -> list[list[str]]:
 
 
 def _xlsx_grid(content: bytes) -> list[list[str]]:
-    book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-    try:
-        sheet = book[SHEET] if SHEET in book.sheetnames else book.worksheets[0]
-        return [[_text(value) for value in row] for row in sheet.iter_rows(values_only=True)]
-    finally:
-        book.close()
+    return [[_text(value) for value in row] for row in sheet_rows(content, SHEET, else_first=True)]
 
 
 def _text(value: Any) -> str:

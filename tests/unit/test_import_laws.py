@@ -176,7 +176,7 @@ PURE = (
     "frontend_agent.delivery", "frontend_agent.registrations", "frontend_agent.answers", "frontend_agent.identity", "frontend_agent.qclog", "frontend_agent.wire",
     "frontend_agent.measuring", "frontend_agent.reports", "frontend_agent.proposing",
     "frontend_agent.unmade", "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",
-    "frontend_agent.windows", "frontend_agent.usage", "frontend_agent.er7", "frontend_agent.messages",
+    "frontend_agent.windows", "frontend_agent.workbooks", "frontend_agent.usage", "frontend_agent.er7", "frontend_agent.messages",
     "frontend_agent.dialects", "frontend_agent.alarms",
     "frontend_agent.people", "frontend_agent.config_people",
     "frontend_agent.dicom.uids", "frontend_agent.dicom.elements", "frontend_agent.dicom.part10", "frontend_agent.dicom.header",
@@ -370,6 +370,20 @@ def test_xml_is_parsed_by_the_one_safe_factory_only() -> None:
         )
         if found:
             offenders[module.name] = found
+    assert not offenders
+
+
+RUNNING = re.compile(r"\b(XSLT|xslt|XInclude|xinclude|ElementInclude|Schematron)\s*\(")
+
+
+def test_nothing_runs_a_stylesheet_or_an_inclusion() -> None:
+    """Threat X4: both read and write files by themselves."""
+    offenders = [
+        f"{module.path.relative_to(ROOT)}: {name}"
+        for module in modules()
+        for name, _ in calls(module.tree)
+        if RUNNING.search(f"{name}(")
+    ]
     assert not offenders
 
 
