@@ -24,8 +24,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from frontend_agent import config_fetchers, config_files, config_images, config_inlets, config_outlets
+from frontend_agent import config_alarms, config_fetchers, config_files, config_images, config_inlets, config_outlets
 from frontend_agent.calendar import time_of_day
+from frontend_agent.config_alarms import DEFAULT_ALARMS, AlarmsConfig
 from frontend_agent.config_images import NO_IMAGES, ImageInletConfig, ImageOutletConfig, ImagesConfig, OrdersConfig
 from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
 from frontend_agent.config_outlets import (
@@ -348,6 +349,7 @@ class Config:
     inlets: dict[str, InletConfig] = field(default_factory=dict)
     images: ImagesConfig = NO_IMAGES
     people: PeopleConfig = field(default_factory=PeopleConfig)
+    alarms: AlarmsConfig = DEFAULT_ALARMS
 
     @property
     def has_images(self) -> bool:
@@ -657,6 +659,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     ListenerConfig: ("certificate", "key", "client_ca"),
     **config_files.PATHS,
     **config_images.PATHS,
+    **config_alarms.PATHS,
 }
 ALWAYS_PATHS = (
     "ca",
@@ -908,6 +911,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     **config_outlets.CHECKS,
     **config_images.CHECKS,
     PeopleConfig: people_problems,
+    **config_alarms.CHECKS,
     SecretsConfig: _secrets,
     ReportsConfig: _reports,
     QcLogConfig: _qc_log,

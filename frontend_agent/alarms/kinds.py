@@ -29,7 +29,7 @@ KINDS: dict[str, Kind] = {
         Kind("certificate", "certificate"),
         Kind("clock", "destination"),
         Kind("quota", "room"),
-        Kind("disk", "room"),
+        Kind("disk", "agent"),
         Kind("log", "agent"),
         Kind("damage", "agent"),
         Kind("restarts", "agent"),

@@ -81,6 +81,7 @@ class FeedFacts(msgspec.Struct, frozen=True, kw_only=True):
     usual: float = 0.0  # records that the same hours of the same weekday usually bring; 0: its own limit speaks
     taken: int = 0  # records that came in the last while (`HELD_WINDOW`)
     held: int = 0  # of these
+    reconciliation: str = ""  # what its last night says against it; empty: nothing
 
 
 class SourceFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,5 +152,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     stuck_studies: int = 0
     stuck_studies_since: datetime | None = None
     withheld: int = 0  # records of which a destination still has a version, though a rule withholds them now
-    nights_failed: tuple[str, ...] = ()  # feeds whose last reconciliation differs or could not be done
     pack_expired: str = ""

@@ -49,13 +49,13 @@ LANGUAGES: tuple[Language, ...] = ("en", "zh")
 TEXTS: dict[str, Said] = {
     "backlog": Said(
         Told(
-            "{waiting} documents wait for {subject}, the oldest for {oldest:span}",
+            "Backlog at {subject}: {waiting} wait, the oldest for {oldest:span}",
             "More is made than the destination takes, or it takes nothing: it is away, slow, or pauses us. {problem}",
             "Look at `frontend-agent status` (destinations). If {subject} cannot be reached, mend the network or tell the "
             "platform's administrator. Nothing is lost: what waits goes by itself once it can.",
         ),
         Told(
-            "有 {waiting} 份文档等待送往 {subject}，最早的一份已等待 {oldest:span}",
+            "{subject} 积压：{waiting} 份等待，最早的已等待 {oldest:span}",
             "生成快于目的地接收，或目的地根本没有接收：不可达、过慢，或要求暂停。{problem}",
             "查看 `frontend-agent status` 的目的地部分。若 {subject} 不可达，请检修网络或通知平台管理员。"
             "数据不会丢失：恢复后等待的文档会自动送达。",
@@ -64,14 +64,14 @@ TEXTS: dict[str, Said] = {
     "silence": Said(
         Told(
             "Nothing new from feed {subject} for {silent:span}",
-            "These hours of this weekday usually bring {usual:count} records. The source's system does not write any more, its "
-            "view or interface is broken, or nobody works there today.",
+            "These hours usually bring {usual:count} records (0: the feed's own limit, `silence`, is over). The source's system does "
+            "not write any more, its view or interface is broken, or nobody works there today.",
             "Ask the department whether it works. If it does, look for its newest record in its own system, then "
             "`frontend-agent preview {subject} --newest 3`. An unusual holiday belongs into [calendar].",
         ),
         Told(
             "数据流 {subject} 已有 {silent:span} 没有新数据",
-            "同一星期几的这段时间通常有 {usual:count} 条记录。来源系统不再写入、视图或接口损坏，或今天该科室未上班。",
+            "这段时间通常有 {usual:count} 条记录（0：超过该数据流自身的 `silence` 限制）。来源系统不再写入、视图或接口损坏，或今天该科室未上班。",
             "先询问科室是否在工作。若在工作，请在其系统中查找最新记录，再执行 "
             "`frontend-agent preview {subject} --newest 3`。特殊休息日请写入 [calendar]。",
         ),
@@ -186,13 +186,13 @@ TEXTS: dict[str, Said] = {
     ),
     "certificate": Said(
         Told(
-            "The certificate of {subject} ends in {days} days ({ends})",
+            "The certificate of {subject}: {days} days left (until {ends})",
             "Certificates have a term. When it is over, the other side refuses us, or we it. {problem}",
             "One that the platform gave us renews itself at half of its term: if it has not, look whether the platform can be reached. "
             "Any other: ask whoever issued {file} for a new one, and put it in its place.",
         ),
         Told(
-            "{subject} 的证书将在 {days} 天后到期（{ends}）",
+            "{subject} 的证书：剩余 {days} 天（至 {ends}）",
             "证书有有效期。到期后对方会拒绝我方，或我方拒绝对方。{problem}",
             "平台签发的证书会在有效期过半时自动续期：若没有续期，请检查能否连接平台。其他证书：向 {file} 的签发方申请新证书并替换。",
         ),

@@ -44,14 +44,14 @@ def test_the_commands_that_mend_it_are_ours(kind: str) -> None:
 
 def test_an_alarm_is_told_in_its_figures() -> None:
     told = tell(alarm("backlog", "platform", waiting=1207, oldest=7500, problem="timed out"), "en")
-    assert told.title == "1207 documents wait for platform, the oldest for 2 h 5 min"
+    assert told.title == "Backlog at platform: 1207 wait, the oldest for 2 h 5 min"
     assert told.cause.endswith("timed out")
     zh = tell(alarm("backlog", "platform", waiting=1207, oldest=7500, problem=""), "zh")
-    assert zh.title == "有 1207 份文档等待送往 platform，最早的一份已等待 2 小时 5 分钟"
+    assert zh.title == "platform 积压：1207 份等待，最早的已等待 2 小时 5 分钟"
 
 
 def test_what_is_not_known_is_no_error() -> None:
-    assert tell(alarm("backlog", "platform"), "en").title == "? documents wait for platform, the oldest for ?"
+    assert tell(alarm("backlog", "platform"), "en").title == "Backlog at platform: ? wait, the oldest for ?"
     assert tell(alarm("from_a_newer_version", "x"), "en").title == "from_a_newer_version x"
     assert plain_texts(alarm("held", "lab", share=0.4, held=4, taken=10, window=3600))["en"]["title"] == (
         "40 % of what feed lab brought in the last 1 h is held (4 of 10)"
