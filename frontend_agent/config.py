@@ -41,7 +41,7 @@ from frontend_agent.config_outlets import (
 )
 from frontend_agent.config_people import PeopleConfig
 from frontend_agent.config_people import problems as people_problems
-from frontend_agent.config_types import NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
+from frontend_agent.config_types import NAMES_A_SECRET, NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.qclog import TERM
 from frontend_agent.windows import Window, leaves_time, window
@@ -254,9 +254,12 @@ class ReportsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SecretsConfig:
-    """A folder of files readable by the service alone. systemd credentials and the keyring are asked first."""
+    """Where secrets are kept beside the keyring: a folder of files readable by the service alone, and what systemd-creds encrypted for
+    the unit of this service. What systemd handed over is asked for first."""
 
     folder: str = ""
+    credentials: str = "/etc/frontend-agent/credentials"
+    unit: str = "frontend-agent.service"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +292,7 @@ class WithholdConfig:
     reason: str
     when: dict[str, tuple[str, ...]] = field(default_factory=dict)
     patients: str = ""
-    patients_key: str = ""
+    patients_key: str = field(default="", metadata=NAMES_A_SECRET)
     kinds: tuple[str, ...] = ()  # default: all
     feeds: tuple[str, ...] = ()  # default: all
     until: date = date.max  # the last day on which it applies
@@ -876,6 +879,10 @@ def _reports(reports: ReportsConfig) -> Iterable[str]:
 def _secrets(secrets: SecretsConfig) -> Iterable[str]:
     if secrets.folder and not secrets.folder.startswith("/"):
         yield "folder must be an absolute path (for example /etc/frontend-agent/secrets)"
+    if secrets.credentials and not secrets.credentials.startswith("/"):
+        yield "credentials must be an absolute path (for example /etc/frontend-agent/credentials)"
+    if not re.fullmatch(r"[A-Za-z0-9@._-]+\.service", secrets.unit):
+        yield f"unit = {secrets.unit!r} is no name of a service (for example frontend-agent.service)"
 
 
 def _catalogue(catalogue: CatalogueConfig) -> Iterable[str]:

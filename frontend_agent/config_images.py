@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from frontend_agent.config_files import Picking, picking_problems
 from frontend_agent.config_listener import ListenerConfig, listener_problems
-from frontend_agent.config_types import ONE, TWO, Count, MiB64, Size
+from frontend_agent.config_types import NAMES_A_SECRET, ONE, TWO, Count, MiB64, Size
 from frontend_agent.windows import Window, leaves_time, window
 
 HUNDRED = Count(100)
@@ -172,7 +172,9 @@ class ImageOutletConfig:
     modalities: tuple[str, ...] = ()  # go there, and no others; empty: all
     deidentified: bool = False  # PS3.15 basic profile; `deidentify` says with which options
     deidentify: tuple[Deidentify, ...] = ()  # options of the profile
-    pseudonym_key: str = ""  # the NAME of the secret that pseudonyms, UIDs and dates are made with
+    pseudonym_key: str = field(
+        default="", metadata=NAMES_A_SECRET
+    )  # the NAME of the secret that pseudonyms, UIDs and dates are made with
     compress: Literal["", "rle", "jpeg-ls", "jpeg-2000"] = (
         ""  # native pixels without loss; what is compressed stays as it is
     )

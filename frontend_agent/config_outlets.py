@@ -21,7 +21,7 @@ from frontend_agent.config_files import (
     laying_problems,
     sftp_problems,
 )
-from frontend_agent.config_types import ONE, Count
+from frontend_agent.config_types import NAMES_A_SECRET, ONE, Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,9 @@ class OutletConfig:
     timeout: timedelta = timedelta(seconds=30)
     batch: int = 100
     deidentified: bool = False  # no direct identifier of a patient may reach it
-    pseudonym_key: str = ""  # the NAME of the secret that its pseudonyms are made with
+    pseudonym_key: str = field(
+        default="", metadata=NAMES_A_SECRET
+    )  # the NAME of the secret that its pseudonyms are made with
     edition: str = ""  # destinations that get other content than the others get documents of their own: their name
     kinds: tuple[str, ...] = ()  # go there, and no others; empty: all that the feeds make
 

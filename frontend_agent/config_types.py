@@ -18,3 +18,6 @@ MiB16 = Size(16 * 1024**2)
 MiB32 = Size(32 * 1024**2)
 MiB64 = Size(64 * 1024**2)
 GiB20 = Size(20 * 1024**3)
+
+SECRET = "secret"  # the word, not one  # noqa: S105
+NAMES_A_SECRET = {SECRET: True}  # metadata of a setting that names a secret, and is not called so

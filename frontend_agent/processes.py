@@ -30,6 +30,14 @@ def may_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
+def no_core_dumps() -> None:
+    """A dump of our memory would hold passwords and patients: none is written, whatever the machine is set to."""
+    if sys.platform != "win32":
+        import resource  # there is none on Windows
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def settle_memory() -> None:
     """Before forking: what is there now is shared, and stays shared if no collection writes to it."""
     gc.collect()

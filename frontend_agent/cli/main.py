@@ -28,6 +28,7 @@ from frontend_agent.cli import (
     reference,
     regional,
     rules,
+    secret,
     source,
     spec,
     tables,
@@ -40,12 +41,14 @@ from frontend_agent.cli import (
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Language, Texts, language_of
 from frontend_agent.errors import FrontendAgentError
+from frontend_agent.processes import no_core_dumps
 
 SHARED = ("--config", "--state", "--lang")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console script."""
+    no_core_dumps()
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -149,6 +152,7 @@ def build(language: Language) -> typer.Typer:
         reconcile,
         backfill,
         source,
+        secret,
         vanished,
         inlet,
         images,

@@ -12,6 +12,7 @@ from frontend_agent.cli.texts_images_backfill import IMAGES_BACKFILL_TEXTS
 from frontend_agent.cli.texts_init import INIT_TEXTS
 from frontend_agent.cli.texts_inlets import INLET_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
+from frontend_agent.cli.texts_secrets import SECRETS_TEXTS
 from frontend_agent.cli.texts_studies import STUDIES_TEXTS
 from frontend_agent.cli.texts_tables import TABLES_TEXTS
 from frontend_agent.cli.texts_vanished import VANISHED_TEXTS
@@ -914,6 +915,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **VANISHED_TEXTS,
     **FOREIGN_TEXTS,
     **STUDIES_TEXTS,
+    **SECRETS_TEXTS,
     **IMAGES_BACKFILL_TEXTS,
 }
 

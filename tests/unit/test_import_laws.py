@@ -132,6 +132,7 @@ MAY_WRITE_FILES = {
     "frontend_agent.app": "makes the state folder",
     "frontend_agent.daemon": "its process id and lock",
     "frontend_agent.config": "agent.toml of `init`",
+    "frontend_agent.secret_places": "secrets that a person sets: a file of mode 0600, what systemd-creds encrypted, its unit's drop-in",
     "frontend_agent.reporting": "drops its own reports when their term is over",
 }
 
