@@ -72,6 +72,7 @@ from frontend_agent.model import Blame, Finding, Record, SeriesHead, SourceRows,
 from frontend_agent.outlets import PLATFORM, open_outlet
 from frontend_agent.packs import NATIONAL, Pack, PackRefused, Packs, Skew, compared, names, open_pack
 from frontend_agent.packs.content import content_of, name_of
+from frontend_agent.people_checked import checked_people
 from frontend_agent.prefetch import Prefetch
 from frontend_agent.preparing import Order, Prepared, Worker
 from frontend_agent.processes import settle_memory
@@ -1009,6 +1010,7 @@ def checked(
             yield "calendar", error
         else:
             yield "calendar", None
+    yield from checked_people(config.people)
     feeds: dict[str, FieldMapping] = {}
     compiled: dict[str, Feed] = {}
     for feed in config.feeds:

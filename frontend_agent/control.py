@@ -1,29 +1,36 @@
 """How the CLI speaks to a running daemon: a Unix socket in the state directory, one JSON object per line.
 
-    → {"ask": "status", "with": {}}
+    → {"ask": "status", "with": {}}         and "why": for what reason, "session": whom the console has let in
     ← {"row": …}            none or many, for answers that are long
     ← {"done": …}           the end of a good answer
     ← {"error": "…", "exit_code": 1}
 
 The protocol (`Lines`, `encode`, `parse_question`, `answer`) is pure; `ControlServer` and `ask` are its thin edges. Who
-may speak is decided by the file system: socket and state directory belong to the service's account alone.
+may speak is decided by the file system: socket and state directory belong to the service's account alone. Where people are
+configured they have a socket of their own, which the service's group may open; who asks at either is what the kernel says
+of the other end (SO_PEERCRED), never what he says himself.
 """
 
+import getpass
 import os
 import socket
+import struct
+import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from frontend_agent.errors import FrontendAgentError
+from frontend_agent.errors import ConfigurationError, FrontendAgentError
 
 SOCKET = "control.sock"
 LONGEST_LINE = 16 * 1024 * 1024  # a document and its view; a question is never near it
 LONGEST_QUESTION = 4 * 1024 * 1024  # a spreadsheet of decisions about local codes
+_PEER = struct.Struct("3i")  # struct ucred: process, user, group
 PATIENCE = 120.0  # seconds without a word from the other side
 
 Operation = Callable[..., Any]
@@ -65,6 +72,8 @@ class Question(msgspec.Struct, forbid_unknown_fields=True):
 
     ask: str
     arguments: dict[str, Any] = msgspec.field(name="with", default_factory=dict)
+    why: str = ""
+    session: str = ""
 
 
 def encode(message: object) -> bytes:
@@ -78,14 +87,10 @@ def parse_question(line: bytes) -> Question:
         raise ControlError("a question on the control socket is not understood") from None
 
 
-def answer(line: bytes, operations: Mapping[str, Operation]) -> Iterator[bytes]:
+def answer(line: bytes, asked: Callable[[Question], Any]) -> Iterator[bytes]:
     """The lines that answer one question. What goes wrong on purpose is an answer too."""
     try:
-        question = parse_question(line)
-        operation = operations.get(question.ask)
-        if operation is None:
-            raise ControlError("this daemon does not know that question: it is of another version than the command")
-        result = operation(**question.arguments)
+        result = asked(parse_question(line))
         if isinstance(result, Iterator):
             for row in result:
                 yield encode({"row": row})
@@ -108,27 +113,35 @@ def _short(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-class ControlServer:
-    """Listens in the state directory and answers each connection in its own thread.
+Asked = Callable[[str, Question], Any]  # by this account of the operating system
 
-    `failed` is told of an error that no operation raised on purpose; the asker gets its type and nothing else.
+
+class ControlServer:
+    """Listens at a socket and answers each connection in its own thread.
+
+    `asked` gets the account at the other end with each question. `failed` is told of an error that no operation raised on
+    purpose; the asker gets its type and nothing else. `group`: the service's group may open the socket as well.
     """
 
-    def __init__(self, state: Path, operations: Mapping[str, Operation], failed: Callable[[Exception], str]) -> None:
-        self._path = state / SOCKET
-        self._operations = operations
+    def __init__(self, path: Path, asked: Asked, failed: Callable[[Exception], str], group: bool = False) -> None:
+        self._path = path
+        self._asked = asked
         self._failed = failed
+        self._umask = 0o117 if group else 0o177
         self._closing = False
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
 
     def start(self) -> None:
         """Whoever holds the spool's lock owns the socket: one left by a killed daemon is replaced."""
-        self._path.unlink(missing_ok=True)
-        before = os.umask(0o177)
+        with suppress(OSError):  # that its folder is not there is told below
+            self._path.unlink(missing_ok=True)
+        before = os.umask(self._umask)
         try:
             with _short(self._path) as name:
                 self._listener.bind(name)
+        except OSError as error:
+            raise ConfigurationError(f"{self._path}: no socket can be made there: {error.strerror}") from None
         finally:
             os.umask(before)
         self._listener.listen(16)
@@ -151,21 +164,45 @@ class ControlServer:
 
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(PATIENCE)
+        account = account_at(connection)
         lines = Lines(LONGEST_QUESTION)
         # The asker may go away at any time: that is his business, and nothing of ours is lost by it.
         with connection, suppress(OSError, ControlError):
             while data := connection.recv(65536):
                 for line in lines.receive(data):
-                    self._answer(connection, line)
+                    self._answer(connection, account, line)
 
-    def _answer(self, connection: socket.socket, line: bytes) -> None:
+    def _answer(self, connection: socket.socket, account: str, line: bytes) -> None:
         try:
-            for part in answer(line, self._operations):
+            for part in answer(line, partial(self._asked, account)):
                 connection.sendall(part)
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001 - the daemon outlives a fault in an answer, and logs it
             connection.sendall(encode({"error": self._failed(error), "exit_code": 1}))
+
+
+def account_at(connection: socket.socket) -> str:
+    """Whose process is at the other end of a Unix socket: the kernel's word, taken when it connected (unix(7), SO_PEERCRED)."""
+    _, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return account_of(uid)
+
+
+def account_of(uid: int) -> str:
+    """The name of an account, or its number where it has none."""
+    if sys.platform == "win32":  # no sockets of this kind, and no numbers of accounts
+        return f"uid {uid}"
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def this_account() -> str:
+    """Whose process this is: the kernel's word, not that of the environment."""
+    return getpass.getuser() if sys.platform == "win32" else account_of(os.getuid())
 
 
 class Answer(msgspec.Struct):
@@ -187,9 +224,14 @@ class AnsweredError(FrontendAgentError):
 
 def ask(state: Path, question: str, /, **arguments: Any) -> Any:
     """Ask the daemon on that state directory. A long answer comes as an iterator of rows, a short one as its value."""
-    connection = _connect(state / SOCKET)
+    return ask_at(state / SOCKET, Question(question, arguments))
+
+
+def ask_at(path: Path, question: Question) -> Any:
+    """Ask whoever listens at that socket."""
+    connection = _connect(path)
     try:
-        connection.sendall(encode({"ask": question, "with": arguments}))
+        connection.sendall(encode(question))
         answers = _answers(connection)
         first = next(answers)
     except BaseException:
@@ -203,8 +245,13 @@ def ask(state: Path, question: str, /, **arguments: Any) -> Any:
 
 def is_running(state: Path) -> bool:
     """Whether a daemon answers there."""
+    return answers_at(state / SOCKET)
+
+
+def answers_at(path: Path) -> bool:
+    """Whether somebody listens at that socket."""
     try:
-        _connect(state / SOCKET).close()
+        _connect(path).close()
     except NoDaemon:
         return False
     return True

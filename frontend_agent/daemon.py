@@ -13,18 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from frontend_agent.app import App, Outcome
 from frontend_agent.backfilling import Backfilling
-from frontend_agent.control import ControlServer
+from frontend_agent.control import SOCKET, ControlServer, Question
+from frontend_agent.door import Asker
 from frontend_agent.errors import DestinationUnreachable, FrontendAgentError
 from frontend_agent.housekeeping import Housekeeping, schedules
 from frontend_agent.logs import event, failed, log
 from frontend_agent.nights import Nights
 from frontend_agent.notify import Notifier
-from frontend_agent.operations import operations
+from frontend_agent.operations import door
 from frontend_agent.receiving import Receiving
 from frontend_agent.reporting import Reporting
 from frontend_agent.scheduler import Scheduler
@@ -79,9 +81,11 @@ class Daemon:
         self.backfilling = Backfilling(app, self._turns, self.stopping, self._wake)
         self.receiving = Receiving(app, self._run_feed)
         self.imaging = imaging_of(app)
-        self._control = ControlServer(
-            app.state, operations(app, self), failed=lambda error: failed("control.failed", error)
-        )
+        self._door = door(app, self)
+        self._controls = [ControlServer(app.state / SOCKET, self._asked, _control_failed)]
+        people = app.config.people
+        if people.is_configured:
+            self._controls.append(ControlServer(Path(people.socket), self._asked, _control_failed, group=True))
 
     # --- the two ways to work -----------------------------------------------------------------------------------------
 
@@ -190,6 +194,9 @@ class Daemon:
 
     # --- what the control socket asks ---------------------------------------------------------------------------------
 
+    def _asked(self, account: str, question: Question) -> Any:
+        return self._door.ask(Asker(account, question.session, question.why), question.ask, question.arguments)
+
     def wake(self, feeds: Iterable[str] = ()) -> None:
         """Run these feeds as soon as their sources are free, and look for deliveries that are due."""
         for name in feeds:
@@ -228,7 +235,8 @@ class Daemon:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        self._control.start()
+        for control in self._controls:
+            control.start()
         for sender in self._senders.values():
             sender.thread.start()
         try:
@@ -239,7 +247,8 @@ class Daemon:
             self.receiving.stop(0.0)
             if self.imaging is not None:
                 self.imaging.stop(0.0)
-            self._control.close()
+            for control in self._controls:
+                control.close()
 
     def _run_feeds(self, names: list[str]) -> None:
         for name in names:
@@ -357,6 +366,10 @@ class Daemon:
 
     def _paused(self, name: str) -> bool:
         return self.app.spool.pause(name).failures > 0
+
+
+def _control_failed(error: Exception) -> str:
+    return failed("control.failed", error)
 
 
 def imaging_of(app: App) -> "Imaging | None":

@@ -25,6 +25,7 @@ from frontend_agent.closing import month_text
 from frontend_agent.closing_operations import ClosingOperations
 from frontend_agent.config import unknown
 from frontend_agent.delivery import Event, State
+from frontend_agent.door import Door
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.feeds import Feed
 from frontend_agent.formats import FormatError, Kind, load_kind
@@ -556,6 +557,12 @@ class Operations(
         for feed, rule, severity, field, count in self._spool.rules():
             yield {"feed": feed, "rule": rule, "severity": severity, "field": field, "count": count}
 
+    # --- people -------------------------------------------------------------------------------------------------------
+
+    def people_list(self) -> list[dict[str, Any]]:
+        """Who the three administrators are, and by which account each is known."""
+        return [plain(one) for one in self._app.config.people.persons]
+
     # --- reports ------------------------------------------------------------------------------------------------------
 
     def report_about(self) -> dict[str, Any]:
@@ -660,6 +667,11 @@ def operations(app: App, daemon: Running | None = None) -> dict[str, Any]:
     """The questions by their names."""
     asked = Operations(app, daemon)
     return {name: getattr(asked, name) for name in dir(Operations) if not name.startswith("_")}
+
+
+def door(app: App, daemon: Running | None = None) -> Door:
+    """Where people ask: each as who he is, and what he does is said in the log first."""
+    return Door(operations(app, daemon), app.config.people, app.spool.record_act, app.clock)
 
 
 # -- In plain values --------------------------------------------------------------------------------------------------

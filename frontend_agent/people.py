@@ -128,6 +128,7 @@ ACTS: Mapping[str, Act] = {
     "status": _look(),
     "source_list": _look(),
     "source_pauses": _look(),
+    "source_visited": _look(),  # what a command beside the agent cost a source: said by itself
     "inlet_list": _look(),
     "images_inlets": _look(),
     "images_status": _look(),
@@ -135,7 +136,6 @@ ACTS: Mapping[str, Act] = {
     "whoami": _look(),
     # --- looking: the system administrator's daily work, and what audit and security see of it
     "source_show": _look(_SYSTEM, _AUDIT),
-    "source_visited": _look(_SYSTEM, _AUDIT),
     "source_report": _look(_SYSTEM, _AUDIT),
     "inlet_show": _look(_SYSTEM),
     "inlet_messages": _look(_SYSTEM),
@@ -235,6 +235,9 @@ ACTS: Mapping[str, Act] = {
 }
 
 
+_UNKNOWN = Act(frozenset(), told=True)
+
+
 def may(person: Person, act: str) -> bool:
     """Whether this person's role has this act. An act that is not in the table is nobody's, where people are configured."""
     if not person.is_named:
@@ -243,9 +246,14 @@ def may(person: Person, act: str) -> bool:
     return known is not None and (not known.roles or bool(person.roles & known.roles))
 
 
+def act_of(act: str) -> Act:
+    """Its line in the table. What is not there is said in the log, and whoever is not named may do it."""
+    return ACTS.get(act, _UNKNOWN)
+
+
 def needs_reason(person: Person, act: str, arguments: Mapping[str, Any]) -> bool:
     """Whether this shows what patients' records say, to one of the people who are configured."""
-    return person.is_named and ACTS[act].shows(arguments)
+    return person.is_named and act_of(act).shows(arguments)
 
 
 def refusal(person: Person, act: str) -> str:
@@ -268,7 +276,7 @@ def told_arguments(act: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What the log keeps of a question: its identifiers, bounded. Nothing that is not named in the table."""
     return {
         name: _bounded(arguments[name])
-        for name in ACTS[act].names
+        for name in act_of(act).names
         if arguments.get(name) not in (None, "", [], (), False)
     }
 

@@ -16,7 +16,6 @@ from typing import Annotated, Any, Self
 import typer
 from typer.core import TyperGroup
 
-from frontend_agent import control
 from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
@@ -240,16 +239,14 @@ def _bytes(number: float) -> str:
 
 def _follow(t: Texts, settings: Settings, number: int, wait: bool, json: bool) -> None:
     """Watch the daemon's work, or do it here."""
-    config = settings.config()
-    state = settings.state(config)
-    if control.is_running(state):
+    if (daemon := settings.daemon(settings.config())) is not None:
         if not wait:
             if json:
                 output.as_json({"id": number})
             else:
                 output.say(t("said.backfill_begun", number=number))
             return
-        rows = control.ask(state, "backfill_watch", number=number)
+        rows = daemon("backfill_watch", number=number)
         try:
             told = _watched(t, rows, show=not json)
         except KeyboardInterrupt:

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import typer
 
-from frontend_agent import control
 from frontend_agent.cli import output
 from frontend_agent.cli.backfill import Bar
 from frontend_agent.cli.session import Settings, this_user
@@ -84,9 +83,8 @@ def _asked(context: typer.Context, question: str, **arguments: Any) -> Any:
 
 def _follow(t: Texts, settings: Settings, told: dict[str, Any], wait: bool | None, json: bool) -> None:
     """Watch the daemon's work where that is asked for; without a daemon do it here, unless that is not."""
-    state = settings.state(settings.config())
     inlet, goes_on = told["inlet"], ""
-    if control.is_running(state):
+    if settings.daemon(settings.config()) is not None:
         if wait:
             told, goes_on = _watched(t, settings, told, not json), t("said.images_backfill_daemon")
     elif wait is not False:

@@ -22,6 +22,7 @@ from frontend_agent.cli import (
     images_backfill,
     init,
     inlet,
+    people,
     proofs,
     quarantine,
     reconcile,
@@ -43,7 +44,7 @@ from frontend_agent.cli.texts import Language, Texts, language_of
 from frontend_agent.errors import FrontendAgentError
 from frontend_agent.processes import no_core_dumps
 
-SHARED = ("--config", "--state", "--lang")
+SHARED = ("--config", "--state", "--lang", "--why")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -87,7 +88,7 @@ def _unforeseen(error: Exception, t: Texts, settings: list[Settings]) -> str:
 
 
 def shared_first(arguments: Sequence[str]) -> list[str]:
-    """Move --config, --state and --lang to the front: they may stand anywhere, also behind the command."""
+    """Move --config, --state, --lang and --why to the front: they may stand anywhere, also behind the command."""
     shared: list[str] = []
     rest: list[str] = []
     waiting = iter(arguments)
@@ -128,11 +129,12 @@ def build(language: Language) -> typer.Typer:
         config: Annotated[Path, typer.Option(help=t("option.config"))] = Path("agent.toml"),
         state: Annotated[Path | None, typer.Option(help=t("option.state"))] = None,
         lang: Annotated[str, typer.Option(help=t("option.lang"))] = language,
+        why: Annotated[str, typer.Option(help=t("option.why"))] = "",
         version: Annotated[
             bool, typer.Option("--version", help=t("option.version"), is_eager=True, callback=_print_version)
         ] = False,
     ) -> None:
-        context.obj.append(Settings(config, state, t))
+        context.obj.append(Settings(config, state, t, why))
 
     for module in (
         init,
@@ -157,6 +159,7 @@ def build(language: Language) -> typer.Typer:
         inlet,
         images,
         doctor,
+        people,
         images_backfill,
     ):
         module.add_to(cli, t)

@@ -4,9 +4,11 @@ The parts of the agent are imported where a command needs them: asking a daemon,
 """
 
 import getpass
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ class Settings:
     config_path: Path
     state_option: Path | None
     t: Texts
+    why: str = ""  # for what reason, where what patients' records say is shown
 
     def config(self) -> Config:
         return load_config(self.config_path)
@@ -58,11 +61,12 @@ class Settings:
         """A function that answers these questions while the context lasts."""
         config = self.config()
         state = self.state(config)
-        if control.is_running(state):
-            yield lambda question, **arguments: control.ask(state, question, **arguments)
+        if (daemon := self.daemon(config)) is not None:
+            yield daemon
             return
         from frontend_agent.app import App, has_state
-        from frontend_agent.operations import operations
+        from frontend_agent.door import Asker
+        from frontend_agent.operations import door
 
         app = App(config, state, alone=True)
         if NEED_FEEDS.isdisjoint(questions):
@@ -72,10 +76,28 @@ class Settings:
         else:
             app.open()
         try:
-            known = operations(app)
-            yield lambda question, **arguments: known[question](**arguments)
+            opened, asker = door(app), Asker(control.this_account(), why=self.why)
+            yield lambda question, **arguments: opened.ask(asker, question, arguments)
         finally:
             app.close()
+
+    def daemon(self, config: Config) -> Ask | None:
+        """A function that asks the daemon which runs on this state; None when none does.
+
+        People ask at a socket of their own: the state directory is the service's alone.
+        """
+        people = config.people
+        for socket in [*([Path(people.socket)] if people.is_configured else []), self.state(config) / control.SOCKET]:
+            if people.is_configured and socket.name == control.SOCKET and not os.access(socket.parent, os.X_OK):
+                raise control.NoDaemon(
+                    f"the agent is not running (nobody answers at {people.socket}): start it, and ask again"
+                )
+            if control.answers_at(socket):
+                return partial(self._ask, socket)
+        return None
+
+    def _ask(self, socket: Path, question: str, **arguments: Any) -> Any:
+        return control.ask_at(socket, control.Question(question, arguments, self.why))
 
 
 def this_user() -> str:

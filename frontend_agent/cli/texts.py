@@ -11,6 +11,7 @@ from frontend_agent.cli.texts_images import IMAGE_TEXTS
 from frontend_agent.cli.texts_images_backfill import IMAGES_BACKFILL_TEXTS
 from frontend_agent.cli.texts_init import INIT_TEXTS
 from frontend_agent.cli.texts_inlets import INLET_TEXTS
+from frontend_agent.cli.texts_people import PEOPLE_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
 from frontend_agent.cli.texts_secrets import SECRETS_TEXTS
 from frontend_agent.cli.texts_studies import STUDIES_TEXTS
@@ -28,9 +29,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "epilog": (
         "Exit codes: 0 done · 1 it could not be done now (source or platform unreachable, not found) · 2 the command was "
-        "used wrongly · 78 a configuration file needs mending. --config, --state and --lang may stand anywhere.",
+        "used wrongly · 78 a configuration file needs mending. --config, --state, --lang and --why may stand anywhere.",
         "退出码：0 完成 · 1 目前无法完成（来源或平台不可达、未找到）· 2 命令用法有误 · 78 配置文件需要修改。"
-        "--config、--state、--lang 可以写在任何位置。",
+        "--config、--state、--lang、--why 可以写在任何位置。",
     ),
     "option.config": ("The configuration file.", "配置文件。"),
     "option.state": (
@@ -911,6 +912,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **IMAGE_TEXTS,
     **TABLES_TEXTS,
     **ENGINES_TEXTS,
+    **PEOPLE_TEXTS,
     **RECONCILE_TEXTS,
     **VANISHED_TEXTS,
     **FOREIGN_TEXTS,

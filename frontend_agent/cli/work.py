@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from frontend_agent import control, logs
+from frontend_agent import logs
 from frontend_agent.cli import output
 from frontend_agent.cli.backfill import left_of
 from frontend_agent.cli.foreign import show_foreign
@@ -119,19 +119,18 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
     ) -> None:
         settings = _settings(context)
         config = settings.config()
-        state = settings.state(config)
-        if control.is_running(state):
-            told = control.ask(state, "once")
+        if (daemon := settings.daemon(config)) is not None:
+            told = daemon("once")
             _show_once(t, told, json)
             raise typer.Exit(_worst(told))
         from frontend_agent.daemon import Daemon, on_signals, problem_of
         from frontend_agent.operations import told_outcomes
 
         with logging_app(settings, to_stderr=False) as app:
-            daemon = Daemon(app)
-            on_signals(daemon.stopping.set)
+            alone = Daemon(app)
+            on_signals(alone.stopping.set)
             with _progress(t, app, not json) as tick:
-                outcomes = daemon.once(tick)
+                outcomes = alone.once(tick)
             _show_once(t, told_outcomes(app, outcomes), json)
             problem = problem_of(app, outcomes)
         if problem is not None:

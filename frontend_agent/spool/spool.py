@@ -1062,6 +1062,11 @@ class Spool:
             body = {"event": "shown", "documents": list(documents), "who": who, "consent": consent}
             return self._ledger.log(body, now)
 
+    def record_act(self, body: Mapping[str, Any], now: datetime) -> int:
+        """What a person is about to do here: committed before it is done. The entry's number."""
+        with self._database.write():
+            return self._ledger.log(body, now)
+
     # --- what waits for a person, what can be looked up, what is dropped ------------------------------------------------
 
     def cases(self, feed: str | None = None) -> Iterator[Case]:

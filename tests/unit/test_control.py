@@ -4,6 +4,7 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from frontend_agent.control import (
     ControlServer,
     Lines,
     NoDaemon,
+    Question,
     answer,
     ask,
     encode,
@@ -41,6 +43,12 @@ def stumble() -> None:
 OPERATIONS: dict[str, Any] = {"status": lambda: {"up": True}, "refuse": refuse, "count": count, "stumble": stumble}
 
 
+def asked(account: str, question: Question) -> Any:
+    if question.ask not in OPERATIONS:
+        raise ControlError("not known")
+    return OPERATIONS[question.ask](**question.arguments)
+
+
 @given(st.lists(st.binary(max_size=40).map(lambda data: data.replace(b"\n", b"")), max_size=8), st.integers(1, 7))
 def test_lines_come_out_whole_however_they_arrive(lines: list[bytes], step: int) -> None:
     stream = b"".join(line + b"\n" for line in lines)
@@ -60,7 +68,7 @@ def test_an_endless_line_is_refused() -> None:
     "line", [b"", b"{}", b"[]", b"null", b'{"ask": 1}', b'{"ask": "status", "x": 1}', b"\xff", b'{"ask":"nothing"}']
 )
 def test_nonsense_is_answered_by_an_error(line: bytes) -> None:
-    (reply,) = answer(line, OPERATIONS)
+    (reply,) = answer(line, partial(asked, "somebody"))
     assert b'"error"' in reply
     assert b'"exit_code":1' in reply
 
@@ -69,7 +77,7 @@ def test_nonsense_is_answered_by_an_error(line: bytes) -> None:
 def state(tmp_path: Path) -> Iterator[Path]:
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)
-    server = ControlServer(deep, OPERATIONS, lambda error: f"{type(error).__name__} (reference 1)")
+    server = ControlServer(deep / SOCKET, asked, lambda error: f"{type(error).__name__} (reference 1)")
     server.start()
     yield deep
     server.close()
@@ -120,7 +128,7 @@ def test_a_socket_left_by_a_killed_daemon_is_replaced(tmp_path: Path) -> None:
     left.bind(str(tmp_path / SOCKET))
     left.close()
     assert not is_running(tmp_path)
-    server = ControlServer(tmp_path, OPERATIONS, str)
+    server = ControlServer(tmp_path / SOCKET, asked, str)
     server.start()
     assert is_running(tmp_path)
     server.close()
