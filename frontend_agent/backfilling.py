@@ -25,6 +25,7 @@ from frontend_agent.feeds import Feed
 from frontend_agent.logs import event, failed, log
 from frontend_agent.message_feeds import must_ask_a_source
 from frontend_agent.model import Watermark
+from frontend_agent.pulse import Pulse
 from frontend_agent.spool import Backfill, Walked
 from frontend_agent.turns import Turn
 from frontend_agent.windows import window
@@ -52,9 +53,11 @@ class Backfilling:
         stopping: threading.Event,
         arrived: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        pulse: Callable[[str], Pulse] = lambda source: Pulse(float("inf")),
     ) -> None:
         self._app = app
         self._turns = turns
+        self._pulse = pulse
         self._stopping = stopping
         self._arrived = arrived
         self._clock = clock
@@ -92,8 +95,9 @@ class Backfilling:
     # -- one source --
 
     def _work(self, source: str) -> None:
-        failures = 0
+        failures, pulse = 0, self._pulse(source)
         while not self._stopping.is_set():
+            pulse.beat()
             job = self._next(source)
             if job is None:
                 self._rest(source, IDLE)

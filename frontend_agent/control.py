@@ -147,6 +147,9 @@ class ControlServer:
         self._listener.listen(16)
         self._thread.start()
 
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
     def close(self) -> None:
         self._closing = True
         with suppress(OSError):

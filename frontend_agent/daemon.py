@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -21,12 +21,13 @@ from frontend_agent.app import App, Outcome
 from frontend_agent.backfilling import Backfilling
 from frontend_agent.control import SOCKET, ControlServer, Question
 from frontend_agent.door import Asker
-from frontend_agent.errors import DestinationUnreachable, FrontendAgentError
+from frontend_agent.errors import DestinationUnreachable, FrontendAgentError, StateError
 from frontend_agent.housekeeping import Housekeeping, schedules
 from frontend_agent.logs import event, failed, log
 from frontend_agent.nights import Nights
 from frontend_agent.notify import Notifier
 from frontend_agent.operations import door
+from frontend_agent.pulse import Pulses
 from frontend_agent.receiving import Receiving
 from frontend_agent.reporting import Reporting
 from frontend_agent.scheduler import Scheduler
@@ -42,6 +43,18 @@ ANSWER = 7.0  # seconds that sources have to answer what was asked before
 GIVE_UP = 9.5  # then we end, whatever still hangs: every state on our disk is one that we can start from
 IDLE = 1.0  # seconds between looks for what is due again
 SLOW_EXCHANGE = 600.0  # a send thread silent for longer than this no longer makes progress
+SLOW_PAGE = (
+    1800.0  # nor does a run of a feed without a page; what is asked of a source ends sooner by its own time-outs
+)
+SLOW_STINT = 1800.0  # nor a backfill: its turns take seconds, its pages as long as those of a feed
+SLOW_LOOK = (
+    3600.0  # nor the scheduler's own looks, which ask no source: after a backfill many visits are judged at once
+)
+SLOW_NIGHT = 4 * 3600.0  # one feed's reconciliation; its statements end by their own time-outs
+SLOW_REPORT = 3600.0
+SLOW_RETIREMENT = 3600.0
+PULSE_EVERY = timedelta(seconds=10)  # the scheduler shows that it still begins what is due
+SLOW_SCHEDULE = 60.0
 RETIRE_EVERY = 3600.0
 REPORTS_EVERY = 60.0  # seconds between looks for reports that are due
 JUDGE_EVERY = timedelta(minutes=5)  # visits that have closed meanwhile
@@ -56,10 +69,6 @@ class Sender:
     name: str
     thread: threading.Thread
     wake: threading.Event = field(default_factory=threading.Event)
-    seen: float = field(default_factory=time.monotonic)  # when it last showed that it lives
-
-    def is_well(self) -> bool:
-        return self.thread.is_alive() and time.monotonic() - self.seen < SLOW_EXCHANGE
 
 
 class Daemon:
@@ -72,13 +81,23 @@ class Daemon:
         self.stopping = threading.Event()  # nothing new is read
         self._closing = threading.Event()  # nothing new is sent
         self._notifier = notifier or Notifier()
+        self.pulses = Pulses()
+        timeouts = [source.statement_timeout.total_seconds() for source in app.config.sources.values()]
+        self._slowest_question = 4 * max(timeouts, default=0.0)  # a page asks for keys, rows and details
+        self._unwell: list[str] = []  # who kept the watchdog from being fed, when it was last to be
         self._senders = {name: self._sender(name) for name in app.destinations}
         self._scheduler: Scheduler | None = None
         self._last: dict[str, Outcome] = {}
         self._running: set[str] = set()
         self._runs = threading.Condition()
         self._turns = {name: Turn() for name in (*app.config.sources, *app.config.inlets)}
-        self.backfilling = Backfilling(app, self._turns, self.stopping, self._wake)
+        self.backfilling = Backfilling(
+            app,
+            self._turns,
+            self.stopping,
+            self._wake,
+            pulse=lambda source: self.pulses.of(f"backfill-{source}", SLOW_STINT + self._slowest_question),
+        )
         self.receiving = Receiving(app, self._run_feed)
         self.imaging = imaging_of(app)
         self._door = door(app, self)
@@ -97,7 +116,15 @@ class Daemon:
         house = Housekeeping(self.app, times)
         house.tell_years()
         besides = [("visits", JUDGE_EVERY, self._judge_visits), *house.looks()]
-        self._scheduler = Scheduler(feeds, self._run_scheduled, self._jumped, besides=besides)
+        pulse = self.pulses.of("schedule", SLOW_SCHEDULE)
+        self._scheduler = Scheduler(
+            feeds,
+            self._run_scheduled,
+            self._jumped,
+            besides=[(name, every, self._watched(name, look)) for name, every, look in besides],
+            pulse=(PULSE_EVERY, pulse.beat),
+        )
+        pulse.beat()
         with self._working():
             self._scheduler.start()
             self.receiving.start()
@@ -106,8 +133,9 @@ class Daemon:
             self.backfilling.start()
             if self._reporting is not None:
                 threading.Thread(target=self._report, args=(self._reporting,), name="reports", daemon=True).start()
-            nights = Nights(self.app, self, self.stopping)
+            nights = Nights(self.app, self, self.stopping, pulse=self.pulses.of("nights", SLOW_NIGHT))
             threading.Thread(target=nights.work, name="nights", daemon=True).start()
+            threading.Thread(target=self._retire, name="retirement", daemon=True).start()
             count = len(self.app.config.feeds)
             self._notifier.say("READY=1", f"STATUS={count} feeds")
             log.info(event("daemon.ready", feeds=count, destinations=len(self._senders), pid=os.getpid()))
@@ -262,9 +290,15 @@ class Daemon:
         """One run; whatever goes wrong in it is that feed's, and the next run tries again."""
         with self._runs:
             self._running.add(name)
+        pulse = self.pulses.of(f"feed {name}", SLOW_PAGE + self._slowest_question)
+
+        def arrived() -> None:
+            pulse.beat()
+            self._wake()
+
         try:
-            with self._turns[self.app.config.feed(name).source].first():
-                outcome = self.app.run_feed(name, self.stopping, self._wake, more=more)
+            with self._turns[self.app.config.feed(name).source].first(), pulse.at_work():
+                outcome = self.app.run_feed(name, self.stopping, arrived, more=more)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one feed must not end the others
             outcome = Outcome(name, {}, 0.0, FrontendAgentError(failed("feed.failed", error)))
         with self._runs:
@@ -289,8 +323,9 @@ class Daemon:
 
     def _send(self, name: str) -> None:
         sender, welcome = self._senders[name], False
+        pulse = self.pulses.of(f"send-{name}", SLOW_EXCHANGE)
         while not self._closing.is_set():
-            sender.seen = time.monotonic()
+            pulse.beat()
             sender.wake.clear()
             try:
                 welcome = welcome or self.app.greet(name)
@@ -303,8 +338,10 @@ class Daemon:
                 sender.wake.wait(IDLE)
 
     def _report(self, reporting: Reporting) -> None:
+        pulse = self.pulses.of("reports", SLOW_REPORT)
         while not self.stopping.wait(REPORTS_EVERY):
-            reporting.work(self.app.clock())
+            with pulse.at_work():
+                reporting.work(self.app.clock())
 
     def _jumped(self, seconds: float) -> None:
         log.warning(event("clock.jumped", seconds=seconds))
@@ -312,22 +349,61 @@ class Daemon:
     # --- the main thread ----------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Tell systemd that we make progress, as long as we do; drop once an hour what was proven long ago."""
-        retired = time.monotonic()
+        """Tell systemd that we make progress, as long as every thread that matters does."""
         while not self.stopping.wait(min(self._notifier.interval or 5.0, 5.0)):
-            assert self._scheduler is not None
-            if (
-                self._scheduler.is_alive()
-                and self.receiving.is_well()
-                and all(sender.is_well() for sender in self._senders.values())
-                and (self.imaging is None or self.imaging.is_well())
-            ):
+            unwell = list(self._not_well())
+            if not unwell:
                 self._notifier.say("WATCHDOG=1")
-            if time.monotonic() - retired > RETIRE_EVERY:
-                self.app.retire()
-                if self.imaging is not None:
-                    self.imaging.retire()
-                retired = time.monotonic()
+            if unwell != self._unwell:
+                self._say_unwell(unwell)
+
+    def _not_well(self) -> Iterator[str]:
+        """The threads that ended, or show no progress. Asking the state proves that it can be asked."""
+        assert self._scheduler is not None
+        if not self._scheduler.is_alive():
+            yield "scheduler"
+        if not all(control.is_alive() for control in self._controls):
+            yield "control"
+        if not self.receiving.is_well():
+            yield "inlets"
+        if self.imaging is not None and not self.imaging.is_well():
+            yield "images"
+        yield from (f"send-{name}" for name, sender in self._senders.items() if not sender.thread.is_alive())
+        yield from self.pulses.late()
+        with suppress(StateError):  # damaged is not hanging: beginning again would mend nothing
+            self.app.spool.log_head()  # waits for whoever has the state: one that holds it for ever keeps us here
+
+    def _say_unwell(self, unwell: list[str]) -> None:
+        """Into the journal, before systemd ends us: who it was."""
+        self._unwell = unwell
+        if unwell:
+            log.error(event("watchdog.withheld", threads=",".join(unwell)))
+            self._notifier.say(f"STATUS=no progress: {', '.join(unwell)}")
+        else:
+            log.info(event("watchdog.fed_again"))
+            self._notifier.say(f"STATUS={len(self.app.config.feeds)} feeds")
+
+    def _retire(self) -> None:
+        """Drop once an hour what was proven long ago."""
+        pulse = self.pulses.of("retirement", SLOW_RETIREMENT)
+        while not self.stopping.wait(RETIRE_EVERY):
+            try:
+                with pulse.at_work():
+                    self.app.retire()
+                    if self.imaging is not None:
+                        self.imaging.retire()
+            except Exception as error:  # noqa: BLE001 - said, and tried again in an hour; reading and sending go on
+                failed("retirement.failed", error)
+
+    def _watched(self, name: str, look: Callable[[], None]) -> Callable[[], None]:
+        """A look of the scheduler that has to end."""
+        pulse = self.pulses.of(f"look {name}", SLOW_LOOK)
+
+        def watched() -> None:
+            with pulse.at_work():
+                look()
+
+        return watched
 
     def _stop(self) -> None:
         """End in order: pages being read are taken or dropped whole, deliveries under way are settled."""

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from frontend_agent.app import App
 from frontend_agent.errors import FrontendAgentError
 from frontend_agent.logs import event, failed, log
+from frontend_agent.pulse import Pulse
 from frontend_agent.reconciliation import Reading, failed_result, reconcile
 
 LOOK_EVERY = 60.0  # seconds
@@ -42,8 +43,9 @@ def night_of(local: datetime, at: str) -> date | None:
 class Nights:
     """The nights of one agent."""
 
-    def __init__(self, app: App, daemon: Reading, stopping: Stopping | None = None) -> None:
+    def __init__(self, app: App, daemon: Reading, stopping: Stopping | None = None, pulse: Pulse | None = None) -> None:
         self._app, self._daemon = app, daemon
+        self._pulse = pulse or Pulse(float("inf"))
         self._stopping: Stopping = stopping or threading.Event()
         self._tried: dict[str, datetime] = {}
         self._problems: dict[str, FrontendAgentError] = {}
@@ -53,7 +55,8 @@ class Nights:
         """Look every so often until the agent stops. Never raises."""
         while not self._stopping.wait(LOOK_EVERY):
             try:
-                self.look()
+                with self._pulse.at_work():
+                    self.look()
             except Exception as error:  # noqa: BLE001 - said, and tried again with the next look; the feeds go on
                 failed("reconciliation.failed", error)
 
@@ -94,7 +97,9 @@ class Nights:
 
     def _reconcile(self, name: str, night: date) -> None:
         first, last = self._days(night)
+        self._pulse.beat()
         for _ in reconcile(self._app, self._daemon, name, first, last, resend=self._app.config.reconciliation.resend):
+            self._pulse.beat()
             if self._stopping.is_set():
                 raise FrontendAgentError("the agent stops; it is done again when it starts in time")
 

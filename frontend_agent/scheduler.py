@@ -22,6 +22,7 @@ from frontend_agent.schedules import Schedule, Trigger
 
 DRIFT = 5.0  # seconds
 LOOK_EVERY = 1.0
+PULSE = "besides:pulse"
 
 
 class ClockWatch:
@@ -49,6 +50,7 @@ class Scheduler:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         besides: Iterable[tuple[str, timedelta, Callable[[], None]]] = (),  # name, every: what asks no source
+        pulse: tuple[timedelta, Callable[[], None]] | None = None,  # how often it shows that it begins what is due
         random: Random | None = None,
         scheduler: Callable[..., Any] = BackgroundScheduler,
         executor: Callable[[], Any] = lambda: ThreadPoolExecutor(1),
@@ -63,7 +65,7 @@ class Scheduler:
         sources = {source for _, source, _ in feeds}
         self._scheduler: Any = scheduler(
             timezone=UTC,
-            executors={name: executor() for name in {*sources, "default"}},
+            executors={name: executor() for name in {*sources, "default", *([PULSE] if pulse else [])}},
             job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
         )
         self._schedules: dict[str, Schedule] = {}
@@ -71,6 +73,8 @@ class Scheduler:
             self._add(name, schedule, run, not schedule.cron, args=(name,), executor=source)
         for name, every, work in besides:
             self._add(f"besides:{name}", Schedule(every=every), work, False)
+        if pulse is not None:
+            self._add(PULSE, Schedule(every=pulse[0]), pulse[1], False, executor=PULSE)
 
     def start(self) -> None:
         self._scheduler.start()

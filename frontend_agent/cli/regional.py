@@ -49,7 +49,8 @@ def _add_serve(group: typer.Typer, t: Texts) -> None:
     ) -> None:
         from frontend_agent.platform.server import serve
 
-        logs.to_stderr()
+        logs.to_stderr(identifier="frontend-platform")
+        logs.threads()
         serve(
             _folder(context),
             host,

@@ -12,10 +12,12 @@ from frontend_agent.errors import FrontendAgentError
 from frontend_agent.imaging.looking import Looking
 from frontend_agent.imaging.model import Study
 from frontend_agent.logs import event, failed, log
+from frontend_agent.pulse import Pulse
 from frontend_agent.spool.images import Images
 
 AT_ONCE = 10
 LONGEST_WAIT = 5.0  # seconds between looks for what is due: the clock may have been set
+SLOW_STUDY = 4 * 3600.0  # seconds after which looking at one study hangs: some have ten thousand instances
 AGAIN_AFTER = timedelta(minutes=10)  # a study that could not be looked at
 
 
@@ -37,6 +39,7 @@ class Watcher:
         self._book, self._looking, self._clock, self._judged = book, looking, clock, judged
         self._changed = threading.Condition()
         self._asked = self._stopping = False
+        self._pulse = Pulse(SLOW_STUDY)
         self._looks = threading.Lock()  # one study at a time, whoever asks
         self._thread: threading.Thread | None = None
         self.problem = ""  # why the last study could not be looked at
@@ -62,7 +65,8 @@ class Watcher:
         self._looking.close()
 
     def is_alive(self) -> bool:
-        return self._thread is None or self._thread.is_alive()
+        """Whether its thread lives and gets on."""
+        return self._thread is None or (self._thread.is_alive() and not self._pulse.is_late)
 
     def work(self, ahead: timedelta = timedelta(0), stopping: Callable[[], bool] = lambda: False) -> int:
         """Look at everything that is due by now (or `ahead` of it). How many studies were judged, or wait."""
@@ -75,7 +79,8 @@ class Watcher:
                 with self._looks:
                     if self._stopping or stopping():
                         return count
-                    count += self.look(study)
+                    with self._pulse.at_work():
+                        count += self.look(study)
                 if ahead:  # what waits for more may be due by then once more
                     looked.add(study.id)
         return count

@@ -1,5 +1,6 @@
 """The platform as a process: Starlette on uvicorn. Puts store, API and pages together, and guards the door."""
 
+import asyncio
 import contextlib
 import gc
 import ipaddress
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frontend_agent.errors import ConfigurationError, StateError
 from frontend_agent.formats.foreign import examine
+from frontend_agent.notify import Notifier
 from frontend_agent.packs import Pack
 from frontend_agent.packs.content import everything
 from frontend_agent.platform.api import Api, problem
@@ -35,6 +38,7 @@ from frontend_agent.platform.study_pages import StudyPages
 from frontend_agent.platform.viewer import Viewer
 
 MOST_AT_ONCE = 128  # connections; more are told to come back
+PROVE_EVERY = 5.0  # seconds between signs of life for systemd
 GRACE_SECONDS = 30  # what is in flight at SIGTERM has so long to finish
 
 # No script at all, nothing from elsewhere, no framing; patient data is not left in caches.
@@ -181,7 +185,7 @@ def serve(
             lifespan="off",
         )
         gc.freeze()  # what is loaded now stays: collections need not walk it for every request
-        _Server(config, lambda: ready(_address(host, listening))).run(sockets=[listening])
+        _Server(config, lambda: ready(_address(host, listening)), Notifier(), store.tallies).run(sockets=[listening])
     finally:
         if dicom is not None:
             dicom.stop()
@@ -189,9 +193,14 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]):
+    """Tells whoever started it when it is ready and when it stops; and systemd, that requests are answered and the store can be asked."""
+
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], notifier: Notifier, ask: Callable[[], object]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._notifier, self._ask = ready, notifier, ask
+        self._proving: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -208,6 +217,25 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+        self._notifier.say("READY=1", "STATUS=takes documents")
+        if self._notifier.interval is not None:
+            self._proving = asyncio.create_task(self._prove(min(self._notifier.interval, PROVE_EVERY)))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._notifier.say("STOPPING=1")
+        if self._proving is not None:
+            self._proving.cancel()
+        await super().shutdown(sockets)
+
+    async def _prove(self, every: float) -> None:
+        """The loop turns, the threads that answer have one free, the store answers: else systemd hears nothing."""
+        while True:
+            try:
+                await run_in_threadpool(self._ask)
+            except StateError as error:  # damaged is not hanging: beginning again would mend nothing
+                _log.error("store.not_asked problem=%s", error)
+            self._notifier.say("WATCHDOG=1")
+            await asyncio.sleep(every)
 
 
 def _listen(host: str, port: int) -> socket.socket:

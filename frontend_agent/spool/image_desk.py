@@ -20,11 +20,13 @@ from frontend_agent.dicom.header import Header, HeaderUnreadable, inflated, read
 from frontend_agent.dicom.part10 import Meta, NoInstance, meta, read_meta
 from frontend_agent.dicom.uids import Encoding, encoding_of, is_uid
 from frontend_agent.errors import FrontendAgentError, SpoolFull
+from frontend_agent.pulse import Pulse
 from frontend_agent.spool.image_room import Counted
 from frontend_agent.spool.image_words import Parcel
 from frontend_agent.spool.images import Images
 
 AT_ONCE = 500  # instances of one commit
+SLOW_COMMIT = 600.0  # seconds after which it hangs
 FIRST_LOOK, LONGEST_LOOK = 64 << 10, 4 << 20  # bytes of a file in which it must say what it is
 _CLASS, _INSTANCE = 0x0008_0016, 0x0008_0018
 
@@ -44,6 +46,7 @@ class Desk:
         self._changed = threading.Condition()
         self._waiting: list[_Handed] = []
         self._stopped = False
+        self._pulse = Pulse(SLOW_COMMIT)
         self._thread = threading.Thread(target=self._work, name="images", daemon=True)
 
     def start(self) -> "Desk":
@@ -59,7 +62,8 @@ class Desk:
             self._thread.join()
 
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        """Whether its thread lives and gets on."""
+        return self._thread.is_alive() and not self._pulse.is_late
 
     def begin(
         self,
@@ -108,7 +112,8 @@ class Desk:
 
     def _work(self) -> None:
         while group := self._next():
-            self._keep(group)
+            with self._pulse.at_work():
+                self._keep(group)
 
     def _next(self) -> "list[_Handed]":
         with self._changed:

@@ -11,11 +11,13 @@ from datetime import timedelta
 
 from connectors.arrivals import Arrived, InboxFull, Kept
 from frontend_agent.errors import FrontendAgentError
+from frontend_agent.pulse import Pulse
 from frontend_agent.spool.inbox import Inbox, Parcel, parcel
 
 MOST_WAITING = 64 << 20  # bytes that wait for their commit; more are asked to come again
 MOST_AT_ONCE = 16 << 20  # of one commit
 MESSAGES_AT_ONCE = 500
+SLOW_COMMIT = 600.0  # seconds after which a commit hangs
 
 Wanted = Callable[[bytes], bool]  # whether some feed of the inlet wants a message
 
@@ -50,6 +52,7 @@ class Keeper:
         self._waiting: list[_Group] = []
         self._bytes = 0
         self._stopped = False
+        self._pulse = Pulse(SLOW_COMMIT)
         self._thread = threading.Thread(target=self._work, name="inbox", daemon=True)
 
     def start(self) -> "Keeper":
@@ -65,7 +68,8 @@ class Keeper:
             self._thread.join()
 
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        """Whether its thread lives and gets on."""
+        return self._thread.is_alive() and not self._pulse.is_late
 
     def __call__(self, arrived: Sequence[Arrived]) -> "Future[list[Kept]]":
         group = _Group([self._parcel(one) for one in arrived], sum(len(one.body) for one in arrived))
@@ -86,7 +90,8 @@ class Keeper:
 
     def _work(self) -> None:
         while groups := self._next():
-            self._keep(groups)
+            with self._pulse.at_work():
+                self._keep(groups)
 
     def _next(self) -> list[_Group]:
         """All that waits, as far as it goes into one commit; nothing when it is time to end."""

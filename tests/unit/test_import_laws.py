@@ -87,6 +87,7 @@ MAY_CONNECT = {
     "frontend_agent.control": "our own Unix socket",
     "frontend_agent.daemon": "sd_notify to systemd",
     "frontend_agent.notify": "sd_notify to systemd",
+    "frontend_agent.logs": "the journal's socket",
     "frontend_agent.cli": "the control socket of our own daemon",
     "frontend_agent.demo": "the demonstration platform on loopback",
     "frontend_agent.platform.server": "the listening socket",
@@ -253,6 +254,7 @@ SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.dicom",  # instances as bytes, associations
     "frontend_agent.instance_files",
     "frontend_agent.alarms",  # what an alarm is, and what it says: hospitals' alarms are shown there
+    "frontend_agent.notify",  # what systemd is told
     "frontend_agent.confine",  # what a process that decodes a stranger's bytes gives up
 )  # fmt: skip
 SHARED_WITH_CONNECTORS = (
