@@ -24,7 +24,15 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from frontend_agent import config_alarms, config_fetchers, config_files, config_images, config_inlets, config_outlets
+from frontend_agent import (
+    config_alarms,
+    config_fetchers,
+    config_files,
+    config_images,
+    config_inlets,
+    config_outlets,
+    config_signing,
+)
 from frontend_agent.calendar import time_of_day
 from frontend_agent.config_alarms import DEFAULT_ALARMS, AlarmsConfig
 from frontend_agent.config_images import NO_IMAGES, ImageInletConfig, ImageOutletConfig, ImagesConfig, OrdersConfig
@@ -41,6 +49,7 @@ from frontend_agent.config_outlets import (
 )
 from frontend_agent.config_people import PeopleConfig
 from frontend_agent.config_people import problems as people_problems
+from frontend_agent.config_signing import SignerConfig, SigningConfig
 from frontend_agent.config_types import NAMES_A_SECRET, NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.qclog import TERM
@@ -353,6 +362,7 @@ class Config:
     images: ImagesConfig = NO_IMAGES
     people: PeopleConfig = field(default_factory=PeopleConfig)
     alarms: AlarmsConfig = DEFAULT_ALARMS
+    signing: SigningConfig = field(default_factory=SigningConfig)
 
     @property
     def has_images(self) -> bool:
@@ -499,6 +509,7 @@ BY_TYPE: dict[type[Any], tuple[Mapping[str, type[Any]], str | None]] = {
     OutletConfig: (OUTLETS, "platform"),
     ImageInletConfig: (config_images.INLETS, None),
     ImageOutletConfig: (config_images.OUTLETS, None),
+    SignerConfig: (config_signing.SIGNERS, None),
 }
 
 
@@ -538,7 +549,10 @@ class _Reader:
         for key in (name for of in cls.__mro__ for name in PATHS.get(of, ())):
             if values.get(key):
                 always = key in ALWAYS_PATHS
-                values[key] = str(self.folder / values[key]) if always else _from_folder(values[key], self.folder)
+                if isinstance(values[key], tuple):
+                    values[key] = tuple(str(self.folder / one) for one in values[key])
+                else:
+                    values[key] = str(self.folder / values[key]) if always else _from_folder(values[key], self.folder)
         instance = cls(**values)
         for problem in CHECKS.get(cls, _nothing)(instance):
             self._wrong(place, problem)
@@ -663,6 +677,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     **config_files.PATHS,
     **config_images.PATHS,
     **config_alarms.PATHS,
+    **config_signing.PATHS,
 }
 ALWAYS_PATHS = (
     "ca",
@@ -676,6 +691,7 @@ ALWAYS_PATHS = (
     "known_hosts",
     "path",
     "patients",
+    "pkcs12",
     "public_key",
     "tables",
     "template",
@@ -919,6 +935,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     **config_images.CHECKS,
     PeopleConfig: people_problems,
     **config_alarms.CHECKS,
+    **config_signing.CHECKS,
     SecretsConfig: _secrets,
     ReportsConfig: _reports,
     QcLogConfig: _qc_log,

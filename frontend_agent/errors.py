@@ -54,3 +54,11 @@ class DestinationUnreachable(DestinationError):
 
 class NotAllowed(DestinationError):
     """The platform does not let this agent in (401, 403, 409 copied state). A person must act; no document is to blame."""
+
+
+class SigningUnavailable(FrontendAgentError):
+    """The key cannot be used now: token or device does not answer. Waiting may help; the hospital's IT mends it."""
+
+
+class NoSigner(FrontendAgentError):
+    """The author of this document has no signer, and there is none by default."""

@@ -60,6 +60,7 @@ from frontend_agent.policy import (
 )
 from frontend_agent.profiles import Profile
 from frontend_agent.secrets import private_text, secrets_of
+from frontend_agent.signing import Sign, signing_digest, signing_of
 from frontend_agent.terms.catalogues import digest_with, must_be_in
 from frontend_agent.terms.loading import load_catalogues
 from frontend_agent.visits import Observer
@@ -167,6 +168,10 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
     shares = editions(feed.name, kind.code, shares_of(config, feed, kind, content, finished=bool(mapping.document)))
     own = shares.get("", ())
     unsent = own[0].left_out if own else frozenset()
+    # A finished document is the hospital's own, byte for byte, and a message's schema has no place for a signature.
+    unsigned = bool(mapping.document) or kind.is_message
+    sign = None if unsigned else signing_of(config, kind.code)
+    signed_by = "" if unsigned else signing_digest(config, kind.code)
     plan = FeedPlan(
         name=feed.name,
         institution=hospital.id,
@@ -178,14 +183,15 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
         check=_once_read(checks) if mapping.document else checks,
         complete=(lambda record: (record, ())) if mapping.document else lambda record: profile.complete(kind, record),
         render=as_is if mapping.document else _renderer(kind, profile, unsent),
+        sign=sign,
         compress=compressor(kind.dictionary).compress,
         dictionary=kind.dictionary_sha256,
-        digests=digests_of(mapping, kind, profile, withheld_by(rules, feed.name, kind.code), content.pack),
+        digests=digests_of(mapping, kind, profile, withheld_by(rules, feed.name, kind.code), content.pack, signed_by),
         destinations=tuple(share.destination for share in own),
         measures=Measures([field.name for field in kind.fields], profile.for_kind(kind).elements, kind.groups),
         withhold=compile_withholding(rules, feed.name, kind),
         leave_out=leaving_out(kind, unsent) if unsent else None,
-        editions=tuple(_edition(config, kind, profile, name, given) for name, given in shares.items() if name),
+        editions=tuple(_edition(config, kind, profile, name, given, sign) for name, given in shares.items() if name),
         register_first=_register_first(config, feed),
         joins=bool(mapping.queries.partners) or (own_source is not None and own_source.nolock),
         settle=own_source.settle if own_source is not None and own_source.nolock else timedelta(),
@@ -262,7 +268,9 @@ def _renderer(kind: Kind, profile: Profile, without: frozenset[str]) -> Renderer
     return kind.renderer(absences_without(kind, profile.absences(kind), without), profile.formats, entries)
 
 
-def _edition(config: Config, kind: Kind, profile: Profile, name: str, shares: Sequence[Share]) -> EditionPlan:
+def _edition(
+    config: Config, kind: Kind, profile: Profile, name: str, shares: Sequence[Share], sign: Sign | None
+) -> EditionPlan:
     """Documents of their own for destinations that get something else."""
     hospital = config.institution
     without = shares[0].left_out
@@ -286,6 +294,7 @@ def _edition(config: Config, kind: Kind, profile: Profile, name: str, shares: Se
         hash_of=hash_of,
         leave_out=leave_out,
         render=_renderer(kind, profile, without),
+        sign=None if pseudonyms else sign,  # who signed would say whose a de-identified document is
         destinations=tuple(share.destination for share in shares),
     )
 
@@ -365,7 +374,12 @@ def withheld_by(rules: Sequence[WithholdRule], feed: str, kind: str) -> str:
 
 
 def digests_of(
-    mapping: FieldMapping, kind: Kind, profile: Profile, withhold: str = "", pack: Pack | None = None
+    mapping: FieldMapping,
+    kind: Kind,
+    profile: Profile,
+    withhold: str = "",
+    pack: Pack | None = None,
+    signed_by: str = "",
 ) -> str:
     """What a document was made with, so that an auditor can ask for exactly that (law 13)."""
     parts = {
@@ -376,6 +390,7 @@ def digests_of(
         "rules": rules_digest(),
         **({"withhold": withhold} if withhold else {}),
         **({"pack": pack.digest} if pack else {}),
+        **({"signing": signed_by} if signed_by else {}),
     }
     made = " ".join(f"{name}={digest[:16]}" for name, digest in parts.items())
     return f"{AS_IS} {made}" if mapping.document else made

@@ -19,6 +19,7 @@ import msgspec
 import zstandard
 
 from frontend_agent.closing import month_of
+from frontend_agent.errors import NoSigner
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.measuring import Event, Measures, Tally
 from frontend_agent.model import (
@@ -47,6 +48,7 @@ from frontend_agent.withholding import Decision, Withhold
 # Findings of the machine itself. Texts for operators are in the catalogue of the checks.
 UNREADABLE_ROWS = "AGT001"  # the mapping could not read these rows
 SAME_KEY = "AGT003"  # two different records of one batch claim the same key
+NO_SIGNER = "AGT005"  # its author has no certificate to sign with
 VANISHED_KEY = "AGT004"  # it was reported, and is not at its source any more
 UNDECIDED = "POL002"  # a withholding rule asks for a value that could not be read
 
@@ -63,6 +65,7 @@ BACKFILL = 1  # the urgency of what a backfill makes: after all that is new
 _AT_ONCE = 50  # documents rendered before they are compressed
 
 Complete = Callable[[Record], tuple[Record, Sequence[Finding]]]
+Sign = Callable[[bytes, Record, datetime], bytes]  # document, the record it was made of, now -> the same, signed
 Heads = Callable[..., Mapping[str, SeriesHead]]  # set ids [, the destinations to ask: by default those of the feed]
 
 
@@ -76,6 +79,7 @@ class EditionPlan:
     leave_out: Complete
     render: Callable[[Record, Envelope], bytes]
     destinations: tuple[str, ...]
+    sign: Sign | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +114,7 @@ class FeedPlan:
     leave_out: Complete | None = None  # what may not leave for the destinations
     editions: tuple[EditionPlan, ...] = ()  # for destinations that get something else
     observe: Observer | None = None  # what a record says of its visit
+    sign: Sign | None = None  # puts a signature into what was rendered
     # Destinations where registrations go first: the classes of those that are waited for there, () for all.
     register_first: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     joins: bool = False  # its records may have to wait: for partners that are missing, or until they have settled
@@ -203,6 +208,9 @@ def prepare(
     for few in batch.in_parts():
         made = batch.render(few)
         lap("render")
+        if batch.signs:
+            made = batch.sign(made)
+            lap("sign")
         batch.compress(made)
         lap("compress")
     present = read.keys()
@@ -662,6 +670,29 @@ class _Batch:
                 continue
             made.append((making, content))
         return made
+
+    @property
+    def signs(self) -> bool:
+        """Whether any document of this batch may have to be signed."""
+        return self._feed.sign is not None
+
+    def sign(self, made: list[tuple[_Making, bytes]]) -> list[tuple[_Making, bytes]]:
+        """The same with their signatures in them; a record whose author has no signer is held.
+
+        A key that cannot be used now (SigningUnavailable) ends the page: it is no record's fault, and it is read again.
+        """
+        signed = []
+        for making, content in made:
+            sign = (making.plan or self._feed).sign
+            if sign is None:
+                signed.append((making, content))
+                continue
+            try:
+                signed.append((making, sign(content, making.source.record, self._now)))
+            except NoSigner:
+                making.findings = [*making.findings, Finding(NO_SIGNER, Severity.HOLD, Blame.AGENT, field="author.id")]
+                self._hold(making)
+        return signed
 
     def compress(self, made: list[tuple[_Making, bytes]]) -> None:
         """Fix the bytes: from here on they are never made again (law 2)."""

@@ -206,6 +206,7 @@ AGENT_UNREADABLE_ROWS = derived("AGT001", HOLD, FORM, "blame is exact", TECHNICA
 AGENT_FAILED = derived("AGT002", HOLD, FORM, "blame is exact", TECHNICAL, Blame.AGENT, lowerable=False)
 AGENT_SAME_KEY = derived("AGT003", HOLD, ONCE, "R-UN-2", TECHNICAL, lowerable=False)
 AGENT_VANISHED = derived("AGT004", HOLD, ONCE, "law 3", TECHNICAL, lowerable=False)
+AGENT_NO_SIGNER = derived("AGT005", HOLD, FORM, "signatures", TECHNICAL, Blame.AGENT, lowerable=False)
 
 # -- told of finished documents that pass through (passing.py) --------------------------------------------------------------
 

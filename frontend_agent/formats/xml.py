@@ -14,7 +14,7 @@ XSI = "http://www.w3.org/2001/XMLSchema-instance"
 LARGEST = 64 * 1024 * 1024  # bytes; what a parcel may hold at most
 
 
-def parser(*, keep_comments: bool = False) -> etree.XMLParser:
+def parser(*, keep_comments: bool = False, keep_instructions: bool = False) -> etree.XMLParser:
     """A fresh parser with every door shut. Parsers are not shared between threads."""
     return etree.XMLParser(
         resolve_entities=False,
@@ -25,16 +25,25 @@ def parser(*, keep_comments: bool = False) -> etree.XMLParser:
         huge_tree=False,
         recover=False,
         remove_comments=not keep_comments,
-        remove_pis=True,
+        remove_pis=not keep_instructions,
     )
 
 
 def parse(document: bytes, largest: int = LARGEST) -> etree._Element:
     """The root element of a document from outside, or UnsafeDocument."""
+    return _parsed(document, largest, parser())
+
+
+def parse_with_instructions(document: bytes, largest: int = LARGEST) -> etree._ElementTree:
+    """The tree with its processing instructions, as signatures cover them; comments are gone here, too."""
+    return _parsed(document, largest, parser(keep_instructions=True)).getroottree()
+
+
+def _parsed(document: bytes, largest: int, with_parser: etree.XMLParser) -> etree._Element:
     if len(document) > largest:
         raise UnsafeDocument(f"{len(document)} bytes are more than the {largest} a document may have")
     try:
-        root = etree.fromstring(document, parser())
+        root = etree.fromstring(document, with_parser)
     except etree.XMLSyntaxError as error:
         # libxml2's sentence may quote the document: only its place is told.
         line, column = error.position

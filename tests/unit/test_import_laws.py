@@ -186,7 +186,7 @@ PURE = (
     "frontend_agent.imaging.changing", "frontend_agent.imaging.aligning", "frontend_agent.imaging.values",
     "frontend_agent.imaging.rules", "frontend_agent.imaging.character_sets",
     "frontend_agent.dicom.nesting", "frontend_agent.dicom.rewriting", "frontend_agent.dicom.directory",
-    "frontend_agent.dicom.negotiation", "frontend_agent.dicom.commitment",
+    "frontend_agent.dicom.negotiation", "frontend_agent.dicom.commitment", "frontend_agent.signatures",
 )  # fmt: skip
 # No clock, no socket, no file, no logger, no chance.
 IMPURE_MODULES = (
@@ -256,6 +256,7 @@ SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.alarms",  # what an alarm is, and what it says: hospitals' alarms are shown there
     "frontend_agent.notify",  # what systemd is told
     "frontend_agent.confine",  # what a process that decodes a stranger's bytes gives up
+    "frontend_agent.signatures",  # who signed a document
 )  # fmt: skip
 SHARED_WITH_CONNECTORS = (
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.formats.errors", "frontend_agent.__version__",
@@ -278,6 +279,7 @@ SHARED_WITH_CONNECTORS = (
     "frontend_agent.imaging.model",  # the words of imaging
     "frontend_agent.alarms",  # what a mail or a webhook says of one
     "frontend_agent.imaging.keeping",  # what is asked of whoever keeps studies
+    "frontend_agent.signatures",  # what a key in a token or device is asked: bytes to sign, and the certificate of it
 )  # fmt: skip
 PARTS = (
     "connectors",
