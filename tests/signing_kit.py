@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from connectors import pkcs11
 from frontend_agent.demo.samples import sample
 from frontend_agent.formats import load_kind
 from frontend_agent.model import Envelope
@@ -195,3 +196,32 @@ def sm2_region(folder: Path) -> Sm2Region:
         folder / "hospital.pem",
     )  # fmt: skip
     return Sm2Region(folder)
+
+
+SOFTHSM = Path("/usr/lib/softhsm/libsofthsm2.so")
+PIN = "4321"
+
+
+def token(folder: Path, monkeypatch: object, *holders: tuple[str, Holder]) -> None:
+    """A token named hospital in SoftHSM, with these keys and their certificates under their labels."""
+    tokens = folder / "tokens"
+    tokens.mkdir()
+    (folder / "softhsm2.conf").write_text(
+        f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n"
+    )
+    monkeypatch.setenv("SOFTHSM2_CONF", str(folder / "softhsm2.conf"))  # type: ignore[attr-defined]
+
+    pkcs11.forget()  # sessions of the tests before
+
+    def run(*command: str | Path) -> None:
+        done = subprocess.run([str(one) for one in command], capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+
+    run("softhsm2-util", "--init-token", "--free", "--label", "hospital", "--pin", PIN, "--so-pin", "12345678")
+    for number, (label, holder_) in enumerate(holders, 1):
+        (folder / "key.pem").write_bytes(holder_.key_pem)
+        (folder / "certificate.der").write_bytes(holder_.ours.content)
+        run("softhsm2-util", "--import", folder / "key.pem", "--token", "hospital", "--label", label, "--id", f"0{number}", "--pin", PIN)  # fmt: skip
+        run("pkcs11-tool", "--module", SOFTHSM, "--token-label", "hospital", "--login", "--pin", PIN, "--write-object",
+            folder / "certificate.der", "--type", "cert", "--label", label, "--id", f"0{number}")  # fmt: skip
+        (folder / "key.pem").unlink()
