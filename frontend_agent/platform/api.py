@@ -403,7 +403,12 @@ class Api(Answering):
                 answers={204: "kept", 400: Problem, 409: Problem, 413: Problem, 415: Problem, 503: Problem},
             ),
             Operation(
-                "GET", "/v1/key", self.key, "The public key that proves receipts", answers={200: "PEM", 503: Problem}
+                "GET",
+                "/v1/key",
+                self.key,
+                "The public key that proves receipts",
+                answers={200: "PEM", 503: Problem},
+                media_type="application/x-pem-file",
             ),
             Operation(
                 "GET",
@@ -413,7 +418,12 @@ class Api(Answering):
                 answers={200: Health, 503: Problem},
             ),
             Operation(
-                "GET", "/metrics", self.metrics, "For Prometheus", answers={200: "text format 0.0.4", 503: Problem}
+                "GET",
+                "/metrics",
+                self.metrics,
+                "For Prometheus",
+                answers={200: "text format 0.0.4", 503: Problem},
+                media_type="text/plain",
             ),
             Operation("GET", "/api", self.description, "This description", answers={200: "OpenAPI 3.1"}),
         ]

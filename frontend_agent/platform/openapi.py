@@ -22,6 +22,7 @@ class Operation:
     body: type[msgspec.Struct] | str | None = None
     answers: Mapping[int, type[msgspec.Struct] | str] = field(default_factory=dict)
     media_type: str = "application/json"
+    told_as: str = ""  # media type of what is not a 2xx and told by a word; empty: the same
 
 
 def describe(operations: Sequence[Operation]) -> dict[str, Any]:
@@ -64,7 +65,8 @@ def _content(body: type[msgspec.Struct] | str) -> dict[str, Any]:
 
 def _answer(kind: type[msgspec.Struct] | str, status: int, operation: Operation) -> dict[str, Any]:
     if isinstance(kind, str):
-        return {"description": kind} if status == 204 else {"description": kind, "content": {operation.media_type: {}}}
+        media_type = operation.media_type if status < 300 else operation.told_as or operation.media_type
+        return {"description": kind} if status == 204 else {"description": kind, "content": {media_type: {}}}
     return {
         "description": (kind.__doc__ or kind.__name__).strip().splitlines()[0],
         "content": {"application/json": {"schema": _reference(kind)}},

@@ -73,9 +73,9 @@ class Pages:
             Operation("GET", "/", self._in_thread(self.list), "The list of documents", {**lang, **dict.fromkeys(_ASKED, "search")}, answers=page, media_type="text/html"),
             Operation("GET", "/hospitals", self._in_thread(self.hospitals), "What each hospital has delivered", lang, answers=page, media_type="text/html"),
             Operation("GET", "/documents/{document_id}", self._in_thread(self.document), "One document, to be read", lang, answers=one, media_type="text/html"),
-            Operation("GET", "/documents/{document_id}/xml", self._in_thread(self.xml), "The document's own bytes", answers={**one, 200: "CDA XML"}, media_type="application/xml"),
-            Operation("GET", "/documents/{document_id}/content", self._in_thread(self.content), "What a document without an XML body carries", answers={**one, 200: "its bytes"}, media_type="application/octet-stream"),
-            Operation("GET", "/documents/{document_id}/receipt", self._in_thread(self.receipt), "A proof of storage, verifiable offline", answers={**one, 200: "a signed receipt with its path"}),
+            Operation("GET", "/documents/{document_id}/xml", self._in_thread(self.xml), "The document's own bytes", answers={**one, 200: "CDA XML"}, media_type="application/xml", told_as="text/html"),
+            Operation("GET", "/documents/{document_id}/content", self._in_thread(self.content), "What a document without an XML body carries", answers={**one, 200: "its bytes"}, media_type="application/octet-stream", told_as="text/html"),
+            Operation("GET", "/documents/{document_id}/receipt", self._in_thread(self.receipt), "A proof of storage, verifiable offline", answers={**one, 200: "a signed receipt with its path"}, told_as="text/html"),
             Operation("GET", "/static/style.css", self._in_thread(self.style), "The style sheet", answers={200: "CSS"}, media_type="text/css"),
             Operation("GET", "/static/icon.svg", self._in_thread(self.icon), "The icon", answers={200: "SVG"}, media_type="image/svg+xml"),
         ]  # fmt: skip

@@ -20,7 +20,7 @@ from frontend_agent.formats.library import kind_codes, load_kind
 from frontend_agent.platform.catalogue import COUNT_TO, PAGE, Listed, Search
 from frontend_agent.platform.images.catalogue import ImageCatalogue, Instance, Series, Study, StudySearch
 from frontend_agent.platform.openapi import Operation
-from frontend_agent.platform.pages import Pages, cleaned, day_of, language, number_of, say
+from frontend_agent.platform.pages import HTML, Pages, cleaned, day_of, language, number_of, say
 from frontend_agent.platform.rendering.notes import KEY_OBJECT, MANIFEST, KeyNote
 from frontend_agent.platform.rendering.renderer import NotDrawn, Renderer
 from frontend_agent.platform.store import Store
@@ -151,7 +151,7 @@ class StudyPages:
 
     def want(self, request: Request, lang: str) -> Response:
         if not _from_our_page(request):
-            return Response(say(lang, "wanted_elsewhere"), 403, media_type="text/plain; charset=utf-8")
+            return Response(say(lang, "wanted_elsewhere"), 403, media_type=HTML)
         study, _ = self._asked_study(request)
         if study is None:
             return self._missing(request, lang)
