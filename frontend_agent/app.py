@@ -65,6 +65,7 @@ from frontend_agent.intake import (
     what_is_known,
     with_messages,
 )
+from frontend_agent.keeping_sealed import at_rest_of
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.message_feeds import Hearing
@@ -169,7 +170,7 @@ class App:
         self.looked: dict[str, datetime] = {}  # feed -> when it was last asked for, also where nothing was new
         self._alone = alone
         self.times = StepTimes()
-        self.spool = Spool(state, quota=config.spool.quota)
+        self.spool = Spool(state, quota=config.spool.quota, at_rest=at_rest_of(config))
         self.sources: dict[str, Source] = {}
         self.remotes: dict[str, RemoteSource] = {}  # the same, where each has a process of its own
         self.guest_book = GuestBook(self.spool, self.sources)
@@ -244,6 +245,8 @@ class App:
     def open_state(self) -> "App":
         """The state alone, for who only wants to look."""
         self.spool.open()
+        if self.spool.sealed_anew:
+            self.spool.record_sealing(self.spool.sealed_anew, "agent.toml", self.clock())
         self.spool.images.rules = images_rules(self.config)
         try:
             self.spool.bind(this_machine())
@@ -1091,5 +1094,5 @@ def adopt(config: Config, state: Path, who: str) -> str:
     """A person says that this restored or moved state lives on. Returns its new instance."""
     if not has_state(state):
         raise StateError(f"{state}: no agent has run with this state directory yet")
-    with Spool(state, quota=config.spool.quota).open() as spool:
+    with Spool(state, quota=config.spool.quota, at_rest=at_rest_of(config)).open() as spool:
         return spool.adopt(this_machine(), who, utc_now())

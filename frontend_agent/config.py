@@ -35,6 +35,7 @@ from frontend_agent import (
 )
 from frontend_agent.calendar import time_of_day
 from frontend_agent.config_alarms import DEFAULT_ALARMS, AlarmsConfig
+from frontend_agent.config_at_rest import AtRestConfig
 from frontend_agent.config_images import NO_IMAGES, ImageInletConfig, ImageOutletConfig, ImagesConfig, OrdersConfig
 from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
 from frontend_agent.config_outlets import (
@@ -347,6 +348,7 @@ class Config:
     spool: SpoolConfig = field(default_factory=SpoolConfig)
     log: LogConfig = field(default_factory=LogConfig)
     secrets: SecretsConfig = field(default_factory=SecretsConfig)
+    at_rest: AtRestConfig = field(default_factory=AtRestConfig)
     reports: ReportsConfig = field(default_factory=ReportsConfig)
     qc_log: QcLogConfig = field(default_factory=QcLogConfig)
     hl7: Hl7Config = field(default_factory=Hl7Config)

@@ -14,6 +14,7 @@ import typer
 
 from frontend_agent import __version__, logs
 from frontend_agent.cli import (
+    at_rest,
     backfill,
     closing,
     doctor,
@@ -155,6 +156,7 @@ def build(language: Language) -> typer.Typer:
         backfill,
         source,
         secret,
+        at_rest,
         vanished,
         inlet,
         images,

@@ -47,4 +47,33 @@ SECRETS_TEXTS: dict[str, tuple[str, str]] = {
     "head.found_in": ("found in", "所在位置"),
     "head.used_at": ("used at", "使用处"),
     "head.result": ("result", "结果"),
+    "at_rest": (
+        "Encryption of the state directory: how it stands, another key, another secret.",
+        "状态目录的加密：现状、更换密钥、更换口令密钥。",
+    ),
+    "at_rest.status": (
+        "What agent.toml wants, and how many files lie under which key. Needs no secret.",
+        "agent.toml 的要求，以及各密钥下的文件数。无需密钥内容。",
+    ),
+    "at_rest.rekey": (
+        "Write everything anew under a new key. The daemon must be stopped; what is killed in between goes on when it is started again.",
+        "用新密钥重新加密全部内容。须先停止守护进程；中途被终止，下次启动时继续。",
+    ),
+    "at_rest.secret": (
+        "Let another secret open the state, too; then name it in agent.toml ([at_rest] key): from then on it alone does.",
+        "让另一个密钥也能打开状态目录；随后在 agent.toml 的 [at_rest] key 中写上它，此后只认它。",
+    ),
+    "said.at_rest": ("suite {suite} · secret {secret}", "算法套件 {suite} · 密钥名称 {secret}"),
+    "said.at_rest_running": (
+        "{state}: the daemon is running; stop it first (systemctl stop frontend-agent)",
+        "{state}：守护进程正在运行，请先停止（systemctl stop frontend-agent）",
+    ),
+    "said.at_rest_rekeyed": ("{files} files have a new key.", "{files} 个文件已改用新密钥。"),
+    "said.at_rest_admitted": (
+        'Now write [at_rest] key = "{name}" in agent.toml and restart the service.',
+        '请在 agent.toml 中写 [at_rest] key = "{name}"，并重启服务。',
+    ),
+    "head.key_id": ("key", "密钥"),
+    "head.suite": ("suite", "算法套件"),
+    "head.files": ("files", "文件数"),
 }

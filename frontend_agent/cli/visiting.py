@@ -130,6 +130,7 @@ def _paused(state: Path, config: Config, runs: bool) -> Mapping[str, Pause]:
     """Who paused which source, by what the running agent or its state says; by address too, under whatever name."""
     from connectors.guest import Pause
     from frontend_agent.app import has_state
+    from frontend_agent.keeping_sealed import at_rest_of
     from frontend_agent.spool import Spool
 
     found: dict[str, Pause] = {}
@@ -140,7 +141,7 @@ def _paused(state: Path, config: Config, runs: bool) -> Mapping[str, Pause]:
             found[one["name"]] = Pause(until, _why(one["who"], one["reason"]))
             addresses[one["address"]] = one["name"]
     elif has_state(state):
-        with Spool(state, quota=config.spool.quota).open() as spool:
+        with Spool(state, quota=config.spool.quota, at_rest=at_rest_of(config)).open() as spool:
             for name, pause in spool.guests.paused(datetime.now(UTC)).items():
                 found[name] = Pause(pause.until, _why(pause.who, pause.reason))
         addresses = {_address(config.sources[name]): name for name in found if name in config.sources}

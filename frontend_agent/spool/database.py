@@ -17,7 +17,12 @@ import apsw
 import msgspec
 
 from frontend_agent.errors import SpoolFull, StateError
+from frontend_agent.sealed_files import HEAD, Reader, is_sealed, sealed
+from frontend_agent.sealing import NotGenuine
+from frontend_agent.spool.at_rest import about
 from frontend_agent.spool.fair import FairLock
+from frontend_agent.spool.sealed_database import RESERVED, SealedFiles
+from frontend_agent.spool.vault import Key, Vault
 
 FILE = "spool.db"
 _SECTION = re.compile(r"^-- ([a-z][a-z0-9_. ]*) --$", re.MULTILINE)
@@ -66,42 +71,48 @@ class Damaged(StateError):
 class Database:
     """The open file. Every query is asked by its name in `queries.sql`."""
 
-    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+    def __init__(self, connection: apsw.Connection, path: Path, files: SealedFiles | None = None) -> None:
         self.path = path
         self._connection = connection
+        self._files = files
         self._lock = FairLock()
 
     @classmethod
-    def open(cls, path: Path) -> "Database":
-        """Open or create it, and bring its schema up to date."""
+    def open(cls, path: Path, key: Key | None = None) -> "Database":
+        """Open or create it, and bring its schema up to date. `key`: what its pages are sealed with."""
         _create_private(path)
         connection: apsw.Connection | None = None
+        files = SealedFiles(key) if key else None
         try:
-            connection = apsw.Connection(str(path))
+            connection = apsw.Connection(str(path), vfs=files.name if files else None)
+            if files:
+                connection.reserve_bytes("main", RESERVED)
             connection.set_busy_timeout(200)
             connection.execute(_SETTINGS).fetchall()
             connection.execute("BEGIN EXCLUSIVE; COMMIT")  # takes the lock now, and keeps it
-            database = cls(connection, path)
+            database = cls(connection, path, files)
             database._migrate()
             connection.execute(_SCRATCH)
         except apsw.BusyError as error:
-            _close(connection)
+            _close(connection, files)
             raise StateError(f"{path} is in use: a daemon is running on this state") from error
         except (apsw.NotADBError, apsw.CorruptError) as error:
-            _close(connection)
+            _close(connection, files)
             raise StateError(
                 f"{path} is damaged ({error}): restore it, or move it away and let all be read again"
             ) from error
         except apsw.CantOpenError as error:
+            _close(connection, files)
             raise StateError(f"{path} cannot be opened ({error})") from error
         except BaseException:
-            _close(connection)
+            _close(connection, files)
             raise
         return database
 
     def close(self) -> None:
         with self._lock:
-            self._connection.close()
+            _close(self._connection, self._files)
+            self._files = None
 
     def _migrate(self) -> None:
         newest = len(MIGRATIONS)
@@ -191,9 +202,11 @@ class Database:
         return pages * size + (wal.stat().st_size if wal.exists() else 0)
 
 
-def _close(connection: apsw.Connection | None) -> None:
+def _close(connection: apsw.Connection | None, files: SealedFiles | None) -> None:
     if connection is not None:
         connection.close(True)
+    if files is not None:
+        files.unregister()
 
 
 def _create_private(path: Path) -> None:
@@ -211,8 +224,10 @@ def _create_private(path: Path) -> None:
 class Bodies:
     """Frames too long for the database, each a file beside it, written whole before its row is."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, vault: Vault | None = None) -> None:
+        """`vault`: the keys that they are sealed with; without one they are plain."""
         self._folder = folder
+        self._vault = vault
 
     def write(self, document_id: str, frame: bytes) -> None:
         """Write it durably: contents, name and folder."""
@@ -222,16 +237,22 @@ class Bodies:
             raise StateError(f"{document_id} is in the spool already")
         part = path.with_suffix(".part")
         with open(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(frame)
+            key = self._vault.current if self._vault else None
+            file.write(sealed(frame, key, about(path)) if key else frame)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
         _sync_folder(self._folder)
 
     def read(self, document_id: str) -> bytes:
+        path = self._path(document_id)
         try:
-            return self._path(document_id).read_bytes()
-        except OSError:
+            with path.open("rb") as file:
+                if self._vault is None or not is_sealed(file.read(HEAD)):
+                    file.seek(0)
+                    return file.read()
+                return Reader(file, self._vault.key, about(path)).read()
+        except (OSError, NotGenuine):
             return b""  # it does not match its checksum then
 
     def drop(self, document_id: str) -> None:

@@ -25,6 +25,7 @@ from frontend_agent.measuring import without_index
 from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
 from frontend_agent.spool import cases, groups, releases, retention, traces, waiting, withheld
 from frontend_agent.spool.accepted import Accepted
+from frontend_agent.spool.at_rest import settle
 from frontend_agent.spool.backfills import Backfills
 from frontend_agent.spool.cases import LetGo
 from frontend_agent.spool.closings import Closings
@@ -42,6 +43,7 @@ from frontend_agent.spool.silences import Silences
 from frontend_agent.spool.statistics import Ended, Statistics
 from frontend_agent.spool.terms import Terms
 from frontend_agent.spool.times import millis, millis_of_text, moment, moment_or_none, text
+from frontend_agent.spool.vault import AtRest, Vault
 from frontend_agent.spool.visits import DueVisit, Visits
 from frontend_agent.spool.words import (
     Awaiting,
@@ -86,11 +88,14 @@ class Spool:
         quota: int = 0,
         reserve: int = 64 << 20,
         random: Random | None = None,
+        at_rest: AtRest | None = None,
     ) -> None:
-        """`quota`: bytes that the spool may use, 0 for no limit. `reserve`: bytes of the disk that are left alone."""
+        """`quota`: bytes that the spool may use, 0 for no limit. `reserve`: bytes of the disk that are left alone. `at_rest`: what it
+        is sealed with; None: it is plain."""
         self.path = Path(path)
         self._quota = quota
         self._reserve = reserve
+        self._at_rest = at_rest
         self._random = random or Random()  # spreads retries, guards nothing  # noqa: S311
         self._full: set[float] = set()  # shares of the quota that were used up when somebody last asked
         self._rows: dict[str, int] = {}  # row numbers of claimed documents
@@ -99,10 +104,13 @@ class Spool:
 
     def open(self) -> "Spool":
         """Open it after any ending: what was being sent when we died is uncertain, nothing else has changed."""
-        self._database = Database.open(self.path / FILE)
+        vault = self._vault = Vault(self.path, self._at_rest)
+        self.sealed_anew = settle(self.path, vault)
+        self._database = Database.open(self.path / FILE, vault.current)
+        vault.forget_other_secrets()
         self._ledger = Ledger(self._database)
         self.statistics = Statistics(self._database)
-        self._bodies = Bodies(self.path / "bodies")
+        self._bodies = Bodies(self.path / "bodies", vault)
         self.meta = Meta(self._database)
         self._visits = Visits(self._database, self._ledger, self.meta, self.statistics)
         self.terms = Terms(self._ledger)
@@ -112,7 +120,7 @@ class Spool:
         self.reconciliations = Reconciliations(self._ledger)
         self.guests = Guests(self._ledger)
         self.finding = Found(self._ledger)
-        self.inbox = Inbox(self._ledger, Bodies(self.path / "messages"), partial(self.room, INBOX_SHARE))
+        self.inbox = Inbox(self._ledger, Bodies(self.path / "messages", vault), partial(self.room, INBOX_SHARE))
         self.images = Images(self._ledger, self.path, self._destination, self.free, self._random)
         self._registering = Registering(self._ledger)
         self.accepted = Accepted(self._ledger, self._registering, self._destination, self._call_next)
@@ -1055,6 +1063,19 @@ class Spool:
         last, _ = self._ledger.log_head()
         head = qclog.checkpoint(self._ledger.head_before, first, last, genuine, term)
         return self._ledger.drop(head, now) if head else self._ledger.sweep()
+
+    def record_sealing(self, files: int, who: str, now: datetime) -> int:
+        """What lies here came under another key, or is plain again: by whose word. The entry's number."""
+        key = self._vault.current
+        body = {
+            "event": "at rest",
+            "suite": key.suite if key else "none",
+            "key": key.id if key else "",
+            "files": files,
+            "who": who,
+        }
+        with self._database.write():
+            return self._ledger.log(body, now)
 
     def record_showing(self, documents: Sequence[str], who: str, consent: str, now: datetime) -> int:
         """Somebody sees the contents of documents that were made here: who, which, and by whose leave. The entry's number."""

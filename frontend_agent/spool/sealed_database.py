@@ -1,0 +1,168 @@
+"""SQLite's own files at rest: every page of the database and of its write-ahead log is sealed below SQLite (an SQLite VFS).
+
+So nothing is left out: columns, indexes, pages that are free again, temporary copies of pages. SQLite leaves 32 bytes at the end of each
+page to us (reserved bytes, as its checksum VFS does): there are the tag and the nonce. In the log each frame grows by them.
+
+    page        sealed (8160)  tag (16)  nonce (12)  0000          about: its number; page 1 begins with FAREST-P and the key's id
+    log frame   number, size (8)  salts, checksums (16, one block)  sealed (8192)  tag  nonce          about: its place
+
+What stays readable: how large the files are, which pages change and when.
+"""
+
+import itertools
+from pathlib import Path
+
+import apsw
+
+from frontend_agent.sealing import NONCE, TAG, NotGenuine, Sealer, derived, one_block
+from frontend_agent.spool.vault import Key
+
+PAGE = 8192
+RESERVED = 32
+MAGIC = b"FAREST-P"  # where SQLite has the first half of "SQLite format 3"
+SQLITE = b"SQLite format 3\0"
+_HEAD = len(SQLITE)
+PLAIN = apsw.vfs_names()[0]  # the system's own files: the default, looked up before there is any of ours
+_NAMES = itertools.count()
+
+WAL_HEAD, FRAME_HEAD = 32, 24
+FRAME = FRAME_HEAD + PAGE  # as SQLite counts
+SEALED_FRAME = FRAME + TAG + NONCE  # as it lies on disk
+
+
+def key_of(path: Path) -> str | None:
+    """The id of the key that a database is sealed with; empty: it is plain. None: there is none, or nothing in it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    if not head:
+        return None
+    return head[len(MAGIC) :].decode("ascii", "replace") if head.startswith(MAGIC) else ""
+
+
+class SealedFiles(apsw.VFS):
+    """The files of databases under one key. Register it by making it, and `unregister` it once they are closed."""
+
+    def __init__(self, key: Key) -> None:
+        self.name = f"frontend-agent-sealed-{next(_NAMES)}"
+        self._key = key
+        super().__init__(self.name, "")
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+        if flags[0] & apsw.SQLITE_OPEN_MAIN_DB:
+            return _Pages(name, flags, self._key)
+        if flags[0] & apsw.SQLITE_OPEN_WAL:
+            return _Log(name, flags, self._key)
+        # What is left is a journal of page 1 while a new database is made: it says how the tables are called.
+        return apsw.VFSFile("", name, flags)
+
+
+class _Pages(apsw.VFSFile):
+    """The database itself."""
+
+    def __init__(self, name: str | apsw.URIFilename | None, flags: list[int], key: Key) -> None:
+        super().__init__("", name, flags)
+        self._sealer = Sealer(key.suite, derived(key.suite, key.secret, "database"))
+        self._mark = MAGIC + key.id.encode()
+
+    def xRead(self, amount: int, offset: int) -> bytes:
+        number, start = divmod(offset, PAGE)
+        if start + amount > PAGE:
+            raise apsw.IOError("a read across pages")
+        stored = super().xRead(PAGE, number * PAGE)
+        if len(stored) < PAGE:
+            if any(stored):
+                raise apsw.CorruptError("a page was cut off")
+            return stored[start : start + amount]
+        page = self._opened(number + 1, stored)
+        return page if amount == PAGE else page[start : start + amount]
+
+    def xWrite(self, data: bytes, offset: int) -> None:
+        number, start = divmod(offset, PAGE)
+        if start or len(data) != PAGE:
+            raise apsw.IOError("a write that is no page")
+        clear = b"" if number else self._mark
+        nonce = self._sealer.nonce()
+        sealed = self._sealer.seal(nonce, data[len(clear) : PAGE - RESERVED], _about(number + 1))
+        super().xWrite(b"".join((clear, sealed, nonce, bytes(RESERVED - TAG - NONCE))), offset)
+
+    def _opened(self, number: int, page: bytes) -> bytes:
+        clear = _HEAD if number == 1 else 0
+        nonce = page[PAGE - RESERVED + TAG : PAGE - RESERVED + TAG + NONCE]
+        try:
+            plain = self._sealer.open(nonce, page[clear : PAGE - RESERVED + TAG], _about(number))
+        except NotGenuine as error:
+            if not any(page):
+                return page  # room that was given to the file, and never written
+            raise apsw.CorruptError("a page is not what was written") from error
+        return b"".join((SQLITE[:clear], plain, bytes(RESERVED)))
+
+
+class _Log(apsw.VFSFile):
+    """Its write-ahead log: SQLite counts frames as it knows them, on disk they are longer."""
+
+    def __init__(self, name: str | apsw.URIFilename | None, flags: list[int], key: Key) -> None:
+        super().__init__("", name, flags)
+        self._sealer = Sealer(key.suite, derived(key.suite, key.secret, "write-ahead log"))
+        # Random salts and checksums: one block of the cipher hides what the checksums would tell of the pages.
+        self._hide, self._show = one_block(key.suite, derived(key.suite, key.secret, "frame heads"))
+
+    def xWrite(self, data: bytes, offset: int) -> None:
+        if offset < WAL_HEAD:
+            if offset + len(data) > WAL_HEAD:
+                raise apsw.IOError("a write across the head of the log")
+            super().xWrite(data, offset)
+            return
+        number, start = divmod(offset - WAL_HEAD, FRAME)
+        place = WAL_HEAD + number * SEALED_FRAME + start
+        if start == 0 and len(data) == FRAME_HEAD:
+            super().xWrite(data[:8] + self._hide(data[8:]), place)
+        elif start == FRAME_HEAD and len(data) == PAGE:
+            nonce = self._sealer.nonce()
+            super().xWrite(self._sealer.seal(nonce, data, _about(number)) + nonce, place)
+        else:
+            raise apsw.IOError("a write that is no part of a frame")
+
+    def xRead(self, amount: int, offset: int) -> bytes:
+        if offset < WAL_HEAD:
+            return super().xRead(amount, offset)
+        number, start = divmod(offset - WAL_HEAD, FRAME)
+        place = WAL_HEAD + number * SEALED_FRAME
+        if start == FRAME_HEAD:  # a page that SQLite knows to be there
+            stored = super().xRead(PAGE + TAG + NONCE, place + FRAME_HEAD)
+            try:
+                return self._page(number, stored)[:amount]
+            except NotGenuine as error:
+                raise apsw.CorruptError("a page of the log is not what was written") from error
+        stored = super().xRead(SEALED_FRAME, place)
+        head = stored[:FRAME_HEAD]
+        if len(head) == FRAME_HEAD:
+            head = head[:8] + self._show(head[8:])
+        try:
+            page = self._page(number, stored[FRAME_HEAD:])
+        except NotGenuine:
+            page = (
+                bytes(PAGE) if len(stored) == SEALED_FRAME else b""
+            )  # torn: its checksum says so, and the log ends here
+        return (head + page)[start : start + amount]
+
+    def _page(self, number: int, stored: bytes) -> bytes:
+        return self._sealer.open(stored[PAGE + TAG :], stored[: PAGE + TAG], _about(number))
+
+    def xFileSize(self) -> int:
+        size = super().xFileSize()
+        if size <= WAL_HEAD:
+            return size
+        whole, rest = divmod(size - WAL_HEAD, SEALED_FRAME)
+        return WAL_HEAD + whole * FRAME + min(rest, FRAME - 1)
+
+    def xTruncate(self, size: int) -> None:
+        if size > WAL_HEAD:
+            size = WAL_HEAD + (size - WAL_HEAD) // FRAME * SEALED_FRAME
+        super().xTruncate(size)
+
+
+def _about(number: int) -> bytes:
+    return number.to_bytes(8, "big")
