@@ -16,7 +16,6 @@ What its answers mean is decided here, once:
 import base64
 import ipaddress
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,9 +24,8 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
-import requests
-import urllib3
 
+from connectors.outlets.http import HttpEdge, Tls, Unanswered
 from frontend_agent.errors import (
     ConfigurationError,
     DestinationError,
@@ -63,6 +61,29 @@ class Memory(Protocol):
     def get(self, name: str) -> str | None: ...
 
     def put(self, name: str, value: str) -> None: ...
+
+
+class Member(Protocol):
+    """As whom a platform knows us: our certificate, and whom we trust there (spool/membership.py)."""
+
+    def tls(self) -> Tls:
+        """As it is now: asked before each request."""
+
+    def speaks(self) -> Mapping[str, str]:
+        """Headers of each request."""
+
+
+class Stranger:
+    """Nobody in particular: a platform on this machine, or one that has its certificate from elsewhere."""
+
+    def __init__(self, tls: Tls | None = None) -> None:
+        self._tls = tls or Tls()
+
+    def tls(self) -> Tls:
+        return self._tls
+
+    def speaks(self) -> Mapping[str, str]:
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +130,6 @@ class _Answer(msgspec.Struct, frozen=True):
             return Problem()
 
 
-class Unanswered(Exception):
-    """The request may have arrived, and no answer came that can be read."""
-
-
 class PlatformDestination:
     """One platform, one connection, one exchange at a time."""
 
@@ -124,10 +141,13 @@ class PlatformDestination:
         dictionary: Callable[[str], bytes | None] = lambda _: None,
         packs: Mapping[str, str] | None = None,
         places: Callable[[Document], bool] = lambda document: True,
+        member: "Member | None" = None,
     ) -> None:
         """`log_head`: the agent's newest log entry (number, hash), to be countersigned. `dictionary`: by its SHA-256.
 
-        `places`: whether this destination may learn a document's day and department beside it."""
+        `places`: whether this destination may learn a document's day and department beside it. `member`: by which
+        certificate it knows us; None: by none."""
+        member = member or Stranger()
         self.name = options.name
         self._options = options
         self._url = checked_address(options.url)
@@ -137,9 +157,8 @@ class PlatformDestination:
         self._places = places
         self._packs = dict(packs or {})
         self._their_packs: dict[str, str] = {}
-        self._session = requests.Session()
-        self._session.trust_env = False  # neither a proxy nor a CA bundle may be slipped in through the environment
-        self._session.headers["Accept-Encoding"] = "identity"  # so that an answer cannot be a bomb
+        self._member = member
+        self._http = HttpEdge(self.name, member.tls, options.timeout)
         self._greeted: set[str] = set()
         self._answers: list[SignedAnswer] = []
         self._turn = threading.RLock()
@@ -415,28 +434,10 @@ class PlatformDestination:
         raise _refusal(answer)
 
     def _ask(self, method: str, path: str, body: bytes, media_type: str) -> _Answer:
-        """One request. Other people's exceptions are translated here and nowhere else."""
-        seconds = self._options.timeout.total_seconds()
-        try:
-            response = self._session.request(
-                method,
-                self._url + path,
-                data=body or None,
-                headers={"Content-Type": media_type} if media_type else None,
-                timeout=seconds,
-                allow_redirects=False,
-                stream=True,
-            )
-            with response:
-                return _Answer(response.status_code, _read(response, time.monotonic() + seconds))
-        except requests.exceptions.SSLError as error:
-            raise NotAllowed(f"{self.name}: TLS failed: {_reason(error)}") from error
-        except requests.ConnectionError as error:
-            if _never_connected(error):
-                raise DestinationUnreachable(f"{self.name}: no connection to {self._url}") from error
-            raise Unanswered("the connection was cut") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unanswered(f"no whole answer: {type(error).__name__}") from error
+        """One request, as whom we are there."""
+        headers = {**self._member.speaks(), **({"Content-Type": media_type} if media_type else {})}
+        answer = self._http.ask(method, self._url + path, body or None, headers)
+        return _Answer(answer.status, answer.body)
 
 
 def checked_address(url: str) -> str:
@@ -455,31 +456,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _read(response: requests.Response, deadline: float) -> bytes:
-    """The body as it came: not more than it may be, not slower than it may be."""
-    body = bytearray()
-    while chunk := response.raw.read1(1 << 16, decode_content=False):
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise Unanswered("the answer is too long")
-        if time.monotonic() > deadline:
-            raise Unanswered("the answer takes too long")
-    return bytes(body)
-
-
-def _never_connected(error: requests.ConnectionError) -> bool:
-    cause: Any = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", cause)
-    return isinstance(error, requests.ConnectTimeout) or isinstance(
-        reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
-    )
-
-
-def _reason(error: Exception) -> str:
-    cause: Any = error.args[0] if error.args else error
-    return str(getattr(cause, "reason", cause))
 
 
 def _refusal(answer: _Answer) -> DestinationError:

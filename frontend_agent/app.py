@@ -27,6 +27,7 @@ import msgspec
 from connectors import RemoteSource, Source
 from connectors.fetched import Fetched
 from connectors.outlets import Outlet
+from connectors.outlets.http import Tls
 from connectors.platform import PlatformDestination, PlatformOptions
 from frontend_agent import __version__
 from frontend_agent.accounts import Accounts, account_problem, refused_statements, sources_of
@@ -38,7 +39,7 @@ from frontend_agent.config import (
     Config,
     FeedConfig,
 )
-from frontend_agent.config_outlets import ForeignConfig, OutletConfig
+from frontend_agent.config_outlets import DestinationConfig, ForeignConfig, OutletConfig
 from frontend_agent.control import is_running
 from frontend_agent.delivery import back_off
 from frontend_agent.errors import (
@@ -78,6 +79,7 @@ from frontend_agent.prefetch import Prefetch
 from frontend_agent.preparing import Order, Prepared, Worker
 from frontend_agent.processes import settle_memory
 from frontend_agent.proving import genuine_by
+from frontend_agent.renewing import Belonging
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE, send_out
 from frontend_agent.sources import Opened, open_sources, remote_sources
 from frontend_agent.spool import Heard, Progress, Run, Spool, Taken, Walked, this_machine
@@ -324,6 +326,7 @@ class App:
             dictionary=self._find_dictionary,
             packs=self.packs(),
             places=lambda document: self._leaves_whole(document.feed, name),
+            member=_member(self.state, options, self.clock),
         )
 
     def _leaves_whole(self, feed: str, destination: str) -> bool:
@@ -948,6 +951,11 @@ def _platform_options(config: Config, name: str, options: OutletConfig) -> Platf
     return PlatformOptions(name=name, url=options.url, institution=config.institution.id, timeout=options.timeout)
 
 
+def _member(state: Path, options: OutletConfig, clock: Clock) -> Belonging:
+    named = Tls(options.certificate, options.key, options.ca) if isinstance(options, DestinationConfig) else Tls()
+    return Belonging(state, options.url, named, clock)
+
+
 # -- Packs ------------------------------------------------------------------------------------------------------------
 
 
@@ -1066,7 +1074,8 @@ def checked(
     for name, options in config.destinations.items():
         try:
             if options.type == PLATFORM:
-                PlatformDestination(_platform_options(config, name, options), _Nothing()).probe()
+                member = _member(state, options, utc_now) if state is not None else None
+                PlatformDestination(_platform_options(config, name, options), _Nothing(), member=member).probe()
             else:
                 open_outlet(config, name, content_of(packs.active)).probe()
         except FrontendAgentError as error:

@@ -40,6 +40,7 @@ from frontend_agent.config_images import NO_IMAGES, ImageInletConfig, ImageOutle
 from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
 from frontend_agent.config_outlets import (
     OUTLETS,
+    DestinationConfig,
     ForeignConfig,
     OutletConfig,
     PackagesOutlet,
@@ -670,6 +671,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     VisitsConfig: ("profile",),
     WithholdConfig: ("patients",),
     ForeignConfig: ("certificate", "key", "ca"),
+    DestinationConfig: ("certificate", "key", "ca"),
     RequestConfig: ("template",),
     PackagesOutlet: ("data_sets", "public_key"),
     TableOutlet: ("tables",),

@@ -12,6 +12,7 @@ from frontend_agent.app import App
 from frontend_agent.calendar import Calendar, load_calendar
 from frontend_agent.closing import due, month_text
 from frontend_agent.logs import event, failed, log
+from frontend_agent.renewing import LOOK_EVERY, Renewing
 from frontend_agent.schedules import Schedule, schedule_of
 from frontend_agent.silence import turn
 
@@ -39,6 +40,11 @@ class Housekeeping:
         self._times = times
         self._calendar: Calendar = next((one.calendar for one in times.values()), Calendar())
         self._zone = ZoneInfo(app.config.institution.timezone)
+        self._renewing = Renewing(app.state, app.clock, self._remember)
+
+    def _remember(self, name: str, value: str) -> None:
+        if (self._app.spool.meta.get(name) or "") != value:
+            self._app.spool.meta.put(name, value)
 
     def looks(self) -> list[Beside]:
         """(name, how often, the look): for the scheduler. None of them raises."""
@@ -47,6 +53,7 @@ class Housekeeping:
             ("closing", CLOSING_EVERY, self.close_months),
             ("calendar", CALENDAR_EVERY, self.tell_years),
             ("guests", GUESTS_EVERY, self._app.guest_book.keep),
+            ("certificates", LOOK_EVERY, self._renewing.look),
         ]
         return [(name, every, _quietly(name, look)) for name, every, look in looks]
 

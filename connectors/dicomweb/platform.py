@@ -17,7 +17,7 @@ import msgspec
 from connectors.dicomweb.answers import Stored, text
 from connectors.dicomweb.stow import NoProof, StowEdge, refusal
 from connectors.outlets.http import HttpEdge, Unanswered
-from connectors.platform import Memory, checked_address
+from connectors.platform import Member, Memory, checked_address
 from frontend_agent.config_images import StowOutlet
 from frontend_agent.delivery import State
 from frontend_agent.errors import DestinationUnreachable, NotAllowed
@@ -206,9 +206,10 @@ class PlatformEdge(StowEdge):
         proof: PlatformProof,
         base: str,
         institution: str,
+        member: Member | None,
     ) -> None:
         studies = f"{base}{wire.dicomweb_path(institution)}/studies"
-        super().__init__(name, options, secret, proof, studies, wire.REASONS)
+        super().__init__(name, options, secret, proof, studies, wire.REASONS, member.tls if member else None)
         self._platform = proof
 
     def wanted(self) -> Sequence[wire.WantedStudy]:
@@ -227,10 +228,11 @@ def platform_edge(
     memory: Memory,
     institution: str,
     index: Callable[[ImageDelivery], wire.StudyIndex],
+    member: Member | None = None,
 ) -> PlatformEdge:
-    """Made by its settings. `url`: the platform's address; a DICOMweb base below it is the same."""
+    """Made by its settings. `url`: the platform's address; a DICOMweb base below it is the same. `member`: as whom it knows us."""
     base = checked_address(options.url).removesuffix(wire.DICOMWEB)
     # What is de-identified is not said to be of an order.
     said = None if options.deidentified else index
     proof = PlatformProof(name, base, institution, memory, said, index_only=options.index_only)
-    return PlatformEdge(name, options, secret, proof, base, institution)
+    return PlatformEdge(name, options, secret, proof, base, institution, member)

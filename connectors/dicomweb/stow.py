@@ -82,16 +82,18 @@ class StowEdge:
         proof: Proof,
         studies: str,
         reasons: str = "",
+        tls: Callable[[], Tls] | None = None,
     ) -> None:
-        """`studies`: the address that instances are stored at. `reasons`: see read_stored."""
+        """`studies`: the address that instances are stored at. `reasons`: see read_stored. `tls`: as it is now, where that is not what
+        the settings say."""
         self.name = name
         self.options, self.proof = options, proof
         self._secret, self._studies, self._reasons = secret, studies, reasons
         self._bandwidth = Bandwidth(options.bandwidth)
-        tls = Tls(options.certificate, options.key, options.ca)
+        named = Tls(options.certificate, options.key, options.ca)
         self._edges: LifoQueue[HttpEdge] = LifoQueue()
         for _ in range(max(options.connections, 1) + 1):  # and one for proof
-            self._edges.put(HttpEdge(name, tls, options.timeout))
+            self._edges.put(HttpEdge(name, tls or named, options.timeout))
         self._closed = False
         self._taken: Kept | None = None
         self._counted = threading.Lock()

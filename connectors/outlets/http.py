@@ -1,12 +1,13 @@
 """One way to ask foreign systems over HTTP: no proxy or CA of the environment, our own TLS material, caps on every answer."""
 
+import os
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -14,8 +15,10 @@ from urllib.parse import urlsplit
 import requests
 import requests.adapters
 import urllib3
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from connectors.trust import is_about_ours, tls_error_of, tls_problem
+from frontend_agent.certificates import CertificateRefused, certificates_in, problems
 from frontend_agent.errors import ConfigurationError, DestinationUnreachable, NotAllowed
 
 LARGEST_ANSWER = 8 << 20
@@ -56,6 +59,20 @@ class Tls:
     certificate: str = ""
     key: str = ""
     ca: str = ""
+    revoked: str = ""  # lists of what those have revoked
+    anybody: bool = False  # nobody's certificate is looked at: for a question whose answer proves itself
+
+    @property
+    def stamp(self) -> tuple[tuple[int, int], ...]:
+        """Another one when a file was exchanged: a renewed certificate is taken up without a restart."""
+        found = []
+        for path in (self.certificate, self.key, self.ca, self.revoked):
+            try:
+                told = os.stat(path) if path else None
+            except OSError:
+                told = None
+            found.append((told.st_mtime_ns, told.st_ino) if told else (0, 0))
+        return tuple(found)
 
 
 class Streamed(Protocol):
@@ -105,15 +122,18 @@ class Opened:
 class HttpEdge:
     """A session to one foreign system. One request at a time is its users' business."""
 
-    def __init__(self, name: str, tls: Tls, timeout: timedelta, table: str = "destinations") -> None:
-        """`table`: where in agent.toml `name` stands."""
+    def __init__(
+        self, name: str, tls: Tls | Callable[[], Tls], timeout: timedelta, table: str = "destinations"
+    ) -> None:
+        """`table`: where in agent.toml `name` stands. `tls` as a function is asked before each request."""
         self._name = name
+        self._tls = tls if callable(tls) else lambda: tls
         self._seconds = timeout.total_seconds()
         self._session = requests.Session()
         self._session.trust_env = False  # neither a proxy nor a CA bundle may be slipped in through the environment
         self._session.headers.update({"Accept-Encoding": "identity"})  # so that an answer cannot be a bomb
         self._session.mount("http://", _Adapter())
-        self._session.mount("https://", _TlsAdapter(tls_context(name, tls, table)))
+        self._session.mount("https://", _TlsAdapter(self._tls, lambda now: tls_context(name, now, table)))
 
     def ask(
         self, method: str, url: str, body: bytes | Streamed | None = None, headers: Mapping[str, str] | None = None
@@ -146,10 +166,10 @@ class HttpEdge:
         try:
             yield
         except requests.exceptions.SSLError as error:
-            raise NotAllowed(f"{self._name}: TLS with {origin(url)} failed: {_reason(error)}") from error
+            raise NotAllowed(self._tls_failed(url, error)) from error
         except requests.ConnectionError as error:
             if (cause := tls_error_of(error)) and is_about_ours(cause):  # with TLS 1.3 it is said after the handshake
-                raise NotAllowed(f"{self._name}: TLS with {origin(url)} failed: {tls_problem(cause)}") from error
+                raise NotAllowed(self._tls_failed(url, error)) from error
             if _never_connected(error):
                 raise DestinationUnreachable(f"{self._name}: no connection to {origin(url)}") from error
             raise Unanswered("the connection was cut") from error
@@ -159,6 +179,13 @@ class HttpEdge:
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise Unanswered(f"no whole answer: {type(error).__name__}") from error
+
+    def _tls_failed(self, url: str, error: Exception) -> str:
+        """Why, and if the other side does not take our certificate, what is wrong with it by itself."""
+        told = f"{self._name}: TLS with {origin(url)} failed: {_reason(error)}"
+        cause, own = tls_error_of(error), self._tls().certificate
+        wrong = own_problems(Path(own)) if own and cause is not None and is_about_ours(cause) else []
+        return f"{told} (ours: {'; '.join(wrong)})" if wrong else told
 
     def probe(self, url: str) -> None:
         """Whether somebody listens there and TLS holds; what it answers is its own business, and nothing is sent to it."""
@@ -175,24 +202,48 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 
 class _TlsAdapter(_Adapter):
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
+    """Connections by our own context, made anew when a file of it was exchanged."""
+
+    def __init__(self, tls: Callable[[], Tls], context: Callable[[Tls], ssl.SSLContext]) -> None:
+        self._tls, self._make = tls, context
+        now = tls()
+        self._seen = (now, now.stamp)
+        self._context = context(now)
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
 
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        now = self._tls()
+        seen = (now, now.stamp)
+        if seen != self._seen:
+            self._context = self._make(now)
+            self._seen = seen
+            before = self.poolmanager
+            self.init_poolmanager(requests.adapters.DEFAULT_POOLSIZE, requests.adapters.DEFAULT_POOLSIZE)
+            before.clear()  # idle connections; one request at a time is our users' business
+        return super().send(*args, **kwargs)
+
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """The context has said it all; requests would lay its own CA bundle over it."""
+        if self._context.verify_mode == ssl.CERT_NONE:
+            conn.cert_reqs = "CERT_NONE"  # urllib3 would ask for one all the same
 
 
 def tls_context(name: str, tls: Tls, table: str = "destinations") -> ssl.SSLContext:
     """Who we trust and who we are. ConfigurationError names the file."""
     try:
         context = ssl.create_default_context(cafile=tls.ca or None)
+        if tls.revoked and _judges_all(tls):
+            context.load_verify_locations(cafile=tls.revoked)
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     except OSError as error:
         raise ConfigurationError(f"{table}.{name}: ca {tls.ca}: {_told(error)}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if tls.anybody:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     if tls.certificate:
         for path in (tls.certificate, tls.key):
             if not Path(path).is_file():
@@ -204,6 +255,24 @@ def tls_context(name: str, tls: Tls, table: str = "destinations") -> ssl.SSLCont
                 f"{table}.{name}: certificate {tls.certificate} and key {tls.key} do not go together, or are not PEM"
             ) from error
     return context
+
+
+def _judges_all(tls: Tls) -> bool:
+    """Whether every authority in `ca` has a list in `revoked`: OpenSSL refuses whom no list speaks of."""
+    begun = (b"BEGIN CERTIFICATE", b"BEGIN X509 CRL")
+    roots, lists = (
+        Path(path).read_bytes().count(word) for path, word in zip((tls.ca, tls.revoked), begun, strict=True)
+    )
+    return lists >= roots > 0
+
+
+def own_problems(certificate: Path) -> list[str]:
+    """What is wrong with our own certificate by itself; nothing where it cannot be read."""
+    try:
+        own = certificates_in(certificate.read_bytes())[0]
+    except (OSError, CertificateRefused):
+        return []
+    return problems(own, datetime.now(UTC), ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 def origin(url: str) -> str:

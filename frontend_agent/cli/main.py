@@ -23,6 +23,7 @@ from frontend_agent.cli import (
     images_backfill,
     init,
     inlet,
+    joining,
     people,
     proofs,
     quarantine,
@@ -163,6 +164,7 @@ def build(language: Language) -> typer.Typer:
         doctor,
         people,
         images_backfill,
+        joining,
     ):
         module.add_to(cli, t)
     return cli

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from frontend_agent import logs
-from frontend_agent.cli import output, studies
+from frontend_agent.cli import authorities, output, studies
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -33,6 +33,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     _add_reconciliations(group, t)
     _add_foreign(group, t)
     studies.add_to(group, t, _reading, _folder)
+    authorities.add_to(group, t, _folder)
 
 
 def _add_serve(group: typer.Typer, t: Texts) -> None:
@@ -46,8 +47,18 @@ def _add_serve(group: typer.Typer, t: Texts) -> None:
         trust: Annotated[Path | None, typer.Option(help=t("platform.trust"))] = None,
         dicom_port: Annotated[int | None, typer.Option(help=t("platform.dicom_port"), min=0, max=65535)] = None,
         dicom_peers: Annotated[Path | None, typer.Option(help=t("platform.dicom_peers"))] = None,
+        tls: Annotated[list[str] | None, typer.Option(help=t("platform.tls"))] = None,
+        name: Annotated[list[str] | None, typer.Option(help=t("platform.name"))] = None,
+        certificate: Annotated[Path | None, typer.Option(help=t("platform.certificate"))] = None,
+        key: Annotated[Path | None, typer.Option(help=t("platform.key"))] = None,
+        proxy: Annotated[Path | None, typer.Option(help=t("platform.proxy"))] = None,
     ) -> None:
-        from frontend_agent.platform.server import serve
+        from frontend_agent.platform.server import AgentsListening, serve
+
+        agents = None
+        if tls or proxy:
+            at = tuple(_host_and_port(t, one) for one in tls or ())
+            agents = AgentsListening(tls=at, names=tuple(name or ()), certificate=certificate, key=key, proxy=proxy)
 
         logs.to_stderr(identifier="frontend-platform")
         logs.threads()
@@ -59,7 +70,15 @@ def _add_serve(group: typer.Typer, t: Texts) -> None:
             pack=_pack(pack, trust),
             dicom_port=dicom_port,
             dicom_peers=dicom_peers,
+            agents=agents,
         )
+
+
+def _host_and_port(t: Texts, address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise typer.BadParameter(t("platform.no_address", address=address))
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _pack(file: Path | None, trust: Path | None) -> "Pack | None":

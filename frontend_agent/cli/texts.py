@@ -11,6 +11,7 @@ from frontend_agent.cli.texts_images import IMAGE_TEXTS
 from frontend_agent.cli.texts_images_backfill import IMAGES_BACKFILL_TEXTS
 from frontend_agent.cli.texts_init import INIT_TEXTS
 from frontend_agent.cli.texts_inlets import INLET_TEXTS
+from frontend_agent.cli.texts_joining import JOINING_TEXTS
 from frontend_agent.cli.texts_people import PEOPLE_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
 from frontend_agent.cli.texts_secrets import SECRETS_TEXTS
@@ -918,6 +919,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **FOREIGN_TEXTS,
     **STUDIES_TEXTS,
     **SECRETS_TEXTS,
+    **JOINING_TEXTS,
     **IMAGES_BACKFILL_TEXTS,
 }
 

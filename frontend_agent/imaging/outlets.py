@@ -96,7 +96,9 @@ def _stow(name: str, options: StowOutlet, hands: OutletHands) -> ImageOutlet:
     if options.proof != "platform":
         return qido_or_none(name, options, hands.secret)
     from connectors.dicomweb.platform import platform_edge
+    from connectors.outlets.http import Tls
     from frontend_agent.imaging.indexing import study_index
+    from frontend_agent.renewing import Belonging
 
     hospital = hands.config.institution
 
@@ -104,7 +106,9 @@ def _stow(name: str, options: StowOutlet, hands: OutletHands) -> ImageOutlet:
         study = hands.book.study(delivery.study.id) or delivery.study
         return study_index(study, hands.book.instances(study.id), hospital.epoch)
 
-    return platform_edge(name, options, hands.secret, hands.memory, hospital.id, index)
+    named = Tls(options.certificate, options.key, options.ca)
+    member = Belonging(hands.state, options.url, named, hands.clock)
+    return platform_edge(name, options, hands.secret, hands.memory, hospital.id, index, member)
 
 
 def _manifests(name: str, options: ManifestOutlet, hands: OutletHands) -> ImageOutlet:

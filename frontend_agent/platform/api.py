@@ -21,6 +21,7 @@ from frontend_agent.platform.judging import quality
 from frontend_agent.platform.leases import LeaseRefused
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation, describe
+from frontend_agent.platform.peers import Refusal, must_speak, must_speak_for, peer_of
 from frontend_agent.platform.store import LARGEST_DICTIONARY, Store, StoreFull, UnknownDictionaries
 from frontend_agent.wire.frames import LARGEST_DOCUMENT
 from frontend_agent.wire.greeting import Hello
@@ -95,16 +96,6 @@ class Answered(msgspec.Struct, frozen=True):
 
 class WrongMediaType(Exception):
     """Only what a browser cannot send from another site without asking is taken: no form, no text."""
-
-
-class Refusal(Exception):
-    """A request that cannot be answered: status, a word for machines, a sentence for people that quotes nothing of a patient."""
-
-    def __init__(self, status: int, error: str, detail: str):
-        super().__init__(detail)
-        self.status = status
-        self.error = error
-        self.detail = detail
 
 
 def answer(value: Any, status: int = 200) -> Response:
@@ -186,13 +177,14 @@ class Api(Answering):
     @translated
     async def parcels(self, request: Request) -> Response:
         require(request, CONTENT_TYPE)
+        peer = peer_of(request)
         upload = self._store.begin_upload()
         try:
             async with asyncio.timeout(UPLOAD_SECONDS):
                 async for chunk in request.stream():
                     upload.write(chunk)
             started = time.perf_counter()
-            taken = await self._writing(lambda: self._store.take(upload))
+            taken = await self._writing(lambda: self._store.take(upload, lambda one: must_speak(peer, one)))
         finally:
             upload.close()
         seconds = time.perf_counter() - started
@@ -214,6 +206,10 @@ class Api(Answering):
         require(request, *DOCUMENT_TYPES)
         content = await body_of(request, LARGEST_DOCUMENT)
         institution = request.query_params.get("institution", "")
+        peer = peer_of(request)
+        if peer is not None:
+            institution = institution or peer.only  # never its custodian: a document says what it likes
+            must_speak(peer, institution)
         answered, documents_bytes = await self._writing(lambda: self._post(content, institution))
         _log.info("document.posted outcome=%s kind=%s bytes=%d", answered.outcome, answered.kind, documents_bytes)
         return answer(answered, 422 if answered.outcome == Outcome.REFUSED else 200)
@@ -246,6 +242,7 @@ class Api(Answering):
     async def hello(self, request: Request) -> Response:
         require(request, "application/json")
         hello = msgspec.json.decode(await body_of(request, LARGEST_QUESTION), type=Hello)
+        must_speak_for(request, hello.institution)
         welcome = await self._writing(lambda: self._store.hello(hello))
         _log.info("hello.welcomed institution=%s instance=%s", hello.institution, hello.instance)
         return Response(welcome, media_type="application/json")
@@ -254,6 +251,7 @@ class Api(Answering):
     async def heads(self, request: Request) -> Response:
         require(request, "application/json")
         asked = msgspec.json.decode(await body_of(request, LARGEST_QUESTION), type=HeadsAsked)
+        must_speak_for(request, asked.institution)
         heads = await run_in_threadpool(self._store.heads, asked.institution, asked.set_ids)
         return answer(Heads(heads))
 
@@ -263,12 +261,14 @@ class Api(Answering):
         ids = request.query_params.getlist("document_id")
         if not institution or not ids or len(ids) > MOST_ASKED:
             raise ParcelMalformed(f"needs institution, and document_id once to {MOST_ASKED} times")
+        must_speak_for(request, institution)
         reply = await run_in_threadpool(self._store.receipts, institution, ids)
         return Response(reply, media_type="application/json")
 
     @translated
     async def counts(self, request: Request) -> Response:
         asked = await asked_for(request, CountsAsked)
+        must_speak_for(request, asked.institution)
         if not 0 <= _days_between(asked.first, asked.last) < MOST_DAYS:
             raise ParcelMalformed(f"needs first and last as yyyymmdd, of at most {MOST_DAYS} days")
         return answer(Counts(await run_in_threadpool(self._store.counted, asked)))
@@ -276,11 +276,13 @@ class Api(Answering):
     @translated
     async def sets(self, request: Request) -> Response:
         asked = await asked_for(request, SetsAsked)
+        must_speak_for(request, asked.institution)
         return answer(Sets(await run_in_threadpool(self._store.kept_sets, asked)))
 
     @translated
     async def said(self, request: Request) -> Response:
         said = await asked_for(request, Said)
+        must_speak_for(request, said.institution)
         await self._writing(lambda: self._store.keep_said(said))
         _log.info("reconciliation.said institution=%s days=%d", said.institution, len(said.days))
         return Response(status_code=204)
@@ -292,7 +294,10 @@ class Api(Answering):
     @translated
     async def health(self, request: Request) -> Response:
         tallies = await run_in_threadpool(self._store.tallies)
-        return answer(Health("ok", sum(tally.documents for tally in tallies)))
+        peer = peer_of(request)
+        return answer(
+            Health("ok", sum(one.documents for one in tallies if peer is None or one.institution in peer.institutions))
+        )
 
     @translated
     async def metrics(self, request: Request) -> Response:
@@ -311,6 +316,7 @@ class Api(Answering):
                 self.parcels,
                 "Deliver a parcel: many documents, each with its receipt",
                 body=CONTENT_TYPE,
+                who="agents",
                 answers={
                     200: signed,
                     400: Problem,
@@ -329,6 +335,7 @@ class Api(Answering):
                 "Deliver one CDA document of any sender: national kinds, C-CDA, others",
                 body="application/xml",
                 query={"institution": "who sends it; the document's custodian if left out"},
+                who="agents",
                 answers={
                     200: Answered,
                     400: Problem,
@@ -345,6 +352,8 @@ class Api(Answering):
                 self.dictionaries,
                 "Send a zstd dictionary before its first use",
                 body="application/octet-stream",
+                who="agents",
+                concerns=False,  # named by its own hash, the same for every hospital
                 answers={204: "kept, or was here already", 400: Problem, 413: Problem, 415: Problem, 503: Problem},
             ),
             Operation(
@@ -353,6 +362,7 @@ class Api(Answering):
                 self.hello,
                 "Say who one is, and get the next lease and the platform's key",
                 body=Hello,
+                who="agents",
                 answers={
                     200: "a signed welcome; see `frontend_agent/wire/greeting.py`",
                     400: Problem,
@@ -368,6 +378,7 @@ class Api(Answering):
                 self.heads,
                 "The newest version of each set, for an agent that lost its state",
                 body=HeadsAsked,
+                who="agents",
                 answers={200: Heads, 400: Problem, 413: Problem, 415: Problem, 503: Problem},
             ),
             Operation(
@@ -376,6 +387,7 @@ class Api(Answering):
                 self.receipts,
                 "Receipts by document id: stored, or absent",
                 query={"institution": "whose documents", "document_id": "may be repeated"},
+                who="agents",
                 answers={200: signed, 400: Problem, 503: Problem},
             ),
             Operation(
@@ -384,6 +396,7 @@ class Api(Answering):
                 self.counts,
                 "An agent's own newest documents of a kind: number and digest per day and department",
                 body=CountsAsked,
+                who="agents",
                 answers={200: Counts, 400: Problem, 409: Problem, 413: Problem, 415: Problem, 503: Problem},
             ),
             Operation(
@@ -392,6 +405,7 @@ class Api(Answering):
                 self.sets,
                 f"The sets of one day and department with version and SHA-256, {SETS_AT_ONCE} at a time",
                 body=SetsAsked,
+                who="agents",
                 answers={200: Sets, 400: Problem, 409: Problem, 413: Problem, 415: Problem, 503: Problem},
             ),
             Operation(
@@ -400,6 +414,7 @@ class Api(Answering):
                 self.said,
                 "What an agent's reconciliation found, for who looks after many hospitals",
                 body=Said,
+                who="agents",
                 answers={204: "kept", 400: Problem, 409: Problem, 413: Problem, 415: Problem, 503: Problem},
             ),
             Operation(
@@ -407,6 +422,7 @@ class Api(Answering):
                 "/v1/key",
                 self.key,
                 "The public key that proves receipts",
+                who="anyone",
                 answers={200: "PEM", 503: Problem},
                 media_type="application/x-pem-file",
             ),
@@ -414,7 +430,8 @@ class Api(Answering):
                 "GET",
                 "/healthz",
                 self.health,
-                "Is it alive, and how much does it hold",
+                "Is it alive, and how much does it hold (of the asking agent's hospitals)",
+                who="anyone",
                 answers={200: Health, 503: Problem},
             ),
             Operation(
@@ -425,7 +442,7 @@ class Api(Answering):
                 answers={200: "text format 0.0.4", 503: Problem},
                 media_type="text/plain",
             ),
-            Operation("GET", "/api", self.description, "This description", answers={200: "OpenAPI 3.1"}),
+            Operation("GET", "/api", self.description, "This description", who="anyone", answers={200: "OpenAPI 3.1"}),
         ]
 
 

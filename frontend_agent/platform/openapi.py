@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -12,7 +12,10 @@ from starlette.responses import Response
 
 @dataclass(frozen=True)
 class Operation:
-    """One endpoint. An answer, and a body, is a Struct (described whole) or a word about it."""
+    """One endpoint. An answer, and a body, is a Struct (described whole) or a word about it.
+
+    `who` may ask (peers.py). `concerns`: whether an agent's certificate must speak for the institution it asks about.
+    """
 
     method: str
     path: str
@@ -23,6 +26,8 @@ class Operation:
     answers: Mapping[int, type[msgspec.Struct] | str] = field(default_factory=dict)
     media_type: str = "application/json"
     told_as: str = ""  # media type of what is not a 2xx and told by a word; empty: the same
+    who: Literal["people", "agents", "both", "anyone"] = "people"
+    concerns: bool = True
 
 
 def describe(operations: Sequence[Operation]) -> dict[str, Any]:

@@ -19,10 +19,11 @@ from frontend_agent.dicom.nesting import Span
 from frontend_agent.dicom.part10 import read_meta
 from frontend_agent.dicom.uids import encoding_of, is_uid
 from frontend_agent.errors import StateError
-from frontend_agent.platform.api import Answering, Problem, Refusal, translated
+from frontend_agent.platform.api import Answering, Problem, translated
 from frontend_agent.platform.images.catalogue import ImageCatalogue, Instance
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation
+from frontend_agent.platform.peers import Refusal
 from frontend_agent.platform.rendering.asked import (
     Asked,
     NotOffered,

@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import ipaddress
 import logging
 import signal
 import socket
+import ssl
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import uvicorn
 from starlette.applications import Starlette
@@ -27,9 +31,14 @@ from frontend_agent.platform.api import Api, problem
 from frontend_agent.platform.images.api import ImageApi
 from frontend_agent.platform.images.blobs import Blobs
 from frontend_agent.platform.images.listener import DicomPort, read_peers
+from frontend_agent.platform.joining.api import REVOKED, JoiningApi
+from frontend_agent.platform.joining.gate import AgentsDoor, Gate
+from frontend_agent.platform.joining.registry import Registry
+from frontend_agent.platform.joining.tls import HANDSHAKE, AgentProtocol, Front
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation
 from frontend_agent.platform.pages import Pages
+from frontend_agent.platform.peers import held_against_certificate
 from frontend_agent.platform.previews import Previews
 from frontend_agent.platform.rendering.renderer import Renderer
 from frontend_agent.platform.schema import with_schema
@@ -55,9 +64,25 @@ HEADERS = {
 _log = logging.getLogger("frontend_agent.platform")
 
 
+@dataclass(frozen=True, kw_only=True)
+class AgentsListening:
+    """Where agents connect, with mutual TLS: by ourselves, or behind nginx over a Unix socket (docs/guide/tls.md)."""
+
+    tls: tuple[tuple[str, int], ...] = ()  # addresses and ports; 0 takes a free one
+    names: tuple[str, ...] = ()  # by which agents call us: host names and addresses
+    certificate: Path | None = None  # our own from elsewhere, instead of one from our authority
+    key: Path | None = None
+    proxy: Path | None = None  # the Unix socket that nginx connects to
+
+
 def application(store: Store, hosts: Iterable[str] | None = None, metrics: Metrics | None = None) -> ASGIApp:
-    """The whole platform over an open store. `hosts`: names a browser may call it by; None for any."""
+    """The whole platform over an open store, behind one door. `hosts`: names a browser may call it by; None for any."""
     metrics = metrics or Metrics(store)
+    return behind_door(operations_of(store, metrics), metrics, hosts)
+
+
+def operations_of(store: Store, metrics: Metrics, registry: Registry | None = None) -> list[Operation]:
+    """Everything that the platform answers. `registry`: who may join, where there is a door for agents."""
     pages, renderer, viewer = Pages(store), Renderer(), Viewer()
     studies = StudyPages(store, pages, renderer, viewer)
     pages.show_beside(studies.beside)
@@ -67,14 +92,30 @@ def application(store: Store, hosts: Iterable[str] | None = None, metrics: Metri
         *viewer.operations(),
         *Previews(store.images, renderer, metrics).operations(),
         *ImageApi(store, metrics).operations(),
+        *(JoiningApi(registry, metrics).operations() if registry else []),
     ]
-    operations = [*beside, *Api(store, metrics, beside).operations()]
+    return [*beside, *Api(store, metrics, beside).operations()]
+
+
+def behind_door(operations: Iterable[Operation], metrics: Metrics, hosts: Iterable[str] | None = None) -> "Door":
     app = Starlette(routes=[_route(operation) for operation in operations])
     return Door(app, metrics, None if hosts is None else frozenset(hosts))
 
 
+def agents_application(
+    operations: Sequence[Operation], metrics: Metrics, gate: Gate, way: Literal["tls", "proxy"]
+) -> ASGIApp:
+    """What agents are answered, each by its certificate."""
+    theirs = [one for one in operations if one.who != "people"]
+    open_paths = frozenset(one.path for one in theirs if one.who == "anyone")
+    return AgentsDoor(behind_door(theirs, metrics), gate, way, open_paths)
+
+
 def _route(operation: Operation) -> Route:
-    return Route(operation.path, operation.endpoint, methods=[operation.method])
+    endpoint = operation.endpoint
+    if operation.who in ("agents", "both") and operation.concerns:
+        endpoint = held_against_certificate(endpoint)
+    return Route(operation.path, endpoint, methods=[operation.method])
 
 
 class Door:
@@ -147,25 +188,29 @@ def serve(
     dicom_port: int | None = None,
     dicom_peers: Path | None = None,
     blobs: Blobs | None = None,
+    agents: AgentsListening | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; requests in flight are finished. Port 0 takes a free one; `ready` is told the
     address; `schema` is asked about documents that are not national ones; `pack` is what the hospitals should judge by. With `dicom_peers` (platform/images/listener.py) instances are also taken on
-    `dicom_port`; `blobs`: where instances lie, if not in the folder."""
+    `dicom_port`; `blobs`: where instances lie, if not in the folder. With `agents` they have a door of their own, and none is
+    served at `host` any more: there are the pages, for people on this machine."""
     if not is_loopback(host) and not plain_http_anywhere:
         raise ConfigurationError(
             f"{host}: plain HTTP is served to this machine only (127.0.0.1). Patients' documents would cross the network "
-            "unprotected; mutual TLS comes with the installation. To do it all the same, on a network of your own for a "
-            "test: --plain-http-anywhere"
+            f"unprotected. Agents connect by mutual TLS: --tls {host}:8443 --name …; pages for people stay on this machine"
         )
     if (dicom_port is None) != (dicom_peers is None):
         raise ConfigurationError("--dicom-port and --dicom-peers go together: nobody stores here whom no file names")
     peers = read_peers(dicom_peers) if dicom_peers else None
-    listening = _listen(host, port)
+    listening = listening_at(host, port)
     foreign = with_schema(schema) if schema else examine
     store = Store(Path(state_dir), packs=everything(pack), foreign=foreign, blobs=blobs).open()
     metrics = Metrics(store)
     dicom: DicomPort | None = None
+    joined: Joined | None = None
     try:
+        if agents is not None:
+            joined = Joined(Path(state_dir), agents)
         if peers is not None:
             dicom = DicomPort(store.images, peers, dicom_port or 0, metrics)
             dicom.start()
@@ -175,31 +220,103 @@ def serve(
         if store.images.adopted or store.images.damaged:
             _log.warning("images.recovered adopted=%d damaged=%d", store.images.adopted, store.images.damaged)
         hosts = {"127.0.0.1", "localhost", "[::1]"} if is_loopback(host) else None
-        config = uvicorn.Config(
-            application(store, hosts, metrics),
-            log_config=None,
-            access_log=False,  # addresses hold what was searched for
-            server_header=False,
-            limit_concurrency=MOST_AT_ONCE,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            lifespan="off",
-        )
+        operations = operations_of(store, metrics, joined.registry if joined else None)
+        served = [one for one in operations if joined is None or one.who != "agents"]
+        doors = joined.doors(operations, metrics) if joined else []
         gc.freeze()  # what is loaded now stays: collections need not walk it for every request
-        _Server(config, lambda: ready(_address(host, listening)), Notifier(), store.tallies).run(sockets=[listening])
+        config = config_of(behind_door(served, metrics, hosts))
+        told = functools.partial(ready, _address(host, listening))
+        PlatformServer(config, told, Notifier(), store.tallies, doors).run(sockets=[listening])
     finally:
+        if joined is not None:
+            joined.stop()
         if dicom is not None:
             dicom.stop()
         store.close()
 
 
-class _Server(uvicorn.Server):
+def config_of(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,  # addresses hold what was searched for
+        server_header=False,
+        limit_concurrency=MOST_AT_ONCE,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        lifespan="off",
+    )
+
+
+class DoorBeside(NamedTuple):
+    """Another listening socket of the same process."""
+
+    config: uvicorn.Config
+    listening: socket.socket
+    context: ssl.SSLContext | None
+
+
+class Joined:
+    """The door for agents: its sockets, its certificate, who is let in. `doors` opens it, `stop` ends what keeps it."""
+
+    def __init__(self, state: Path, agents: AgentsListening):
+        self._agents = agents
+        if agents.tls and not agents.names and agents.certificate is None:
+            raise ConfigurationError("--tls needs --name: by which host names and addresses agents call this platform")
+        self.registry = Registry(state).open()
+        self.gate = Gate(self.registry)
+        self._front: Front | None = None
+        self._sockets: list[socket.socket] = []
+
+    def doors(self, operations: Sequence[Operation], metrics: Metrics) -> list[DoorBeside]:
+        found = []
+        for host, port in self._agents.tls:
+            listening = listening_at(host, port)
+            self._sockets.append(listening)
+            self._front = self._front or Front(self.registry, self._certificate)
+            config = config_of(agents_application(operations, metrics, self.gate, "tls"))
+            found.append(DoorBeside(config, listening, self._front.context))
+            print(f"platform takes agents {_address(host, listening, 'https')}", flush=True)
+        if self._agents.proxy is not None:
+            listening = _listen_unix(self._agents.proxy)
+            self._sockets.append(listening)
+            config = config_of(agents_application(operations, metrics, self.gate, "proxy"))
+            found.append(DoorBeside(config, listening, None))
+            print(f"platform takes agents behind a proxy at {self._agents.proxy}", flush=True)
+        if self._front is not None:
+            self._front.start()
+        self.registry.refresh_revoked_lists()
+        return found
+
+    def _certificate(self) -> tuple[Path, Path | None]:
+        if self._agents.certificate is not None:
+            return self._agents.certificate, self._agents.key
+        names, port = self._agents.names, self._sockets[0].getsockname()[1]
+        host = f"[{names[0]}]" if ":" in names[0] else names[0]
+        return self.registry.server_file(names, f"https://{host}:{port}{REVOKED}"), None
+
+    def stop(self) -> None:
+        if self._front is not None:
+            self._front.stop()
+        for one in self._sockets:
+            one.close()
+        if self._agents.proxy is not None:
+            self._agents.proxy.unlink(missing_ok=True)
+        self.registry.close()
+
+
+class PlatformServer(uvicorn.Server):
     """Tells whoever started it when it is ready and when it stops; and systemd, that requests are answered and the store can be asked."""
 
     def __init__(
-        self, config: uvicorn.Config, ready: Callable[[], None], notifier: Notifier, ask: Callable[[], object]
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        notifier: Notifier,
+        ask: Callable[[], object],
+        beside: Sequence[DoorBeside] = (),
     ) -> None:
         super().__init__(config)
-        self._ready, self._notifier, self._ask = ready, notifier, ask
+        self._ready, self._notifier, self._ask, self._beside = ready, notifier, ask, beside
         self._proving: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
@@ -216,6 +333,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for door in self._beside:
+            self.servers.append(await self._opened(door))
         self._ready()
         self._notifier.say("READY=1", "STATUS=takes documents")
         if self._notifier.interval is not None:
@@ -237,8 +356,22 @@ class _Server(uvicorn.Server):
             self._notifier.say("WATCHDOG=1")
             await asyncio.sleep(every)
 
+    async def _opened(self, door: DoorBeside) -> asyncio.Server:
+        door.config.load()
+        strangers: set[AgentProtocol] = set()
 
-def _listen(host: str, port: int) -> socket.socket:
+        def protocol() -> AgentProtocol:
+            return AgentProtocol(strangers, config=door.config, server_state=self.server_state, app_state={})
+
+        loop = asyncio.get_running_loop()
+        if door.listening.family == socket.AF_UNIX:
+            return await loop.create_unix_server(protocol, sock=door.listening)
+        return await loop.create_server(
+            protocol, sock=door.listening, ssl=door.context, ssl_handshake_timeout=HANDSHAKE, backlog=256
+        )
+
+
+def listening_at(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=256)
@@ -246,6 +379,21 @@ def _listen(host: str, port: int) -> socket.socket:
         raise StateError(f"cannot listen on {host} port {port}: {error}") from error
 
 
-def _address(host: str, listening: socket.socket) -> str:
+def _listen_unix(path: Path) -> socket.socket:
+    """For nginx alone: who may connect there is believed, so it is its owner and group only."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket():
+            path.unlink()  # of a run that was killed; a second platform on this state was refused before
+        listening.bind(str(path))
+        path.chmod(0o660)
+        listening.listen(256)
+    except OSError as error:
+        listening.close()
+        raise StateError(f"cannot listen at {path}: {error.strerror}") from error
+    return listening
+
+
+def _address(host: str, listening: socket.socket, scheme: str = "http") -> str:
     name = f"[{host}]" if ":" in host else host
-    return f"http://{name}:{listening.getsockname()[1]}"
+    return f"{scheme}://{name}:{listening.getsockname()[1]}"

@@ -280,15 +280,16 @@ class Store(Catalogue):
         if disk.f_bavail * disk.f_frsize < self._least_free:
             raise StoreFull(_FULL)
 
-    def take(self, upload: Upload) -> Taken:
+    def take(self, upload: Upload, allowed: Callable[[str], None] = lambda institution: None) -> Taken:
         """Store what is new of a parcel, durably, and answer for every document of it.
 
         Raises ParcelMalformed, LeaseRefused or UnknownDictionaries when the parcel as a whole cannot be taken; then
-        nothing of it was.
+        nothing of it was. `allowed` raises what speaks against a parcel of that institution.
         """
         body = upload.read()
         parcel = unpack(body)
         index = parcel.index
+        allowed(index.institution)
         with self._writing:
             agent = self._speaking(index.institution, index.instance, index.lease)
             judged = self._judge(parcel)

@@ -90,7 +90,7 @@ MAY_CONNECT = {
     "frontend_agent.logs": "the journal's socket",
     "frontend_agent.cli": "the control socket of our own daemon",
     "frontend_agent.demo": "the demonstration platform on loopback",
-    "frontend_agent.platform.server": "the listening socket",
+    "frontend_agent.platform.server": "the listening sockets, one of them for nginx in the file system",
     "frontend_agent.dicom.serving": "an association over a socket that it is given: the agent's inlet and the platform share it",
     "frontend_agent.dicom.association": "the same: one association's socket, for whoever has opened or accepted it",
     "frontend_agent.platform.images.listener": "the platform's DICOM port",
@@ -119,6 +119,7 @@ MAY_KEEP_STATE = {
     "frontend_agent.platform.reconciliations": "the platform's state: what agents reconcile with",
     "frontend_agent.platform.files": "the platform's state: its parcels",
     "frontend_agent.platform.images": "the platform's state: its images",
+    "frontend_agent.platform.joining.registry": "the platform's state: who may join, and who may stay",
     "frontend_agent.instance_files": "instances as files, of agent and platform",
     "frontend_agent.demo": "writes the demonstration hospital and reads both sides as the oracle",
     "connectors.natives": "reads a hospital's SQLite file, read-only",
@@ -128,6 +129,7 @@ WRITING = re.compile(r"(^|\.)(write_text|write_bytes|fsync|fdatasync|replace|ren
 PATH_LIKE = re.compile(r"path|file|folder|dir|os\b|shutil|tempor", re.IGNORECASE)
 MAY_WRITE_FILES = {
     **MAY_KEEP_STATE,
+    "frontend_agent.platform.server": "its Unix socket for nginx",
     "frontend_agent.cli": "writes what the user asks for: exports, skeletons",
     "frontend_agent.control": "its socket in the state folder",
     "frontend_agent.app": "makes the state folder",
@@ -176,7 +178,7 @@ PURE = (
     "frontend_agent.codes", "frontend_agent.terms.names", "frontend_agent.terms.traps", "frontend_agent.terms.proposals",
     "frontend_agent.terms.sheets", "frontend_agent.terms.catalogues", "frontend_agent.terms.said", "frontend_agent.checks", "frontend_agent.profiles", "frontend_agent.formats",
     "frontend_agent.delivery", "frontend_agent.registrations", "frontend_agent.answers", "frontend_agent.identity", "frontend_agent.qclog", "frontend_agent.wire",
-    "frontend_agent.measuring", "frontend_agent.reports", "frontend_agent.proposing",
+    "frontend_agent.measuring", "frontend_agent.reports", "frontend_agent.proposing", "frontend_agent.certificates",
     "frontend_agent.unmade", "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",
     "frontend_agent.windows", "frontend_agent.workbooks", "frontend_agent.usage", "frontend_agent.er7", "frontend_agent.messages",
     "frontend_agent.dialects", "frontend_agent.alarms",
@@ -247,6 +249,7 @@ OUTERMOST = (
     "frontend_agent.image_backfill_operations",
 )  # fmt: skip
 SHARED_WITH_THE_PLATFORM = (
+    "frontend_agent.certificates",
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.formats", "frontend_agent.checks", "frontend_agent.wire",
     "frontend_agent.platform", "frontend_agent.__version__",
     "frontend_agent.profiles",  # how severe a rule is: documents that other senders post are answered with findings,
@@ -259,6 +262,7 @@ SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.signatures",  # who signed a document
 )  # fmt: skip
 SHARED_WITH_CONNECTORS = (
+    "frontend_agent.certificates",
     "frontend_agent.model", "frontend_agent.errors", "frontend_agent.wire", "frontend_agent.formats.xml", "frontend_agent.formats.errors", "frontend_agent.__version__",
     "frontend_agent.config_inlets", "frontend_agent.config_outlets", "frontend_agent.config_answers", "frontend_agent.config_types",  # their settings, as typed values
     "frontend_agent.config_fetchers",  # the same, of inlets that ask

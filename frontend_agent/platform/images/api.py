@@ -18,13 +18,14 @@ from starlette.responses import Response
 from frontend_agent.dicom.multipart import MultipartMalformed, boundary_of, content_type
 from frontend_agent.errors import StateError
 from frontend_agent.model import Outcome
-from frontend_agent.platform.api import Answering, Problem, Refusal, answer, asked_for, translated
+from frontend_agent.platform.api import Answering, Problem, answer, asked_for, translated
 from frontend_agent.platform.images import accepting, stow
 from frontend_agent.platform.images.retrieving import Retrieval, base_of, institution_of, uid_of
 from frontend_agent.platform.images.store import Kept
 from frontend_agent.platform.judging import is_institution
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation
+from frontend_agent.platform.peers import Refusal, must_speak_for
 from frontend_agent.platform.store import Store
 from frontend_agent.wire import images as wire
 from frontend_agent.wire.receipts import Leaf
@@ -142,6 +143,7 @@ class ImageApi(Answering):
     @translated
     async def receipts(self, request: Request) -> Response:
         asked = await asked_for(request, wire.ReceiptsAsked)
+        must_speak_for(request, asked.institution)
         await self._must_speak(asked.institution, asked.instance, asked.lease)
         if not asked.sop_instance_uids and not asked.study_instance_uid:
             raise Refusal(400, "malformed", "needs sop_instance_uids, or study_instance_uid")
@@ -166,6 +168,7 @@ class ImageApi(Answering):
     @translated
     async def index(self, request: Request) -> Response:
         index = await asked_for(request, wire.StudyIndex, wire.LARGEST_INDEX)
+        must_speak_for(request, index.institution)
         await self._must_speak(index.institution, index.instance, index.lease)
         if not is_institution(index.institution):
             raise Refusal(400, "malformed", "its institution is not a name")
@@ -180,6 +183,7 @@ class ImageApi(Answering):
     @translated
     async def wanted(self, request: Request) -> Response:
         asked = await asked_for(request, wire.WantedAsked)
+        must_speak_for(request, asked.institution)
         await self._must_speak(asked.institution, asked.instance, asked.lease)
         studies = await run_in_threadpool(self._images.wanted, asked.institution, asked.limit)
         return answer(
@@ -229,11 +233,11 @@ class ImageApi(Answering):
         headers = f"headers {wire.RECEIPTS_HEADER}, {wire.INSTANCE_HEADER} and {wire.LEASE_HEADER}: frontend_agent/wire/images.py"
         return [
             *self._retrieval.operations(),
-            Operation("POST", OWN + "/studies", self.store_instances, f"STOW-RS: store instances of any studies; {headers}", body="multipart/related; type=application/dicom", answers=storing, media_type=stow.DICOM_JSON),
-            Operation("POST", OWN + "/studies/{study}", self.store_instances, "STOW-RS: store instances of one study", body="multipart/related; type=application/dicom", answers=storing, media_type=stow.DICOM_JSON),
-            Operation("POST", wire.RECEIPTS, self.receipts, "Signed receipts of instances: stored with which SHA-256, or absent", body=wire.ReceiptsAsked, answers={200: "a signed reply; see `frontend_agent/wire/receipts.py`", **asked}),
-            Operation("POST", wire.INDEX, self.index, "Say what a hospital has of a study, with or without its pixels", body=wire.StudyIndex, answers={200: wire.Indexed, **asked}),
-            Operation("POST", wire.WANTED, self.wanted, "Which studies' pixels are asked for of this hospital", body=wire.WantedAsked, answers={200: wire.WantedStudies, **asked}),
+            Operation("POST", OWN + "/studies", self.store_instances, f"STOW-RS: store instances of any studies; {headers}", body="multipart/related; type=application/dicom", answers=storing, media_type=stow.DICOM_JSON, who="agents"),
+            Operation("POST", OWN + "/studies/{study}", self.store_instances, "STOW-RS: store instances of one study", body="multipart/related; type=application/dicom", answers=storing, media_type=stow.DICOM_JSON, who="agents"),
+            Operation("POST", wire.RECEIPTS, self.receipts, "Signed receipts of instances: stored with which SHA-256, or absent", body=wire.ReceiptsAsked, answers={200: "a signed reply; see `frontend_agent/wire/receipts.py`", **asked}, who="agents"),
+            Operation("POST", wire.INDEX, self.index, "Say what a hospital has of a study, with or without its pixels", body=wire.StudyIndex, answers={200: wire.Indexed, **asked}, who="agents"),
+            Operation("POST", wire.WANTED, self.wanted, "Which studies' pixels are asked for of this hospital", body=wire.WantedAsked, answers={200: wire.WantedStudies, **asked}, who="agents"),
             Operation("POST", "/v1/images/wishes", self.want, "Ask a study's hospital for its pixels", body=Wish, answers={200: Wished, **asked}),
         ]  # fmt: skip
 

@@ -10,7 +10,7 @@ import mmap
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -25,13 +25,14 @@ from frontend_agent.dicom.nesting import vr_of
 from frontend_agent.dicom.part10 import read_meta
 from frontend_agent.dicom.uids import EXPLICIT_LE, Encoding, encoding_of, is_encapsulated, is_uid
 from frontend_agent.errors import StateError
-from frontend_agent.platform.api import Answering, Problem, Refusal, translated
+from frontend_agent.platform.api import Answering, Problem, translated
 from frontend_agent.platform.images import accepting, qido
 from frontend_agent.platform.images.catalogue import Instance
 from frontend_agent.platform.images.store import ImageStore
 from frontend_agent.platform.judging import is_institution
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation
+from frontend_agent.platform.peers import Refusal, must_speak_for
 from frontend_agent.wire.images import DICOMWEB, dicomweb_path
 
 PIECE = 1 << 20  # bytes of an answer at a time
@@ -277,6 +278,7 @@ class Retrieval(Answering):
         found = []
         for base in (DICOMWEB, "/v1/institutions/{institution}" + DICOMWEB):
             whose = "of one hospital" if "{" in base else "of all hospitals"
+            who: Literal["both", "people"] = "both" if "{" in base else "people"
             study = base + "/studies/{study}"
             series = study + "/series/{series}"
             instance = series + "/instances/{instance}"
@@ -310,6 +312,7 @@ class Retrieval(Answering):
                         503: Problem,
                     },
                     media_type=JSON,
+                    who=who,
                 )
                 for path, endpoint, what in searches
             ]
@@ -326,6 +329,7 @@ class Retrieval(Answering):
                         f"WADO-RS: {what} {whose}, as stored",
                         answers=answers,
                         media_type="multipart/related; type=application/dicom",
+                        who=who,
                     )
                 )
                 found.append(
@@ -336,6 +340,7 @@ class Retrieval(Answering):
                         f"WADO-RS: metadata of {what} {whose}",
                         answers=answers,
                         media_type=JSON,
+                        who=who,
                     )
                 )
             found.append(
@@ -346,6 +351,7 @@ class Retrieval(Answering):
                     f"WADO-RS: frames {whose}, as stored",
                     answers=answers,
                     media_type="multipart/related; type=application/octet-stream",
+                    who=who,
                 )
             )
             found.append(
@@ -356,6 +362,7 @@ class Retrieval(Answering):
                     f"WADO-RS: a value by its BulkDataURI {whose}",
                     answers=answers,
                     media_type="multipart/related; type=application/octet-stream",
+                    who=who,
                 )
             )
         return found  # fmt: skip
@@ -365,10 +372,11 @@ class Retrieval(Answering):
 
 
 def institution_of(request: Request) -> str:
-    """The hospital of the address; "" for all."""
+    """The hospital of the address; "" for all. Refusal: who is asking does not speak for it."""
     name = str(request.path_params.get("institution", ""))
     if name and not is_institution(name):
         raise Refusal(404, "institution", "its institution is not a name")
+    must_speak_for(request, name)
     return name
 
 
