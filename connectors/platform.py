@@ -34,7 +34,7 @@ from frontend_agent.errors import (
     RefusedWhole,
 )
 from frontend_agent.model import Document, Outcome, Receipt, SeriesHead
-from frontend_agent.wire.greeting import DAYS, Hello, read_welcome
+from frontend_agent.wire.greeting import DAYS, HEADS, Hello, read_welcome
 from frontend_agent.wire.parcel import CONTENT_TYPE, LogHead, pack
 from frontend_agent.wire.receipts import (
     ABSENT,
@@ -186,12 +186,33 @@ class PlatformDestination:
             answers, self._answers = self._answers, []
             return answers
 
+    def anchor(self) -> SignedAnswer | None:
+        """Have the newest entry of the log countersigned by itself: a parcel without documents. None: it was not signed.
+
+        Raises DestinationError: it was not answered now, or not by our platform."""
+        institution = self._options.institution
+        with self._turn:
+            try:
+                answer = self._greeted_parcel(institution, [])
+                if answer.status != 200:
+                    raise _refusal(answer)
+                self._proven(answer.body)
+            except (Unanswered, ReplyMalformed, ReplyNotProven) as error:
+                self._greeted.discard(institution)
+                raise DestinationUnreachable(f"{self.name}: the log was not countersigned: {error}") from error
+            signed = self._answers.pop()
+            return signed if signed.log_seq else None
+
+    def _greeted_parcel(self, institution: str, documents: list[Document]) -> _Answer:
+        answer = self._parcel(institution, documents)
+        if answer.status == 409 and answer.problem.error == "hello-first":
+            self._greeted.discard(institution)
+            answer = self._parcel(institution, documents)
+        return answer
+
     def _deliver(self, institution: str, documents: list[Document]) -> list[Receipt]:
         try:
-            answer = self._parcel(institution, documents)
-            if answer.status == 409 and answer.problem.error == "hello-first":
-                self._greeted.discard(institution)
-                answer = self._parcel(institution, documents)
+            answer = self._greeted_parcel(institution, documents)
             if answer.status == 424:
                 self._send_dictionaries(answer.problem.unknown_dictionaries)
                 answer = self._parcel(institution, documents)
@@ -290,7 +311,15 @@ class PlatformDestination:
     @property
     def takes_days(self) -> bool:
         """Whether it knows days and departments, as it last said: what is reconciled."""
-        return DAYS in (self._memory.get(f"takes:{self.name}") or "").split()
+        return self._takes(DAYS)
+
+    @property
+    def takes_heads(self) -> bool:
+        """Whether it countersigns the log by itself, as it last said; an older one does with documents alone."""
+        return self._takes(HEADS)
+
+    def _takes(self, what: str) -> bool:
+        return what in (self._memory.get(f"takes:{self.name}") or "").split()
 
     def _remember(self, name: str, value: str) -> None:
         if (self._memory.get(name) or "") != value:

@@ -31,6 +31,7 @@ from connectors.outlets.http import Tls
 from connectors.platform import PlatformDestination, PlatformOptions
 from frontend_agent import __version__
 from frontend_agent.accounts import Accounts, account_problem, refused_statements, sources_of
+from frontend_agent.anchoring import Anchoring
 from frontend_agent.calendar import load_calendar
 from frontend_agent.checks import rules_digest
 from frontend_agent.checks.visits import Visit, judge
@@ -178,6 +179,7 @@ class App:
         self.guest_book = GuestBook(self.spool, self.sources)
         self.platforms: dict[str, PlatformDestination] = {}
         self._asks_at: dict[str, float] = {}
+        self._anchoring: dict[str, Anchoring] = {}  # by our platforms
         self.outlets: dict[str, Outlet] = {}  # destinations that are not our platform: they prove nothing (law 5)
         self.feeds: dict[str, Feed] = {}
         self.accounts = Accounts(config, self._today, lambda name, told: self.spool.account_seen(name, told, clock()))
@@ -819,6 +821,30 @@ class App:
             return
         if heard.confirmed or heard.reopened:
             log.info(event("delivery.heard", destination=name, **heard._asdict()))
+
+    def anchor(self, name: str) -> None:
+        """Have our platform countersign the log, when no parcel went for a while that carried its head."""
+        platform = self.platforms.get(name)
+        if platform is None or not platform.takes_heads or self.spool.pause(name).failures:
+            return
+        anchoring = self._anchoring.setdefault(name, Anchoring(time.monotonic))
+        newest, _ = self.spool.log_head()
+        if not anchoring.is_due(newest, self.spool.anchored(name)):
+            return
+        try:
+            signed = platform.anchor()
+        except DestinationError as error:
+            anchoring.tried(anchored=False)
+            log.warning(event("log.not_countersigned", destination=name, entry=newest, problem=str(error)))
+            return
+        anchoring.tried(anchored=signed is not None)
+        if signed is None:
+            log.warning(
+                event("log.not_countersigned", destination=name, entry=newest, problem="the platform knows another log")
+            )
+            return
+        self.spool.keep_head(name, signed)
+        log.debug(event("log.countersigned", destination=name, entry=signed.log_seq))
 
     def send_failed(self, name: str, told: str) -> None:
         """A fault of ours on the way to a destination: it is left alone for a while, and `status` says why."""

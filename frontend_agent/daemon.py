@@ -331,6 +331,8 @@ class Daemon:
                 welcome = welcome or self.app.greet(name)
                 settled = self.app.send(name) if welcome else 0
                 self.app.hear(name)
+                if welcome:
+                    self.app.anchor(name)
             except Exception as error:  # noqa: BLE001 - tried again after a while; the watchdog's business if it stays
                 self.app.send_failed(name, failed("delivery.failed", error))
                 settled = 0

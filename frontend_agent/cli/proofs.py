@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     _add_log(group, t)
     _add_visits(group, t)
     _add_verify(group, t)
+    _add_verifier(group, t)
     _add_tracing(cli, t)
 
 
@@ -129,6 +131,16 @@ def _add_verify(group: typer.Typer, t: Texts) -> None:
         else:
             _show_verdict(t, verdict)
         raise typer.Exit(0 if verdict["ok"] else 1)
+
+
+def _add_verifier(group: typer.Typer, t: Texts) -> None:
+    @group.command("verifier", help=t("qc.verifier"))
+    def verifier(out: Annotated[Path | None, typer.Option("--out", "-o", help=t("qc.output"))] = None) -> None:
+        text = resources.files("frontend_agent").joinpath("qc_verifier.py").read_text(encoding="utf-8")
+        if out is None:
+            sys.stdout.write(text)
+        else:
+            _write(out, [text])
 
 
 def _verified(file: Path, keys: list[bytes]) -> dict[str, Any]:

@@ -5,6 +5,12 @@ PEOPLE_TEXTS: dict[str, tuple[str, str]] = {
         "For what reason patients' records are looked at; it goes into the quality log.",
         "查看患者内容的原因；记入质控日志。",
     ),
+    "qc.verifier": (
+        "Print the stand-alone verifier: one readable Python file that checks an exported log anywhere, without this program.\n\n"
+        "Example: frontend-agent qc verifier > verify.py",
+        "输出独立校验程序：一个可读的 Python 文件，无需本程序即可在任何计算机上校验导出的日志。\n\n"
+        "示例：frontend-agent qc verifier > verify.py",
+    ),
     "people": (
         "The three administrators (三员): who they are, and who may do what.",
         "三员：系统管理员、安全管理员、审计管理员，以及各自的权限。",

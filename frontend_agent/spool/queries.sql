@@ -604,6 +604,10 @@ ON CONFLICT DO NOTHING;
 -- head.all --
 SELECT seq, lower(hex(hash)), evidence FROM head ORDER BY seq;
 
+-- head.newest --
+-- The newest of one destination.
+SELECT seq FROM head WHERE destination = :destination ORDER BY seq DESC LIMIT 1;
+
 -- head.before --
 -- The newest up to an entry.
 SELECT seq, lower(hex(hash)), evidence FROM head WHERE seq <= :seq ORDER BY seq DESC LIMIT 1;

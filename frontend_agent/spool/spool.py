@@ -1057,6 +1057,19 @@ class Spool:
         first, before = self._ledger.beginning()
         return qclog.verify(self._ledger.entries(first), self.heads(), genuine, first, before)
 
+    def anchored(self, destination: str) -> int:
+        """The newest entry that this destination countersigned; 0: none."""
+        row = self._database.row("head.newest", destination=self._destination(destination))
+        return int(row[0]) if row else 0
+
+    def keep_head(self, destination: str, reply: SignedReply) -> None:
+        """A countersignature that came by itself. It writes no entry: it would have to be countersigned in its turn."""
+        number = self._destination(destination)
+        with self._database.write():
+            self._database.run(
+                "head.add", seq=reply.log_seq, destination=number, hash=reply.log_hash, evidence=reply.evidence
+            )
+
     def drop_log(self, term: timedelta, genuine: qclog.Genuine, now: datetime) -> int:
         """Drop what is older than the term by the platform's own times, and countersigned. How many entries."""
         first, _ = self._ledger.beginning()

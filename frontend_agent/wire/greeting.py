@@ -20,6 +20,7 @@ from frontend_agent.wire.receipts import (
 # A welcome must never verify as a reply, nor a reply as a welcome.
 _CONTEXT = b"welcome\n"
 
+HEADS = "heads"  # a parcel without documents, for the sake of its log head
 DAYS = "days"  # entries of a parcel may say day and department, and reconciliation can be asked for
 
 Named = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -70,7 +71,7 @@ def seal_welcome(key: Ed25519PrivateKey, hello: Hello, lease: str, time: str, pa
         public_key=base64.b64encode(public_bytes(key)).decode(),
         time=time,
         packs=packs,
-        takes=(DAYS,),
+        takes=(DAYS, HEADS),
     )
     text = canonical(welcome)
     return msgspec.json.encode(_Wire(msgspec.Raw(text), sign(key, _CONTEXT + text)))

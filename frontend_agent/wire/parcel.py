@@ -162,7 +162,7 @@ def _index(text: memoryview) -> Index:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         # msgspec names the field and the type it wanted, never the value.
         raise ParcelMalformed(f"its index cannot be read: {error}") from error
-    if not index.documents:
+    if not index.documents and index.log_head is None:
         raise ParcelMalformed("it holds no document")
     if len(index.documents) > MOST_DOCUMENTS:
         raise ParcelTooLarge(f"more than {MOST_DOCUMENTS} documents")

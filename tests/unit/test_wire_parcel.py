@@ -26,6 +26,13 @@ def entry(**change) -> dict:
     return {**said, **change}
 
 
+def test_a_parcel_without_documents_goes_for_the_sake_of_its_log_head_alone() -> None:
+    with pytest.raises(ParcelMalformed, match="no document"):
+        unpack(pack([], "H1", "i", "lease"))
+    carried = unpack(pack([], "H1", "i", "lease", LogHead(7, "5a" * 32))).index
+    assert carried.log_head == LogHead(7, "5a" * 32)
+
+
 def test_what_is_packed_is_unpacked():
     found = unpack(BODY)
 
