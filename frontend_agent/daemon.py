@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from frontend_agent.alarming import Alarming
 from frontend_agent.app import App, Outcome
 from frontend_agent.backfilling import Backfilling
 from frontend_agent.control import SOCKET, ControlServer, Question
@@ -100,6 +101,7 @@ class Daemon:
         )
         self.receiving = Receiving(app, self._run_feed)
         self.imaging = imaging_of(app)
+        self.alarming: Alarming | None = None
         self._door = door(app, self)
         self._controls = [ControlServer(app.state / SOCKET, self._asked, _control_failed)]
         people = app.config.people
@@ -136,11 +138,15 @@ class Daemon:
             nights = Nights(self.app, self, self.stopping, pulse=self.pulses.of("nights", SLOW_NIGHT))
             threading.Thread(target=nights.work, name="nights", daemon=True).start()
             threading.Thread(target=self._retire, name="retirement", daemon=True).start()
+            self.alarming = Alarming(self.app, self, times, self.stopping)
+            self.alarming.begin()
+            threading.Thread(target=self.alarming.work, name="alarms", daemon=True).start()
             count = len(self.app.config.feeds)
             self._notifier.say("READY=1", f"STATUS={count} feeds")
             log.info(event("daemon.ready", feeds=count, destinations=len(self._senders), pid=os.getpid()))
             self._watch()
             self._stop()
+            self.alarming.end()
         log.info(event("daemon.stopped"))
 
     def once(self, tick: Callable[[], None] = lambda: None) -> list[Outcome]:
@@ -392,6 +398,8 @@ class Daemon:
             try:
                 with pulse.at_work():
                     self.app.retire()
+                    if self.alarming is not None:
+                        self.alarming.tidy()
                     if self.imaging is not None:
                         self.imaging.retire()
             except Exception as error:  # noqa: BLE001 - said, and tried again in an hour; reading and sending go on

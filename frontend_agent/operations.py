@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from frontend_agent import __version__, qclog
+from frontend_agent.alarm_operations import AlarmOperations
 from frontend_agent.app import RUNS_TOLD, App, Outcome, hl7_profiles
 from frontend_agent.backfill_operations import BackfillOperations
 from frontend_agent.backfilling import Backfilling
@@ -92,6 +93,7 @@ class Operations(
     InletOperations,
     OutletOperations,
     ImageOperations,
+    AlarmOperations,
 ):
     """Each public method is a question that can be asked by its name."""
 

@@ -134,6 +134,8 @@ ACTS: Mapping[str, Act] = {
     "images_status": _look(),
     "public_keys": _look(),
     "whoami": _look(),
+    "alarms": _look(),
+    "alarms_history": _look(),
     # --- looking: the system administrator's daily work, and what audit and security see of it
     "source_show": _look(_SYSTEM, _AUDIT),
     "source_report": _look(_SYSTEM, _AUDIT),
@@ -219,6 +221,8 @@ ACTS: Mapping[str, Act] = {
     "image_discard": _act(_SYSTEM, "cases"),
     "images_backfill_begin": _act(_SYSTEM, "begin", "end", "inlet"),
     "images_backfill_turn": _act(_SYSTEM, "inlet", "running"),
+    "alarms_mute": _act(_SYSTEM, "kind", "subject", "length"),
+    "alarms_unmute": _act(_SYSTEM, "number", "kind", "subject"),
     # --- the security administrator's
     "withheld_acknowledge": _act(_SECURITY, "ids"),
     "people_list": _look(_SECURITY, _AUDIT),

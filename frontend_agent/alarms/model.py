@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -59,7 +59,7 @@ class Alarm(msgspec.Struct, frozen=True):
 Turn = Literal["begins", "worsens", "ends"]
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(NamedTuple):
     """What became of one alarm in one look, and what is told: it begins, becomes critical, or ends."""
 
     turn: Turn

@@ -61,7 +61,7 @@ def _sql(name: str) -> dict[str, str]:
 
 
 MIGRATIONS = _sql("schema.sql")
-QUERIES = {**_sql("queries.sql"), **_sql("images.sql")}
+QUERIES = {**_sql("queries.sql"), **_sql("images.sql"), **_sql("alarms.sql")}
 
 
 class Damaged(StateError):

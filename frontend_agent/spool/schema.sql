@@ -608,3 +608,25 @@ CREATE INDEX image_want_study ON image_want (study) WHERE study <> '';
 CREATE INDEX image_want_accession ON image_want (accession) WHERE accession <> '';
 CREATE INDEX image_want_shown ON image_want (state, id);
 CREATE INDEX image_want_ended ON image_want (ended_at) WHERE ended_at IS NOT NULL;
+
+-- migration 23 --
+-- Alarms: what began and ended, who was told of it, and of what nobody wants to be told. Of one kind and subject one stands at most.
+CREATE TABLE alarm (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, subject TEXT NOT NULL, level TEXT NOT NULL, since INTEGER NOT NULL,
+    began_at INTEGER NOT NULL, ended_at INTEGER, quiet_since INTEGER, figures TEXT NOT NULL
+);
+CREATE UNIQUE INDEX alarm_stands ON alarm (kind, subject) WHERE ended_at IS NULL;
+CREATE INDEX alarm_ended ON alarm (ended_at) WHERE ended_at IS NOT NULL;
+-- `turn`: begins or ends. A beginning that was told, and no end that was: `open`.
+CREATE TABLE alarm_told (
+    alarm INTEGER NOT NULL, channel TEXT NOT NULL, turn TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (alarm, channel, turn)
+) WITHOUT ROWID;
+-- `kind` and `subject`: `*` for all.
+CREATE TABLE alarm_mute (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, subject TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER,
+    who TEXT NOT NULL, reason TEXT NOT NULL, ended_at INTEGER, ended_by TEXT
+);
+-- What each feed brought in each hour (whole hours since 1970 UTC), for the last weeks.
+CREATE TABLE came (
+    feed TEXT NOT NULL, hour INTEGER NOT NULL, taken INTEGER NOT NULL, held INTEGER NOT NULL, PRIMARY KEY (feed, hour)
+) WITHOUT ROWID;

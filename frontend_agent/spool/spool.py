@@ -26,6 +26,7 @@ from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead
 from frontend_agent.spool import cases, groups, releases, retention, traces, waiting, withheld
 from frontend_agent.spool.accepted import Accepted
 from frontend_agent.spool.at_rest import settle
+from frontend_agent.spool.alarms import Alarms
 from frontend_agent.spool.backfills import Backfills
 from frontend_agent.spool.cases import LetGo
 from frontend_agent.spool.closings import Closings
@@ -116,6 +117,7 @@ class Spool:
         self.terms = Terms(self._ledger)
         self.closing = Closings(self._ledger)
         self.silence = Silences(self._ledger)
+        self.alarms = Alarms(self._ledger)
         self.backfills = Backfills(self._ledger)
         self.reconciliations = Reconciliations(self._ledger)
         self.guests = Guests(self._ledger)
@@ -281,6 +283,7 @@ class Spool:
             self.statistics.take(taken)
             self.closing.take(taken)
             self.silence.take(taken)
+            self.alarms.take(taken)
             self.backfills.take(taken)
             self.inbox.take(taken)
             if taken.watermark:
@@ -941,6 +944,11 @@ class Spool:
         """How many documents are still on their way there."""
         return sum(self._ledger.tally("delivery:" + destination, state) for state in OPEN)
 
+    def oldest(self, destination: str, images: bool = False) -> datetime | None:
+        """When the oldest document was made that is on its way there, other than of a backfill; of images when it came."""
+        number = self._destination(destination)
+        return self.alarms.oldest_image(number) if images else self.alarms.oldest(number)
+
     def moving(self, destination: str) -> int:
         """How many of them go by themselves: for no registration that has to come first."""
         return sum(self._ledger.tally("delivery:" + destination, state) for state in MOVING)
@@ -1041,6 +1049,10 @@ class Spool:
     def log_newest(self, limit: int = 20, before: int = 1 << 62) -> list[qclog.Entry]:
         """The newest first."""
         return self._ledger.newest(limit, before)
+
+    def head_before(self, seq: int) -> qclog.Head | None:
+        """The newest head up to an entry that a platform countersigned."""
+        return self._ledger.head_before(seq)
 
     def heads(self) -> list[qclog.Head]:
         """Up to where platforms countersigned the log."""

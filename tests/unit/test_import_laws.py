@@ -247,6 +247,7 @@ OUTERMOST = (
     "frontend_agent.receiving",
     "frontend_agent.inlet_operations",
     "frontend_agent.image_backfill_operations",
+    "frontend_agent.alarming", "frontend_agent.alarm_operations",
 )  # fmt: skip
 SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.certificates",
