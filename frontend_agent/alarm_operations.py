@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from frontend_agent.alarms import KINDS, Alarm
+from frontend_agent.alarms.monitoring import figures_of, plain_figures
 from frontend_agent.alarms.muting import ALL, Mute, muted
 from frontend_agent.alarms.texts import plain_texts
 from frontend_agent.app import App
@@ -26,15 +27,18 @@ class AlarmOperations:
 
     def alarms(self) -> dict[str, Any]:
         """What is wrong now: each alarm with its texts in both languages, why it is muted if it is, and when we last looked."""
-        now, mutes = self._app.clock(), self._spool.alarms.mutes(self._app.clock())
         alarming = getattr(self._daemon, "alarming", None)
-        looked = alarming.looked_at if alarming is not None else None
+        if alarming is not None and alarming.looked_at is None:  # it has just started: whoever asks does not wait
+            alarming.look()
+        now, mutes = self._app.clock(), self._spool.alarms.mutes(self._app.clock())
+        looked, known = (alarming.looked_at, alarming.known) if alarming is not None else (None, None)
         standing = sorted(self._spool.alarms.standing(), key=lambda one: (one.level, one.began_at))
         return {
             "running": self._daemon is not None,
             "started": self._daemon.started.isoformat() if self._daemon is not None else None,
             "looked_at": looked.isoformat() if looked else None,
             "alarms": [{**_told(one), "muted": self._muted(one, mutes, now)} for one in standing],
+            "figures": plain_figures(figures_of(known, self._app.config.alarms)) if known is not None else {},
             "mutes": [plain(one) for one in mutes],
             "channels": self._channels(),
         }
@@ -67,6 +71,14 @@ class AlarmOperations:
     ) -> dict[str, Any]:
         """They are told again: one mute by its number, those of a kind, or all."""
         return {"ended": self._spool.alarms.unmute(number, kind, subject, who, self._app.clock())}
+
+    def alarms_test(self, channel: str | None = None) -> list[dict[str, Any]]:
+        """A test message to those who are told of alarms, or one of them: what each has against it."""
+        from frontend_agent.alarm_tellers import (
+            try_channels,
+        )  # loads mail and webhooks: who asks for neither waits for none
+
+        return try_channels(self._app, channel)
 
     # -- the parts of it --
 

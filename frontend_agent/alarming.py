@@ -33,6 +33,7 @@ from frontend_agent.config import FeedConfig
 from frontend_agent.imaging.pausing import pause_name
 from frontend_agent.logs import event, failed, log
 from frontend_agent.outlets import PLATFORM
+from frontend_agent.pulse import Pulse
 from frontend_agent.schedules import Schedule
 from frontend_agent.spool import Run
 from frontend_agent.windows import open_until
@@ -71,15 +72,19 @@ class Alarming:
         times: Mapping[str, Schedule],
         stopping: Stopping | None = None,
         skews: Mapping[str, timedelta] | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         """`skews`: how far the clocks of platforms are from ours, as the heartbeat learns it."""
         self._app, self._daemon, self._times = app, daemon, times
         self._stopping: Stopping = stopping or threading.Event()
+        self._pulse = pulse or Pulse(float("inf"))
         self._skews = skews if skews is not None else {}
         self._since: dict[tuple[str, str], datetime] = {}  # inlets that are not well, since when we see it
         self._zone = ZoneInfo(app.config.institution.timezone)
         self._calendar = next((one.calendar for one in times.values()), None)
+        self._looking = threading.Lock()
         self.looked_at: datetime | None = None
+        self.known: Facts | None = None  # of the last look
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -100,15 +105,20 @@ class Alarming:
         """Look every so often until the agent stops. Never raises."""
         while not self._stopping.wait(LOOK_EVERY):
             try:
-                self.look()
+                with self._pulse.at_work():
+                    self.look()
             except Exception as error:  # noqa: BLE001 - said, and tried again with the next look; the feeds go on
                 failed("alarms.failed", error)
 
     def look(self) -> list[Change]:
         """Judge what is known now; what begins and ends is kept, and said in the log."""
-        alarms, limits, now = self._app.spool.alarms, self._app.config.alarms, self._app.clock()
-        standing = alarms.standing()
-        raised = judge(self.facts(), limits, {one.name for one in standing})
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> list[Change]:
+        alarms, limits, facts = self._app.spool.alarms, self._app.config.alarms, self.facts()
+        standing, now = alarms.standing(), facts.now
+        raised = judge(facts, limits, {one.name for one in standing})
         changes = alarms.keep(turns(standing, raised, now, limits.settle), now)
         for turn, alarm in changes:
             say = log.info if turn == "ends" else log.warning
@@ -124,7 +134,7 @@ class Alarming:
                     said=said.title,
                 )
             )
-        self.looked_at = now
+        self.looked_at, self.known = now, facts
         return changes
 
     def tidy(self) -> None:
@@ -149,6 +159,8 @@ class Alarming:
             certificates=tuple(certificates_of(app.config, app.state)),
             rooms=tuple(self._rooms()),
             log=self._log(),
+            quarantine=counts.held,
+            images=app.config.has_images,
             damaged=sum(states.get("damaged", 0) for states in counts.deliveries.values()),
             unmapped=codes,
             unmapped_since=codes_since,

@@ -35,6 +35,7 @@ from frontend_agent.scheduler import Scheduler
 from frontend_agent.turns import Turn
 
 if TYPE_CHECKING:
+    from frontend_agent.alarm_tellers import Tellers
     from frontend_agent.imaging.running import Imaging
 
 ACKNOWLEDGE = 2.0  # seconds that messages under way have after SIGTERM to be kept and acknowledged
@@ -53,6 +54,7 @@ SLOW_LOOK = (
 )
 SLOW_NIGHT = 4 * 3600.0  # one feed's reconciliation; its statements end by their own time-outs
 SLOW_REPORT = 3600.0
+SLOW_ALARMS = 600.0  # one look at what is wrong asks nobody outside of this machine
 SLOW_RETIREMENT = 3600.0
 PULSE_EVERY = timedelta(seconds=10)  # the scheduler shows that it still begins what is due
 SLOW_SCHEDULE = 60.0
@@ -102,6 +104,7 @@ class Daemon:
         self.receiving = Receiving(app, self._run_feed)
         self.imaging = imaging_of(app)
         self.alarming: Alarming | None = None
+        self.tellers = tellers_of(app, self.stopping)
         self._door = door(app, self)
         self._controls = [ControlServer(app.state / SOCKET, self._asked, _control_failed)]
         people = app.config.people
@@ -138,9 +141,11 @@ class Daemon:
             nights = Nights(self.app, self, self.stopping, pulse=self.pulses.of("nights", SLOW_NIGHT))
             threading.Thread(target=nights.work, name="nights", daemon=True).start()
             threading.Thread(target=self._retire, name="retirement", daemon=True).start()
-            self.alarming = Alarming(self.app, self, times, self.stopping)
+            self.alarming = Alarming(self.app, self, times, self.stopping, pulse=self.pulses.of("alarms", SLOW_ALARMS))
             self.alarming.begin()
             threading.Thread(target=self.alarming.work, name="alarms", daemon=True).start()
+            if self.tellers is not None:
+                self.tellers.start()
             count = len(self.app.config.feeds)
             self._notifier.say("READY=1", f"STATUS={count} feeds")
             log.info(event("daemon.ready", feeds=count, destinations=len(self._senders), pid=os.getpid()))
@@ -475,6 +480,15 @@ def imaging_of(app: App) -> "Imaging | None":
         partial(app.accounts.must_only_read, app.sources, asked),
         app.record_of,
     )
+
+
+def tellers_of(app: App, stopping: threading.Event) -> "Tellers | None":
+    """Who is told of alarms; None where nobody is: then neither mail nor webhooks are loaded."""
+    if not app.config.alarms.mail and not app.config.alarms.webhooks:
+        return None
+    from frontend_agent.alarm_tellers import Tellers
+
+    return Tellers(app, stopping)
 
 
 def problem_of(app: App, outcomes: list[Outcome]) -> FrontendAgentError | None:

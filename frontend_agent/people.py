@@ -222,6 +222,7 @@ ACTS: Mapping[str, Act] = {
     "images_backfill_begin": _act(_SYSTEM, "begin", "end", "inlet"),
     "images_backfill_turn": _act(_SYSTEM, "inlet", "running"),
     "alarms_mute": _act(_SYSTEM, "kind", "subject", "length"),
+    "alarms_test": _act(_SYSTEM, "channel"),
     "alarms_unmute": _act(_SYSTEM, "number", "kind", "subject"),
     # --- the security administrator's
     "withheld_acknowledge": _act(_SECURITY, "ids"),

@@ -145,6 +145,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     certificates: tuple[CertificateFacts, ...] = ()
     rooms: tuple[RoomFacts, ...] = ()
     log: LogFacts = LogFacts()
+    quarantine: int = 0  # records that wait for a person
+    images: bool = False  # this agent has to do with images
     damaged: int = 0  # documents whose bytes cannot be read any more
     unmapped: int = 0  # local codes without a map, that records wait for
     unmapped_since: datetime | None = None

@@ -31,7 +31,7 @@ class Said(NamedTuple):
 
 def tell(alarm: Alarm, language: Language) -> Told:
     """The texts of an alarm; of a kind that this version does not know, its bare name."""
-    said = TEXTS.get(alarm.kind)
+    said = TEST_SAID if alarm.kind == TEST else TEXTS.get(alarm.kind)
     if said is None:
         return Told(f"{alarm.kind} {alarm.subject}".strip(), "", "")
     words = _Words(language)
@@ -45,6 +45,7 @@ def plain_texts(alarm: Alarm) -> dict[str, dict[str, str]]:
 
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
+TEST = "test"  # no alarm: what a person sends to see whether it arrives
 
 TEXTS: dict[str, Said] = {
     "backlog": Said(
@@ -342,6 +343,11 @@ TEXTS: dict[str, Said] = {
         ),
     ),
 }
+
+TEST_SAID = Said(
+    Told("A test: no alarm", "Somebody asked for it (`frontend-agent alarms test`).", "Nothing is to be done."),
+    Told("测试消息：并非告警", "有人执行了 `frontend-agent alarms test`。", "无需处理。"),
+)
 
 
 # -- Figures in words -------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import typer
 
 from frontend_agent import __version__, logs
 from frontend_agent.cli import (
+    alarms,
     at_rest,
     backfill,
     closing,
@@ -159,6 +160,7 @@ def build(language: Language) -> typer.Typer:
         secret,
         at_rest,
         vanished,
+        alarms,
         inlet,
         images,
         doctor,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from frontend_agent.cli.texts_alarms import ALARMS_TEXTS
 from frontend_agent.cli.texts_backfill import BACKFILL_TEXTS
 from frontend_agent.cli.texts_doctor import DOCTOR_TEXTS
 from frontend_agent.cli.texts_engines import ENGINES_TEXTS
@@ -916,6 +917,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **PEOPLE_TEXTS,
     **RECONCILE_TEXTS,
     **VANISHED_TEXTS,
+    **ALARMS_TEXTS,
     **FOREIGN_TEXTS,
     **STUDIES_TEXTS,
     **SECRETS_TEXTS,

@@ -12,6 +12,7 @@ import typer
 
 from frontend_agent import logs
 from frontend_agent.cli import output
+from frontend_agent.cli.alarms import check_status
 from frontend_agent.cli.backfill import left_of
 from frontend_agent.cli.foreign import show_foreign
 from frontend_agent.cli.images import show_images
@@ -225,8 +226,12 @@ def _add_looking(cli: typer.Typer, t: Texts) -> None:
 
     @cli.command(help=t("status"))
     def status(
-        context: typer.Context, json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False
+        context: typer.Context,
+        check: Annotated[bool, typer.Option("--check", help=t("status.check"))] = False,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
+        if check:
+            raise typer.Exit(check_status(_settings(context), t, json))
         with _settings(context).asking("status") as ask:
             told = ask("status")
         if json:

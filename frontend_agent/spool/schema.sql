@@ -616,7 +616,6 @@ CREATE TABLE alarm (
     began_at INTEGER NOT NULL, ended_at INTEGER, quiet_since INTEGER, figures TEXT NOT NULL
 );
 CREATE UNIQUE INDEX alarm_stands ON alarm (kind, subject) WHERE ended_at IS NULL;
-CREATE INDEX alarm_ended ON alarm (ended_at) WHERE ended_at IS NOT NULL;
 -- `turn`: begins or ends. A beginning that was told, and no end that was: `open`.
 CREATE TABLE alarm_told (
     alarm INTEGER NOT NULL, channel TEXT NOT NULL, turn TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (alarm, channel, turn)

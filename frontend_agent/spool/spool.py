@@ -25,8 +25,8 @@ from frontend_agent.measuring import without_index
 from frontend_agent.model import Document, Finding, Outcome, Receipt, SeriesHead, Watermark
 from frontend_agent.spool import cases, groups, releases, retention, traces, waiting, withheld
 from frontend_agent.spool.accepted import Accepted
-from frontend_agent.spool.at_rest import settle
 from frontend_agent.spool.alarms import Alarms
+from frontend_agent.spool.at_rest import settle
 from frontend_agent.spool.backfills import Backfills
 from frontend_agent.spool.cases import LetGo
 from frontend_agent.spool.closings import Closings

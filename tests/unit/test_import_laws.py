@@ -247,7 +247,7 @@ OUTERMOST = (
     "frontend_agent.receiving",
     "frontend_agent.inlet_operations",
     "frontend_agent.image_backfill_operations",
-    "frontend_agent.alarming", "frontend_agent.alarm_operations",
+    "frontend_agent.alarming", "frontend_agent.alarm_operations", "frontend_agent.alarm_tellers",
 )  # fmt: skip
 SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.certificates",
@@ -283,6 +283,7 @@ SHARED_WITH_CONNECTORS = (
     "frontend_agent.dicom",  # instances as bytes, associations
     "frontend_agent.imaging.model",  # the words of imaging
     "frontend_agent.alarms",  # what a mail or a webhook says of one
+    "frontend_agent.config_alarms",  # where the mail server is
     "frontend_agent.imaging.keeping",  # what is asked of whoever keeps studies
     "frontend_agent.signatures",  # what a key in a token or device is asked: bytes to sign, and the certificate of it
 )  # fmt: skip

@@ -519,7 +519,7 @@ def test_a_full_spool_stops_taking_in_and_resumes_alone(tmp_path: Path) -> None:
             made = [document(f"{number}-{n}", frame=os.urandom(20_000)) for n in range(10)]
             spool.commit(taken(*made, watermark=Watermark(str(number), "")))
 
-    with Spool(tmp_path / "s", quota=4_000_000).open() as spool:
+    with Spool(tmp_path / "s", quota=5_000_000).open() as spool:
         with pytest.raises(SpoolFull, match="full"):
             fill_up(spool)
         kept = spool.counts().documents

@@ -148,6 +148,15 @@ WHOLE_TABLES_ON_PURPOSE = {
     "closing.all": "a dozen rows a year",
     "closing.late": "one row a month at most",
     "unmapped.all": "the worklist, which is bounded",
+    "alarm.unmapped": "the worklist, which is bounded",
+    "alarm.standing": "a partial index of what stands: one row for each thing that is wrong",
+    "alarm.to end": "alarms have their term; who was told is found by number",
+    "alarm.drop": "once an hour; alarms have their term",
+    "alarm.drop told": "when an alarm's term is over",
+    "alarm.drop hours": "once an hour; one row per feed and hour of the last weeks",
+    "alarm.mutes": "what people muted: a few rows",
+    "alarm.unmute": "what people muted: a few rows",
+    "alarm.stuck studies": "a partial index of what is stuck, and nothing else",
     "image.deliveries left": "a partial index of what was being sent, at the start",
 }
 
