@@ -44,10 +44,11 @@ def _named(config: Config) -> Iterator[tuple[str, str, bool]]:
 
 
 def _given(state: Path) -> Iterator[tuple[str, str, bool]]:
-    """What was given when it joined: certificates alone; keys lie beside them and are not looked at."""
-    for file in sorted((state / IDENTITY).glob("*")):
-        if file.suffix in (".crt", ".pem") and file.is_file() and "key" not in file.stem:
-            yield f"{IDENTITY} {file.stem}", str(file), "ca" not in file.stem
+    """Of each platform that this machine joined: its own certificate there, and the roots that it trusts."""
+    for folder in sorted((state / IDENTITY).glob("*")):
+        for file, is_ours in (("own.pem", True), ("ca.pem", False)):
+            if (folder / file).is_file():
+                yield f"{IDENTITY} {folder.name}" + ("" if is_ours else " ca"), str(folder / file), is_ours
 
 
 def certificate(name: str, file: str, is_ours: bool) -> CertificateFacts:
