@@ -26,6 +26,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from frontend_agent import (
     config_alarms,
+    config_console,
     config_fetchers,
     config_files,
     config_images,
@@ -36,6 +37,7 @@ from frontend_agent import (
 from frontend_agent.calendar import time_of_day
 from frontend_agent.config_alarms import DEFAULT_ALARMS, AlarmsConfig
 from frontend_agent.config_at_rest import AtRestConfig
+from frontend_agent.config_console import NO_CONSOLE, ConsoleConfig
 from frontend_agent.config_images import NO_IMAGES, ImageInletConfig, ImageOutletConfig, ImagesConfig, OrdersConfig
 from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
 from frontend_agent.config_outlets import (
@@ -366,6 +368,7 @@ class Config:
     people: PeopleConfig = field(default_factory=PeopleConfig)
     alarms: AlarmsConfig = DEFAULT_ALARMS
     signing: SigningConfig = field(default_factory=SigningConfig)
+    console: ConsoleConfig = NO_CONSOLE
 
     @property
     def has_images(self) -> bool:
@@ -682,6 +685,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     **config_images.PATHS,
     **config_alarms.PATHS,
     **config_signing.PATHS,
+    **config_console.PATHS,
 }
 ALWAYS_PATHS = (
     "ca",
@@ -736,6 +740,9 @@ def _whole(config: Config) -> Iterable[str]:
                 and database_of(hospital.url) == database_of(outlet.url)
             ):
                 yield f"destinations.{name}.url: this is the source {source!r}: we write into no system of the hospital"
+    console = config.console
+    if console.listen and not console.is_loopback and not config.people.is_configured:
+        yield "console.listen is not this machine alone, and nobody could log in: name the people in [people]"
     for name in sorted(config.sources.keys() & config.inlets.keys()):
         yield f"inlets.{name}: a source has that name, too; a feed would not know which one is meant"
     hearing = [feed.name for feed in config.feeds if feed.source in config.inlets]
@@ -940,6 +947,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     PeopleConfig: people_problems,
     **config_alarms.CHECKS,
     **config_signing.CHECKS,
+    **config_console.CHECKS,
     SecretsConfig: _secrets,
     ReportsConfig: _reports,
     QcLogConfig: _qc_log,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from frontend_agent.alarming import Alarming
 from frontend_agent.app import App, Outcome
 from frontend_agent.backfilling import Backfilling
+from frontend_agent.consoling import Consoling
 from frontend_agent.control import SOCKET, ControlServer, Question
 from frontend_agent.door import Asker
 from frontend_agent.errors import DestinationUnreachable, FrontendAgentError, StateError
@@ -77,9 +78,16 @@ class Sender:
 class Daemon:
     """The threads around an open App."""
 
-    def __init__(self, app: App, notifier: Notifier | None = None, reporting: Reporting | None = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        notifier: Notifier | None = None,
+        reporting: Reporting | None = None,
+        consoling: Consoling | None = None,
+    ) -> None:
         self.app = app
         self._reporting = reporting
+        self._consoling = consoling
         self.started = app.clock()
         self.stopping = threading.Event()  # nothing new is read
         self._closing = threading.Event()  # nothing new is sent
@@ -138,6 +146,8 @@ class Daemon:
             self.backfilling.start()
             if self._reporting is not None:
                 threading.Thread(target=self._report, args=(self._reporting,), name="reports", daemon=True).start()
+            if self._consoling is not None:
+                self._consoling.start()
             nights = Nights(self.app, self, self.stopping, pulse=self.pulses.of("nights", SLOW_NIGHT))
             threading.Thread(target=nights.work, name="nights", daemon=True).start()
             threading.Thread(target=self._retire, name="retirement", daemon=True).start()
@@ -425,6 +435,8 @@ class Daemon:
         self._notifier.say("STOPPING=1")
         if self._reporting is not None:
             self._reporting.stop()
+        if self._consoling is not None:
+            self._consoling.stop()
         began = time.monotonic()
         images = threading.Thread(target=self._stop_images, name="stop-images", daemon=True)
         images.start()

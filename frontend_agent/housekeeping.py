@@ -15,11 +15,13 @@ from frontend_agent.logs import event, failed, log
 from frontend_agent.renewing import LOOK_EVERY, Renewing
 from frontend_agent.schedules import Schedule, schedule_of
 from frontend_agent.silence import turn
+from frontend_agent.today import Today
 
 SILENCE_EVERY = timedelta(minutes=1)
 CLOSING_EVERY = timedelta(hours=1)
 GUESTS_EVERY = timedelta(minutes=1)  # what the sources counted is written down
 CALENDAR_EVERY = timedelta(hours=24)
+MORNING_EVERY = timedelta(minutes=1)  # what today began with
 AGENT = "frontend-agent"  # who closes a month by [closing] day
 
 Beside = tuple[str, timedelta, Callable[[], None]]
@@ -40,6 +42,7 @@ class Housekeeping:
         self._times = times
         self._calendar: Calendar = next((one.calendar for one in times.values()), Calendar())
         self._zone = ZoneInfo(app.config.institution.timezone)
+        self._today = Today(app)
         self._renewing = Renewing(app.state, app.clock, self._remember)
 
     def _remember(self, name: str, value: str) -> None:
@@ -54,6 +57,7 @@ class Housekeeping:
             ("calendar", CALENDAR_EVERY, self.tell_years),
             ("guests", GUESTS_EVERY, self._app.guest_book.keep),
             ("certificates", LOOK_EVERY, self._renewing.look),
+            ("morning", MORNING_EVERY, self.keep_morning),
         ]
         return [(name, every, _quietly(name, look)) for name, every, look in looks]
 
@@ -79,6 +83,10 @@ class Housekeeping:
         for month in due(day, now.astimezone(self._zone).date(), closing.known):
             if closing.close(month, AGENT, f"[closing] day = {day}", now):
                 log.info(event("closing.closed", month=month_text(month)))
+
+    def keep_morning(self) -> None:
+        """What the tallies were when the day began."""
+        self._today.keep()
 
     def tell_years(self) -> None:
         """Years that the calendar's file does not cover are told a month before they begin."""

@@ -25,6 +25,7 @@ from frontend_agent.checks.masking import how_to_mask
 from frontend_agent.closing import month_text
 from frontend_agent.closing_operations import ClosingOperations
 from frontend_agent.config import unknown
+from frontend_agent.console_operations import ConsoleOperations
 from frontend_agent.delivery import Event, State
 from frontend_agent.door import Door
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -56,6 +57,8 @@ from frontend_agent.wire.frames import decompressor, open_frame
 from frontend_agent.withholding import Decision
 
 PAGE = 1000
+NEWEST = 1 << 62  # later than any entry of the log
+LOG_LOOKED_AT = 50_000  # entries, for those of one event
 
 
 class NotFound(FrontendAgentError):
@@ -94,6 +97,7 @@ class Operations(
     OutletOperations,
     ImageOperations,
     AlarmOperations,
+    ConsoleOperations,
 ):
     """Each public method is a question that can be asked by its name."""
 
@@ -450,10 +454,19 @@ class Operations(
 
     # --- proofs -------------------------------------------------------------------------------------------------------
 
-    def qc_log(self, limit: int = 20) -> Iterator[dict[str, Any]]:
-        """The newest entries, oldest of them first."""
-        for entry in sorted(self._spool.log_newest(limit), key=lambda entry: entry.seq):
-            yield {"hash": entry.hash, **msgspec.json.decode(entry.body)}
+    def qc_log(self, limit: int = 20, before: int = NEWEST, event: str = "") -> Iterator[dict[str, Any]]:
+        """The newest entries before that number, oldest of them first; only those of one event, if it is named."""
+        found: list[dict[str, Any]] = []
+        looked = 0
+        while len(found) < limit and looked < LOG_LOOKED_AT:
+            page = self._spool.log_newest(min(limit, PAGE) if not event else PAGE, before)
+            if not page:
+                break
+            looked += len(page)
+            before = min(entry.seq for entry in page)
+            bodies = ({"hash": entry.hash, **msgspec.json.decode(entry.body)} for entry in page)
+            found += [body for body in bodies if not event or body.get("event") == event]
+        yield from sorted(found[:limit], key=lambda body: body["seq"])
 
     def qc_export(self) -> Iterator[str]:
         """The whole log, line by line, as an auditor takes it away."""
@@ -667,13 +680,17 @@ def sampled(kind: Kind, record: Record, whole: bool) -> list[tuple[str, str, str
 
 def operations(app: App, daemon: Running | None = None) -> dict[str, Any]:
     """The questions by their names."""
-    asked = Operations(app, daemon)
+    return _questions(Operations(app, daemon))
+
+
+def _questions(asked: Operations) -> dict[str, Any]:
     return {name: getattr(asked, name) for name in dir(Operations) if not name.startswith("_")}
 
 
 def door(app: App, daemon: Running | None = None) -> Door:
     """Where people ask: each as who he is, and what he does is said in the log first."""
-    return Door(operations(app, daemon), app.config.people, app.spool.record_act, app.clock)
+    asked = Operations(app, daemon)
+    return Door(_questions(asked), app.config.people, app.spool.record_act, app.clock, asked._person_in)
 
 
 # -- In plain values --------------------------------------------------------------------------------------------------

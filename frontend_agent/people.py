@@ -136,6 +136,13 @@ ACTS: Mapping[str, Act] = {
     "whoami": _look(),
     "alarms": _look(),
     "alarms_history": _look(),
+    "today": _look(),
+    # --- coming in at the console: whoever reaches it may try
+    "console_login": _look(),
+    "console_enter": _look(),
+    "console_link": _look(),
+    "console_visitor": _look(),
+    "console_logout": _look(),
     # --- looking: the system administrator's daily work, and what audit and security see of it
     "source_show": _look(_SYSTEM, _AUDIT),
     "source_report": _look(_SYSTEM, _AUDIT),
@@ -145,6 +152,7 @@ ACTS: Mapping[str, Act] = {
     "quarantine_groups": _look(_SYSTEM, _AUDIT),
     "quarantine_actors": _look(_SYSTEM, _AUDIT),
     "quarantine_group": _look(_SYSTEM, _AUDIT),
+    "quarantine_case": _look(_SYSTEM, _AUDIT),
     "quarantine_releases": _look(_SYSTEM, _AUDIT),
     "quarantine_released": _look(_SYSTEM, _AUDIT),
     "withheld_list": _look(_SECURITY, _AUDIT),
@@ -227,6 +235,9 @@ ACTS: Mapping[str, Act] = {
     # --- the security administrator's
     "withheld_acknowledge": _act(_SECURITY, "ids"),
     "people_list": _look(_SECURITY, _AUDIT),
+    "console_accounts": _look(_SECURITY, _AUDIT),
+    "console_password": _act(_SECURITY, "name"),
+    "console_remove": _act(_SECURITY, "name"),
     # --- the audit administrator's
     "qc_log": _look(_AUDIT),
     "qc_verify": _look(_AUDIT),

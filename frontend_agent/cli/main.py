@@ -18,6 +18,7 @@ from frontend_agent.cli import (
     at_rest,
     backfill,
     closing,
+    console,
     doctor,
     foreign,
     images,
@@ -167,6 +168,7 @@ def build(language: Language) -> typer.Typer:
         people,
         images_backfill,
         joining,
+        console,
     ):
         module.add_to(cli, t)
     return cli

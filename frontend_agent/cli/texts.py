@@ -5,6 +5,7 @@ from typing import Literal
 
 from frontend_agent.cli.texts_alarms import ALARMS_TEXTS
 from frontend_agent.cli.texts_backfill import BACKFILL_TEXTS
+from frontend_agent.cli.texts_console import CONSOLE_TEXTS
 from frontend_agent.cli.texts_doctor import DOCTOR_TEXTS
 from frontend_agent.cli.texts_engines import ENGINES_TEXTS
 from frontend_agent.cli.texts_foreign import FOREIGN_TEXTS
@@ -908,6 +909,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head.confidence": ("confidence", "可信程度"),
     "head.clause": ("clause", "依据"),
     **BACKFILL_TEXTS,
+    **CONSOLE_TEXTS,
     **DOCTOR_TEXTS,
     **INIT_TEXTS,
     **INLET_TEXTS,

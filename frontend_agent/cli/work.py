@@ -103,6 +103,7 @@ def _checks(settings: Settings) -> Iterator[tuple[str, FrontendAgentError | None
 def _add_working(cli: typer.Typer, t: Texts) -> None:
     @cli.command(help=t("run"))
     def run(context: typer.Context) -> None:
+        from frontend_agent.consoling import Consoling
         from frontend_agent.daemon import Daemon, on_signals
         from frontend_agent.reporting import Reporting
 
@@ -110,7 +111,9 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
         with logging_app(settings, to_stderr=True) as app:
             zone = ZoneInfo(app.config.institution.timezone)
             reporting = Reporting(app.config.reports, app.state, zone, settings.config_path.absolute())
-            daemon = Daemon(app, reporting=reporting)
+            path = settings.config_path.absolute()
+            consoling = Consoling(path, app.state) if app.config.console.listen else None
+            daemon = Daemon(app, reporting=reporting, consoling=consoling)
             on_signals(daemon.stopping.set)
             daemon.run()
 

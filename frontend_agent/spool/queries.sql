@@ -1567,3 +1567,33 @@ UPDATE picked SET seen_at = :at WHERE inlet = :inlet AND path IN (SELECT unhex(v
 
 -- picked.forget --
 DELETE FROM picked WHERE inlet = :inlet AND seen_at < :before;
+
+-- console.account --
+SELECT name, password, totp, step, changed_at FROM console_account WHERE name = :name;
+
+-- console.accounts --
+SELECT name, password, totp, step, changed_at FROM console_account ORDER BY name;
+
+-- console.put --
+INSERT INTO console_account (name, password, totp, step, changed_at) VALUES (:name, :password, :totp, 0, :now)
+ON CONFLICT (name) DO UPDATE SET password = excluded.password, totp = excluded.totp, step = 0, changed_at = excluded.changed_at;
+
+-- console.drop --
+DELETE FROM console_account WHERE name = :name;
+
+-- console.entered --
+-- A one-time code is good once (RFC 6238, 5.2).
+UPDATE console_account SET step = :step WHERE name = :name AND step < :step;
+
+-- console.tried --
+INSERT INTO console_try (name, address, at) VALUES (:name, :address, :now);
+
+-- console.tries --
+SELECT sum(name = :name), sum(address = :address) FROM console_try
+WHERE at > :since AND (name = :name OR address = :address);
+
+-- console.forget tries --
+DELETE FROM console_try WHERE name = :name;
+
+-- console.trim tries --
+DELETE FROM console_try WHERE at < :before;

@@ -629,3 +629,12 @@ CREATE TABLE alarm_mute (
 CREATE TABLE came (
     feed TEXT NOT NULL, hour INTEGER NOT NULL, taken INTEGER NOT NULL, held INTEGER NOT NULL, PRIMARY KEY (feed, hour)
 ) WITHOUT ROWID;
+
+-- migration 24 --
+-- The console: what is kept of people's passwords (scrypt), the secrets of their one-time codes and the step of the last one
+-- used; and who tried in vain, when.
+CREATE TABLE console_account (
+    name TEXT PRIMARY KEY, password TEXT NOT NULL, totp BLOB NOT NULL, step INTEGER NOT NULL, changed_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE console_try (id INTEGER PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL, at INTEGER NOT NULL);
+CREATE INDEX console_try_at ON console_try (at);

@@ -30,6 +30,7 @@ from frontend_agent.spool.at_rest import settle
 from frontend_agent.spool.backfills import Backfills
 from frontend_agent.spool.cases import LetGo
 from frontend_agent.spool.closings import Closings
+from frontend_agent.spool.console_accounts import ConsoleAccounts
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.finding import Finding as Found
 from frontend_agent.spool.guests import Guests
@@ -119,6 +120,7 @@ class Spool:
         self.silence = Silences(self._ledger)
         self.alarms = Alarms(self._ledger)
         self.backfills = Backfills(self._ledger)
+        self.console_accounts = ConsoleAccounts(self._ledger)
         self.reconciliations = Reconciliations(self._ledger)
         self.guests = Guests(self._ledger)
         self.finding = Found(self._ledger)

@@ -91,6 +91,7 @@ MAY_CONNECT = {
     "frontend_agent.cli": "the control socket of our own daemon",
     "frontend_agent.demo": "the demonstration platform on loopback",
     "frontend_agent.platform.server": "the listening sockets, one of them for nginx in the file system",
+    "frontend_agent.console.server": "the listening socket of the console",
     "frontend_agent.dicom.serving": "an association over a socket that it is given: the agent's inlet and the platform share it",
     "frontend_agent.dicom.association": "the same: one association's socket, for whoever has opened or accepted it",
     "frontend_agent.platform.images.listener": "the platform's DICOM port",
@@ -137,6 +138,7 @@ MAY_WRITE_FILES = {
     "frontend_agent.config": "agent.toml of `init`",
     "frontend_agent.secret_places": "secrets that a person sets: a file of mode 0600, what systemd-creds encrypted, its unit's drop-in",
     "frontend_agent.reporting": "drops its own reports when their term is over",
+    "frontend_agent.console.server": "offers itself to be ended first where memory runs out (/proc/self/oom_score_adj)",
 }
 
 
@@ -182,7 +184,7 @@ PURE = (
     "frontend_agent.unmade", "frontend_agent.policy", "frontend_agent.withholding", "frontend_agent.deidentifying", "frontend_agent.packs",
     "frontend_agent.windows", "frontend_agent.workbooks", "frontend_agent.usage", "frontend_agent.er7", "frontend_agent.messages",
     "frontend_agent.dialects", "frontend_agent.alarms",
-    "frontend_agent.people", "frontend_agent.config_people",
+    "frontend_agent.people", "frontend_agent.config_people", "frontend_agent.config_console", "frontend_agent.passwords", "frontend_agent.console.attention",
     "frontend_agent.dicom.uids", "frontend_agent.dicom.elements", "frontend_agent.dicom.part10", "frontend_agent.dicom.header",
     "frontend_agent.dicom.charsets", "frontend_agent.dicom.pdus", "frontend_agent.dicom.commands", "frontend_agent.dicom.multipart", "frontend_agent.dicom.identifiers", "frontend_agent.imaging.model",
     "frontend_agent.imaging.changing", "frontend_agent.imaging.aligning", "frontend_agent.imaging.values",
@@ -248,6 +250,9 @@ OUTERMOST = (
     "frontend_agent.inlet_operations",
     "frontend_agent.image_backfill_operations",
     "frontend_agent.alarming", "frontend_agent.alarm_operations", "frontend_agent.alarm_tellers",
+    "frontend_agent.console_operations",
+    "frontend_agent.console",
+    "frontend_agent.today",
 )  # fmt: skip
 SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.certificates",

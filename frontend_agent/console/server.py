@@ -1,0 +1,144 @@
+"""The console's process: listens, ends TLS, and gives up what it does not need.
+
+It is started by the daemon, ends with it, and may end by itself at any time: the pipe knows nothing of it.
+"""
+
+import contextlib
+import os
+import resource
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from frontend_agent.config import Config
+from frontend_agent.console.asking import Agent
+from frontend_agent.console.guard import Guard, headers
+from frontend_agent.console.pages import SCRIPT, Site
+from frontend_agent.console.rooms import Rooms
+from frontend_agent.errors import ConfigurationError, StateError
+from frontend_agent.logs import event, log
+
+MOST_AT_ONCE = 64  # requests
+MEMORY = 1 << 30  # bytes of addresses: what runs away ends here, not at the service's MemoryMax
+LOOK_EVERY = 1.0  # seconds between looks for the daemon that started us, and for a renewed certificate
+OFFER_TO_BE_ENDED = 500  # oom_score_adj: where memory runs out, it is us and not the pipe
+
+
+def application(config: Config, agent: Agent) -> Guard:
+    """The whole console as one ASGI application."""
+    tls = bool(config.console.certificate)
+    routes = Rooms(Site(agent, config)).routes()
+    return Guard(Starlette(routes=routes), config.console.hosts, headers(SCRIPT, tls), tls)
+
+
+def serve(config: Config, state: Path, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM, or until whoever started us has ended."""
+    console = config.console
+    if not console.listen:
+        raise ConfigurationError(
+            'agent.toml: [console] listen is not set (listen = "127.0.0.1:8490"): there is no console'
+        )
+    _give_up()
+    host, port = console.address
+    listening = _listen(host, port)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(config, Agent(state)),
+            log_config=None,
+            access_log=False,  # addresses may hold what was searched for
+            server_header=False,
+            limit_concurrency=MOST_AT_ONCE,
+            timeout_graceful_shutdown=2,
+            h11_max_incomplete_event_size=64 * 1024,
+            proxy_headers=False,  # who calls is whom the socket says
+            lifespan="off",
+        )
+    )
+    server.config.load()
+    if console.certificate:
+        context = _context(Path(console.certificate), Path(console.key))
+        server.config.ssl = context
+        threading.Thread(
+            target=_renew, args=(context, console.certificate, console.key), name="renew", daemon=True
+        ).start()
+    threading.Thread(target=_end_with, args=(os.getppid(), server), name="parent", daemon=True).start()
+    address = f"{'https' if console.certificate else 'http'}://{_named(host)}:{listening.getsockname()[1]}"
+    log.info(event("console.ready", address=address, pid=os.getpid()))
+    ready(address)
+    server.run(sockets=[listening])
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """TLS 1.2 at least; the suites are those of the library, which leaves weak ones out."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")  # of TLS 1.2: forward secrecy and AEAD alone
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        why = error.strerror or type(error).__name__ if isinstance(error, OSError) else "they do not belong together"
+        raise ConfigurationError(
+            f"agent.toml: console.certificate {certificate}, key {key}: cannot be used: {why}"
+        ) from None
+    return context
+
+
+def _renew(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """A certificate that was renewed is used for the next connection. One that cannot be read leaves the old one in use."""
+    seen = _changed(certificate, key)
+    while True:
+        time.sleep(LOOK_EVERY)
+        now = _changed(certificate, key)
+        if now != seen:
+            seen = now
+            try:
+                context.load_cert_chain(certificate, key)
+                log.info(event("console.certificate_renewed"))
+            except (OSError, ssl.SSLError) as error:
+                log.warning(event("console.certificate_unusable", error=type(error).__name__))
+
+
+def _changed(*paths: str) -> list[int]:
+    found = []
+    for path in paths:
+        try:
+            found.append(os.stat(path).st_mtime_ns)
+        except OSError:
+            found.append(0)
+    return found
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128
+        )
+    except (OSError, OverflowError) as error:
+        raise StateError(f"the console cannot listen on {host} port {port}: {error}") from error
+
+
+def _named(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _give_up() -> None:
+    """Memory has an end here, and where the machine has none left we go first."""
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write(str(OFFER_TO_BE_ENDED))
+
+
+def _end_with(parent: int, server: uvicorn.Server) -> None:
+    """Whoever started us is gone, however it ended: so are we."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_EVERY)
+    server.should_exit = True
