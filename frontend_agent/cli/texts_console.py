@@ -42,6 +42,7 @@ CONSOLE_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "said.console_removed": ("{name} has no password any more.", "{name} 的口令已取消。"),
     "said.console_prompt": ("Password", "口令"),
+    "status.watch": ("Go on looking: renewed every second, until q.", "持续显示，每秒更新，按 q 退出。"),
     "head.role": ("role", "角色"),
     "head.password_since": ("password since", "口令设置于"),
 }

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -230,11 +231,17 @@ def _add_looking(cli: typer.Typer, t: Texts) -> None:
     @cli.command(help=t("status"))
     def status(
         context: typer.Context,
+        watch: Annotated[bool, typer.Option("--watch", help=t("status.watch"))] = False,
         check: Annotated[bool, typer.Option("--check", help=t("status.check"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         if check:
             raise typer.Exit(check_status(_settings(context), t, json))
+        if watch:
+            from frontend_agent.cli.watching import watch as watch_status
+
+            watch_status(partial(_settings(context).asking, "status", "today"), t.language)
+            return
         with _settings(context).asking("status") as ask:
             told = ask("status")
         if json:

@@ -5,7 +5,6 @@ its question; what somebody may not do has no button here, and is refused there.
 """
 
 import hmac
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from frontend_agent import __version__
 from frontend_agent.config import Config
 from frontend_agent.console.asking import Agent
 from frontend_agent.console.guard import form_token
+from frontend_agent.console.words import ago, say, size, when, word
 from frontend_agent.control import AnsweredError, ControlError, NoDaemon
 from frontend_agent.errors import FrontendAgentError
 
@@ -36,7 +36,6 @@ _FILES = resources.files(__package__)
 _PLATFORM = resources.files(
     "frontend_agent.platform"
 )  # one house style: its sheet first, then what is the console's own
-TEXTS: dict[str, dict[str, str]] = tomllib.loads(_FILES.joinpath("texts.toml").read_text("utf-8"))
 STYLE = _PLATFORM.joinpath("static/style.css").read_bytes() + _FILES.joinpath("static/console.css").read_bytes()
 ICON = _PLATFORM.joinpath("static/icon.svg").read_bytes()
 SCRIPT = _FILES.joinpath("static/console.js").read_bytes()
@@ -228,42 +227,6 @@ def language(request: Request) -> str:
         if (short := preferred.strip()[:2]) in LANGUAGES:
             return short
     return "zh"
-
-
-def say(lang: str, key: str, **values: Any) -> str:
-    return TEXTS[lang][key].format(**values)
-
-
-def word(lang: str, group: str, name: str) -> str:
-    """A word of the agent (a state, a role, an event) in the reader's language; as it is, if we have no word for it."""
-    return TEXTS[lang].get(f"{group}.{name}", name)
-
-
-def when(zone: ZoneInfo, now: datetime, moment: str | None) -> str:
-    """A moment by the institution's clock: the time alone, if it was today."""
-    if not moment:
-        return "–"
-    local = datetime.fromisoformat(moment).astimezone(zone)
-    same_day = local.date() == now.astimezone(zone).date()
-    return local.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M")
-
-
-def ago(lang: str, now: datetime, moment: str) -> str:
-    """How long it lasts."""
-    seconds = max(0, int((now - datetime.fromisoformat(moment)).total_seconds()))
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length or (unit == "minutes" and seconds >= 60):
-            return say(lang, f"for_{unit}", n=seconds // length)
-    return say(lang, "for_seconds", n=seconds)
-
-
-def size(number: float) -> str:
-    """1,234 bytes as people say it."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024 or unit == "GiB":
-            return f"{number:,.0f} {unit}" if unit in ("B", "KiB") else f"{number:,.1f} {unit}"
-        number /= 1024
-    return ""
 
 
 def here(request: Request, **changes: str) -> str:

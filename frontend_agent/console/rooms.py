@@ -12,7 +12,8 @@ from starlette.routing import Route
 from frontend_agent.cli.reports import Asked, known_codes, write
 from frontend_agent.cli.texts import Texts
 from frontend_agent.console.attention import STUCK, attention
-from frontend_agent.console.pages import ICON, LANGUAGE_COOKIE, LANGUAGES, STYLE, Called, Refused, Site, say
+from frontend_agent.console.pages import ICON, LANGUAGE_COOKIE, LANGUAGES, STYLE, Called, Refused, Site
+from frontend_agent.console.words import say
 from frontend_agent.control import AnsweredError
 
 LOG_PAGE = 50

@@ -342,7 +342,10 @@ def test_every_word_is_there_in_both_languages_and_is_used() -> None:
     for key, text in TEXTS["zh"].items():
         assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", TEXTS["en"][key])), key
     folder = Path(str(CONSOLE))
-    sources = "".join(path.read_text("utf-8") for path in [*folder.glob("*.py"), *folder.glob("templates/*.html")])
+    sources = "".join(
+        path.read_text("utf-8")
+        for path in [*folder.glob("*.py"), *folder.glob("templates/*.html"), folder.parent / "cli" / "watching.py"]
+    )
     named = set(re.findall(r"""['"]([\w.]+)['"]""", sources))
     groups = set(re.findall(r"""word\('(\w+)'""", sources)) | {"a"}
     made = {f"{start}{rest}" for start, rests in {"for_": ("days", "hours", "minutes", "seconds"), "level_": ("bad", "warn"), "did_": named, "a.rest.": ("paused", "protected", "slow")}.items() for rest in rests}  # fmt: skip
