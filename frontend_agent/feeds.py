@@ -6,7 +6,7 @@ Mistakes in any of the files are told here, before anything is read. Opens nothi
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +60,8 @@ from frontend_agent.policy import (
 )
 from frontend_agent.profiles import Profile
 from frontend_agent.secrets import private_text, secrets_of
-from frontend_agent.signing import Sign, signing_digest, signing_of
+from frontend_agent.signatures import Verdict, verified
+from frontend_agent.signing import Sign, signing_digest, signing_of, trust_of
 from frontend_agent.terms.catalogues import digest_with, must_be_in
 from frontend_agent.terms.loading import load_catalogues
 from frontend_agent.visits import Observer
@@ -87,6 +88,7 @@ class Feed(NamedTuple):
     content: Content  # of the pack in force
     rules: tuple[WithholdRule, ...] = ()  # of withholding, as the plan was compiled with them
     hear: Hear | None = None  # of a feed of messages: what makes rows of one
+    today: Callable[[], date] = date.today  # of the institution
 
     @property
     def not_for(self) -> list[str]:
@@ -162,7 +164,7 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
             f"{mapping.path}: [read] {mapping.queries.paths[0]} holds paths of files, but [sources.{feed.source}] names no"
             ' folder; add files = "/mnt/scans"'
         )
-    normalise = _compile_mapping(config, mapping, kind, profile)
+    normalise = _compile_mapping(config, mapping, kind, profile, today)
     checks = silenced(content.off, compile_checks(kind, profile, today, shelves))
     rules = withhold_rules(config)
     shares = editions(feed.name, kind.code, shares_of(config, feed, kind, content, finished=bool(mapping.document)))
@@ -204,7 +206,7 @@ def _compiled(config: Config, feed: FeedConfig, today: Callable[[], date], conte
     )
     named = replace(feed, destinations=feed.destinations or tuple(config.destinations))
     hear = compile_message(mapping.message, mapping.key) if mapping.message is not None else None
-    return Feed(named, mapping, kind, profile, plan, content, tuple(rules), hear)
+    return Feed(named, mapping, kind, profile, plan, content, tuple(rules), hear, today)
 
 
 def _must_fit(config: Config, feed: FeedConfig, mapping: FieldMapping) -> None:
@@ -235,11 +237,21 @@ def _register_first(config: Config, feed: FeedConfig) -> dict[str, tuple[str, ..
     }
 
 
-def _compile_mapping(config: Config, mapping: FieldMapping, kind: Kind, profile: Profile) -> Normalise:
+def _compile_mapping(
+    config: Config, mapping: FieldMapping, kind: Kind, profile: Profile, today: Callable[[], date]
+) -> Normalise:
     hospital = config.institution
     if mapping.document:
-        return compile_passing(mapping, kind, hospital.id, profile.severity_of)
+        return compile_passing(mapping, kind, hospital.id, profile.severity_of, _signed(config, today))
     return compile_mapping(mapping, kind, hospital.id, hospital.name, hospital.timezone, severity=profile.severity)
+
+
+def _signed(config: Config, today: Callable[[], date]) -> Callable[[bytes], Verdict] | None:
+    """The verdict on the signature of a finished document, as of the end of today; None where nobody's is believed."""
+    if not config.signing.trust.anchors:
+        return None
+    trust, zone = trust_of(config.signing.trust), ZoneInfo(config.institution.timezone)
+    return lambda document: verified(document, trust, datetime.combine(today(), time.max, zone))
 
 
 def under_approvals(config: Config, feed: Feed, approvals: Approvals) -> Feed:
@@ -248,7 +260,7 @@ def under_approvals(config: Config, feed: Feed, approvals: Approvals) -> Feed:
     codes = with_approved(mapping.codes, approvals.overlay())
     laid = msgspec.structs.replace(mapping, codes=codes, codes_digest=overlay_digest(mapping.codes_digest, codes))
     with feed.content.compiling():
-        normalise = _compile_mapping(config, laid, feed.kind, feed.profile)
+        normalise = _compile_mapping(config, laid, feed.kind, feed.profile, feed.today)
     plan = replace(
         feed.plan,
         normalise=normalise,

@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from frontend_agent.checks.registry import CDA_INSTITUTION, CDA_KIND, CDA_NOTE, CDA_STRUCTURE, Rule
+from frontend_agent.checks.registry import CDA_INSTITUTION, CDA_KIND, CDA_NOTE, CDA_SIGNATURE, CDA_STRUCTURE, Rule
 from frontend_agent.conversion import is_yes
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats import FormatError, Kind
 from frontend_agent.formats.foreign import Examined, examine
 from frontend_agent.mapping_file import Mapping as FieldMapping
 from frontend_agent.model import Envelope, Finding, Record, Severity, SourceRecord, SourceRows
+from frontend_agent.signatures import Verdict
 
 DOCUMENT = "fact.document"  # base64: a record's values are text
 _ENCODING = re.compile(r"""^\s*<\?xml[^>]*\bencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
@@ -31,16 +32,24 @@ _CHINESE = {
 }  # the widest of the family reads and writes all
 
 
+Signed = Callable[[bytes], Verdict]
+
+
 def compile_passing(
-    mapping: FieldMapping, kind: Kind, institution: str, severity: Callable[[str], Severity]
+    mapping: FieldMapping,
+    kind: Kind,
+    institution: str,
+    severity: Callable[[str], Severity],
+    signed: Signed | None = None,
 ) -> Callable[[SourceRows], list[SourceRecord]]:
-    """The function SourceRows -> SourceRecords for finished documents of one kind."""
+    """The function SourceRows -> SourceRecords for finished documents of one kind. `signed`: the verdict on their signatures,
+    where the site says whose are believed."""
     if mapping.queries.details:
         raise ConfigurationError(f"{mapping.path}: a finished document has no detail queries; remove [queries.details]")
 
     def normalise(rows: SourceRows) -> list[SourceRecord]:
         place = {name: at for at, name in enumerate(rows.parent.columns)}
-        return [_record(mapping, kind, institution, severity, place, row) for row in rows.parent.rows]
+        return [_record(mapping, kind, institution, severity, signed, place, row) for row in rows.parent.rows]
 
     return normalise
 
@@ -50,6 +59,7 @@ def _record(
     kind: Kind,
     institution: str,
     severity: Callable[[str], Severity],
+    signed: Signed | None,
     place: Mapping[str, int],
     row: tuple[Any, ...],
 ) -> SourceRecord:
@@ -60,7 +70,7 @@ def _record(
     examined = examine(content)
     findings = [
         Finding(rule.id, severity(rule.id), rule.blame, column=mapping.document, arguments=(said,))
-        for rule, said in _against(examined, kind, institution)
+        for rule, said in [*_against(examined, kind, institution), *_against_signature(content, examined, signed)]
     ]
     return SourceRecord(
         key=key,
@@ -96,6 +106,13 @@ def _against(examined: Examined, kind: Kind, institution: str) -> list[tuple[Rul
         if examined.headline.institution_id != institution:
             found.append((CDA_INSTITUTION, ""))
     return found + [(CDA_NOTE, note) for note in examined.notes]
+
+
+def _against_signature(content: bytes, examined: Examined, signed: Signed | None) -> list[tuple[Rule, str]]:
+    """A document need not be signed; a signature that does not hold is worse than none."""
+    if signed is None or examined.headline is None:
+        return []
+    return [(CDA_SIGNATURE, reason) for reason in signed(content).reasons]
 
 
 def _read(kind: Kind, examined: Examined, content: bytes) -> Record:

@@ -18,7 +18,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -30,7 +29,7 @@ from frontend_agent.errors import ConfigurationError, NoSigner, SigningUnavailab
 from frontend_agent.model import Record
 from frontend_agent.secrets import secrets_of
 from frontend_agent.signatures import Certificate, SigningKey, Trust, certificates_in, signed, sm2
-from frontend_agent.signatures.certificates import BadCertificate, lists_in
+from frontend_agent.signatures.certificates import BadCertificate, trust_in
 from frontend_agent.signatures.der import sm2_private
 from frontend_agent.signatures.suites import HASHES, Suite, suite_for
 
@@ -199,16 +198,13 @@ def _sm2_number(content: bytes, named: str) -> bytes:
 def trust_of(trust: SignatureTrustConfig, where: str = "[signing.trust]") -> Trust:
     """The trust that files say. ConfigurationError names the one that cannot be used."""
 
-    def certificates(paths: Sequence[str]) -> tuple[Certificate, ...]:
-        return tuple(one for path in paths for one in _chain(path, where))
+    def named(paths: Sequence[str]) -> list[tuple[str, bytes]]:
+        return [(path, _content(path, where)) for path in paths]
 
-    lists: list[x509.CertificateRevocationList] = []
-    for path in trust.revoked:
-        try:
-            lists += lists_in(_content(path, where))
-        except BadCertificate as error:
-            raise ConfigurationError(f"{where}: {path}: {error}") from None
-    return Trust(certificates(trust.anchors), certificates(trust.others), tuple(lists), trust.arrival)
+    try:
+        return trust_in(named(trust.anchors), named(trust.others), named(trust.revoked), trust.arrival)
+    except BadCertificate as error:
+        raise ConfigurationError(f"{where}: {error}") from None
 
 
 def _chain(path: str, where: str) -> tuple[Certificate, ...]:

@@ -213,6 +213,7 @@ AGENT_NO_SIGNER = derived("AGT005", HOLD, FORM, "signatures", TECHNICAL, Blame.A
 CDA_STRUCTURE = derived("CDA-STRUCTURE", HOLD, FORM, "header.md 1; CDA R2", VERIFIED, lowerable=False)
 CDA_KIND = derived("CDA-KIND", HOLD, FORM, "header.md 1", VERIFIED, Blame.MAPPING, lowerable=False)
 CDA_INSTITUTION = derived("CDA-INSTITUTION", HOLD, FORM, "header.md 3.2", VERIFIED, Blame.MAPPING, lowerable=False)
+CDA_SIGNATURE = derived("CDA-SIGNATURE", WARN, FORM, "signatures", TECHNICAL)
 CDA_NOTE = derived("CDA-NOTE", NOTE, FORM, "header.md", SINGLE_SOURCE)
 
 # -- told by the policy of what may leave (policy.py, withholding.py) -------------------------------------------------------

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from frontend_agent import logs
-from frontend_agent.cli import authorities, output, studies
+from frontend_agent.cli import authorities, output, signatures, studies
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -34,6 +34,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     _add_foreign(group, t)
     studies.add_to(group, t, _reading, _folder)
     authorities.add_to(group, t, _folder)
+    signatures.add_to_platform(group, t, _reading)
 
 
 def _add_serve(group: typer.Typer, t: Texts) -> None:
@@ -52,6 +53,7 @@ def _add_serve(group: typer.Typer, t: Texts) -> None:
         certificate: Annotated[Path | None, typer.Option(help=t("platform.certificate"))] = None,
         key: Annotated[Path | None, typer.Option(help=t("platform.key"))] = None,
         proxy: Annotated[Path | None, typer.Option(help=t("platform.proxy"))] = None,
+        signatures: Annotated[Path | None, typer.Option(help=t("platform.signatures_file"))] = None,
     ) -> None:
         from frontend_agent.platform.server import AgentsListening, serve
 
@@ -71,6 +73,7 @@ def _add_serve(group: typer.Typer, t: Texts) -> None:
             dicom_port=dicom_port,
             dicom_peers=dicom_peers,
             agents=agents,
+            signatures=signatures,
         )
 
 

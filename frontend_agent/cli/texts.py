@@ -17,6 +17,7 @@ from frontend_agent.cli.texts_joining import JOINING_TEXTS
 from frontend_agent.cli.texts_people import PEOPLE_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
 from frontend_agent.cli.texts_secrets import SECRETS_TEXTS
+from frontend_agent.cli.texts_signatures import SIGNATURE_TEXTS
 from frontend_agent.cli.texts_studies import STUDIES_TEXTS
 from frontend_agent.cli.texts_tables import TABLES_TEXTS
 from frontend_agent.cli.texts_vanished import VANISHED_TEXTS
@@ -921,6 +922,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **VANISHED_TEXTS,
     **ALARMS_TEXTS,
     **FOREIGN_TEXTS,
+    **SIGNATURE_TEXTS,
     **STUDIES_TEXTS,
     **SECRETS_TEXTS,
     **JOINING_TEXTS,

@@ -14,7 +14,7 @@ import msgspec
 
 from frontend_agent.errors import StateError
 from frontend_agent.model import SeriesHead
-from frontend_agent.platform import reconciliations
+from frontend_agent.platform import reconciliations, signatures
 from frontend_agent.platform.images.blobs import Blobs
 from frontend_agent.platform.images.catalogue import ImageCatalogue
 from frontend_agent.platform.images.objects import blobs_of
@@ -158,6 +158,16 @@ class Catalogue:
         with self._reading() as db:
             rows = db.execute(f"SELECT {_LISTED} FROM {_FROM} WHERE document_id = ?", (document_id,))  # noqa: S608
             return next((_listed(row) for row in rows), None)
+
+    def signature(self, document_id: str) -> signatures.Kept | None:
+        """What was to be said of its signature when it came; None where nobody asked."""
+        with self._reading() as db:
+            return signatures.kept(db, document_id)
+
+    def verdicts(self, institution: str = "", state: str = "", limit: int = 200) -> list[signatures.Kept]:
+        """The newest verdicts, of one institution or one state, or all."""
+        with self._reading() as db:
+            return signatures.listed(db, institution, state, limit)
 
     def versions(self, institution: str, set_id: str) -> list[Listed]:
         """Every version of a set, in order of version, whatever the order of arrival."""

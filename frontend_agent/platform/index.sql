@@ -245,3 +245,14 @@ CREATE TRIGGER study_went AFTER DELETE ON study BEGIN
     UPDATE image_tally SET studies = studies - 1, instances = instances - old.instances, held = held - old.held,
         bytes = bytes - old.bytes WHERE institution = old.institution;
 END;
+
+-- migration 6 --
+-- What was to be said of a document's signature when it came.
+CREATE TABLE signature (
+    document_id TEXT PRIMARY KEY,
+    institution TEXT NOT NULL,
+    state TEXT NOT NULL,              -- valid, invalid, unsigned
+    verdict TEXT NOT NULL,            -- JSON: frontend_agent/signatures/verifying.py
+    judged_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX signature_state ON signature (institution, state, judged_at);

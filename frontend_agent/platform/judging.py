@@ -15,13 +15,16 @@ from frontend_agent.formats.foreign import Examined, examine
 from frontend_agent.formats.headline import Headline, headline
 from frontend_agent.formats.library import load_kind, message_codes
 from frontend_agent.model import Finding, Record
+from frontend_agent.platform.signatures import Judgement
 from frontend_agent.profiles import load_profile
+from frontend_agent.signatures import Verdict
 from frontend_agent.wire.frames import FrameRefused, open_frame
 from frontend_agent.wire.parcel import Entry
 
 # Ids go into addresses, file names and pages; 50 characters is the national limit for a document id, with some air.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}").fullmatch
 Foreign = Callable[[bytes], Examined]
+SignatureOf = Callable[[bytes, Entry], Judgement | None]
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}").fullmatch
 
 
@@ -32,6 +35,7 @@ class Judged(msgspec.Struct, frozen=True):
     headline: Headline | None
     reasons: list[str]
     examined: Examined | None = None  # of somebody else's document
+    signature: Verdict | None = None  # where one is asked for
 
 
 def judge(
@@ -40,7 +44,9 @@ def judge(
     institution: str,
     openers: Mapping[str, zstandard.ZstdDecompressor],
     foreign: Foreign = examine,
+    signature: SignatureOf | None = None,
 ) -> Judged:
+    """`signature` says what is to be said of a document's signature. Messages have no place for one."""
     reasons = _malformed_ids(entry)
     try:
         document = open_frame(frame, entry.size, openers[entry.dictionary])
@@ -48,8 +54,18 @@ def judge(
         return Judged(entry, None, [*reasons, f"frame: {refused}"])
     if sha256(document).hexdigest() != entry.sha256:
         reasons.append("sha256: the bytes have another SHA-256 than the index says")
+    is_message = not entry.form and entry.kind in message_codes()
+    said = signature(document, entry) if signature and not is_message else None
+    if said:
+        reasons += said.reasons
     if entry.form:
-        return _judge_as_is(entry, document, institution, reasons, foreign)
+        judged = _judge_as_is(entry, document, institution, reasons, foreign)
+    else:
+        judged = _judge_ours(entry, document, institution, reasons)
+    return msgspec.structs.replace(judged, signature=said.verdict) if said else judged
+
+
+def _judge_ours(entry: Entry, document: bytes, institution: str, reasons: list[str]) -> Judged:
     try:
         found = headline(document)
     except (NotOurs, ValueError):  # a ValueError: a version number of a thousand digits

@@ -110,7 +110,7 @@ class Pages:
         except StateError:
             return self.page(
                 request, lang, "document.html", 503, listed=listed, sheet=None, foreign=None, damaged=True, versions=[],
-                studies=[], key_notes=[],
+                studies=[], key_notes=[], signature=self._store.signature(listed.document_id),
             )  # fmt: skip
         versions = self._store.versions(listed.institution, listed.set_id)
         sheet = _sheet(listed.kind, content or b"")
@@ -118,6 +118,7 @@ class Pages:
         return self.page(
             request, lang, "document.html",
             listed=listed, sheet=sheet, foreign=foreign, damaged=False, versions=versions, wrapped=listed.kind == ENCLOSED,
+            signature=self._store.signature(listed.document_id),
             **{"studies": [], "key_notes": [], **self._beside(listed)},
         )  # fmt: skip
 

@@ -42,6 +42,7 @@ from frontend_agent.platform.peers import held_against_certificate
 from frontend_agent.platform.previews import Previews
 from frontend_agent.platform.rendering.renderer import Renderer
 from frontend_agent.platform.schema import with_schema
+from frontend_agent.platform.signatures import Signatures
 from frontend_agent.platform.store import Store
 from frontend_agent.platform.study_pages import StudyPages
 from frontend_agent.platform.viewer import Viewer
@@ -189,10 +190,11 @@ def serve(
     dicom_peers: Path | None = None,
     blobs: Blobs | None = None,
     agents: AgentsListening | None = None,
+    signatures: Path | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; requests in flight are finished. Port 0 takes a free one; `ready` is told the
     address; `schema` is asked about documents that are not national ones; `pack` is what the hospitals should judge by. With `dicom_peers` (platform/images/listener.py) instances are also taken on
-    `dicom_port`; `blobs`: where instances lie, if not in the folder. With `agents` they have a door of their own, and none is
+    `dicom_port`; `blobs`: where instances lie, if not in the folder; `signatures`: what is asked of them (platform/signatures.py). With `agents` they have a door of their own, and none is
     served at `host` any more: there are the pages, for people on this machine."""
     if not is_loopback(host) and not plain_http_anywhere:
         raise ConfigurationError(
@@ -204,7 +206,8 @@ def serve(
     peers = read_peers(dicom_peers) if dicom_peers else None
     listening = listening_at(host, port)
     foreign = with_schema(schema) if schema else examine
-    store = Store(Path(state_dir), packs=everything(pack), foreign=foreign, blobs=blobs).open()
+    asked = Signatures(signatures) if signatures else None
+    store = Store(Path(state_dir), packs=everything(pack), foreign=foreign, blobs=blobs, signatures=asked).open()
     metrics = Metrics(store)
     dicom: DicomPort | None = None
     joined: Joined | None = None

@@ -38,13 +38,14 @@ from frontend_agent.errors import StateError
 from frontend_agent.formats.foreign import Examined, examine
 from frontend_agent.formats.headline import Headline
 from frontend_agent.model import Outcome
-from frontend_agent.platform import leases, reconciliations
+from frontend_agent.platform import leases, reconciliations, signatures
 from frontend_agent.platform.catalogue import AGENT_FIELDS, PER_FOLDER, Catalogue, parcel_path
 from frontend_agent.platform.files import Upload, sync_folder, write_durably
 from frontend_agent.platform.images.blobs import Blobs
 from frontend_agent.platform.images.store import ImageStore
 from frontend_agent.platform.judging import Foreign, Judged, is_institution, judge
 from frontend_agent.platform.leases import Agent
+from frontend_agent.platform.signatures import Judgement, Signatures
 from frontend_agent.wire.frames import compressor, decompressor
 from frontend_agent.wire.greeting import Hello, seal_welcome
 from frontend_agent.wire.parcel import Entry, Index, LogHead, Parcel, ParcelMalformed, ParcelTooLarge, assemble, unpack
@@ -115,10 +116,12 @@ class Store(Catalogue):
         least_free: int = LEAST_FREE,
         foreign: Foreign = examine,
         blobs: Blobs | None = None,
+        signatures: Signatures | None = None,
     ):
-        """`blobs`: where images lie; None for images/ in the folder."""
+        """`blobs`: where images lie; None for images/ in the folder. `signatures`: what is asked of them; None for nothing."""
         super().__init__(folder, blobs)
         self._foreign = foreign
+        self._signatures = signatures
         self._clock = clock
         self._packs = packs or {}
         self._least_free = least_free
@@ -292,8 +295,8 @@ class Store(Catalogue):
         allowed(index.institution)
         with self._writing:
             agent = self._speaking(index.institution, index.instance, index.lease)
-            judged = self._judge(parcel)
             moment = self._clock()
+            judged = self._judge(parcel, moment)
             now = iso(moment)
             number = self._next_number()
             with self._transaction():
@@ -344,8 +347,8 @@ class Store(Catalogue):
             upload.write(body)
             parcel = unpack(body)
             with self._writing:
-                judged = self._judge(parcel)
                 moment = self._clock()
+                judged = self._judge(parcel, moment)
                 with self._transaction():
                     (outcome,) = self._outcomes(named, judged)
                     if outcome == Outcome.STORED:
@@ -359,15 +362,21 @@ class Store(Catalogue):
         reply = seal(self.key, leaves, duplicates, named, "", iso_exact(moment), None, self._packs)
         return Posted(outcome, examined, tuple(judged[0].reasons), entry.document_id, reply)
 
-    def _judge(self, parcel: Parcel) -> list[Judged]:
+    def _judge(self, parcel: Parcel, now: datetime, refuse_unsigned: bool = True) -> list[Judged]:
         entries, institution = parcel.index.documents, parcel.index.institution
         if not is_institution(institution):
             raise ParcelMalformed("its institution is not a name")
         missing = {entry.dictionary for entry in entries} - self._openers.keys()
         if missing:
             raise UnknownDictionaries(sorted(missing))
+
+        def signature(document: bytes, entry: Entry) -> Judgement | None:
+            if self._signatures is None:
+                return None
+            return self._signatures.judge(document, institution, not entry.form, now, refuse_unsigned)
+
         return [
-            judge(entry, frame, institution, self._openers, self._foreign)
+            judge(entry, frame, institution, self._openers, self._foreign, signature)
             for entry, frame in zip(entries, parcel.frames, strict=True)
         ]
 
@@ -426,6 +435,8 @@ class Store(Catalogue):
         for i in fresh:
             rows.append(self._row(index.institution, judged[i], number, parcel.offsets[i], heads))
         self._db.executemany(_INSERT_DOCUMENT, rows)
+        verdicts = [(one.entry.document_id, one.signature) for one in (judged[i] for i in fresh) if one.signature]
+        signatures.keep(self._db, index.institution, verdicts, now)
         self._keep_name(index.institution, judged[fresh[-1]].headline)
         self._count(index.institution, [judged[i].entry for i in fresh], now)
 
@@ -534,10 +545,11 @@ class Store(Catalogue):
 
     def _adopt(self, path: Path) -> bool:
         number, body = int(path.stem), path.read_bytes()
-        stored_at = iso(datetime.fromtimestamp(path.stat().st_mtime, UTC))
+        moment = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        stored_at = iso(moment)
         try:
             parcel = unpack(body)
-            judged = self._judge(parcel)
+            judged = self._judge(parcel, moment, refuse_unsigned=False)  # it was taken once
         except (ParcelMalformed, UnknownDictionaries):
             self.damaged.append(path)  # left where it is, for a person
             return False

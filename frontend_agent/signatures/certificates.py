@@ -267,6 +267,30 @@ class Trust:
         return Believed(())
 
 
+Named = Sequence[tuple[str, bytes]]  # file name, content
+
+
+def trust_in(anchors: Named, others: Named = (), revoked: Named = (), arrival: timedelta = timedelta(days=30)) -> Trust:
+    """The trust that the contents of files say, or BadCertificate with the name of the one that cannot be used."""
+
+    def certificates(named: Named) -> tuple[Certificate, ...]:
+        found: list[Certificate] = []
+        for name, content in named:
+            try:
+                found += certificates_in(content)
+            except BadCertificate as error:
+                raise BadCertificate(f"{name}: {error}") from None
+        return tuple(found)
+
+    lists: list[x509.CertificateRevocationList] = []
+    for name, content in revoked:
+        try:
+            lists += lists_in(content)
+        except BadCertificate as error:
+            raise BadCertificate(f"{name}: {error}") from None
+    return Trust(certificates(anchors), certificates(others), tuple(lists), arrival)
+
+
 def _extensions(certificate: Certificate) -> Mapping[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]:
     try:
         return {one.oid: one for one in certificate.parsed.extensions}
