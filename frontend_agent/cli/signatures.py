@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from frontend_agent.signatures import Trust
 
 
+SAID = {
+    "valid": "said.signature.valid",
+    "invalid": "said.signature.invalid",
+    "unsigned": "said.signature.unsigned",
+}
+
+
 class State(StrEnum):
     """Of which documents is asked."""
 
@@ -89,7 +96,7 @@ def add_to_platform(
             t,
             ("document", "institution", "signature", "signer", "time", "reasons"),
             [
-                (one.document_id, one.institution, t(f"said.signature.{one.verdict.state}"), one.verdict.signer,
+                (one.document_id, one.institution, t(SAID[one.verdict.state]), one.verdict.signer,
                  output.local_time(one.judged_at), "; ".join(one.verdict.reasons))
                 for one in found
             ],
@@ -134,7 +141,7 @@ def _content(file: Path) -> bytes:
 
 
 def _say(t: Texts, one: dict[str, Any]) -> None:
-    output.say(f"{one['file']}: {t('said.signature.' + one['state'])}")
+    output.say(f"{one['file']}: {t(SAID[one['state']])}")
     if one.get("signer"):
         when = output.local_time(one["signed_at"]) if one.get("signed_at") else "–"
         output.say("  " + t("said.signer", **{"organization": "", "suite": "–", **one, "when": when}))
