@@ -21,13 +21,6 @@ if TYPE_CHECKING:
     from frontend_agent.signatures import Trust
 
 
-SAID = {
-    "valid": "said.signature.valid",
-    "invalid": "said.signature.invalid",
-    "unsigned": "said.signature.unsigned",
-}
-
-
 class State(StrEnum):
     """Of which documents is asked."""
 
@@ -96,7 +89,7 @@ def add_to_platform(
             t,
             ("document", "institution", "signature", "signer", "time", "reasons"),
             [
-                (one.document_id, one.institution, t(SAID[one.verdict.state]), one.verdict.signer,
+                (one.document_id, one.institution, _said(t, one.verdict.state), one.verdict.signer,
                  output.local_time(one.judged_at), "; ".join(one.verdict.reasons))
                 for one in found
             ],
@@ -140,8 +133,14 @@ def _content(file: Path) -> bytes:
         raise FrontendAgentError(f"{file}: cannot be read ({error.strerror})") from error
 
 
+def _said(t: Texts, state: str) -> str:
+    if state == "valid":
+        return t("said.signature.valid")
+    return t("said.signature.invalid") if state == "invalid" else t("said.signature.unsigned")
+
+
 def _say(t: Texts, one: dict[str, Any]) -> None:
-    output.say(f"{one['file']}: {t(SAID[one['state']])}")
+    output.say(f"{one['file']}: {_said(t, one['state'])}")
     if one.get("signer"):
         when = output.local_time(one["signed_at"]) if one.get("signed_at") else "–"
         output.say("  " + t("said.signer", **{"organization": "", "suite": "–", **one, "when": when}))
