@@ -118,6 +118,7 @@ MAY_KEEP_STATE = {
     "frontend_agent.platform.store": "the platform's state",
     "frontend_agent.platform.catalogue": "the platform's state: its index",
     "frontend_agent.platform.reconciliations": "the platform's state: what agents reconcile with",
+    "frontend_agent.platform.signatures": "the platform's state: what was to be said of each signature",
     "frontend_agent.platform.files": "the platform's state: its parcels",
     "frontend_agent.platform.images": "the platform's state: its images",
     "frontend_agent.platform.joining.registry": "the platform's state: who may join, and who may stay",
