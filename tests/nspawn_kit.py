@@ -143,7 +143,7 @@ class Machine:
         assert self._leader, "it is off"
         return subprocess.run(
             ["nsenter", "--all", f"--target={self._leader}", "--", "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-             "LANG=C.UTF-8", "HOME=/root", "USER=root", *command],
+             "LANG=C.UTF-8", "HOME=/", "USER=root", *command],
             input=input, capture_output=True, text=True, errors="replace", timeout=within, cwd="/",
         )  # fmt: skip
 
@@ -186,12 +186,15 @@ def eventually(is_so: Callable[[], object], within: float = 30.0, every: float =
 
 
 @contextmanager
-def machine(folder: Path, *options: str) -> Iterator[Machine]:
-    """A machine that is off, over a Debian of its own; whatever happens to the test, it is gone afterwards."""
+def machine(folder: Path, *options: str, layers: Sequence[Path] = ()) -> Iterator[Machine]:
+    """A machine that is off, over a Debian of its own; whatever happens to the test, it is gone afterwards.
+
+    `options`: of systemd-nspawn. `layers`: folders that lie over the Debian, the uppermost first.
+    """
     base = debian()
     folder.mkdir(parents=True, exist_ok=True)
     root = folder / "root"
-    undo = _overlay(base, folder, root)
+    undo = _overlay([*layers, base], folder, root)
     made = Machine(root, options)
     try:
         yield made
@@ -247,16 +250,17 @@ def _mirror() -> list[str]:
     return told.stdout.split()[:1]
 
 
-def _overlay(base: Path, folder: Path, root: Path) -> Callable[[], None]:
-    """`root` over `base`; where overlays are not allowed, a copy."""
+def _overlay(layers: Sequence[Path], folder: Path, root: Path) -> Callable[[], None]:
+    """`root` over the layers, the uppermost first; where overlays are not allowed, a copy."""
     for name in ("upper", "work", "root"):
         (folder / name).mkdir()
-    options = f"lowerdir={base},upperdir={folder / 'upper'},workdir={folder / 'work'}"
+    options = f"lowerdir={':'.join(map(str, layers))},upperdir={folder / 'upper'},workdir={folder / 'work'}"
     mounted = subprocess.run(
         ["mount", "-t", "overlay", "overlay", "-o", options, str(root)], capture_output=True, check=False
     )
     if mounted.returncode:
-        subprocess.run(["cp", "-a", "--reflink=auto", f"{base}/.", str(root)], check=True)
+        for layer in reversed(layers):
+            subprocess.run(["cp", "-a", "--reflink=auto", f"{layer}/.", str(root)], check=True)
 
     def undo() -> None:
         if not mounted.returncode:

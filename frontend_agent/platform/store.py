@@ -57,9 +57,11 @@ ALL_DICTIONARIES = 16 << 20  # bytes of all of them: they stay in memory
 _FULL = "the platform's disk is nearly full"
 LEAST_FREE = 256 << 20  # bytes on the disk below which nothing more is taken
 
+READS_FROM = 5  # a program that knows this schema can work with what we write (decision 0046)
 _MIGRATIONS = re.split(
     r"^-- migration \d+ --$", resources.files(__package__).joinpath("index.sql").read_text("utf-8"), flags=re.MULTILINE
 )[1:]
+NEWEST = len(_MIGRATIONS)
 
 _INSERT_DOCUMENT = f"INSERT INTO document VALUES (NULL{', ?' * 30})"  # noqa: S608 - a constant
 
@@ -213,15 +215,18 @@ class Store(Catalogue):
         return connection
 
     def _migrate(self) -> None:
-        version = self._db.pragma("user_version")
+        version, floor = (int(self._db.pragma(name)) for name in ("user_version", "application_id"))
         newest = len(_MIGRATIONS)
+        if version > newest and 0 < floor <= newest:
+            return  # a later version, which was taken back, has only added to it
         if version > newest:
             raise StateError(f"{self.folder}: written by a newer version (schema {version}, this knows {newest})")
-        if version < newest:
+        if version < newest or floor != READS_FROM:
             with self._transaction():
                 for migration in _MIGRATIONS[version:]:
                     self._db.execute(migration)
                 self._db.pragma("user_version", newest)
+                self._db.pragma("application_id", READS_FROM)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -61,6 +61,9 @@ def _sql(name: str) -> dict[str, str]:
 
 
 MIGRATIONS = _sql("schema.sql")
+# A program that knows this schema can work with what we write: every later migration only adds (decision 0046). Kept in the
+# file as its application_id, so that the program before us knows it, too.
+READS_FROM = 22
 QUERIES = {**_sql("queries.sql"), **_sql("images.sql"), **_sql("alarms.sql")}
 
 
@@ -116,17 +119,19 @@ class Database:
 
     def _migrate(self) -> None:
         newest = len(MIGRATIONS)
-        current = int(self._connection.pragma("user_version"))
+        current, floor = (int(self._connection.pragma(name)) for name in ("user_version", "application_id"))
+        if current > newest and 0 < floor <= newest:
+            return  # a later version, which was taken back, has only added to it
         if current > newest:
             raise StateError(
                 f"{self.path} has schema {current}, this program knows up to {newest}: it is from a newer version"
             )
-        if current == newest:
+        if current == newest and floor == READS_FROM:
             return
         with self.write():
             for number in range(current + 1, newest + 1):
                 self._connection.execute(MIGRATIONS[f"migration {number}"])
-            self._connection.execute(f"PRAGMA user_version = {newest}")
+            self._connection.execute(f"PRAGMA user_version = {newest}; PRAGMA application_id = {READS_FROM}")
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
