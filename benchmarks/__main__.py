@@ -64,6 +64,7 @@ MEASURES: dict[Measuring, tuple[str, ...]] = {
     reconciling.reconciling: ("reconcile.source", "reconcile.statements", "reconcile.day"),
     reports.excel: ("report.excel", "report.memory"),
     images.receiving: ("images.receive.x1", "images.receive.x4"),
+    whole.at_rest: ("at-rest.AES-256-GCM", "at-rest.SM4-GCM"),
     whole.backlog: ("backlog.start", "backlog.claim", "backlog.memory"),
 }
 NAMES = tuple(name for names in MEASURES.values() for name in names)

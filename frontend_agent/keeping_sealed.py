@@ -12,6 +12,9 @@ from frontend_agent.spool.at_rest import settle, under
 from frontend_agent.spool.vault import AtRest, Vault, kept_keys
 
 
+PLAIN = ("images", "reports")  # folders of the state that lie plain whatever agent.toml says
+
+
 def at_rest_of(config: Config) -> AtRest | None:
     """None: agent.toml says nothing of it, and no secret is looked for."""
     settings = config.at_rest
@@ -27,6 +30,7 @@ def standing(config: Config, state: Path) -> dict[str, Any]:
         "secret": config.at_rest.key,
         **kept_keys(state),
         "files": under(state),
+        "not_sealed": {name: count for name in PLAIN if (count := _files_in(state / name))},
     }
 
 
@@ -46,6 +50,10 @@ def admit(config: Config, state: Path, secret: str) -> None:
     settings = _wanted(config)
     vault = Vault(state, settings)
     vault.admit(settings._replace(secret=secret))
+
+
+def _files_in(folder: Path) -> int:
+    return sum(1 for path in folder.rglob("*") if path.is_file())
 
 
 def _wanted(config: Config) -> AtRest:

@@ -36,6 +36,8 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
             ("key_id", "suite", "files"),
             [(key or "-", suites.get(key, "none"), count) for key, count in sorted(told["files"].items())],
         )
+        for folder, count in told["not_sealed"].items():
+            output.say(t("said.at_rest_plain", folder=folder, files=count))
 
     @group.command(name="rekey", help=t("at_rest.rekey"))
     def rekey(

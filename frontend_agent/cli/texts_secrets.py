@@ -64,6 +64,10 @@ SECRETS_TEXTS: dict[str, tuple[str, str]] = {
         "让另一个密钥也能打开状态目录；随后在 agent.toml 的 [at_rest] key 中写上它，此后只认它。",
     ),
     "said.at_rest": ("suite {suite} · secret {secret}", "算法套件 {suite} · 密钥名称 {secret}"),
+    "said.at_rest_plain": (
+        "{folder}/: {files} files are never encrypted by us: keep them on an encrypted disk",
+        "{folder}/：{files} 个文件不在加密范围内，请放在加密磁盘上",
+    ),
     "said.at_rest_running": (
         "{state}: the daemon is running; stop it first (systemctl stop frontend-agent)",
         "{state}：守护进程正在运行，请先停止（systemctl stop frontend-agent）",
