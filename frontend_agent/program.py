@@ -78,8 +78,12 @@ def read_manifest(content: bytes) -> Manifest:
     try:
         told = json.loads(content)
         if told["frontend-agent program"] != 1:
-            raise NotTheProgram(f"{MANIFEST} is of a later edition ({told['frontend-agent program']}) than this program reads")
-        files = {path: File(size=one["size"], sha256=one["sha256"], runs=one["runs"]) for path, one in told["files"].items()}
+            raise NotTheProgram(
+                f"{MANIFEST} is of a later edition ({told['frontend-agent program']}) than this program reads"
+            )
+        files = {
+            path: File(size=one["size"], sha256=one["sha256"], runs=one["runs"]) for path, one in told["files"].items()
+        }
         manifest = Manifest(version=told["version"], machine=told["machine"], files=files)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotTheProgram(f"{MANIFEST} cannot be read: {type(error).__name__}") from None
@@ -181,7 +185,9 @@ def verify_folder(folder: Path, keys: Keys) -> Manifest:
     try:
         content, line = (folder / MANIFEST).read_bytes(), (folder / SIGNATURE).read_bytes()
     except OSError as error:
-        raise NotTheProgram(f"{folder}: no signed program lies here ({error.strerror}: {MANIFEST}, {SIGNATURE})") from None
+        raise NotTheProgram(
+            f"{folder}: no signed program lies here ({error.strerror}: {MANIFEST}, {SIGNATURE})"
+        ) from None
     if not line.endswith(b"\n"):
         raise NotTheProgram(f"{folder / SIGNATURE}: this is no signature")
     keys.verify(content, *_signature(line[:-1], str(folder / SIGNATURE)), what=str(folder / MANIFEST))
@@ -278,7 +284,7 @@ def _verify_signature(archive: Path, keys: Keys) -> None:
             tail = file.read()
     except OSError as error:
         raise NotTheProgram(f"{archive}: cannot be read: {error.strerror}") from None
-    if tail[:-16 - 1 - 128] != struct.pack("<II", _MAGIC, _TRAILER - 8) + _MARK:
+    if tail[: -16 - 1 - 128] != struct.pack("<II", _MAGIC, _TRAILER - 8) + _MARK:
         raise NotTheProgram(f"{archive}: it carries no signature at its end: it is cut off, changed, or not from us")
     key, signature = _signature(tail[-16 - 1 - 128 :], str(archive))
     keys.verify(_archive_message(archive, size - _TRAILER), key, signature, str(archive))
@@ -296,7 +302,10 @@ def opened(archive: Path) -> Iterator[tuple[Manifest, bytes, Iterator[Member]]]:
     """
     import zstandard
 
-    with archive.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as plain:
+    with (
+        archive.open("rb") as packed,
+        zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as plain,
+    ):
         try:
             with tarfile.open(fileobj=plain, mode="r|") as tar:
                 members = _members(tar, archive)
@@ -338,7 +347,9 @@ def verify_summed(path: Path, keys: Keys) -> list[str]:
     try:
         sums, signature = (folder / "SHA256SUMS").read_bytes(), (folder / "SHA256SUMS.sig").read_bytes()
     except OSError as error:
-        raise NotTheProgram(f"{folder}: SHA256SUMS and SHA256SUMS.sig are needed beside it ({error.strerror})") from None
+        raise NotTheProgram(
+            f"{folder}: SHA256SUMS and SHA256SUMS.sig are needed beside it ({error.strerror})"
+        ) from None
     keys.verify_by_any(sums, signature, str(folder / "SHA256SUMS"))
     named = {found[2]: found[1] for found in map(_SUMS.fullmatch, sums.decode().splitlines()) if found}
     wanted = sorted(named) if path.is_dir() else [path.name]
@@ -353,6 +364,16 @@ def verify_summed(path: Path, keys: Keys) -> list[str]:
         if digest != named[name]:
             raise NotTheProgram(f"{folder / name}: not as it was signed")
     return wanted
+
+
+def verified(path: Path, keys: Keys) -> str:
+    """What a folder, an archive, a package or a folder of packages turned out to be; raises NotTheProgram."""
+    if path.name.endswith(".tar.zst"):
+        return f"version {verify_archive(path, keys).version}"
+    if (path / MANIFEST).is_file():
+        manifest = verify_folder(path, keys)
+        return f"version {manifest.version}, {len(manifest.files)} files"
+    return ", ".join(verify_summed(path, keys))
 
 
 def bill_of_materials(folder: Path) -> dict[str, Any]:

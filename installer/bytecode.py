@@ -14,7 +14,10 @@ def main(root: Path, place: str, part: int, parts: int) -> None:
         name = path.relative_to(root).as_posix()
         try:
             py_compile.compile(
-                str(path), dfile=f"{place}/{name}", doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+                str(path),
+                dfile=f"{place}/{name}",
+                doraise=True,
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
             )
         except py_compile.PyCompileError:
             continue  # a few wheels hold templates and files for other Pythons; who imports them is told then

@@ -135,7 +135,7 @@ def fetch(architecture: Architecture, folder: Path, lock: Path, mirror: str = ""
 
 def mirrors() -> tuple[str, str]:
     """Where this machine's own apt finds Debian, and its security updates ("" where there are none)."""
-    told = _run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)", "Identifier: Packages"], quiet=True)
+    told = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)", "Identifier: Packages"])
     found = {label: uri for uri, _, label in (line.partition(" ") for line in told.splitlines())}
     if "Debian" not in found:
         raise NotMade("this machine's apt knows no Debian: run apt-get update, or name a mirror: --mirror URL")
@@ -149,12 +149,10 @@ def _fetch_debs(architecture: Architecture, folder: Path, mirror: str) -> None:
     folder.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="frontend-agent-apt.") as place:
         environment = os.environ | {"APT_CONFIG": str(_apt(Path(place), architecture, debian, security))}
-        _run(["apt-get", "-qq", "update"], environment)
-        told = _run(
-            ["apt-get", "-qq", "install", "--print-uris", "--no-install-recommends", *SEEDS], environment, quiet=True
-        )
+        run(["apt-get", "-qq", "update"], environment)
+        told = run(["apt-get", "-qq", "install", "--print-uris", "--no-install-recommends", *SEEDS], environment)
         names = {name.partition("_")[0] for name in re.findall(r"^'\S+' (\S+)", told, re.MULTILINE)}
-        _run(["apt-get", "-qq", "download", *sorted(names - NEVER)], environment, folder)
+        run(["apt-get", "-qq", "download", *sorted(names - NEVER)], environment, folder)
 
 
 def _apt(place: Path, architecture: Architecture, debian: str, security: str) -> Path:
@@ -191,17 +189,32 @@ def _apt(place: Path, architecture: Architecture, debian: str, security: str) ->
 def platforms(architecture: Architecture) -> list[str]:
     """What a wheel may ask for: every C library up to the one that we bring (bookworm's is 2.36)."""
     minors = [f"manylinux_2_{minor}" for minor in range(36, 16, -1)]
-    return [f"{name}_{architecture.name}" for name in (*minors, "manylinux2014", "manylinux2010", "manylinux1", "linux")]
+    return [
+        f"{name}_{architecture.name}" for name in (*minors, "manylinux2014", "manylinux2010", "manylinux1", "linux")
+    ]
 
 
 def _fetch_wheels(architecture: Architecture, folder: Path, lock: Path) -> None:
     if sys.version_info[:2] != (3, 11):  # pip judges the lock's markers by the Python that it runs in
-        raise NotMade("packages are made with Python 3.11, the interpreter that they carry; name it: PYTHON=… tools/package")
+        raise NotMade(
+            "packages are made with Python 3.11, the interpreter that they carry; name it: PYTHON=… tools/package"
+        )
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "-qq", "--require-hashes"]
     command += ["--only-binary", ":all:", "--no-deps", "-r", str(lock), "-d", str(folder)]
-    command += ["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "abi3", "--abi", "none"]
+    command += [
+        "--python-version",
+        "3.11",
+        "--implementation",
+        "cp",
+        "--abi",
+        "cp311",
+        "--abi",
+        "abi3",
+        "--abi",
+        "none",
+    ]
     command += [word for name in platforms(architecture) for word in ("--platform", name)]
-    _run(command)
+    run(command)
 
 
 def _fetch_viewer(folder: Path) -> None:
@@ -215,14 +228,20 @@ def _fetch_viewer(folder: Path) -> None:
         print(f"without the image viewer: {error}", file=sys.stderr)
 
 
-def _run(
-    command: Sequence[str], environment: dict[str, str] | None = None, folder: Path | None = None, quiet: bool = False
+PACKAGES_OF = {"dpkg-deb": "dpkg", "rpmbuild": "rpm", "patchelf": "patchelf", "apt-get": "apt"}  # Debian's, of programs
+
+
+def run(
+    command: Sequence[str], environment: dict[str, str] | None = None, folder: Path | None = None, quiet: bool = True
 ) -> str:
-    """Run a program and return what it printed; what it complained of is told when it fails."""
+    """Run a program and return what it printed; what it complained of is told when it fails, or unless `quiet`."""
     try:
         ran = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise NotMade(f"{command[0]} is not on this machine; packages are made on Debian") from None
+        program = Path(command[0]).name
+        raise NotMade(
+            f"{program} is not on this machine: apt-get install {PACKAGES_OF.get(program, program)}"
+        ) from None
     if ran.returncode:
         raise NotMade(f"{' '.join(command[:4])} …: {_last_lines((ran.stderr or ran.stdout).splitlines())}")
     if ran.stderr and not quiet:

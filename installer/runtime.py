@@ -13,12 +13,11 @@ Found by what each file asks for (DT_NEEDED), not by a list: a library that is m
 import re
 import shutil
 import struct
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from installer.inputs import Architecture, NotMade
+from installer.inputs import Architecture, NotMade, run
 
 PYTHON = "python3.11"
 # Of the standard library: what is for developers, what asks for a screen, and what would bring the GPL with it (readline).
@@ -27,8 +26,15 @@ LEFT_OUT = re.compile(
     r"|/(tests?|__pycache__)/|^sitecustomize\.py$|^EXTERNALLY-MANAGED$"
     r"|^lib-dynload/(readline|nis|ossaudiodev|_dbm|_gdbm|_curses|_curses_panel|_tkinter|_test|_ctypes_test|_xxtest|xxlimited)"
 )
-CHARACTER_SETS = re.compile(r"^(gconv-modules.*|(GB|UTF|ISO8859|UNICODE|BIG5|CP125|EUC-CN|MSCP|IBM9)[^/]*\.so|libGB\.so)$")
-DRIVERS = {"PostgreSQL": "psqlodbcw.so", "MariaDB": "libmaodbc.so", "FreeTDS": "libtdsodbc.so", "SQLite3": "libsqlite3odbc.so"}
+CHARACTER_SETS = re.compile(
+    r"^(gconv-modules.*|(GB|UTF|ISO8859|UNICODE|BIG5|CP125|EUC-CN|MSCP|IBM9)[^/]*\.so|libGB\.so)$"
+)
+DRIVERS = {
+    "PostgreSQL": "psqlodbcw.so",
+    "MariaDB": "libmaodbc.so",
+    "FreeTDS": "libtdsodbc.so",
+    "SQLite3": "libsqlite3odbc.so",
+}
 
 
 @dataclass(frozen=True)
@@ -54,45 +60,61 @@ class Pool:
                 found.setdefault(path.name, (package, path.resolve()))
         return found
 
+    def only(self, name: str) -> Path:
+        """The file of this path, whichever package holds it."""
+        found = [package / name for package in sorted(self.folder.iterdir()) if (package / name).exists()]
+        if not found:
+            raise NotMade(f"none of the packages fetched holds {name}")
+        return found[0].resolve()
+
 
 def unpack(debs: Iterable[Path], folder: Path, architecture: Architecture) -> Pool:
+    folder = folder.resolve()
     folder.mkdir(parents=True)
     for deb in debs:
         package = folder / deb.name.partition("_")[0]
-        subprocess.run(["dpkg-deb", "--extract", deb, package], check=True)
+        run(["dpkg-deb", "--extract", str(deb), str(package)])
     return Pool(folder, architecture)
 
 
-def lay(pool: Pool, root: Path) -> None:
+Taken = dict[str, list[str]]  # package -> paths in the program of what was taken out of it
+
+
+def lay(pool: Pool, root: Path) -> Taken:
     """The interpreter, its standard library, the drivers and the character sets; libraries come by `lay_libraries`."""
-    _copy(_only(pool, f"usr/bin/{PYTHON}"), root / "bin" / PYTHON)
+    triplet = f"usr/lib/{pool.architecture.triplet}"
+    laid = {f"bin/{PYTHON}": pool.only(f"usr/bin/{PYTHON}")}
     for package in sorted(pool.folder.iterdir()):
         standard = package / "usr" / "lib" / PYTHON
-        for path in sorted(standard.rglob("*")):
+        for path in standard.rglob("*"):
             name = path.relative_to(standard).as_posix()
             if path.is_file() and not LEFT_OUT.search(name):
-                _copy(path, root / "lib" / PYTHON / name)
-    triplet = f"usr/lib/{pool.architecture.triplet}"
+                laid[f"lib/{PYTHON}/{name}"] = path
     for name in DRIVERS.values():
-        _copy(_only(pool, f"{triplet}/odbc/{name}"), root / "lib" / "odbc" / name)
-    for _, path in pool.files(f"{triplet}/gconv", f"{triplet}/gconv/gconv-modules.d"):
+        laid[f"lib/odbc/{name}"] = pool.only(f"{triplet}/odbc/{name}")
+    for _, path in pool.files(f"{triplet}/gconv"):
         if path.is_file() and CHARACTER_SETS.match(path.name):
-            inner = "gconv-modules.d" if path.parent.name == "gconv-modules.d" else ""
-            _copy(path, root / "lib" / "gconv" / inner / path.name)
+            laid[f"lib/gconv/{path.name}"] = path
+    for _, path in pool.files(f"{triplet}/gconv/gconv-modules.d"):
+        laid[f"lib/gconv/gconv-modules.d/{path.name}"] = path
     for _, path in pool.files(f"{triplet}/libmariadb3/plugin"):
-        _copy(path, root / "lib" / "mariadb" / path.name)
+        laid[f"lib/mariadb/{path.name}"] = path
+    taken: Taken = {}
+    for name, path in sorted(laid.items()):
+        _copy(path, root / name)
+        taken.setdefault(path.relative_to(pool.folder).parts[0], []).append(name)
+    return taken
 
 
-def lay_libraries(pool: Pool, root: Path) -> dict[str, list[str]]:
-    """Every library that anything in the tree asks for, and what those ask for. Returns package -> its files in lib/native."""
-    native = root / "lib" / "native"
+def lay_libraries(pool: Pool, root: Path) -> Taken:
+    """Every library that anything in the tree asks for, and what those ask for, into lib/native."""
     available = pool.libraries()
-    present = {path.name for path in root.rglob("*.so*") if not path.is_relative_to(native)}
-    # Wheels bring most of their own. The loader belongs to no list: it is asked for by name of its file.
+    asking = [root / "bin" / PYTHON, *sorted(path for path in root.rglob("*.so*") if path.is_file())]
+    present = {path.name for path in asking}  # wheels bring most of their own
     wanted = {(pool.architecture.loader, "the kernel")}
-    for path in [root / "bin" / PYTHON, *sorted(p for p in root.rglob("*.so*") if p.is_file())]:
+    for path in asking:
         wanted |= {(name, str(path.relative_to(root))) for name in needed(path, pool.architecture)}
-    taken: dict[str, list[str]] = {}
+    taken: Taken = {}
     while wanted:
         name, asker = min(wanted)
         wanted = {one for one in wanted if one[0] != name}
@@ -101,7 +123,7 @@ def lay_libraries(pool: Pool, root: Path) -> dict[str, list[str]]:
         if name not in available:
             raise NotMade(f"{asker} asks for {name}, which none of the packages fetched holds")
         package, path = available[name]
-        _copy(path, native / name)
+        _copy(path, root / "lib" / "native" / name)
         present.add(name)
         taken.setdefault(package, []).append(f"lib/native/{name}")
         wanted |= {(inner, name) for inner in needed(path, pool.architecture)}
@@ -114,15 +136,14 @@ def settle(root: Path, home: str, architecture: Architecture) -> None:
     DT_RPATH (`--force-rpath`), because it counts for everything that the process ever loads; DT_RUNPATH counts for the
     interpreter's own libraries alone. The C++ library is named here so that it is there before any wheel looks for one.
     """
-    command = ["patchelf", "--force-rpath", "--set-rpath", "$ORIGIN/../lib/native"]
-    command += ["--set-interpreter", f"{home}/lib/native/{architecture.loader}"]
-    command += ["--add-needed", "libstdc++.so.6", "--add-needed", "libgcc_s.so.1", str(root / "bin" / PYTHON)]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise NotMade("patchelf is missing: apt-get install patchelf") from None
-    except subprocess.CalledProcessError as error:
-        raise NotMade(f"patchelf: {error.stderr.strip()}") from None
+    native = f"{home}/lib/native"
+    # One change at a time: together patchelf 0.14 writes the name of a library where the path belongs.
+    for change in (
+        ("--add-needed", "libstdc++.so.6", "--add-needed", "libgcc_s.so.1"),
+        ("--set-interpreter", f"{native}/{architecture.loader}"),
+        ("--force-rpath", "--set-rpath", native),
+    ):
+        run(["patchelf", *change, str(root / "bin" / PYTHON)])
 
 
 def licences(pool: Pool, packages: Iterable[str], root: Path) -> None:
@@ -135,13 +156,6 @@ def licences(pool: Pool, packages: Iterable[str], root: Path) -> None:
         if not path.is_file():
             raise NotMade(f"Debian's package {package} holds no copyright file")
         _copy(path, root / "share" / "licences" / f"{package}.txt")
-
-
-def _only(pool: Pool, name: str) -> Path:
-    found = [package / name for package in sorted(pool.folder.iterdir()) if (package / name).exists()]
-    if not found:
-        raise NotMade(f"none of the packages fetched holds {name}")
-    return found[0].resolve()
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -3,7 +3,7 @@
     bin/ lib/               the program (`runtime`), wheels in lib/python3.11/dist-packages
     share/systemd/          units, sysusers.d and tmpfiles.d, as they are in the repository
     share/setup             what a carrier runs when it has put the files there, or is about to take them away
-    share/doc/              the guide
+    share/doc/frontend-agent/   the guide
     share/licences/         of everything that is in it
     share/release-keys/     whose signature counts for the next version
     share/sbom.cdx.json     what it is made of
@@ -24,7 +24,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from frontend_agent import program
 from installer import runtime, sbom, wheels
@@ -89,7 +89,7 @@ def _our_wheel(source: Path, inputs: Inputs, folder: Path, epoch: int) -> Path:
 def _base(inputs: Inputs, required: list[Path], kept: Path, source: Path) -> Path:
     """tree/ with interpreter, libraries, wheels and bytecode, and made-of.json that says from what."""
     inputs.check(source / "requirements.lock")
-    how = [(HERE / name).read_bytes() for name in ("runtime.py", "wheels.py", "tree.py", "bytecode.py")]
+    how = [(HERE / name).read_bytes() for name in ("runtime.py", "wheels.py", "sbom.py", "bytecode.py")]
     what = hashlib.sha256(b"\n".join([inputs.digest().encode(), *(wheel.name.encode() for wheel in required), *how]))
     place = kept / f"{inputs.architecture.name}-{what.hexdigest()[:24]}"
     if place.is_dir():
@@ -98,10 +98,11 @@ def _base(inputs: Inputs, required: list[Path], kept: Path, source: Path) -> Pat
     with tempfile.TemporaryDirectory(prefix=".making.", dir=kept) as beside:
         made = Path(beside) / "base"
         pool = runtime.unpack(inputs.debs, Path(beside) / "debs", inputs.architecture)
-        runtime.lay(pool, made / "tree")
+        taken = runtime.lay(pool, made / "tree")
         for wheel in required:
             wheels.lay(wheel, made / "tree" / PACKAGES)
-        taken = runtime.lay_libraries(pool, made / "tree")
+        for package, files in runtime.lay_libraries(pool, made / "tree").items():
+            taken.setdefault(package, []).extend(files)
         runtime.licences(pool, taken, made / "tree")
         _compile(made / "tree" / "lib" / runtime.PYTHON)
         told = {"debs": sbom.of_debs(inputs.debs, taken), "wheels": sbom.of_wheels(required)}
@@ -114,14 +115,15 @@ def _compile(folder: Path) -> None:
     """Bytecode of everything in it, in two processes, the same each time."""
     command = [sys.executable, "-P", "-S", str(HERE / "bytecode.py"), str(folder), f"{PLACE}/lib/{runtime.PYTHON}"]
     running = [subprocess.Popen([*command, str(part), "2"], env={"PYTHONHASHSEED": "0"}) for part in range(2)]
-    if any([process.wait() for process in running]):
+    codes = [process.wait() for process in running]
+    if any(codes):
         raise NotMade("the modules could not be compiled")
 
 
 def _lay_files(source: Path, root: Path, version: str) -> None:
     shutil.copytree(HERE / "files", root, dirs_exist_ok=True)
     shutil.copytree(source / "systemd", root / "share" / "systemd")
-    shutil.copytree(source / "docs", root / "share" / "doc")
+    shutil.copytree(source / "docs" / "guide", root / "share" / "doc" / "frontend-agent")
     shutil.copyfile(source / "LICENSE", root / "share" / "licences" / "frontend-agent.txt")
     (root / "share" / "version").write_text(version + "\n", "utf-8")
 
@@ -135,7 +137,7 @@ def seal(root: Path, version: str, machine: str, key: "Ed25519PrivateKey", epoch
     keys = root / "share" / "release-keys"
     keys.mkdir(parents=True, exist_ok=True)
     (keys / f"{name}.pem").write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    files = {path.relative_to(root).as_posix(): _described(path) for path in _files(root)}
+    files = {path.relative_to(root).as_posix(): _described(path) for path in files_of(root)}
     content = program.Manifest(version=version, machine=machine, files=files).to_json()
     (root / program.MANIFEST).write_bytes(content)
     (root / program.SIGNATURE).write_text(program.sign(content, key) + "\n", "ascii")
@@ -144,7 +146,7 @@ def seal(root: Path, version: str, machine: str, key: "Ed25519PrivateKey", epoch
         os.utime(path, (epoch, epoch))
 
 
-def _files(root: Path) -> Iterator[Path]:
+def files_of(root: Path) -> Iterator[Path]:
     for path in sorted(root.rglob("*")):
         if path.is_symlink():
             raise NotMade(f"{path}: a program holds files, no links")
@@ -155,7 +157,3 @@ def _files(root: Path) -> Iterator[Path]:
 def _described(path: Path) -> program.File:
     state = path.stat()
     return program.File(size=state.st_size, sha256=digest_of(path), runs=bool(state.st_mode & 0o100))
-
-
-def made_of(root: Path) -> dict[str, Any]:
-    return program.bill_of_materials(root)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable
@@ -10,24 +9,23 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from pathlib import Path, PurePosixPath
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
-from installer.inputs import NotMade
+from installer.inputs import NotMade, run
 
+# Tests of others, sources that are compiled already, and what the object store's library knows of a thousand other services.
+LEFT_OUT = re.compile(
+    r"/tests?/|\.(pyx|pxd|pyi|c|cc|cpp|h|hpp|f90)$|\.dist-info/RECORD$|^numpy/_core/lib/"
+    r"|^botocore/data/(?!(s3|sts|sso|sso-oidc|signin)/|[^/]+$)|^boto3/(examples|data/(?!s3/))"
+)
 EXTRAS = frozenset({"postgresql", "mysql", "oracle", "s3", "viewer"})  # all that licences allow
 
 
 def built(source: Path, folder: Path, epoch: int) -> Path:
     """Our own wheel, from a checkout. hatchling builds the same bytes from the same files (SOURCE_DATE_EPOCH)."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=source, env=os.environ | {"SOURCE_DATE_EPOCH": str(epoch)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    made = sorted(folder.glob("*.whl"))
-    if ran.returncode or len(made) != 1:
-        raise NotMade(f"hatchling could not build {source}: {ran.stderr.strip()[-500:]}")
-    return made[0]
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    run(command, os.environ | {"SOURCE_DATE_EPOCH": str(epoch)}, source)
+    return next(folder.glob("*.whl"))
 
 
 def metadata(wheel: Path) -> Message:
@@ -68,7 +66,7 @@ def _applies(requirement: Requirement, extras: frozenset[str], machine: str) -> 
     """Whether it is asked for on our Python and Linux on this machine type, with one of these extras or none."""
     if requirement.marker is None:
         return True
-    around = {**default_environment(), "platform_machine": machine}
+    around = {"platform_machine": machine}
     return any(requirement.marker.evaluate({**around, "extra": extra}) for extra in (*extras, ""))
 
 
@@ -86,6 +84,8 @@ def lay(wheel: Path, folder: Path) -> None:
 
 
 def _place(name: str) -> PurePosixPath | None:
+    if LEFT_OUT.search(name):
+        return None
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise NotMade(f"a wheel holds {name}")
