@@ -383,3 +383,9 @@ def bill_of_materials(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         raise NotTheProgram(f"{folder}: no bill of materials lies here; a checkout has none") from None
     return told
+
+
+def licence_of(part: Mapping[str, Any]) -> str:
+    """What a component of the bill of materials is under, in one line."""
+    told = part["licenses"][0]
+    return str(told.get("expression") or told["license"]["name"])

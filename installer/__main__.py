@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("deb", "archive", "rpm")
+KINDS = ("deb", "rpm", "archive")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -96,7 +96,7 @@ def make(told: argparse.Namespace) -> None:
     made = []
     for kind in told.only or KINDS:
         print(f"making the {kind}", file=sys.stderr)
-        made.append(carriers.MAKERS[kind](root, version, found.architecture, told.out, epoch, key, told.quick))
+        made.append(carriers.make(kind, root, found.architecture, told.out, epoch, key, told.quick))
     bill = told.out / f"frontend-agent-{version}-{found.architecture.name}.cdx.json"
     bill.write_bytes((root / "share" / "sbom.cdx.json").read_bytes())
     carriers.sums(told.out, [*made, bill], key)

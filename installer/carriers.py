@@ -111,7 +111,7 @@ if [ -d /run/systemd/system ] && [ "$1" = remove ]; then systemctl daemon-reload
 
 
 def deb(root: Path, version: str, architecture: Architecture, folder: Path, epoch: int, level: int = 6) -> Path:
-    """`level`: of xz, 0 to 9."""
+    """`level`: of xz; 0 does not compress."""
     with tempfile.TemporaryDirectory(prefix=".deb.", dir=folder) as place:
         machine = Path(place) / "machine"
         machine.mkdir()
@@ -132,16 +132,8 @@ def deb(root: Path, version: str, architecture: Architecture, folder: Path, epoc
             (control / name).chmod(0o755)
         settle_times(control, epoch)
         made = folder / f"{NAME}_{debian_version(version)}_{architecture.debian}.deb"
-        command = [
-            "dpkg-deb",
-            "--root-owner-group",
-            "-Zxz",
-            f"-z{level}",
-            "--threads-max=2",
-            "--build",
-            str(machine),
-            str(made),
-        ]
+        packing = ["-Zxz", f"-z{level}", "--threads-max=2"] if level else ["-Znone"]
+        command = ["dpkg-deb", "--root-owner-group", *packing, "--build", str(machine), str(made)]
         run(command, os.environ | {"SOURCE_DATE_EPOCH": str(epoch)})
     return made
 
@@ -226,6 +218,75 @@ def _plain(member: tarfile.TarInfo, epoch: int) -> tarfile.TarInfo:
     return member
 
 
+# --- .rpm -------------------------------------------------------------------------------------------------------------
+
+SPEC = """\
+%global __os_install_post %{{nil}}
+%global debug_package %{{nil}}
+%global _build_id_links none
+%global _binary_payload {packing}
+%global use_source_date_epoch_as_buildtime 1
+%global clamp_mtime_to_source_date_epoch 1
+%global _buildhost localhost
+Name: {name}
+Version: {version}
+Release: 1
+Summary: {summary}
+License: Apache-2.0
+Vendor: frontend-agent
+Group: System Environment/Daemons
+AutoReqProv: no
+Requires: /bin/sh, shadow-utils
+%description
+Reads a hospital's systems, checks and renders documents, and delivers them
+to the regional platform until each is proven stored. Brings its own
+interpreter, C library and database drivers: it needs no network.
+%install
+cp -a {machine}/. %{{buildroot}}/
+%files
+%defattr(-,root,root,-)
+%dir /opt/frontend-agent
+%dir /opt/frontend-agent/versions
+/opt/frontend-agent/versions/{folder}
+/usr/bin/frontend-agent
+/usr/share/doc/frontend-agent
+{units}
+%pre
+{preinst}
+# After the files of an older package are gone: only then can what was kept of it have its name back.
+%posttrans
+/opt/frontend-agent/versions/{folder}/share/setup take-over /opt/frontend-agent/versions/{folder}
+%preun
+if [ "$1" = 0 ]; then /opt/frontend-agent/versions/{folder}/share/setup leave; fi
+%postun
+if [ "$1" = 0 ]; then
+    rm -rf /opt/frontend-agent/versions
+{purge}
+fi
+"""
+
+
+def rpm(root: Path, version: str, architecture: Architecture, folder: Path, epoch: int, level: int = 6) -> Path:
+    """`level`: of xz; 0 does not compress. Built by Debian's rpmbuild."""
+    with tempfile.TemporaryDirectory(prefix=".rpm.", dir=folder) as place:
+        machine, top = Path(place) / "machine", Path(place) / "top"
+        machine.mkdir()
+        lay_machine(root, machine, version)
+        settle_times(machine, epoch)
+        units = [path.relative_to(machine).as_posix() for path in _laid(machine)]
+        words = {
+            "name": NAME, "version": debian_version(version), "folder": version, "packing": f"w{level}.xzdio" if level else "w.ufdio",
+            "summary": SUMMARY, "machine": machine, "preinst": PREINST.partition("\n")[2], "purge": _purge(root),
+            "units": "\n".join(f"/{path}" for path in units if path.startswith("usr/lib/")),
+        }  # fmt: skip
+        spec = Path(place) / f"{NAME}.spec"
+        spec.write_text(SPEC.format(**words), "utf-8")
+        command = ["rpmbuild", "-bb", "--quiet", "--target", f"{architecture.name}-linux", f"--define=_topdir {top}"]
+        run([*command, str(spec)], os.environ | {"SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C.UTF-8"})
+        made = next((top / "RPMS").rglob("*.rpm"))
+        return Path(shutil.move(made, folder / f"{NAME}-{version}-1.{architecture.name}.rpm"))
+
+
 # --- sums -------------------------------------------------------------------------------------------------------------
 
 
@@ -240,22 +301,13 @@ def sums(folder: Path, files: list[Path], key: "Ed25519PrivateKey") -> None:
     (folder / "release-key.pem").write_bytes(public)
 
 
-def _deb(
-    root: Path, version: str, architecture: Architecture, folder: Path, epoch: int, key: object, quick: bool
+def make(
+    kind: str, root: Path, architecture: Architecture, folder: Path, epoch: int, key: "Ed25519PrivateKey", quick: bool
 ) -> Path:
-    return deb(root, version, architecture, folder, epoch, 0 if quick else 6)
-
-
-def _archive(
-    root: Path,
-    version: str,
-    architecture: Architecture,
-    folder: Path,
-    epoch: int,
-    key: "Ed25519PrivateKey",
-    quick: bool,
-) -> Path:
+    """One carrier of a program. `quick`: compressed little."""
+    version = (root / "share" / "version").read_text("utf-8").strip()
+    if kind == "deb":
+        return deb(root, version, architecture, folder, epoch, 0 if quick else 6)
+    if kind == "rpm":
+        return rpm(root, version, architecture, folder, epoch, 0 if quick else 6)
     return archive(root, version, architecture, folder, epoch, key, 1 if quick else 19)
-
-
-MAKERS = {"deb": _deb, "archive": _archive}

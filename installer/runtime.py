@@ -26,9 +26,7 @@ LEFT_OUT = re.compile(
     r"|/(tests?|__pycache__)/|^sitecustomize\.py$|^EXTERNALLY-MANAGED$"
     r"|^lib-dynload/(readline|nis|ossaudiodev|_dbm|_gdbm|_curses|_curses_panel|_tkinter|_test|_ctypes_test|_xxtest|xxlimited)"
 )
-CHARACTER_SETS = re.compile(
-    r"^(gconv-modules.*|(GB|UTF|ISO8859|UNICODE|BIG5|CP125|EUC-CN|MSCP|IBM9)[^/]*\.so|libGB\.so)$"
-)
+CHARACTER_SETS = re.compile(r"^(gconv-modules.*|(GB|UTF|ISO8859|UNICODE|BIG5|CP125|EUC-CN|MSCP)[^/]*\.so|libGB\.so)$")
 DRIVERS = {
     "PostgreSQL": "psqlodbcw.so",
     "MariaDB": "libmaodbc.so",

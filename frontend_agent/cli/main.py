@@ -27,6 +27,7 @@ from frontend_agent.cli import (
     inlet,
     joining,
     people,
+    program,
     proofs,
     quarantine,
     reconcile,
@@ -61,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     language = language_of(arguments, os.environ)
-    program = build(language)
+    commands = build(language)
     settings: list[Settings] = []
     try:
-        program(args=shared_first(arguments), prog_name="frontend-agent", obj=settings)
+        commands(args=shared_first(arguments), prog_name="frontend-agent", obj=settings)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except FrontendAgentError as error:
@@ -162,6 +163,7 @@ def build(language: Language) -> typer.Typer:
         source,
         secret,
         at_rest,
+        program,
         vanished,
         alarms,
         inlet,

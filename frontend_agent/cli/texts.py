@@ -15,6 +15,7 @@ from frontend_agent.cli.texts_init import INIT_TEXTS
 from frontend_agent.cli.texts_inlets import INLET_TEXTS
 from frontend_agent.cli.texts_joining import JOINING_TEXTS
 from frontend_agent.cli.texts_people import PEOPLE_TEXTS
+from frontend_agent.cli.texts_program import PROGRAM_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
 from frontend_agent.cli.texts_secrets import SECRETS_TEXTS
 from frontend_agent.cli.texts_signatures import SIGNATURE_TEXTS
@@ -926,6 +927,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **STUDIES_TEXTS,
     **SECRETS_TEXTS,
     **JOINING_TEXTS,
+    **PROGRAM_TEXTS,
     **IMAGES_BACKFILL_TEXTS,
 }
 

@@ -1,0 +1,27 @@
+"""What the command line says about the program itself: (English, 简体中文). See `texts.py`."""
+
+PROGRAM_TEXTS: dict[str, tuple[str, str]] = {
+    "program": (
+        "The installed program: is it what was signed, and what is it made of?",
+        "已安装的程序：是否与签名一致、由哪些组件构成。",
+    ),
+    "program.verify": (
+        "Hold every file against what its maker signed: the running program, or a file that was brought here"
+        " (.tar.zst by itself; .deb and .rpm with SHA256SUMS and SHA256SUMS.sig beside them). Exit 1 if one bit differs.\n\n"
+        "Example: frontend-agent program verify /media/usb/frontend-agent-1.2.0-x86_64.tar.zst",
+        "逐一核对文件与发布者签名是否一致：默认核对正在运行的程序，也可核对带来的文件"
+        "（.tar.zst 单独即可；.deb、.rpm 需与 SHA256SUMS 和 SHA256SUMS.sig 放在一起）。有一位不同即退出码 1。\n\n"
+        "示例：frontend-agent program verify /media/usb/frontend-agent-1.2.0-x86_64.tar.zst",
+    ),
+    "program.path": ("A file or a folder (default: the running program).", "文件或目录（默认：正在运行的程序）。"),
+    "program.key": (
+        "Trust this public key (PEM) and no other; default: those of the running program and of /etc/frontend-agent/release-keys.",
+        "仅信任此公钥（PEM）；默认信任当前程序自带的与 /etc/frontend-agent/release-keys 中的公钥。",
+    ),
+    "program.contents": ("Every part of the program with its version and licence.", "程序的全部组件、版本与许可证。"),
+    "program.cyclonedx": ("The whole bill of materials in CycloneDX.", "输出完整的 CycloneDX 物料清单。"),
+    "head.part": ("Part", "组件"),
+    "head.part_version": ("Version", "版本"),
+    "head.licence": ("Licence", "许可证"),
+    "said.program_verified": ("{path}: as it was signed ({found}).", "{path}：与签名一致（{found}）。"),
+}
