@@ -40,6 +40,7 @@ from frontend_agent.config_at_rest import AtRestConfig
 from frontend_agent.config_console import NO_CONSOLE, ConsoleConfig
 from frontend_agent.config_images import NO_IMAGES, ImageInletConfig, ImageOutletConfig, ImagesConfig, OrdersConfig
 from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
+from frontend_agent.config_network import NetworkConfig
 from frontend_agent.config_outlets import (
     OUTLETS,
     DestinationConfig,
@@ -366,6 +367,7 @@ class Config:
     inlets: dict[str, InletConfig] = field(default_factory=dict)
     images: ImagesConfig = NO_IMAGES
     people: PeopleConfig = field(default_factory=PeopleConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
     alarms: AlarmsConfig = DEFAULT_ALARMS
     signing: SigningConfig = field(default_factory=SigningConfig)
     console: ConsoleConfig = NO_CONSOLE
@@ -968,6 +970,10 @@ def _password_in(url: str) -> bool:
         return False  # the driver will say what is wrong with it
 
 
+INSTALLED_CONFIG = Path("/etc/frontend-agent/agent.toml")  # of the service that a package lays
+INSTALLED_STATE = Path("/var/lib/frontend-agent")
+
+
 def state_folder(option: Path | None, config: Config, config_path: Path) -> Path:
     """Where the agent keeps its state: the option, what the file says, what systemd gives, or `state` beside the file."""
     if option is not None:
@@ -976,4 +982,6 @@ def state_folder(option: Path | None, config: Config, config_path: Path) -> Path
     if config.state:
         return (folder / config.state).absolute()
     given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    return Path(given) if given else folder / DEFAULT_STATE
+    if given:
+        return Path(given)
+    return INSTALLED_STATE if config_path.absolute() == INSTALLED_CONFIG else folder / DEFAULT_STATE

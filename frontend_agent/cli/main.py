@@ -47,6 +47,7 @@ from frontend_agent.cli import (
 )
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Language, Texts, language_of
+from frontend_agent.config import INSTALLED_CONFIG
 from frontend_agent.errors import FrontendAgentError
 from frontend_agent.processes import no_core_dumps
 
@@ -110,6 +111,12 @@ def shared_first(arguments: Sequence[str]) -> list[str]:
     return shared + rest
 
 
+def default_config() -> Path:
+    """agent.toml here; where there is none, the service's."""
+    here = Path("agent.toml")
+    return INSTALLED_CONFIG if INSTALLED_CONFIG.is_file() and not here.is_file() else here
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(__version__)
@@ -118,7 +125,7 @@ def _print_version(wanted: bool) -> None:
 
 def build(language: Language) -> typer.Typer:
     """The whole command line in one language."""
-    t = Texts(language)
+    t, usual = Texts(language), default_config()
     cli = typer.Typer(
         help=t("about"),
         epilog=t("epilog"),
@@ -132,7 +139,7 @@ def build(language: Language) -> typer.Typer:
     @cli.callback()
     def shared(
         context: typer.Context,
-        config: Annotated[Path, typer.Option(help=t("option.config"))] = Path("agent.toml"),
+        config: Annotated[Path, typer.Option(help=t("option.config"))] = usual,
         state: Annotated[Path | None, typer.Option(help=t("option.state"))] = None,
         lang: Annotated[str, typer.Option(help=t("option.lang"))] = language,
         why: Annotated[str, typer.Option(help=t("option.why"))] = "",

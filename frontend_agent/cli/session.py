@@ -100,6 +100,16 @@ class Settings:
         return control.ask_at(socket, control.Question(question, arguments, self.why))
 
 
+def must_be_its_owner(state: Path) -> None:
+    """root who works on a service's state leaves files there that the service cannot open: told before there is one."""
+    if os.name == "nt" or os.geteuid() != 0 or not state.is_dir() or (owner := state.stat().st_uid) == 0:
+        return
+    account = control.account_of(owner)
+    raise StateError(
+        f"{state} belongs to {account}: run this as {account} (runuser -u {account} -- frontend-agent …), not as root"
+    )
+
+
 def this_user() -> str:
     """Who decides at this shell, for the quality log."""
     try:

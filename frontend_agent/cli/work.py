@@ -18,7 +18,7 @@ from frontend_agent.cli.backfill import left_of
 from frontend_agent.cli.foreign import show_foreign
 from frontend_agent.cli.images import show_images
 from frontend_agent.cli.inlet import show_inlets
-from frontend_agent.cli.session import Settings, this_user
+from frontend_agent.cli.session import Settings, must_be_its_owner, this_user
 from frontend_agent.cli.source import rests
 from frontend_agent.cli.texts import Texts
 from frontend_agent.config import ConfigurationProblems
@@ -94,9 +94,12 @@ def example() -> str:
 def _checks(settings: Settings) -> Iterator[tuple[str, FrontendAgentError | None]]:
     from frontend_agent.app import checked
     from frontend_agent.cli.visiting import visiting
+    from frontend_agent.networks import forwarding_problem
 
     config = settings.config()
     yield str(settings.config_path), None
+    if not config.network.may_forward:
+        yield "networks", forwarding_problem()
     with visiting(settings, config) as opened:
         yield from checked(config, settings.state(config), opened)
 
@@ -151,6 +154,7 @@ def logging_app(settings: Settings, to_stderr: bool) -> "Iterator[App]":
     if to_stderr:
         logs.to_stderr(config.log.level)
         logs.threads()
+    must_be_its_owner(settings.state(config))
     app = App(config, settings.state(config)).open()
     try:
         logs.to_file(app.state, config.log.level, config.log.size, config.log.keep)

@@ -12,7 +12,12 @@ import typer
 from frontend_agent.cli.main import build, shared_first
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "guide"
-GUIDES = [*sorted(FOLDER.glob("images*.md")), *sorted(FOLDER.glob("secrets.md")), *sorted(FOLDER.glob("at-rest.md"))]
+GUIDES = [
+    *sorted(FOLDER.glob("images*.md")),
+    *sorted(FOLDER.glob("secrets.md")),
+    *sorted(FOLDER.glob("at-rest.md")),
+    *sorted(FOLDER.glob("service.md")),
+]
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)  # its language, its lines
 INLINE = re.compile(r"`((?:frontend-agent |images [a-z]|platform studies )[^`]+)`")
 PROGRAM = "frontend-agent"
