@@ -256,3 +256,14 @@ CREATE TABLE signature (
     judged_at TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX signature_state ON signature (institution, state, judged_at);
+
+-- migration 7 --
+-- With what the hashes are made whose columns do not say so (frontend_agent/wire/hashes.py).
+CREATE TABLE hash_algorithm (place TEXT PRIMARY KEY, algorithm TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO hash_algorithm (place, algorithm) VALUES
+    ('agent.current', 'SHA-256'),
+    ('agent.log_hash', 'SHA-256'),
+    ('agent.previous', 'SHA-256'),
+    ('agent.packs', 'SHA-256, first 16 digits'),
+    ('document.source_hash', 'SHA-256'),
+    ('parcel.packs', 'SHA-256, first 16 digits');

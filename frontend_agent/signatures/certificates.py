@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 
 from cryptography import x509
@@ -153,6 +153,12 @@ class Certificate:
             return False
 
 
+@lru_cache(maxsize=1024)
+def _issued(one: Certificate, other: Certificate) -> bool:
+    """A hospital's documents bring the same certificates again and again."""
+    return one.issued(other)
+
+
 def _said(name: x509.Name, what: x509.ObjectIdentifier) -> str:
     found = name.get_attributes_for_oid(what)
     return str(found[0].value) if found else ""
@@ -242,7 +248,7 @@ class Trust:
             if len(chain) >= DEEPEST:
                 return None
             for one in pool:
-                if one not in chain and one.issued(chain[-1]) and (found := above([*chain, one])):
+                if one not in chain and _issued(one, chain[-1]) and (found := above([*chain, one])):
                     return found
             return None
 

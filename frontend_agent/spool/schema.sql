@@ -638,3 +638,19 @@ CREATE TABLE console_account (
 ) WITHOUT ROWID;
 CREATE TABLE console_try (id INTEGER PRIMARY KEY, name TEXT NOT NULL, address TEXT NOT NULL, at INTEGER NOT NULL);
 CREATE INDEX console_try_at ON console_try (at);
+
+-- migration 25 --
+-- With what the hashes are made whose columns do not say so (frontend_agent/wire/hashes.py).
+CREATE TABLE hash_algorithm (place TEXT PRIMARY KEY, algorithm TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO hash_algorithm (place, algorithm) VALUES
+    ('checkpoint.hash', 'SHA-256'),
+    ('document.source_hash', 'SHA-256'),
+    ('head.hash', 'SHA-256'),
+    ('image_study.digests', 'SHA-256, first 16 digits'),
+    ('log.hash', 'SHA-256'),
+    ('plan.digests', 'SHA-256, first 16 digits'),
+    ('quarantine.source_hash', 'SHA-256'),
+    ('series.document_hash', 'SHA-256'),
+    ('series.held_hash', 'SHA-256'),
+    ('withheld.rule_digest', 'SHA-256'),
+    ('withheld.source_hash', 'SHA-256');
