@@ -18,7 +18,7 @@ import ipaddress
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -35,6 +35,8 @@ from frontend_agent.errors import (
 )
 from frontend_agent.model import Document, Outcome, Receipt, SeriesHead
 from frontend_agent.wire.greeting import DAYS, HEADS, Hello, read_welcome
+from frontend_agent.wire.heartbeat import PATH as HEARTBEAT
+from frontend_agent.wire.heartbeat import Heard, skew_of
 from frontend_agent.wire.parcel import CONTENT_TYPE, LogHead, pack
 from frontend_agent.wire.receipts import (
     ABSENT,
@@ -49,6 +51,7 @@ from frontend_agent.wire.receipts import (
 )
 from frontend_agent.wire.reconciliation import MOST_SAID, Count, Counts, KeptSet, SaidDay, Sets, in_parts
 
+RECONCILIATION = "/v1/reconciliation"
 LARGEST_ANSWER = 8 << 20
 ASKED_AT_ONCE = 100
 _T = TypeVar("_T")
@@ -375,7 +378,7 @@ class PlatformDestination:
         found: list[Count] = []
         for begin, end in in_parts(first, last):
             asked = {"kind": kind, "first": begin, "last": end}
-            answer = self._spoken("counts", asked, institution or self._options.institution)
+            answer = self._spoken(f"{RECONCILIATION}/counts", asked, institution or self._options.institution)
             if answer is None:
                 return None
             found += _read_as(answer, Counts, self.name).counts
@@ -386,7 +389,7 @@ class PlatformDestination:
         after = ""
         while True:
             asked = {"kind": kind, "day": day, "department": department, "after": after}
-            answer = self._spoken("sets", asked, institution or self._options.institution)
+            answer = self._spoken(f"{RECONCILIATION}/sets", asked, institution or self._options.institution)
             page = [] if answer is None else _read_as(answer, Sets, self.name).sets
             if not page:
                 return
@@ -397,15 +400,28 @@ class PlatformDestination:
         """Tell the platform what was found."""
         for start in range(0, len(days), MOST_SAID):
             asked = {"at": at, "days": days[start : start + MOST_SAID]}
-            self._spoken("said", asked, institution or self._options.institution)
+            self._spoken(f"{RECONCILIATION}/said", asked, institution or self._options.institution)
 
-    def _spoken(self, what: str, asked: Mapping[str, Any], institution: str) -> _Answer | None:
-        """A question that only the institution's own agent may ask. None: it does not know the question."""
+    # --- how we stand ------------------------------------------------------------------------------------------------
+
+    def beat(self, told: Mapping[str, Any], clock: Callable[[], datetime], institution: str = "") -> timedelta | None:
+        """Say how we stand; how far its clock is ahead of ours. None from a platform that knows no heartbeat."""
+        institution = institution or self._options.institution
         with self._turn:
-            answer = self._speak(what, asked, institution)
+            if institution not in self._greeted:
+                self.hello(institution)
+            asked = clock()
+            answer = self._spoken(HEARTBEAT, told, institution)
+            answered = clock()
+        return skew_of(_read_as(answer, Heard, self.name), asked, answered) if answer is not None else None
+
+    def _spoken(self, path: str, asked: Mapping[str, Any], institution: str) -> _Answer | None:
+        """What only the institution's own agent may ask or say. None: it does not know the question."""
+        with self._turn:
+            answer = self._speak(path, asked, institution)
             if answer.status == 409 and answer.problem.error == "hello-first":
                 self._greeted.discard(institution)
-                answer = self._speak(what, asked, institution)
+                answer = self._speak(path, asked, institution)
             if answer.status in (404, 405):
                 return None
             if answer.status in (408, 429, 500, 502, 503, 504):
@@ -414,13 +430,13 @@ class PlatformDestination:
                 raise _refusal(answer)
             return answer
 
-    def _speak(self, what: str, asked: Mapping[str, Any], institution: str) -> _Answer:
+    def _speak(self, path: str, asked: Mapping[str, Any], institution: str) -> _Answer:
         if institution not in self._greeted:
             self.hello(institution)
         lease = self._memory.get(self._lease_name(institution)) or ""
         who = {"institution": institution, "instance": self._instance, "lease": lease}
         try:
-            return self._ask("POST", f"/v1/reconciliation/{what}", msgspec.json.encode(who | dict(asked)), JSON)
+            return self._ask("POST", path, msgspec.json.encode(who | dict(asked)), JSON)
         except Unanswered as error:
             raise DestinationUnreachable(f"{self.name}: {error}") from error
 
@@ -518,7 +534,7 @@ def _read_as(answer: _Answer, kind: type[_T], name: str) -> _T:
     try:
         return msgspec.json.decode(answer.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DestinationUnreachable(f"{name}: the answer to a reconciliation cannot be read") from error
+        raise DestinationUnreachable(f"{name}: its answer cannot be read") from error
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[list[str]]:

@@ -24,6 +24,7 @@ from frontend_agent.consoling import Consoling
 from frontend_agent.control import SOCKET, ControlServer, Question
 from frontend_agent.door import Asker
 from frontend_agent.errors import DestinationUnreachable, FrontendAgentError, StateError
+from frontend_agent.heartbeat import Heartbeats
 from frontend_agent.housekeeping import Housekeeping, schedules
 from frontend_agent.logs import event, failed, log
 from frontend_agent.nights import Nights
@@ -33,6 +34,7 @@ from frontend_agent.pulse import Pulses
 from frontend_agent.receiving import Receiving
 from frontend_agent.reporting import Reporting
 from frontend_agent.scheduler import Scheduler
+from frontend_agent.schedules import Schedule
 from frontend_agent.turns import Turn
 
 if TYPE_CHECKING:
@@ -151,11 +153,7 @@ class Daemon:
             nights = Nights(self.app, self, self.stopping, pulse=self.pulses.of("nights", SLOW_NIGHT))
             threading.Thread(target=nights.work, name="nights", daemon=True).start()
             threading.Thread(target=self._retire, name="retirement", daemon=True).start()
-            self.alarming = Alarming(self.app, self, times, self.stopping, pulse=self.pulses.of("alarms", SLOW_ALARMS))
-            self.alarming.begin()
-            threading.Thread(target=self.alarming.work, name="alarms", daemon=True).start()
-            if self.tellers is not None:
-                self.tellers.start()
+            self.alarming = self._start_alarms(times)
             count = len(self.app.config.feeds)
             self._notifier.say("READY=1", f"STATUS={count} feeds")
             log.info(event("daemon.ready", feeds=count, destinations=len(self._senders), pid=os.getpid()))
@@ -359,6 +357,19 @@ class Daemon:
                 settled = 0
             if not settled:
                 sender.wake.wait(IDLE)
+
+    def _start_alarms(self, times: Mapping[str, Schedule]) -> Alarming:
+        """Who judges what is wrong, who is told of it, and who tells our platforms."""
+        skews: dict[str, timedelta] = {}
+        pulses = (self.pulses.of(name, SLOW_ALARMS) for name in ("alarms", "heartbeat"))
+        alarming = Alarming(self.app, self, times, self.stopping, skews, next(pulses))
+        alarming.begin()
+        beats = Heartbeats(self.app, alarming, skews, self.stopping, next(pulses))
+        for name, work in (("alarms", alarming.work), ("heartbeat", beats.work)):
+            threading.Thread(target=work, name=name, daemon=True).start()
+        if self.tellers is not None:
+            self.tellers.start()
+        return alarming
 
     def _report(self, reporting: Reporting) -> None:
         pulse = self.pulses.of("reports", SLOW_REPORT)

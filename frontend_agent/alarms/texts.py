@@ -187,15 +187,15 @@ TEXTS: dict[str, Said] = {
     ),
     "certificate": Said(
         Told(
-            "The certificate of {subject}: {days} days left (until {ends})",
-            "Certificates have a term. When it is over, the other side refuses us, or we it. {problem}",
+            "The certificate of {subject}: {days} days left",
+            "Certificates have a term. When it is over, the other side refuses us, or we it. {file}, until {ends}. {problem}",
             "One that the platform gave us renews itself at half of its term: if it has not, look whether the platform can be reached. "
-            "Any other: ask whoever issued {file} for a new one, and put it in its place.",
+            "Any other: ask whoever issued it for a new one, and put that in its place.",
         ),
         Told(
-            "{subject} 的证书：剩余 {days} 天（至 {ends}）",
-            "证书有有效期。到期后对方会拒绝我方，或我方拒绝对方。{problem}",
-            "平台签发的证书会在有效期过半时自动续期：若没有续期，请检查能否连接平台。其他证书：向 {file} 的签发方申请新证书并替换。",
+            "{subject} 的证书：剩余 {days} 天",
+            "证书有有效期。到期后对方会拒绝我方，或我方拒绝对方。{file}，至 {ends}。{problem}",
+            "平台签发的证书会在有效期过半时自动续期：若没有续期，请检查能否连接平台。其他证书：向签发方申请新证书并替换。",
         ),
     ),
     "clock": Said(
@@ -318,13 +318,13 @@ TEXTS: dict[str, Said] = {
     ),
     "pack": Said(
         Told(
-            "The rule pack in force expired on {until}",
-            "The region gave its rules a last day, and no newer pack was installed. It goes on judging.",
+            "The rule pack in force has expired",
+            "The last day that the region gave its rules was {until}, and no newer pack was installed. It goes on judging.",
             "Get the newer pack from the region: `frontend-agent rules pack list`.",
         ),
         Told(
-            "现行规则包已于 {until} 过期",
-            "区域为规则设定了截止日期，尚未安装新的规则包。现行规则包仍在使用。",
+            "现行规则包已过期",
+            "区域为规则设定的截止日期为 {until}，尚未安装新的规则包。现行规则包仍在使用。",
             "向区域索取新的规则包：`frontend-agent rules pack list`。",
         ),
     ),
@@ -402,7 +402,7 @@ class _Words(string.Formatter):
                 return f"{value * 100:.0f} %"
             case "count":
                 return f"{value:.0f}"
-        return str(value)
+        return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def figures_named(text: str) -> set[str]:

@@ -18,6 +18,7 @@ from frontend_agent.errors import ConfigurationError, FrontendAgentError
 if TYPE_CHECKING:
     from frontend_agent.packs import Pack
     from frontend_agent.platform.catalogue import Catalogue
+    from frontend_agent.platform.fleet import Hospital
 
 DEFAULT_STATE = Path("platform-state")
 DEFAULT_PORT = 8480
@@ -115,6 +116,7 @@ def _add_hospitals(group: typer.Typer, t: Texts) -> None:
         with _reading(context) as catalogue:
             names, packs = catalogue.institutions(), catalogue.agents_packs()
             agents = {agent.institution: agent for agent in catalogue.agents() if not agent.superseded_by}
+            standing = {one.institution: one for one in catalogue.hospitals()}
             documents: dict[str, int] = {}
             for tally in catalogue.tallies():
                 documents[tally.institution] = documents.get(tally.institution, 0) + tally.documents
@@ -126,21 +128,48 @@ def _add_hospitals(group: typer.Typer, t: Texts) -> None:
                 "last_seen": agents[institution].last_seen if institution in agents else "",
                 "packs": packs.get(institution, {}),
                 "skew": [msgspec.to_builtins(one) for one in compared(ours, packs.get(institution, {}))],
+                **_told_standing(standing.get(institution)),
             }
-            for institution in sorted({*names, *agents})
+            for institution in sorted({*names, *agents, *standing})
         ]
         if json:
             output.as_json(told)
             return
         output.table(
             t,
-            ("institution", "name", "documents", "last_seen", "pack", "skew"),
+            ("institution", "name", "documents", "heartbeat", "level", "waiting", "version", "pack", "skew"),
             [
-                (one["institution"], one["name"], one["documents"], one["last_seen"], one["packs"].get("pack", ""),
+                (one["institution"], one["name"], one["documents"], one["heartbeat"] or one["last_seen"],
+                 _level(t, one["level"]), one["waiting"], one["version"], one["packs"].get("pack", ""),
                  ", ".join(skew["what"] for skew in one["skew"]))
                 for one in told
             ],
         )  # fmt: skip
+
+
+def _told_standing(hospital: "Hospital | None") -> dict[str, Any]:
+    """How a hospital stands by its newest heartbeat; nothing of one whose agent never sent any."""
+    from datetime import UTC, datetime
+
+    from frontend_agent.platform.fleet import told_alarms
+
+    beat = hospital.beat if hospital else None
+    return {
+        "heartbeat": hospital.received_at if hospital else "",
+        "silent_since": hospital.silent_since if hospital else "",
+        "level": hospital.level if hospital else "",
+        "version": beat.version if beat else "",
+        "started": beat.started if beat else "",
+        "clock": hospital.skew if hospital else None,
+        "waiting": int(beat.figures.get("waiting", 0)) if beat else None,
+        "figures": beat.figures if beat else {},
+        "feeds": [msgspec.to_builtins(one) for one in beat.feeds] if beat else [],
+        "alarms": told_alarms(hospital, datetime.now(UTC)) if hospital else [],
+    }
+
+
+def _level(t: Texts, level: str) -> str:
+    return {"critical": t("level.critical"), "warning": t("level.warning")}.get(level, "")
 
 
 def _add_reconciliations(group: typer.Typer, t: Texts) -> None:

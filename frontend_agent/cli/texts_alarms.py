@@ -67,5 +67,6 @@ ALARMS_TEXTS: dict[str, tuple[str, str]] = {
     "head.alarm": ("alarm", "告警"),
     "head.began": ("began", "开始"),
     "head.ended": ("ended", "结束"),
+    "head.heartbeat": ("last heartbeat", "最近心跳"),
     "head.channel": ("channel", "渠道"),
 }

@@ -7,6 +7,7 @@ import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import anyio
@@ -25,6 +26,8 @@ from frontend_agent.platform.peers import Refusal, must_speak, must_speak_for, p
 from frontend_agent.platform.store import LARGEST_DICTIONARY, Store, StoreFull, UnknownDictionaries
 from frontend_agent.wire.frames import LARGEST_DOCUMENT
 from frontend_agent.wire.greeting import Hello
+from frontend_agent.wire.heartbeat import PATH as HEARTBEAT
+from frontend_agent.wire.heartbeat import Beat, Heard
 from frontend_agent.wire.parcel import CONTENT_TYPE, ParcelMalformed, ParcelTooLarge
 from frontend_agent.wire.reconciliation import (
     MOST_DAYS,
@@ -280,6 +283,14 @@ class Api(Answering):
         return answer(Sets(await run_in_threadpool(self._store.kept_sets, asked)))
 
     @translated
+    async def heartbeat(self, request: Request) -> Response:
+        beat = await asked_for(request, Beat)
+        must_speak_for(request, beat.institution)
+        require_times(beat)
+        heard = await self._writing(lambda: self._store.keep_beat(beat))
+        return answer(Heard(heard.isoformat(timespec="milliseconds")))
+
+    @translated
     async def said(self, request: Request) -> Response:
         said = await asked_for(request, Said)
         must_speak_for(request, said.institution)
@@ -410,6 +421,23 @@ class Api(Answering):
             ),
             Operation(
                 "POST",
+                HEARTBEAT,
+                self.heartbeat,
+                "How an agent stands, every minute: figures and alarms, nothing of a patient",
+                body=Beat,
+                who="agents",
+                answers={
+                    200: Heard,
+                    400: Problem,
+                    408: Problem,
+                    409: Problem,
+                    413: Problem,
+                    415: Problem,
+                    503: Problem,
+                },
+            ),
+            Operation(
+                "POST",
                 "/v1/reconciliation/said",
                 self.said,
                 "What an agent's reconciliation found, for who looks after many hospitals",
@@ -449,6 +477,19 @@ class Api(Answering):
 def require(request: Request, *media_types: str) -> None:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() not in media_types:
         raise WrongMediaType(f"send it as {media_types[0]}")
+
+
+def require_times(beat: Beat) -> None:
+    """What is shown as a time must be one."""
+    for text in (
+        beat.at,
+        *((beat.started,) if beat.started else ()),
+        *(at for one in beat.alarms for at in (one.since, one.began_at)),
+    ):
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            raise ParcelMalformed("a time that is none (ISO 8601)") from None
 
 
 def _days_between(first: int, last: int) -> int:

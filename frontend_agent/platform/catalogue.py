@@ -14,7 +14,7 @@ import msgspec
 
 from frontend_agent.errors import StateError
 from frontend_agent.model import SeriesHead
-from frontend_agent.platform import reconciliations, signatures
+from frontend_agent.platform import fleet, reconciliations, signatures
 from frontend_agent.platform.images.blobs import Blobs
 from frontend_agent.platform.images.catalogue import ImageCatalogue
 from frontend_agent.platform.images.objects import blobs_of
@@ -233,6 +233,16 @@ class Catalogue:
         """What the hospitals' own reconciliations found, with how many documents are here; the newest days first."""
         with self._reading() as db:
             return reconciliations.said(db, institution, first, last, differing, limit)
+
+    def hospitals(self) -> list[fleet.Hospital]:
+        """How each hospital stands, as its agent last said; those that are silent first."""
+        with self._reading() as db:
+            return fleet.hospitals(db)
+
+    def hospital_silences(self, limit: int = 100) -> list[tuple[str, str, str, str]]:
+        """(institution, since, began, ended) of hospitals that fell silent, the newest first."""
+        with self._reading() as db:
+            return fleet.silences(db, limit)
 
     def disputed_logs(self) -> dict[str, str]:
         """Institution -> when two different logs last claimed the same place: somebody rewrote one."""

@@ -267,3 +267,20 @@ INSERT INTO hash_algorithm (place, algorithm) VALUES
     ('agent.packs', 'SHA-256, first 16 digits'),
     ('document.source_hash', 'SHA-256'),
     ('parcel.packs', 'SHA-256, first 16 digits');
+
+-- migration 8 --
+-- The newest heartbeat of each hospital's agent, and when hospitals fell silent.
+CREATE TABLE heartbeat (
+    institution TEXT PRIMARY KEY,
+    instance TEXT NOT NULL,
+    received_at TEXT NOT NULL,        -- by our clock
+    body BLOB NOT NULL                -- a Beat (wire/heartbeat.py), JSON, without its lease
+) WITHOUT ROWID;
+CREATE TABLE hospital_silence (
+    id INTEGER PRIMARY KEY,
+    institution TEXT NOT NULL,
+    since TEXT NOT NULL,              -- its last heartbeat
+    began_at TEXT NOT NULL,
+    ended_at TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX hospital_silent ON hospital_silence (institution) WHERE ended_at = '';

@@ -70,17 +70,17 @@ class Pages:
         one = {**page, 404: "no such document"}
         lang = {"lang": "zh or en"}
         return [
-            Operation("GET", "/", self._in_thread(self.list), "The list of documents", {**lang, **dict.fromkeys(_ASKED, "search")}, answers=page, media_type="text/html"),
-            Operation("GET", "/hospitals", self._in_thread(self.hospitals), "What each hospital has delivered", lang, answers=page, media_type="text/html"),
-            Operation("GET", "/documents/{document_id}", self._in_thread(self.document), "One document, to be read", lang, answers=one, media_type="text/html"),
-            Operation("GET", "/documents/{document_id}/xml", self._in_thread(self.xml), "The document's own bytes", answers={**one, 200: "CDA XML"}, media_type="application/xml", told_as="text/html"),
-            Operation("GET", "/documents/{document_id}/content", self._in_thread(self.content), "What a document without an XML body carries", answers={**one, 200: "its bytes"}, media_type="application/octet-stream", told_as="text/html"),
-            Operation("GET", "/documents/{document_id}/receipt", self._in_thread(self.receipt), "A proof of storage, verifiable offline", answers={**one, 200: "a signed receipt with its path"}, told_as="text/html"),
-            Operation("GET", "/static/style.css", self._in_thread(self.style), "The style sheet", answers={200: "CSS"}, media_type="text/css"),
-            Operation("GET", "/static/icon.svg", self._in_thread(self.icon), "The icon", answers={200: "SVG"}, media_type="image/svg+xml"),
+            Operation("GET", "/", self.in_thread(self.list), "The list of documents", {**lang, **dict.fromkeys(_ASKED, "search")}, answers=page, media_type="text/html"),
+            Operation("GET", "/hospitals", self.in_thread(self.hospitals), "What each hospital has delivered", lang, answers=page, media_type="text/html"),
+            Operation("GET", "/documents/{document_id}", self.in_thread(self.document), "One document, to be read", lang, answers=one, media_type="text/html"),
+            Operation("GET", "/documents/{document_id}/xml", self.in_thread(self.xml), "The document's own bytes", answers={**one, 200: "CDA XML"}, media_type="application/xml", told_as="text/html"),
+            Operation("GET", "/documents/{document_id}/content", self.in_thread(self.content), "What a document without an XML body carries", answers={**one, 200: "its bytes"}, media_type="application/octet-stream", told_as="text/html"),
+            Operation("GET", "/documents/{document_id}/receipt", self.in_thread(self.receipt), "A proof of storage, verifiable offline", answers={**one, 200: "a signed receipt with its path"}, told_as="text/html"),
+            Operation("GET", "/static/style.css", self.in_thread(self.style), "The style sheet", answers={200: "CSS"}, media_type="text/css"),
+            Operation("GET", "/static/icon.svg", self.in_thread(self.icon), "The icon", answers={200: "SVG"}, media_type="image/svg+xml"),
         ]  # fmt: skip
 
-    def _in_thread(self, page: Page) -> Callable[[Request], Any]:
+    def in_thread(self, page: Page) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             return await run_in_threadpool(page, request, language(request))
 

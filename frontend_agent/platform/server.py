@@ -28,6 +28,7 @@ from frontend_agent.notify import Notifier
 from frontend_agent.packs import Pack
 from frontend_agent.packs.content import everything
 from frontend_agent.platform.api import Api, problem
+from frontend_agent.platform.fleet_pages import FleetPages
 from frontend_agent.platform.images.api import ImageApi
 from frontend_agent.platform.images.blobs import Blobs
 from frontend_agent.platform.images.listener import DicomPort, read_peers
@@ -90,6 +91,7 @@ def operations_of(store: Store, metrics: Metrics, registry: Registry | None = No
     beside = [
         *pages.operations(),
         *studies.operations(),
+        *FleetPages(store, pages).operations(),
         *viewer.operations(),
         *Previews(store.images, renderer, metrics).operations(),
         *ImageApi(store, metrics).operations(),
@@ -209,6 +211,7 @@ def serve(
     asked = Signatures(signatures) if signatures else None
     store = Store(Path(state_dir), packs=everything(pack), foreign=foreign, blobs=blobs, signatures=asked).open()
     metrics = Metrics(store)
+    watch = store.watch()
     dicom: DicomPort | None = None
     joined: Joined | None = None
     try:
@@ -226,6 +229,7 @@ def serve(
         operations = operations_of(store, metrics, joined.registry if joined else None)
         served = [one for one in operations if joined is None or one.who != "agents"]
         doors = joined.doors(operations, metrics) if joined else []
+        watch.start()
         gc.freeze()  # what is loaded now stays: collections need not walk it for every request
         config = config_of(behind_door(served, metrics, hosts))
         told = functools.partial(ready, _address(host, listening))
@@ -235,6 +239,7 @@ def serve(
             joined.stop()
         if dicom is not None:
             dicom.stop()
+        watch.stop()
         store.close()
 
 

@@ -38,7 +38,7 @@ from frontend_agent.errors import StateError
 from frontend_agent.formats.foreign import Examined, examine
 from frontend_agent.formats.headline import Headline
 from frontend_agent.model import Outcome
-from frontend_agent.platform import leases, reconciliations, signatures
+from frontend_agent.platform import fleet, leases, reconciliations, signatures
 from frontend_agent.platform.catalogue import AGENT_FIELDS, PER_FOLDER, Catalogue, parcel_path
 from frontend_agent.platform.files import Upload, sync_folder, write_durably
 from frontend_agent.platform.images.blobs import Blobs
@@ -48,6 +48,7 @@ from frontend_agent.platform.leases import Agent
 from frontend_agent.platform.signatures import Judgement, Signatures
 from frontend_agent.wire.frames import compressor, decompressor
 from frontend_agent.wire.greeting import Hello, seal_welcome
+from frontend_agent.wire.heartbeat import Beat
 from frontend_agent.wire.parcel import Entry, Index, LogHead, Parcel, ParcelMalformed, ParcelTooLarge, assemble, unpack
 from frontend_agent.wire.receipts import ABSENT, Leaf, public_bytes, seal
 from frontend_agent.wire.reconciliation import Count, CountsAsked, KeptSet, Said, SetsAsked, Speaker
@@ -698,6 +699,20 @@ class Store(Catalogue):
         self._must_speak(asked)
         with self._reading() as db:
             return reconciliations.kept_sets(db, asked)
+
+    def keep_beat(self, beat: Beat) -> datetime:
+        """Remember how an agent stands, or LeaseRefused. Our time."""
+        with self._writing:
+            agent = self._speaking(beat.institution, beat.instance, beat.lease)
+            moment = self._clock()
+            with self._transaction():
+                self._keep_agent(msgspec.structs.replace(agent, last_seen=iso(moment)))
+                fleet.keep(self._db, beat, iso(moment))
+        return moment
+
+    def watch(self) -> fleet.Watch:
+        """Who looks which hospitals are silent."""
+        return fleet.Watch(self._write, self._clock)
 
     def keep_said(self, said: Said) -> None:
         """Remember what an agent found, or LeaseRefused."""

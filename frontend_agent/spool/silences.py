@@ -21,6 +21,11 @@ class Silences:
         if made and not taken.urgency:
             self._database.run("silence.news", feed=taken.feed, now=millis(taken.at))
 
+    def new_at(self, feed: str) -> datetime | None:
+        """When something new last came; None: nothing is known."""
+        row = self._database.row("silence.standing", feed=feed)
+        return moment(row[0]) if row is not None else None
+
     def standing(self, feed: str, now: datetime) -> Standing:
         """How a feed stands. One that was never heard of counts from now; so does one heard of in the future."""
         row = self._database.row("silence.standing", feed=feed)
