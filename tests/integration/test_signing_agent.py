@@ -1,20 +1,24 @@
 """An agent that signs: who has no certificate is held and told so, a key that is away is nobody's fault, and the signature
 of a hospital's own finished document is looked at."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from frontend_agent.cli.main import run
 from frontend_agent.config import parse_config
 from frontend_agent.errors import SigningUnavailable
 from frontend_agent.feeds import compile_feed
 from frontend_agent.model import RowSet, SourceRows
+from frontend_agent.platform.signatures import Signatures
 from frontend_agent.signatures import signed
-from frontend_agent.signing import SoftKey
+from frontend_agent.signing import SoftKey, trust_of
 from tests.integration.finding_site import Site
-from tests.signing_kit import NOW, authority, ec_key, holder, rendered
+from tests.signing_kit import NOW, authority, ec_key, holder, rendered, revocation_list
 
 ROOT = authority()
 DOCTOR = holder("李医生", ec_key(1), ROOT)
@@ -108,3 +112,32 @@ anchors = ["root.pem"]
         for record in feed.plan.normalise(SourceRows(parent, {}))
     }
     assert told == {"plain": [], "valid": [], "changed": ["the document was changed after it was signed"]}
+
+
+def test_check_opens_the_key_and_tells_what_is_wrong_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = hospital(tmp_path, BY_ALL)
+    (tmp_path / "k.pem").write_bytes(holder("x", ec_key(2)).key_pem)
+    (tmp_path / "agent.toml").write_text(site.text(), encoding="utf-8")
+    assert run(["--config", str(tmp_path / "agent.toml"), "--lang", "en", "check"]) == 78
+    assert "the key is not that of the certificate of 李医生" in " ".join("".join(capsys.readouterr()).split())
+
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "signatures.md"
+BLOCKS = re.findall(r"```toml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+
+
+def test_the_examples_of_the_guide_are_understood(tmp_path: Path) -> None:
+    """Each by whoever reads it: agent.toml's by the agent, the policy by the platform."""
+    (policy,) = [block for block in BLOCKS if "policy" in block]
+    crl = revocation_list(ROOT).public_bytes(Encoding.PEM)
+    for name, content in (("region-root.pem", ROOT.pem), ("hospital-ca.pem", ROOT.pem), ("region.crl", crl)):
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "signatures.toml").write_text(policy.replace("FINGERPRINT", "0" * 64), encoding="utf-8")
+    assert Signatures(tmp_path / "signatures.toml").judge(rendered(), "91350100M000100Y43", True, NOW) is not None
+    site = Site(tmp_path, "sqlite").text()
+    for block in BLOCKS:
+        if block != policy:
+            config = parse_config(site + block, "agent.toml", tmp_path)
+            assert config.signing.signers or trust_of(config.signing.trust).anchors
