@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from frontend_agent.config import SecretsConfig
+from frontend_agent.durable import take_over
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.secrets import SECONDS, SERVICE, SYSTEMD_CREDS, checked_name
 
@@ -75,7 +76,7 @@ class SystemdPlace:
             raise FrontendAgentError(
                 f"secret {name!r}: systemd-creds could not encrypt it: {said[-1] if said else '?'}"
             )
-        _durable(part, path)
+        take_over(part, path)
         self._write_drop_in()
         return f"systemctl daemon-reload && systemctl restart {self._unit}"
 
@@ -178,15 +179,4 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.chmod(mode)  # whatever the umask
-    _durable(part, path)
-
-
-def _durable(part: Path, path: Path) -> None:
-    part.replace(path)
-    if os.name == "nt":
-        return  # no such thing there
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    take_over(part, path)

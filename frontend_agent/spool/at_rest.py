@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import apsw
 
+from frontend_agent.durable import take_over
 from frontend_agent.errors import SpoolFull, StateError
 from frontend_agent.notify import Notifier
 from frontend_agent.sealed_files import HEAD, Reader, Writer, key_of
@@ -184,18 +185,9 @@ def _copy(raw: BinaryIO, file: BinaryIO, found: str, path: Path, vault: Vault) -
 
 def _take_over(part: Path, path: Path) -> None:
     """The new one in place of the old, durably."""
-    handle = os.open(part, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    part.replace(path)
-    if os.name != "nt":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    take_over(part, path)
 
 
 def _overwrite(raw: BinaryIO) -> None:

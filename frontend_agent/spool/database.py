@@ -16,6 +16,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from frontend_agent.durable import take_over
 from frontend_agent.errors import SpoolFull, StateError
 from frontend_agent.sealed_files import HEAD, Reader, is_sealed, sealed
 from frontend_agent.sealing import NotGenuine
@@ -246,8 +247,7 @@ class Bodies:
             file.write(sealed(frame, key, about(path)) if key else frame)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
-        _sync_folder(self._folder)
+        take_over(part, path)
 
     def read(self, document_id: str) -> bytes:
         path = self._path(document_id)
@@ -276,16 +276,6 @@ class Bodies:
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", document_id) or document_id.startswith("."):
             raise StateError("a document id that cannot be a file name")
         return self._folder / f"{document_id}.zst"
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # no such thing there: NTFS journals names
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class Undo:

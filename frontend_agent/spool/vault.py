@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from frontend_agent.durable import sync_folder, take_over
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.sealing import KEY_BYTES, NONCE, NotGenuine, Sealer, Suite, derived
 
@@ -116,7 +117,7 @@ class Vault:
             self._write()
         elif self._path.exists():
             self._path.unlink()
-            _sync(self._path.parent)
+            sync_folder(self._path.parent)
 
     def forget_other_secrets(self) -> None:
         """Only the secret that agent.toml names opens it from now on."""
@@ -167,8 +168,7 @@ class Vault:
             file.write(msgspec.json.format(msgspec.json.encode(self._file)) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        part.replace(self._path)
-        _sync(self._path.parent)
+        take_over(part, self._path)
 
 
 def kept_keys(state: Path) -> dict[str, Any]:
@@ -223,13 +223,3 @@ def _unwrapped(kept: _Kept, wrap: str | None, secret: bytes) -> Key | None:
         return Key(kept.id, kept.suite, sealer.open(raw[:NONCE], raw[NONCE:], kept.id.encode()))
     except (NotGenuine, ValueError):
         return None
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":
-        return  # no such thing there: NTFS journals names
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

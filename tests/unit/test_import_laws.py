@@ -138,6 +138,7 @@ MAY_WRITE_FILES = {
     "frontend_agent.app": "makes the state folder",
     "frontend_agent.daemon": "its process id and lock",
     "frontend_agent.config": "agent.toml of `init`",
+    "frontend_agent.durable": "how files of those here get their names",
     "frontend_agent.secret_places": "secrets that a person sets: a file of mode 0600, what systemd-creds encrypted, its unit's drop-in",
     "frontend_agent.reporting": "drops its own reports when their term is over",
     "frontend_agent.console.server": "offers itself to be ended first where memory runs out (/proc/self/oom_score_adj)",
