@@ -17,6 +17,7 @@ from frontend_agent.config import Config, SecretsConfig, unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 
 RANDOM_BYTES = 32
+AT_REST = "at_rest"  # the table of agent.toml whose secret is tried at the state itself
 LONGEST = 64 << 10  # characters; a private key has a few thousand
 
 
@@ -152,8 +153,14 @@ def _tested(settings: Settings, name: str | None) -> list[dict[str, Any]]:
         raise ConfigurationError(unknown("secret", name, {use.secret for use in uses(config)}))
     smaller, tried = trial(config, chosen)
     problems = _missing(config, {use.secret for use in chosen})
-    answers = _answers(settings, smaller, tried) if not problems.keys() >= {use.secret for use in chosen} else {}
+    answers: dict[str, FrontendAgentError | None] = {}
+    if not problems.keys() >= {use.secret for use in chosen}:
+        answers = _answers(settings, smaller, tried)
     what_of = {use: what for what, where in tried.items() for use in where}
+    for use in chosen:
+        if use.path[0] == AT_REST and use.secret not in problems:
+            what_of[use] = AT_REST
+            answers[AT_REST] = _opens_state(settings, config)
     told = []
     for use in chosen:
         error = problems.get(use.secret) or answers.get(what_of.get(use, ""))
@@ -177,6 +184,18 @@ def _missing(config: Config, names: set[str]) -> dict[str, FrontendAgentError]:
         except FrontendAgentError as error:
             problems[name] = error
     return problems
+
+
+def _opens_state(settings: Settings, config: Config) -> FrontendAgentError | None:
+    """Whether the state is encrypted with it, or can be."""
+    from frontend_agent.keeping_sealed import at_rest_of
+    from frontend_agent.spool.vault import Vault
+
+    try:
+        Vault(settings.state(config), at_rest_of(config))
+    except FrontendAgentError as error:
+        return error
+    return None
 
 
 def _answers(

@@ -49,11 +49,13 @@ class _Kept(msgspec.Struct, kw_only=True):
 
 
 class _File(msgspec.Struct, kw_only=True):
-    """`current` is what everything is to be sealed with (empty: nothing); `whole`: what every file is known to be under (None: unknown)."""
+    """`current` is what everything is to be sealed with (empty: nothing); `whole`: what every file is known to be under (None: unknown);
+    `next`: the id of a secret that was let in and not used yet."""
 
     format: int = 1
     current: str = ""
     whole: str | None = ""
+    next: str = ""
     keys: list[_Kept] = []
 
 
@@ -95,7 +97,12 @@ class Vault:
     # --- changing -----------------------------------------------------------------------------------------------------
 
     def renew(self, suite: Suite) -> None:
-        """Another key from now on; the one before it is kept as long as anything has it."""
+        """Another key from now on; the one before it is kept as long as anything has it. Not while a secret waits to be named: it would
+        not open the new one."""
+        if self._file.next not in ("", id_of(self._secret)) and self._settings is not None:
+            raise ConfigurationError(
+                f"[at_rest] key = {self._settings.secret!r}: another secret was let in (frontend-agent at-rest secret); name it here first"
+            )
         key = Key(os.urandom(4).hex(), suite, os.urandom(KEY_BYTES[suite]))
         self._opened[key.id] = key
         self._file.keys.append(_Kept(id=key.id, suite=suite, wraps={id_of(self._secret): _wrapped(key, self._secret)}))
@@ -107,6 +114,7 @@ class Vault:
         secret = secret_of(settings)
         for kept in self._file.keys:
             kept.wraps[id_of(secret)] = _wrapped(self._opened[kept.id], secret)
+        self._file.next = "" if secret == self._secret else id_of(secret)
         self._write()
 
     def is_whole(self) -> None:
@@ -120,11 +128,12 @@ class Vault:
             sync_folder(self._path.parent)
 
     def forget_other_secrets(self) -> None:
-        """Only the secret that agent.toml names opens it from now on."""
+        """Once agent.toml names the one that was let in, only that opens it from now on."""
         mine = id_of(self._secret)
-        if any(kept.wraps.keys() != {mine} for kept in self._file.keys):
+        if self._file.next == mine:
             for kept in self._file.keys:
                 kept.wraps = {mine: kept.wraps[mine]}
+            self._file.next = ""
             self._write()
 
     # --- opening ------------------------------------------------------------------------------------------------------

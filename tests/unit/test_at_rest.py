@@ -357,14 +357,21 @@ def test_turned_on_rekeyed_and_given_another_secret_at_the_command_line(
     assert [key["id"] for key in second["keys"]] == [second["current"]]
 
     assert command("at-rest", "secret", "new_key") == 0
+    assert command("status", "--json") == 0  # with the old one, as long as agent.toml names it
+    capsys.readouterr()
+    assert command("at-rest", "rekey") == 78
+    assert "name it here first" in capsys.readouterr().err
     configured(site, "new_key")
     assert command("status", "--json") == 0
     configured(site, "at_rest_key")
     capsys.readouterr()
     assert command("status") == 78  # the old one opens nothing any more
     assert "is not the one" in capsys.readouterr().err
+    assert command("secret", "test", "at_rest_key", "--json") == 78
+    assert [one["result"] for one in told(capsys)] == ["fails"]
     configured(site, "new_key")
-    assert command("secret", "test", "new_key") == 0
+    assert command("secret", "test", "new_key", "--json") == 0
+    assert [one["result"] for one in told(capsys)] == ["works"]
     assert command("qc", "log", "--json") == 0
     assert "at rest" in capsys.readouterr().out
 
