@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from frontend_agent.demo.hospital import create_hospital
 from tests.nspawn_kit import Machine, eventually
+from tests.package_kit import package
 
 VISITS = 60
 PASSWORD = "only-in-this-machine"
@@ -135,11 +134,9 @@ def _copied(value: object) -> str:
 
 
 def the_package() -> Path:
-    """The .deb that is tried: FRONTEND_AGENT_DEB names one that was made already."""
+    """The .deb that is tried: made of this checkout, or one that FRONTEND_AGENT_DEB names."""
     given = os.environ.get("FRONTEND_AGENT_DEB")
-    if not given:
-        pytest.skip("no package: FRONTEND_AGENT_DEB names none")
-    return Path(given)
+    return Path(given) if given else package().deb
 
 
 def hospital_on(machine: Machine, package: Path, folder: Path, mappings: Path) -> Iterator[Hospital]:

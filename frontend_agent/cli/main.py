@@ -41,6 +41,7 @@ from frontend_agent.cli import (
     tables,
     terms,
     trying,
+    upgrade,
     vanished,
     withheld,
     work,
@@ -180,6 +181,7 @@ def build(language: Language) -> typer.Typer:
         images_backfill,
         joining,
         console,
+        upgrade,
     ):
         module.add_to(cli, t)
     return cli

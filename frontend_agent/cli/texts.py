@@ -21,6 +21,7 @@ from frontend_agent.cli.texts_secrets import SECRETS_TEXTS
 from frontend_agent.cli.texts_signatures import SIGNATURE_TEXTS
 from frontend_agent.cli.texts_studies import STUDIES_TEXTS
 from frontend_agent.cli.texts_tables import TABLES_TEXTS
+from frontend_agent.cli.texts_upgrade import UPGRADE_TEXTS
 from frontend_agent.cli.texts_vanished import VANISHED_TEXTS
 
 Language = Literal["zh", "en"]
@@ -926,6 +927,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **SIGNATURE_TEXTS,
     **STUDIES_TEXTS,
     **SECRETS_TEXTS,
+    **UPGRADE_TEXTS,
     **JOINING_TEXTS,
     **PROGRAM_TEXTS,
     **IMAGES_BACKFILL_TEXTS,

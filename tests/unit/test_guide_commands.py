@@ -18,6 +18,7 @@ GUIDES = [
     *sorted(FOLDER.glob("at-rest.md")),
     *sorted(FOLDER.glob("service.md")),
     *sorted(FOLDER.glob("signatures.md")),
+    *sorted(FOLDER.glob("upgrade.md")),
 ]
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)  # its language, its lines
 INLINE = re.compile(r"`((?:frontend-agent |images [a-z]|platform studies )[^`]+)`")

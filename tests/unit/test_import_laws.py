@@ -140,6 +140,7 @@ MAY_WRITE_FILES = {
     "frontend_agent.config": "agent.toml of `init`",
     "frontend_agent.durable": "how files of those here get their names",
     "frontend_agent.secret_places": "secrets that a person sets: a file of mode 0600, what systemd-creds encrypted, its unit's drop-in",
+    "frontend_agent.upgrading": "versions of the program itself, and the trial of one",
     "frontend_agent.reporting": "drops its own reports when their term is over",
     "frontend_agent.console.server": "offers itself to be ended first where memory runs out (/proc/self/oom_score_adj)",
 }

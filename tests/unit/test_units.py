@@ -39,6 +39,16 @@ def test_a_unit_is_hardened(unit: str) -> None:
     assert float(told[1]) <= MOST_EXPOSED
 
 
+def test_the_watch_of_an_upgrade_is_run_by_the_version_before_and_goes_on_after_a_power_cut() -> None:
+    told = settings("frontend-agent-watch.service")
+    assert told["ExecStart"][0].startswith("/opt/frontend-agent/watching/bin/frontend-agent upgrade watch")
+    assert "ConditionPathExists" in told
+    assert told["ConditionPathExists"] == ["/opt/frontend-agent/trial.json"]
+    assert told["WantedBy"] == ["multi-user.target"]
+    assert told["Restart"] == ["on-failure"]
+    assert told["ReadWritePaths"] == ["/opt/frontend-agent"]
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_unit_is_watched_and_begun_again(unit: str) -> None:
     told = settings(unit)

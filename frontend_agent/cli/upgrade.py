@@ -1,0 +1,175 @@
+"""`frontend-agent upgrade`: another version of the program, and back again."""
+
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from frontend_agent.cli import output
+from frontend_agent.cli.session import Settings, this_user
+from frontend_agent.cli.texts import Texts
+from frontend_agent.errors import FrontendAgentError
+
+DEFAULT_STATE = Path("/var/lib/frontend-agent")  # of the unit; another is named by --state
+FOLLOW_EVERY = 2.0  # seconds
+
+
+def add_to(cli: typer.Typer, t: Texts) -> None:
+    """Register the commands."""
+    group = typer.Typer(help=t("upgrade"), no_args_is_help=True, rich_markup_mode=None)
+    cli.add_typer(group, name="upgrade")
+    _add_changing(group, t)
+    _add_looking(group, t)
+    _add_watching(group, t)
+
+
+def _add_changing(group: typer.Typer, t: Texts) -> None:
+    @group.command("install", help=t("upgrade.install"))
+    def install(
+        context: typer.Context,
+        file: Annotated[Path, typer.Argument(help=t("upgrade.file"))],
+        watch: Annotated[float, typer.Option("--watch-minutes", help=t("upgrade.watch_for"), min=0.0)] = 10.0,
+        no_wait: Annotated[bool, typer.Option("--no-wait", help=t("upgrade.no_wait"))] = False,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        from frontend_agent import program, upgrading
+
+        _only_root(t)
+        services = _services(context)
+        version = upgrading.stage(file, program.trusted_keys())
+        known = upgrading.probe(program.HOME / "versions" / version)
+        upgrading.must_read(known, schemas(), version, upgrading.current_version())
+        trial = upgrading.begin(program.HOME, version, this_user(), services, watch * 60.0)
+        services.watch(upgrading.WATCH_UNIT)
+        if not json:
+            output.say(t("said.upgrade.staged", version=version, before=trial.before, minutes=f"{watch:g}"))
+        _tell_end(t, trial, json, wait=not no_wait)
+
+    @group.command("rollback", help=t("upgrade.rollback"))
+    def rollback(
+        context: typer.Context,
+        reason: Annotated[str, typer.Option(help=t("upgrade.reason"))] = "by a person",
+        no_wait: Annotated[bool, typer.Option("--no-wait", help=t("upgrade.no_wait"))] = False,
+        json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
+    ) -> None:
+        from frontend_agent import program, upgrading
+
+        _only_root(t)
+        running = upgrading.read_trial()
+        before = running.before if running else upgrading.previous(program.HOME)
+        if before:
+            known = upgrading.probe(program.HOME / "versions" / before)
+            upgrading.must_read(known, schemas(), before, upgrading.current_version())
+        services = _services(context)
+        trial = upgrading.roll_back(program.HOME, this_user(), reason, services)
+        services.watch(upgrading.WATCH_UNIT)
+        if not json:
+            output.say(t("said.upgrade.returning", version=trial.version, before=trial.before))
+        _tell_end(t, trial, json, wait=not no_wait, wanted="returned")
+
+    @group.command("confirm", help=t("upgrade.confirm"))
+    def confirm(json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False) -> None:
+        from frontend_agent import program, upgrading
+
+        _only_root(t)
+        trial = upgrading.confirm(program.HOME, this_user())
+        if json:
+            output.as_json({"version": trial.version, "outcome": "confirmed"})
+        else:
+            output.say(t("said.upgrade.confirmed", version=trial.version))
+
+
+def _tell_end(t: Texts, trial: Any, json: bool, wait: bool, wanted: str = "confirmed") -> None:
+    """What the watch made of it; exit 1 where that is not what was asked for."""
+    from frontend_agent import upgrading
+
+    if not wait:
+        if json:
+            output.as_json({"version": trial.version, "before": trial.before, "outcome": "", "reason": ""})
+        return
+    while upgrading.read_trial() is not None:
+        time.sleep(FOLLOW_EVERY)
+    told = next(one for one in upgrading.history() if one["version"] == trial.version)
+    if json:
+        output.as_json(told)
+    else:
+        output.say(t(f"said.upgrade.{told['outcome']}", **told))
+    raise typer.Exit(0 if told["outcome"] == wanted else 1)
+
+
+def _add_looking(group: typer.Typer, t: Texts) -> None:
+    @group.command("status", help=t("upgrade.status"))
+    def status(json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False) -> None:
+        from frontend_agent import upgrading
+
+        trial, present = upgrading.read_trial(), upgrading.current_version()
+        told = {
+            "version": present, "versions": upgrading.versions(), "trial": asdict(trial) if trial else None,
+            "history": upgrading.history(),
+        }  # fmt: skip
+        if json:
+            output.as_json(told)
+            return
+        output.say(
+            t("said.upgrade.is_running", version=present or "-", versions=", ".join(upgrading.versions()) or "-")
+        )
+        if trial is not None:
+            output.say(t("said.upgrade.trial", version=trial.version, before=trial.before, began=trial.began))
+        output.table(
+            t,
+            ("time", "version", "before", "outcome", "who", "reason"),
+            [
+                tuple(one[key] for key in ("at", "version", "before", "outcome", "who", "reason"))
+                for one in upgrading.history()
+            ],
+        )
+
+    @group.command("schema", help=t("upgrade.schema"), hidden=True)
+    def schema(json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False) -> None:
+        if json:
+            output.as_json(schemas())
+        else:
+            output.say(" ".join(f"{name}={number}" for name, number in schemas().items()))
+
+
+def _add_watching(group: typer.Typer, t: Texts) -> None:
+    @group.command("watch", help=t("upgrade.watch"), hidden=True)
+    def watch(context: typer.Context) -> None:
+        from frontend_agent import logs, program, upgrading
+
+        _only_root(t)
+        logs.to_stderr(identifier="frontend-agent-watch")
+        found = upgrading.Watch(
+            program.HOME,
+            _services(context),
+            say=lambda name, fields: logs.log.warning(logs.event(name, **fields)),
+        ).run()
+        raise typer.Exit(1 if found == "returned" else 0)
+
+
+def schemas() -> dict[str, int]:
+    """What this version knows, and what it writes."""
+    from frontend_agent.platform import store
+    from frontend_agent.spool import database
+
+    return {
+        "spool": len(database.MIGRATIONS),
+        "spool_reads_from": database.READS_FROM,
+        "platform": store.NEWEST,
+        "platform_reads_from": store.READS_FROM,
+    }
+
+
+def _services(context: typer.Context) -> Any:
+    from frontend_agent.upgrade_services import Systemd
+
+    settings: Settings = context.obj[0] if isinstance(context.obj, list) else context.obj
+    return Systemd(settings.state_option or DEFAULT_STATE)
+
+
+def _only_root(t: Texts) -> None:
+    if os.name != "nt" and os.geteuid() != 0:
+        raise FrontendAgentError(t("said.upgrade.only_root"))

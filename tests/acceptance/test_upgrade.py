@@ -1,0 +1,162 @@
+"""A hospital's machine is given another version: one that works, one that does not, one in the middle of which the power goes, and
+the way back. The laboratory goes on meanwhile, and nothing is lost.
+
+The other versions are the package itself under another number, sealed with the same key.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from installer import carriers, runtime, tree
+from tests.hospital_machine import CONFIG, STATE, Hospital, hospital_on
+from tests.nspawn_kit import eventually, machine
+from tests.package_kit import Package, package
+
+pytestmark = pytest.mark.slow
+MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
+BROKEN = "raise RuntimeError('this version does not run')\n"
+
+
+@pytest.fixture(scope="module")
+def made() -> Package:
+    return package()
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory, made: Package) -> Iterator[Hospital]:
+    folder = tmp_path_factory.mktemp("upgraded")
+    with machine(folder / "machine") as booted:
+        yield from hospital_on(booted, made.deb, folder / "his", MAPPINGS)
+
+
+def give(hospital: Hospital, made: Package, version: str, broken: bool = False) -> str:
+    """An archive of that version on the machine."""
+    folder = hospital.machine.root.parent / f"made-{version}"
+    root = folder / f"frontend-agent-{version}"
+    shutil.copytree(made.program, root, copy_function=os.link)
+    ours = root / tree.PACKAGES / "frontend_agent"
+    rewrite(
+        ours / "__init__.py", re.sub(r'"[^"]+"', f'"{version}"', (ours / "__init__.py").read_text("utf-8"), count=1)
+    )
+    if broken:
+        rewrite(ours / "daemon.py", BROKEN)
+    interpreter = root / "bin" / runtime.PYTHON
+    body = interpreter.read_bytes()
+    interpreter.unlink()
+    interpreter.write_bytes(body)
+    interpreter.chmod(0o755)
+    runtime.settle(root, f"/opt/frontend-agent/versions/{version}", made.architecture)
+    for name in ("MANIFEST.json", "MANIFEST.sig"):
+        (root / name).unlink()
+    for pem in (root / "share" / "release-keys").glob("*.pem"):
+        pem.unlink()
+    tree.seal(root, version, made.architecture.name, made.key, 1_700_000_000)
+    archive = carriers.archive(root, version, made.architecture, folder, 1_700_000_000, made.key, 1)
+    shutil.copyfile(archive, hospital.machine.path(f"/srv/{archive.name}"))
+    shutil.rmtree(folder)
+    return f"/srv/{archive.name}"
+
+
+def rewrite(path: Path, text: str) -> None:
+    """The file alone, not what shares its bytes; compiled it is by whoever runs it."""
+    path.unlink()
+    path.write_text(text, "utf-8")
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+        compiled.unlink()
+
+
+def upgrade(hospital: Hospital, *arguments: str, code: int = 0) -> dict[str, str]:
+    told: dict[str, str] = json.loads(
+        hospital.machine.run("frontend-agent", "upgrade", *arguments, "--json", within=300, code=code)
+    )
+    return told
+
+
+def new_row(hospital: Hospital, note: str) -> None:
+    """The laboratory corrects a report."""
+    hospital.sql(
+        f"UPDATE lis_bg SET bgbz = '{note}', xgsj = xgsj || ' ' WHERE bgh = (SELECT min(bgh) FROM lis_bg WHERE bgzt = '3')"
+    )
+
+
+def arrives(hospital: Hospital, before: set[str]) -> None:
+    eventually(lambda: {one["document_id"] for one in hospital.documents()} > before, within=90, every=1.0)
+    hospital.await_settled()
+    assert hospital.agent("qc", "verify")["ok"]
+
+
+def ids(hospital: Hospital) -> set[str]:
+    return {one["document_id"] for one in hospital.documents()}
+
+
+def running(hospital: Hospital) -> str:
+    """The version of the process that runs, and of the command."""
+    pid = hospital.machine.pid("frontend-agent")
+    place = hospital.machine.run("readlink", f"/proc/{pid}/exe").strip()
+    told = hospital.machine.run("frontend-agent", "--version").strip()
+    assert f"/versions/{told}/" in place
+    return told
+
+
+def test_a_version_that_works_is_watched_and_confirmed(hospital: Hospital, made: Package) -> None:
+    before = ids(hospital)
+    file = give(hospital, made, "9.1.0")
+    told = upgrade(hospital, "install", file, "--watch-minutes", "0.4")
+    assert (told["outcome"], told["version"], told["before"]) == ("confirmed", "9.1.0", made.version)
+    assert running(hospital) == "9.1.0"
+    new_row(hospital, "one")
+    arrives(hospital, before)
+
+
+def test_a_file_with_one_bit_changed_is_refused_and_nothing_happens(hospital: Hospital, made: Package) -> None:
+    file = give(hospital, made, "9.1.1")
+    path = hospital.machine.path(file)
+    body = bytearray(path.read_bytes())
+    body[len(body) // 2] ^= 1
+    path.write_bytes(body)
+    done = hospital.machine.says("frontend-agent", "upgrade", "install", file, within=120)
+    path.unlink()
+    assert done.returncode == 1
+    assert "not as it was signed" in done.stderr
+    assert running(hospital) == "9.1.0"
+
+
+def test_a_version_that_does_not_run_is_taken_back_by_itself(hospital: Hospital, made: Package) -> None:
+    before = ids(hospital)
+    told = upgrade(hospital, "install", give(hospital, made, "9.2.0", broken=True), "--watch-minutes", "5", code=1)
+    assert told["outcome"] == "returned"
+    assert "frontend-agent.service" in told["reason"]
+    assert running(hospital) == "9.1.0"
+    new_row(hospital, "two")
+    arrives(hospital, before)
+
+
+def test_the_power_goes_in_the_middle_of_a_trial(hospital: Hospital, made: Package) -> None:
+    before = ids(hospital)
+    upgrade(hospital, "install", give(hospital, made, "9.3.0"), "--watch-minutes", "0.4", "--no-wait")
+    eventually(
+        lambda: hospital.machine.run("readlink", "/opt/frontend-agent/current").strip().endswith("9.3.0"), within=60
+    )
+    hospital.machine.cut_power()
+    hospital.machine.boot()
+    eventually(lambda: not hospital.machine.path("/opt/frontend-agent/trial.json").exists(), within=180, every=1.0)
+    assert upgrade(hospital, "status")["history"][0]["outcome"] == "confirmed"  # type: ignore[index]
+    assert running(hospital) == "9.3.0"
+    new_row(hospital, "three")
+    arrives(hospital, before)
+
+
+def test_a_person_goes_back_and_nothing_is_lost(hospital: Hospital) -> None:
+    before = ids(hospital)
+    told = upgrade(hospital, "rollback", "--reason", "tried")
+    assert (told["outcome"], told["before"]) == ("returned", "9.1.0")
+    assert running(hospital) == "9.1.0"
+    new_row(hospital, "four")
+    arrives(hospital, before)
+    assert hospital.machine.says("frontend-agent", "status", "--config", str(CONFIG), "--state", STATE).returncode == 0
