@@ -90,7 +90,7 @@ def add_to_platform(
             ("document", "institution", "signature", "signer", "time", "reasons"),
             [
                 (one.document_id, one.institution, _said(t, one.verdict.state), one.verdict.signer,
-                 output.local_time(one.judged_at), "; ".join(one.verdict.reasons))
+                 output.local_time(one.judged_at), "; ".join(_told(t, reason) for reason in one.verdict.reasons))
                 for one in found
             ],
         )  # fmt: skip
@@ -145,6 +145,12 @@ def _say(t: Texts, one: dict[str, Any]) -> None:
         when = output.local_time(one["signed_at"]) if one.get("signed_at") else "–"
         output.say("  " + t("said.signer", **{"organization": "", "suite": "–", **one, "when": when}))
     for reason in one["reasons"]:
-        output.say(f"  - {reason}")
+        output.say(f"  - {_told(t, reason)}")
     for note in one["notes"]:
-        output.say("  " + t("said.signature.note", note=note))
+        output.say("  " + t("said.signature.note", note=_told(t, note)))
+
+
+def _told(t: Texts, reason: str) -> str:
+    from frontend_agent.signatures.words import in_chinese
+
+    return in_chinese(reason) if t.language == "zh" else reason

@@ -31,6 +31,7 @@ from frontend_agent.platform.catalogue import COUNT_TO, PAGE, Listed, Search
 from frontend_agent.platform.layout import Sheet, lay_out
 from frontend_agent.platform.openapi import Operation
 from frontend_agent.platform.store import Store
+from frontend_agent.signatures.words import in_chinese
 from frontend_agent.wire.receipts import prove
 
 LANGUAGES = ("zh", "en")
@@ -185,6 +186,7 @@ class Pages:
             here=partial(_here, request),
             pick=lambda label: getattr(label, lang) or label.zh,
             kind_name=partial(kind_name, lang),
+            reason_in=in_chinese if lang == "zh" else str,
             ago=partial(_ago, lang, self._clock()),
             time=show_time,
             utc=_local,

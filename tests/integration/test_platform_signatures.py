@@ -118,7 +118,7 @@ def test_what_is_recorded_is_taken_and_told(tmp_path, capsys):
     assert {receipt.outcome for receipt in receipts} == {Outcome.STORED}
     for state, page in zip(("valid", "unsigned", "invalid"), pages, strict=True):
         assert f'data-signature="{state}"' in page
-    assert "the document was changed after it was signed" in pages[2]
+    assert "文书在签名后被改动" in pages[2]
     assert run(["--state", str(tmp_path / "platform"), "platform", "signatures", "--only", "invalid", "--json"]) == 0
     (one,) = json.loads(capsys.readouterr().out)
     assert (one["document_id"], one["verdict"]["state"]) == (documents[2].document_id, "invalid")

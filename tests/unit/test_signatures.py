@@ -21,6 +21,7 @@ from frontend_agent.formats import headline, kind_codes, load_kind, message_code
 from frontend_agent.formats.foreign import examine
 from frontend_agent.signatures import certificates_in, signed, sm2, verified
 from frontend_agent.signatures.der import is_signature
+from frontend_agent.signatures.words import in_chinese
 from frontend_agent.signatures.writing import CannotBeSigned
 from frontend_agent.signing import Signers
 from tests.signing_kit import (
@@ -51,6 +52,8 @@ SIGNED = signed(PLAIN, DOCTOR.signs(), NOW)
 def reasons(content: bytes, trust=TRUST, now=NOW) -> str:
     verdict = verified(content, trust, now)
     assert verdict.state == "invalid"
+    untranslated = [reason for reason in (*verdict.reasons, *verdict.notes) if in_chinese(reason) == reason]
+    assert not untranslated
     return "; ".join(verdict.reasons)
 
 
@@ -275,6 +278,7 @@ def test_signature_wrapping_is_refused(shape):
     verdict = verified(WRAPPED[shape], TRUST, NOW)
     assert verdict.state == "invalid"
     assert all(len(reason) < 300 and "住院" not in reason for reason in verdict.reasons)
+    assert all(in_chinese(reason) != reason for reason in verdict.reasons)
 
 
 def test_an_attackers_own_whole_signature_beside_is_refused():
@@ -464,3 +468,9 @@ def test_without_a_library_sm2_says_what_is_missing(sm2_made, monkeypatch):
     monkeypatch.setattr(sm2, "_library", missing)
     with pytest.raises(ConfigurationError, match=r"pip install 'frontend-agent\[sm\]'"):
         signers(sm2_made.folder, 'certificate = "hospital.pem"\nkey = "hospital.key"').key("one")
+
+
+def test_reasons_are_told_in_chinese_with_what_they_name():
+    assert in_chinese("certificate revoked since 2026-11-17: 李医生") == "证书已于 2026-11-17 吊销：李医生"
+    assert in_chinese("a reason of another version") == "a reason of another version"
+    assert in_chinese("{a} may not sign for this hospital") == "{a} 无权代表该机构签名"  # a name is not a template
