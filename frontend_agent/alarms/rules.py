@@ -22,6 +22,7 @@ EASE = 5  # percentage points
 HELD_WINDOW = timedelta(hours=4)
 RESTARTS_WINDOW = timedelta(hours=1)
 DAY = timedelta(days=1)
+PLENTY = 50 << 30  # bytes that a disk has left: then nobody is alarmed, whatever share of it that is
 
 Standing = Collection[tuple[str, str]]
 Rule = Callable[[Facts, AlarmsConfig, Standing], Iterable[Raised]]
@@ -172,6 +173,8 @@ def rooms(facts: Facts, limits: AlarmsConfig, standing: Standing) -> Iterator[Ra
         warning, critical = (
             (limits.disk, limits.disk_critical) if one.of == "disk" else (limits.quota, limits.quota_critical)
         )
+        if one.of == "disk" and one.total - one.used >= PLENTY:
+            continue
         share = one.used / one.total
         level = _share(share, warning, critical, (kind, subject) in standing)
         if level:

@@ -73,7 +73,14 @@ class _Shelf(Collector):
         return self._families()
 
     def collect(self) -> Iterable[Metric]:
-        stored, last, *images = self._families()
+        stored, last, *images, heard, silent, alarms = self._families()
+        for hospital in self._catalogue.hospitals():
+            labels = [hospital.institution]
+            heard.add_metric(labels, datetime.fromisoformat(hospital.received_at).timestamp())
+            silent.add_metric(labels, bool(hospital.silent_since))
+            for level in ("warning", "critical"):
+                count = sum(one.level == level and not one.muted for one in hospital.beat.alarms)
+                alarms.add_metric([*labels, level], count)
         for tally in self._catalogue.tallies():
             labels = [tally.institution, tally.kind]
             stored.add_metric(labels, tally.documents)
@@ -82,7 +89,7 @@ class _Shelf(Collector):
             counts = (of_images.studies, of_images.instances, of_images.held, of_images.bytes)
             for family, count in zip(images, counts, strict=True):
                 family.add_metric([of_images.institution], count)
-        return [stored, last, *images]
+        return [stored, last, *images, heard, silent, alarms]
 
     @staticmethod
     def _families() -> tuple[GaugeMetricFamily, ...]:
@@ -94,4 +101,11 @@ class _Shelf(Collector):
             GaugeMetricFamily("platform_known_instances", "Instances known, with or without files", labels=labels[:1]),
             GaugeMetricFamily("platform_held_instances", "Instances whose files are here", labels=labels[:1]),
             GaugeMetricFamily("platform_held_instance_bytes", "Bytes of these files", labels=labels[:1]),
+            GaugeMetricFamily(
+                "platform_hospital_last_heartbeat_timestamp_seconds", "When it was last heard of", labels=labels[:1]
+            ),
+            GaugeMetricFamily("platform_hospital_silent", "1: nothing is heard of it any more", labels=labels[:1]),
+            GaugeMetricFamily(
+                "platform_hospital_alarms", "Alarms that stand there, unmuted", labels=[*labels[:1], "level"]
+            ),
         )

@@ -115,6 +115,10 @@ def test_a_hospital_that_falls_silent_is_one_alarm_over_restarts(tmp_path: Path,
     assert [one.institution for one in region.store.hospitals()] == ["H001", "H002"]
     assert region.told()["H001"].level == "critical"
     page = requests.get(f"{url}/fleet?lang=en", timeout=10).text
+    metrics = requests.get(f"{url}/metrics", timeout=10).text
+    assert 'platform_hospital_silent{institution="H001"} 1.0' in metrics
+    assert 'platform_hospital_silent{institution="H002"} 0.0' in metrics
+    assert 'platform_hospital_alarms{institution="H002",level="critical"} 0.0' in metrics
     assert "Hospital H001 has not been heard of for" in page
     assert region.store.watch().look() == []  # another start tells nothing twice
     agent.beats.beat()

@@ -216,6 +216,11 @@ def test_a_certificate_that_is_not_valid_yet_says_check_the_clock() -> None:
     assert "check the clock" in str(raised.figures["problem"])
 
 
+def test_a_tenth_of_a_large_disk_is_plenty() -> None:
+    assert judge(facts(rooms=(RoomFacts(of="disk", used=9_950 * GIB, total=10_000 * GIB),)), LIMITS) == []
+    assert judge(facts(rooms=(RoomFacts(of="disk", used=9_951 * GIB, total=10_000 * GIB),)), LIMITS)
+
+
 def test_one_code_that_waits_for_days_is_enough() -> None:
     (raised,) = judge(facts(unmapped=1, unmapped_since=NOW - 3 * D), LIMITS)
     assert raised == Raised("unmapped", "", Level.WARNING, NOW - 3 * D, {"codes": 1, "waited": 259200.0})

@@ -19,6 +19,8 @@ GUIDES = [
     *sorted(FOLDER.glob("service.md")),
     *sorted(FOLDER.glob("signatures.md")),
     *sorted(FOLDER.glob("upgrade.md")),
+    *sorted(FOLDER.glob("alarms.md")),
+    *sorted(FOLDER.glob("monitoring.md")),
 ]
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)  # its language, its lines
 INLINE = re.compile(r"`((?:frontend-agent |images [a-z]|platform studies )[^`]+)`")
