@@ -745,6 +745,9 @@ def _whole(config: Config) -> Iterable[str]:
     console = config.console
     if console.listen and not console.is_loopback and not config.people.is_configured:
         yield "console.listen is not this machine alone, and nobody could log in: name the people in [people]"
+    givers = [one for one in config.people.persons if one.role == "security" and one.account]
+    if console.listen and config.people.is_configured and not givers:
+        yield "people.persons: no security administrator has an account of this machine: nobody could give passwords for the console"
     for name in sorted(config.sources.keys() & config.inlets.keys()):
         yield f"inlets.{name}: a source has that name, too; a feed would not know which one is meant"
     hearing = [feed.name for feed in config.feeds if feed.source in config.inlets]

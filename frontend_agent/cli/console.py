@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 import typer
 
-from frontend_agent import control
 from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
@@ -43,7 +42,7 @@ def _add_serving(group: typer.Typer, t: Texts) -> None:
     ) -> None:
         settings: Settings = context.obj[0]
         config = settings.config()
-        if not control.is_running(settings.state(config)):
+        if settings.daemon(config) is None:
             raise StateError(t("said.console_no_daemon"))
         with settings.asking("console_link") as ask:
             told = ask("console_link", who=who)

@@ -23,14 +23,17 @@ class Agent:
         self._kept: dict[str, tuple[float, Any]] = {}
 
     def ask(self, session: str, question: str, why: str = "", /, **arguments: Any) -> Any:
-        """The answer; of a long one at most so many rows. Raises NoDaemon, or what the daemon says."""
-        answer = control.ask_at(self._socket, Question(question, arguments, why, session))
-        return list(islice(answer, MOST_ROWS)) if isinstance(answer, Iterator) else answer
+        """A short answer. Raises NoDaemon, or what the daemon says."""
+        return control.ask_at(self._socket, Question(question, arguments, why, session))
 
     def rows(self, session: str, question: str, /, **arguments: Any) -> Iterator[Any]:
-        """All rows of a long answer, one by one."""
-        answer = control.ask_at(self._socket, Question(question, arguments, session=session))
+        """All rows of a long answer, one by one; of none the daemon says nothing."""
+        answer = self.ask(session, question, **arguments)
         yield from answer if isinstance(answer, Iterator) else ()
+
+    def first_rows(self, session: str, question: str, /, **arguments: Any) -> list[Any]:
+        """The first rows of a long answer."""
+        return list(islice(self.rows(session, question, **arguments), MOST_ROWS))
 
     def look(self, session: str, question: str) -> Any:
         """The same for everybody, and not older than a moment."""

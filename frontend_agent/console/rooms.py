@@ -121,7 +121,7 @@ class Rooms:
         session = called.visitor.session
         status, today = self._agent.look(session, "status"), self._agent.look(session, "today")
         unmapped = (
-            len(self._ask(called, "terms_unmapped", proposals=0)) if called.visitor.may("terms_unmapped") else None
+            len(self._rows(called, "terms_unmapped", proposals=0)) if called.visitor.may("terms_unmapped") else None
         )
         stuck = sum(one["states"].get(state, 0) for one in status["destinations"] for state in STUCK)
         images = status["images"] or {"destinations": []}
@@ -184,7 +184,7 @@ class Rooms:
         group = next((one for one in groups if one["id"] == name), None)
         if group is None:
             return self._site.show(called, "gone.html", 404)
-        cases = self._ask(called, "quarantine_group", group=name)
+        cases = self._rows(called, "quarantine_group", group=name)
         return self._site.show(called, "group.html", group=group, cases=cases[:CASES_SHOWN], shown=CASES_SHOWN)
 
     def case(self, called: Called) -> Response:
@@ -206,8 +206,7 @@ class Rooms:
         cases, groups = called.all_said("case"), called.all_said("group") if called.said("whole") else []
         if not cases and not groups:
             raise Refused(say(called.visitor.lang, "nothing_ticked"))
-        told = self._ask(
-            called, "quarantine_release", ids=[] if groups else cases, groups=groups, who=called.visitor.name, wait=False,
+        told = self._rows(called, "quarantine_release", ids=[] if groups else cases, groups=groups, who=called.visitor.name, wait=False,
             reason=called.said("reason"),
         )  # fmt: skip
         number = next((row["result"]["id"] for row in told if "result" in row), None)
@@ -237,7 +236,7 @@ class Rooms:
 
     def terms(self, called: Called) -> Response:
         everything = bool(called.asked("all"))
-        waiting = self._ask(called, "terms_unmapped", everything=everything)
+        waiting = self._rows(called, "terms_unmapped", everything=everything)
         return self._site.show(
             called, "terms.html", waiting=waiting, beyond=self._ask(called, "terms_beyond"), everything=everything,
             said=called.asked("said"), n=called.asked("n"),
@@ -248,7 +247,7 @@ class Rooms:
         return self._term(called, called.asked("table"), called.asked("code"))
 
     def _term(self, called: Called, table: str, code: str, problems: tuple[str, ...] = ()) -> Response:
-        waiting = self._ask(called, "terms_unmapped", everything=True)
+        waiting = self._rows(called, "terms_unmapped", everything=True)
         found = next((one for one in waiting if (one["table"], one["code"]) == (table, code)), None)
         if found is None:
             return self._site.show(called, "gone.html", 404)
@@ -298,7 +297,7 @@ class Rooms:
         asked: dict[str, Any] = {"limit": LOG_PAGE, "event": event}
         if before.isdigit():
             asked["before"] = min(int(before), 1 << 62)
-        entries = [_entry(one) for one in reversed(self._ask(called, "qc_log", **asked))]
+        entries = [_entry(one) for one in reversed(self._rows(called, "qc_log", **asked))]
         return self._site.show(
             called, "log.html", entries=entries, verdict=verdict, event=event, before=before, page=LOG_PAGE
         )
@@ -365,6 +364,9 @@ class Rooms:
         if not 0 <= days <= LONGEST_REPORT:
             return first, last, say(called.visitor.lang, "bad_period", days=LONGEST_REPORT)
         return first, last, ""
+
+    def _rows(self, called: Called, question: str, **arguments: Any) -> list[Any]:
+        return self._agent.first_rows(called.visitor.session, question, **arguments)
 
     def _ask(self, called: Called, question: str, **arguments: Any) -> Any:
         return self._agent.ask(called.visitor.session, question, **arguments)
