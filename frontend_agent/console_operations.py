@@ -2,8 +2,9 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from frontend_agent import passwords
@@ -52,6 +53,15 @@ class ConsoleOperations:
         if found is None:
             raise FrontendAgentError(f"no case {case!r} waits in quarantine (frontend-agent quarantine list)")
         return told_case(found[0])
+
+    def certificates(self) -> list[dict[str, Any]]:
+        """As whom each platform knows this agent, until when, and what is wrong with that; and the console's own."""
+        from frontend_agent.renewing import told_of  # loads what speaks to platforms: few ask
+        from frontend_agent.spool.membership import memberships
+
+        now = self._app.clock()
+        joined = [told_of(one, now) for one in memberships(self._app.state) if one.is_joined()]
+        return [*joined, *_own_certificate(self._app.config.console.certificate, now)]
 
     # --- coming in ----------------------------------------------------------------------------------------------------
 
@@ -158,3 +168,31 @@ class ConsoleOperations:
             raise FrontendAgentError(f"{name}: has no password for the console (frontend-agent console people)")
         accounts.log({"event": "console.removed", "who": who, "person": name}, self._app.clock())
         self._sessions.end_all(name)
+
+
+def _own_certificate(path: str, now: datetime) -> Iterator[dict[str, Any]]:
+    """What the console shows browsers: another may have signed it, so its dates alone are looked at."""
+    if not path:
+        return
+    from frontend_agent.certificates import certificates_in, serial_of
+
+    try:
+        first = certificates_in(Path(path).read_bytes())[0]
+    except (OSError, FrontendAgentError, IndexError, ValueError) as error:
+        yield {
+            "platform": "",
+            "serial": "",
+            "expires_at": "",
+            "renews_from": "",
+            "problems": [f"{path}: {type(error).__name__}"],
+        }
+        return
+    until = first.not_valid_after_utc
+    problems = ["expired"] if until < now else []
+    yield {
+        "platform": "",
+        "serial": serial_of(first),
+        "expires_at": until.isoformat(),
+        "renews_from": "",
+        "problems": problems,
+    }

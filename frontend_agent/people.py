@@ -137,6 +137,7 @@ ACTS: Mapping[str, Act] = {
     "alarms": _look(),
     "alarms_history": _look(),
     "today": _look(),
+    "certificates": _look(),
     # --- coming in at the console: whoever reaches it may try
     "console_login": _look(),
     "console_enter": _look(),

@@ -96,7 +96,7 @@ PLACES = (
     ("terms", "/terms", "terms_unmapped"),
     ("sources", "/sources", "source_list"),
     ("images", "/images", "images_status"),
-    ("alarms", "/alarms", "alarms_list"),
+    ("alarms", "/alarms", "alarms"),
     ("log", "/log", "qc_log"),
     ("reports", "/reports", "report_figures"),
     ("trust", "/trust", "status"),

@@ -57,6 +57,9 @@ class Rooms:
             Route("/sources/pause", page(room.pause, "source_pause"), methods=post),
             Route("/sources/resume", page(room.resume, "source_resume"), methods=post),
             Route("/images", page(room.images, "images_status"), methods=get),
+            Route("/alarms", page(room.alarms, "alarms"), methods=get),
+            Route("/alarms/mute", page(room.mute, "alarms_mute"), methods=post),
+            Route("/alarms/unmute", page(room.unmute, "alarms_unmute"), methods=post),
             Route("/log", page(room.log, "qc_log"), methods=get),
             Route("/log/verify", page(room.verify, "qc_verify"), methods=post),
             Route("/log/export", page(room.export, "qc_export"), methods=post),
@@ -123,11 +126,12 @@ class Rooms:
         unmapped = (
             len(self._rows(called, "terms_unmapped", proposals=0)) if called.visitor.may("terms_unmapped") else None
         )
+        alarms = self._agent.look(session, "alarms")["alarms"]
         stuck = sum(one["states"].get(state, 0) for one in status["destinations"] for state in STUCK)
         images = status["images"] or {"destinations": []}
         waiting = sum(one["waiting"] for one in (*status["destinations"], *images["destinations"]))
         return self._site.show(
-            called, "overview.html", status=status, today=today, lines=attention(status), unmapped=unmapped,
+            called, "overview.html", status=status, today=today, alarms=alarms, lines=attention(status), unmapped=unmapped,
             waiting=waiting, stuck=stuck, delivered=_sum(today["destinations"], "delivered", "accepted"),
             made=_sum(today["feeds"], "documents"), held=_sum(today["feeds"], "held"),
         )  # fmt: skip
@@ -156,6 +160,26 @@ class Rooms:
             called, "images.html", images=self._ask(called, "images_status"), wants=wants, groups=groups
         )
 
+    def alarms(self, called: Called) -> Response:
+        """What is wrong now, why, and how to mend it; and what was."""
+        return self._site.show(
+            called, "alarms.html", told=self._ask(called, "alarms"), history=self._ask(called, "alarms_history", limit=50),
+            said=called.asked("said"),
+        )  # fmt: skip
+
+    def mute(self, called: Called) -> Response:
+        """Nobody is told of this one for a while."""
+        self._ask(called, "alarms_mute", who=called.visitor.name, reason=_must(called, "reason"), kind=called.said("kind"),
+                  subject=called.said("subject"), length=called.said("length") or None)  # fmt: skip
+        return self._site.said(called, "/alarms", "muted")
+
+    def unmute(self, called: Called) -> Response:
+        number = called.said("number")
+        if not number.isdigit():
+            raise Refused(say(called.visitor.lang, "nothing_ticked"))
+        self._ask(called, "alarms_unmute", who=called.visitor.name, number=int(number))
+        return self._site.said(called, "/alarms", "unmuted")
+
     def trust(self, called: Called) -> Response:
         """Versions, rules, keys, and who may come in here."""
         may = called.visitor.may
@@ -163,6 +187,7 @@ class Rooms:
             called, "trust.html",
             status=self._agent.look(called.visitor.session, "status"),
             keys=self._ask(called, "public_keys"),
+            certificates=self._ask(called, "certificates"),
             people=self._ask(called, "console_accounts") if may("console_accounts") else None,
             tls=self._site.tls,
         )  # fmt: skip

@@ -235,7 +235,7 @@ source = "his"
 mapping = "demo_lis/lab_report"
 """
 PEOPLE = "".join(
-    f'[[people.persons]]\nname = "{name}"\nrole = "{role}"\n'
+    f'[[people.persons]]\nname = "{name}"\naccount = "{name}"\nrole = "{role}"\n'
     for name, role in (("a", "system"), ("b", "security"), ("c", "audit"))
 )
 TLS = 'certificate = "c.pem"\nkey = "k.pem"\n'

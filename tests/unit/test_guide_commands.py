@@ -13,6 +13,7 @@ from frontend_agent.cli.main import build, shared_first
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "guide"
 GUIDES = [
+    *sorted(FOLDER.glob("console.md")),
     *sorted(FOLDER.glob("images*.md")),
     *sorted(FOLDER.glob("secrets.md")),
     *sorted(FOLDER.glob("at-rest.md")),
