@@ -130,6 +130,7 @@ class Daemon:
         feeds = [(feed.name, feed.source, times[feed.name]) for feed in asking]
         house = Housekeeping(self.app, times)
         house.tell_years()
+        house.keep_morning()  # before anything is read
         besides = [("visits", JUDGE_EVERY, self._judge_visits), *house.looks()]
         pulse = self.pulses.of("schedule", SLOW_SCHEDULE)
         self._scheduler = Scheduler(
