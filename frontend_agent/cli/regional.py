@@ -305,13 +305,16 @@ def _add_foreign(group: typer.Typer, t: Texts) -> None:
         files: Annotated[list[Path], typer.Argument(help=t("platform.files"))],
         institution: Annotated[str, typer.Option(help=t("platform.sender"))] = "",
         schema: Annotated[Path | None, typer.Option(help=t("platform.schema"))] = None,
+        signatures: Annotated[Path | None, typer.Option(help=t("platform.signatures_file"))] = None,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         from frontend_agent.formats.foreign import examine
         from frontend_agent.platform.schema import with_schema
+        from frontend_agent.platform.signatures import Signatures
         from frontend_agent.platform.store import Store
 
-        store = Store(_folder(context), foreign=with_schema(schema) if schema else examine).open()
+        look = with_schema(schema) if schema else examine
+        store = Store(_folder(context), foreign=look, signatures=Signatures(signatures) if signatures else None).open()
         answers = []
         try:
             for file in files:

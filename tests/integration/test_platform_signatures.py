@@ -154,6 +154,16 @@ def test_another_hospitals_documents_are_judged_by_the_common_word(tmp_path):
     assert (by_stranger.status_code, by_stranger.json()["outcome"]) == (200, "stored")
 
 
+def test_documents_that_are_added_from_files_are_asked_for_their_signatures_too(tmp_path, capsys):
+    path = policy(tmp_path, "off", "required")
+    (tmp_path / "plain.xml").write_bytes(other())
+    add = ["--state", str(tmp_path / "platform"), "platform", "add", str(tmp_path / "plain.xml"), "--json"]
+    assert run([*add, "--signatures", str(path)]) == 1
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["reasons"] == ["signature: none, and this hospital's must be signed"]
+    assert run(add) == 0
+
+
 def test_a_lost_index_is_rebuilt_with_its_verdicts_and_takes_nothing_back(tmp_path):
     store = opened(tmp_path, policy(tmp_path, "recorded"))
     with running(store) as url:
