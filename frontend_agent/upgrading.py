@@ -159,13 +159,12 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def drop_others(home: Path, keep: set[str]) -> list[str]:
-    """Versions that nobody goes back to any more, and what is left of unpacking that was broken off."""
-    gone = []
-    for folder in sorted((home / "versions").iterdir()):
-        if folder.name not in keep and not folder.name.startswith(".kept-"):
-            shutil.rmtree(folder, ignore_errors=True)
-            gone.append(folder.name)
+def drop_older(home: Path, keep: set[str]) -> list[str]:
+    """Versions that an upgrade laid and nobody goes back to any more. What a package manager laid is his to take away."""
+    laid = {one["version"] for one in history(home)} - {*keep, current_version(home)}
+    gone = [one for one in sorted(laid) if (home / "versions" / one).is_dir()]
+    for version in gone:
+        shutil.rmtree(home / "versions" / version, ignore_errors=True)
     return gone
 
 
@@ -329,6 +328,7 @@ class Watch:
             told = verdict(trial, states, standing, now - heard, now - began)
             if told == "":
                 end_trial(self._home, trial, "confirmed")
+                drop_older(self._home, {trial.version, trial.before})
                 return "confirmed"
             if told:
                 return self._return(trial, told)

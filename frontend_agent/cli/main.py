@@ -115,7 +115,10 @@ def shared_first(arguments: Sequence[str]) -> list[str]:
 def default_config() -> Path:
     """agent.toml here; where there is none, the service's."""
     here = Path("agent.toml")
-    return INSTALLED_CONFIG if INSTALLED_CONFIG.is_file() and not here.is_file() else here
+    is_ours = os.path.isfile(
+        INSTALLED_CONFIG
+    )  # False, too, for who may not look: the platform's account, any other user
+    return INSTALLED_CONFIG if is_ours and not here.is_file() else here
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from frontend_agent.cli import main
 from frontend_agent.cli.session import must_be_its_owner
 from frontend_agent.config import INSTALLED_STATE, parse_config, state_folder
 from frontend_agent.errors import StateError
@@ -69,3 +70,23 @@ def test_root_does_not_work_on_a_services_state(tmp_path: Path) -> None:
     os.chown(tmp_path, 65534, 65534)
     with pytest.raises(StateError, match=r"belongs to nobody: run this as nobody \(runuser -u nobody"):
         must_be_its_owner(tmp_path)
+
+
+def test_who_may_not_look_at_the_services_configuration_is_not_in_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform's account, and everybody who asks for --version."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another")
+    tmp_path.chmod(0o755)
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "agent.toml").write_text("", "utf-8")
+    monkeypatch.setattr(main, "INSTALLED_CONFIG", closed / "agent.toml")
+    monkeypatch.chdir("/")
+    assert main.default_config() == closed / "agent.toml"
+    os.seteuid(65534)
+    try:
+        assert main.default_config() == Path("agent.toml")
+    finally:
+        os.seteuid(0)

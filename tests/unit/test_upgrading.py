@@ -216,6 +216,17 @@ def test_a_trial_is_gone_back_from_while_it_is_watched(home: Path) -> None:
     assert current_version(home) == "1.0"
 
 
+def test_only_what_an_upgrade_laid_and_nobody_goes_back_to_is_dropped(home: Path) -> None:
+    machine = Machine(home)
+    assert upgraded(home, machine) == "confirmed"
+    for version in ("3.0", "4.0"):
+        stage(archive(home.parent, version), KEYS, home)
+        begin(home, version, "wang", machine)
+        assert machine.watch() == "confirmed"
+    assert set(versions(home)) == {"1.0", "3.0", "4.0"}, "1.0 came with a package"
+    assert previous(home) == "3.0"
+
+
 def test_two_trials_at_once_and_confirming_nothing_are_refused(home: Path) -> None:
     machine = Machine(home)
     stage(archive(home.parent, "2.0"), KEYS, home)
