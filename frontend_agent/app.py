@@ -67,7 +67,7 @@ from frontend_agent.intake import (
     what_is_known,
     with_messages,
 )
-from frontend_agent.keeping_sealed import at_rest_of
+from frontend_agent.keeping_sealed import at_rest_of, sealing_problem
 from frontend_agent.logs import event, log
 from frontend_agent.mapping import Mapping as FieldMapping
 from frontend_agent.message_feeds import Hearing
@@ -1040,6 +1040,8 @@ def checked(
             packs = packs_in(state, config)
         except FrontendAgentError as error:
             yield "packs", error
+    if state is not None and config.at_rest.key:
+        yield "at rest", sealing_problem(config, state)
     if config.calendar.file:
         try:
             load_calendar(config.calendar.file)

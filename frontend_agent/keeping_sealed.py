@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from frontend_agent.config import Config
-from frontend_agent.errors import ConfigurationError
+from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.secrets import secrets_of
 from frontend_agent.spool import Spool
 from frontend_agent.spool.at_rest import settle, under
@@ -44,11 +44,20 @@ def rekey(config: Config, state: Path, who: str, now: datetime) -> int:
     return _record(config, state, who, now)
 
 
-def admit(config: Config, state: Path, secret: str) -> None:
+def admit(config: Config, state: Path, secret: str, who: str, now: datetime) -> None:
     """Another secret opens what lies here, too, until agent.toml names it: then it alone does."""
     settings = _wanted(config)
-    vault = Vault(state, settings)
-    vault.admit(settings._replace(secret=secret))
+    Vault(state, settings).admit(settings._replace(secret=secret))
+    _record(config, state, who, now, secret)
+
+
+def sealing_problem(config: Config, state: Path) -> FrontendAgentError | None:
+    """Why the state cannot be opened with the secret that agent.toml names, or be encrypted with it. Changes nothing."""
+    try:
+        Vault(state, at_rest_of(config))
+    except FrontendAgentError as error:
+        return error
+    return None
 
 
 def _files_in(folder: Path) -> int:
@@ -62,7 +71,7 @@ def _wanted(config: Config) -> AtRest:
     return settings
 
 
-def _record(config: Config, state: Path, who: str, now: datetime) -> int:
+def _record(config: Config, state: Path, who: str, now: datetime, secret: str = "") -> int:
     with Spool(state, quota=config.spool.quota, at_rest=at_rest_of(config)).open() as spool:  # it settles
-        spool.record_sealing(spool.sealed_anew, who, now)
+        spool.record_sealing(spool.sealed_anew, who, now, secret)
         return spool.sealed_anew

@@ -235,6 +235,9 @@ ACTS: Mapping[str, Act] = {
     "alarms_unmute": _act(_SYSTEM, "number", "kind", "subject"),
     # --- the security administrator's
     "withheld_acknowledge": _act(_SECURITY, "ids"),
+    "secret_set": _act(_SECURITY, "name"),  # these three are done at the command line, beside the agent
+    "at_rest_rekey": _act(_SECURITY),
+    "at_rest_secret": _act(_SECURITY, "name"),
     "people_list": _look(_SECURITY, _AUDIT),
     "console_accounts": _look(_SECURITY, _AUDIT),
     "console_password": _act(_SECURITY, "name"),

@@ -1,14 +1,16 @@
 """`at-rest status | rekey | secret`: encryption of the state directory."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from frontend_agent import control
 from frontend_agent.cli import output
-from frontend_agent.cli.session import Settings, this_user
+from frontend_agent.cli.session import Settings, must_be_allowed, this_user
 from frontend_agent.cli.texts import Texts
+from frontend_agent.config import Config
 from frontend_agent.errors import StateError
 
 
@@ -45,11 +47,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     ) -> None:
         from frontend_agent import keeping_sealed
 
-        settings: Settings = context.obj[-1]
-        config = settings.config()
-        state = settings.state(config)
-        if control.is_running(state):
-            raise StateError(t("said.at_rest_running", state=state))
+        config, state = _alone(context, t, "at_rest_rekey")
         files = keeping_sealed.rekey(config, state, this_user(), datetime.now(UTC))
         if json:
             output.as_json(keeping_sealed.standing(config, state))
@@ -60,7 +58,17 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     def secret(context: typer.Context, name: Annotated[str, typer.Argument(help=t("secret.name"))]) -> None:
         from frontend_agent.keeping_sealed import admit
 
-        settings: Settings = context.obj[-1]
-        config = settings.config()
-        admit(config, settings.state(config), name)
+        config, state = _alone(context, t, "at_rest_secret")
+        admit(config, state, name, this_user(), datetime.now(UTC))
         output.say(t("said.at_rest_admitted", name=name))
+
+
+def _alone(context: typer.Context, t: Texts, act: str) -> tuple[Config, Path]:
+    """The configuration, and a state that no daemon has open."""
+    settings: Settings = context.obj[-1]
+    config = settings.config()
+    must_be_allowed(config, act)
+    state = settings.state(config)
+    if control.is_running(state):
+        raise StateError(t("said.at_rest_running", state=state))
+    return config, state

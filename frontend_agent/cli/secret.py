@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from frontend_agent.cli import output
-from frontend_agent.cli.session import Settings
+from frontend_agent.cli.session import Settings, must_be_allowed
 from frontend_agent.cli.texts import Texts
 from frontend_agent.config import Config, SecretsConfig, unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -48,6 +48,8 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
         checked_name(name)
         settings: Settings = context.obj[-1]
         config = settings.config() if settings.config_path.exists() else None
+        if config is not None:
+            must_be_allowed(config, "secret_set")
         value = b64encode(chance.token_bytes(RANDOM_BYTES)).decode() if random else _read(t, name)
         kept = keep(name, value, places_of(config.secrets if config else SecretsConfig()), place.value if place else "")
         named = _named(config, name)
@@ -145,6 +147,7 @@ def _listed(config: Config) -> Iterator[dict[str, Any]]:
 
 def _tested(settings: Settings, name: str | None) -> list[dict[str, Any]]:
     """Each use of each secret: tried where `check` tries it, or only found where nothing can be asked."""
+    from frontend_agent.keeping_sealed import sealing_problem
     from frontend_agent.secret_uses import trial, uses
 
     config = settings.config()
@@ -160,7 +163,7 @@ def _tested(settings: Settings, name: str | None) -> list[dict[str, Any]]:
     for use in chosen:
         if use.path[0] == AT_REST and use.secret not in problems:
             what_of[use] = AT_REST
-            answers[AT_REST] = _opens_state(settings, config)
+            answers[AT_REST] = sealing_problem(config, settings.state(config))
     told = []
     for use in chosen:
         error = problems.get(use.secret) or answers.get(what_of.get(use, ""))
@@ -184,18 +187,6 @@ def _missing(config: Config, names: set[str]) -> dict[str, FrontendAgentError]:
         except FrontendAgentError as error:
             problems[name] = error
     return problems
-
-
-def _opens_state(settings: Settings, config: Config) -> FrontendAgentError | None:
-    """Whether the state is encrypted with it, or can be."""
-    from frontend_agent.keeping_sealed import at_rest_of
-    from frontend_agent.spool.vault import Vault
-
-    try:
-        Vault(settings.state(config), at_rest_of(config))
-    except FrontendAgentError as error:
-        return error
-    return None
 
 
 def _answers(

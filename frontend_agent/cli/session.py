@@ -16,6 +16,7 @@ from frontend_agent import control
 from frontend_agent.cli.texts import Texts
 from frontend_agent.config import Config, load_config, state_folder
 from frontend_agent.errors import StateError
+from frontend_agent.people import NotAllowedHere, may, refusal
 
 Ask = Callable[..., Any]
 
@@ -108,6 +109,13 @@ def must_be_its_owner(state: Path) -> None:
     raise StateError(
         f"{state} belongs to {account}: run this as {account} (runuser -u {account} -- frontend-agent …), not as root"
     )
+
+
+def must_be_allowed(config: Config, act: str) -> None:
+    """What is done beside the agent, by one of its people: his role has to have it. Root is none of them, and the machine is his."""
+    person = config.people.person(control.this_account())
+    if person.is_named and person.roles and not may(person, act):
+        raise NotAllowedHere(refusal(person, act))
 
 
 def this_user() -> str:

@@ -1091,8 +1091,8 @@ class Spool:
         head = qclog.checkpoint(self._ledger.head_before, first, last, genuine, term)
         return self._ledger.drop(head, now) if head else self._ledger.sweep()
 
-    def record_sealing(self, files: int, who: str, now: datetime) -> int:
-        """What lies here came under another key, or is plain again: by whose word. The entry's number."""
+    def record_sealing(self, files: int, who: str, now: datetime, secret: str = "") -> int:
+        """What lies here came under another key, is plain again, or is opened by another secret: by whose word. The entry's number."""
         key = self._vault.current
         body = {
             "event": "at rest",
@@ -1100,7 +1100,7 @@ class Spool:
             "key": key.id if key else "",
             "files": files,
             "who": who,
-        }
+        } | ({"secret": secret} if secret else {})
         with self._database.write():
             return self._ledger.log(body, now)
 

@@ -38,6 +38,7 @@ def written(state: Path, *strace: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("points", [5, pytest.param(120, marks=pytest.mark.release)])
 def test_what_was_committed_is_there_wherever_it_was_killed(tmp_path: Path, points: int) -> None:
     if shutil.which("strace") is None:

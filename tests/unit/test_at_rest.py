@@ -381,7 +381,27 @@ def test_turned_on_rekeyed_and_given_another_secret_at_the_command_line(
     with Spool(site / "state", at_rest=at_rest_of(load_config(site / "agent.toml"))).open() as spool:
         assert readable(spool, ids) == len(ids)
         entries = [entry.body for entry in spool.log_entries() if b'"at rest"' in entry.body]
-    assert len(entries) == 2
+    assert len(entries) == 3
+    assert b'"secret":"new_key"' in entries[-1]
+
+
+def test_of_the_people_only_the_security_administrator_changes_keys(
+    site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command("secret", "set", "at_rest_key", "--random", "--in", "file") == 0
+    people = "".join(
+        f'[[people.persons]]\nname = "{name}"\nrole = "{name}"\naccount = "{name}"\n'
+        for name in ("system", "security", "audit")
+    )
+    with (site / "agent.toml").open("a") as file:
+        file.write(people)
+    capsys.readouterr()
+    for account, code in (("system", 1), ("audit", 1), ("security", 0), ("root", 0)):
+        monkeypatch.setattr("frontend_agent.control.this_account", lambda account=account: account)
+        assert command("secret", "set", "another", "--random", "--in", "file") == code, account
+        assert command("at-rest", "rekey") == code, account
+    said = capsys.readouterr().err
+    assert "this is for the security administrator" in said
 
 
 def test_keys_are_derived_for_one_purpose_each() -> None:
