@@ -481,7 +481,12 @@ class PlatformDestination:
     def _ask(self, method: str, path: str, body: bytes, media_type: str) -> _Answer:
         """One request, as whom we are there."""
         headers = {**self._member.speaks(), **({"Content-Type": media_type} if media_type else {})}
-        answer = self._http.ask(method, self._url + path, body or None, headers)
+        try:
+            answer = self._http.ask(method, self._url + path, body or None, headers)
+        except NotAllowed as error:
+            if self._url.startswith("https://") and not self._member.tls().certificate:
+                raise NotAllowed(f"{error}. Where this machine has not joined it yet: frontend-agent enroll") from error
+            raise
         return _Answer(answer.status, answer.body)
 
 

@@ -109,6 +109,18 @@ def region(state: Path, agents: AgentsListening | None = None) -> Iterator[Regio
         found.stop()
 
 
+def joined_long_ago(there: Region, state: Path, ago: timedelta, institution: str) -> Membership:
+    """A machine that has joined so long ago, and has heard nothing since."""
+    one = Membership(state, there.url)
+    one.trust(there.registry.list_of_trusted())
+    with Registry(there.state, lambda: utc_now() - ago).open() as then:
+        token = then.make_token([institution], timedelta(hours=24))
+        request = request_of(one.next_key()).decode()
+        enrolled = then.enrol(EnrolmentAsked(token=token.secret, request=request, institution=institution), "")
+    one.keep(enrolled.certificate, tuple(enrolled.institutions), enrolled.authorities, utc_now() - ago)
+    return one
+
+
 def join(url: str, state: Path, token: Any, institution: str) -> Membership:
     one = Membership(state, url)
     one.trust(first_authorities(url, token.root))

@@ -172,13 +172,21 @@ class HttpEdge:
                 raise NotAllowed(self._tls_failed(url, error)) from error
             if _never_connected(error):
                 raise DestinationUnreachable(f"{self._name}: no connection to {origin(url)}") from error
-            raise Unanswered("the connection was cut") from error
+            raise self._cut(url) from error
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader, UnicodeError) as error:
             raise NotAllowed(
                 f"{self._name}: no request can be made of these settings: {type(error).__name__}"
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise Unanswered(f"no whole answer: {type(error).__name__}") from error
+
+    def _cut(self, url: str) -> Exception:
+        """Servers that do not take a certificate may close without the alert that says so (uvloop does): then ours is looked at."""
+        own = self._tls().certificate
+        wrong = own_problems(Path(own)) if own and url.startswith("https://") else []
+        if wrong:
+            return NotAllowed(f"{self._name}: {origin(url)} closed the connection; our certificate: {'; '.join(wrong)}")
+        return Unanswered("the connection was cut")
 
     def _tls_failed(self, url: str, error: Exception) -> str:
         """Why, and if the other side does not take our certificate, what is wrong with it by itself."""
@@ -235,6 +243,8 @@ def tls_context(name: str, tls: Tls, table: str = "destinations") -> ssl.SSLCont
     """Who we trust and who we are. ConfigurationError names the file."""
     try:
         context = ssl.create_default_context(cafile=tls.ca or None)
+        if tls.revoked:  # a platform that was joined: its names are where they belong (RFC 6125 §6.4.4)
+            context.hostname_checks_common_name = False
         if tls.revoked and _judges_all(tls):
             context.load_verify_locations(cafile=tls.revoked)
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF

@@ -27,6 +27,7 @@ from frontend_agent.certificates import (
     institutions_of,
     key_fingerprint,
 )
+from frontend_agent.durable import take_over
 from frontend_agent.errors import StateError
 from frontend_agent.wire.joining import Authorities
 
@@ -178,12 +179,7 @@ class Membership:
             file.flush()
             os.fsync(file.fileno())
         self._give(draft)
-        os.replace(draft, path)
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        take_over(draft, path)
 
     def _give(self, path: Path) -> None:
         """To whom the state belongs: the service's account."""

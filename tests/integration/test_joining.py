@@ -13,10 +13,22 @@ from connectors.outlets.http import Tls
 from frontend_agent.certificates import read_token
 from frontend_agent.errors import DestinationUnreachable, NotAllowed
 from frontend_agent.model import Outcome
+from frontend_agent.platform.server import AgentsListening
 from frontend_agent.renewing import Renewing
 from frontend_agent.spool.membership import Membership, memberships
 from frontend_agent.wire.joining import SKEW_HEADER, TIME_HEADER, EnrolmentAsked
-from tests.joining_kit import Region, destination, join, new_authority, region, session, until, utc_now
+from tests.joining_kit import (
+    NAMES,
+    Region,
+    destination,
+    join,
+    joined_long_ago,
+    new_authority,
+    region,
+    session,
+    until,
+    utc_now,
+)
 from tests.platform_kit import document
 
 A, B = "470000001", "470000002"
@@ -119,17 +131,26 @@ def test_a_certificate_is_renewed_at_half_life_without_a_restart(there: Region, 
 
 
 def test_a_platform_that_is_away_for_thirty_days_finds_its_machines_again(tmp_path: Path) -> None:
-    with region(tmp_path / "platform") as found:
-        member = found.member(tmp_path / "agent", A)
-    away = Renewing(tmp_path / "agent", lambda: utc_now() + timedelta(days=45))
+    """Half-life was thirty days ago, and every look since then has failed. The platform comes back on the 75th day of 90."""
+    at = AgentsListening(tls=(("127.0.0.1", 0),), names=NAMES)
+    with region(tmp_path / "platform", at) as found:
+        member = joined_long_ago(found, tmp_path / "agent", timedelta(days=75), A)
+        port = int(found.url.rpartition(":")[2])
+    before = member.chain()[0]
+    remembered: dict[str, str] = {}
+    looks = Renewing(tmp_path / "agent", utc_now, remembered.__setitem__)
     with pytest.raises(DestinationUnreachable):
-        away.renew(member)
-    away.look()  # nothing of it raises
-    key = (member.folder / "next.key").exists()
-    back = utc_now() + timedelta(days=75)
+        looks.renew(member)
+    looks.look()  # nothing of it raises
+    assert "no connection" in remembered[f"certificate:{member.folder.name}"]
 
-    assert not key  # nothing was asked, so nothing waits
-    assert member.chain()[0].not_valid_after_utc > back + timedelta(days=14)  # two weeks are left to renew in
+    with region(tmp_path / "platform", AgentsListening(tls=(("127.0.0.1", port),), names=NAMES)):
+        assert destination(member, A).send([document(1, institution=A)])[0].outcome == Outcome.STORED
+        looks.look()
+        assert remembered[f"certificate:{member.folder.name}"] == ""
+        assert member.chain()[0] != before
+        assert member.chain()[0].not_valid_after_utc > utc_now() + timedelta(days=89)
+        assert destination(member, A).send([document(2, institution=A)])[0].outcome == Outcome.STORED
 
 
 def test_revoked_is_out_at_the_next_request(there: Region, tmp_path: Path) -> None:

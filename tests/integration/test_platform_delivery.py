@@ -302,9 +302,7 @@ def test_a_slow_answer_is_unanswered(platform, memory):
     with FaultProxy(int(platform.rsplit(":", 1)[1]), delay=1.0) as proxy:
         agent = destination(proxy.url, memory)
         agent.hello()
-        agent._options = type(agent._options)(
-            name="region", url=proxy.url, timeout=__import__("datetime").timedelta(seconds=0.3)
-        )
+        agent._http._seconds = 0.3
         proxy.next(SLOW)
         assert outcomes(agent.send([document(1)])) == [Outcome.UNANSWERED]
 
