@@ -51,6 +51,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "responses": {str(status): _answer(kind, status, operation) for status, kind in operation.answers.items()},
     }
+    if operation.who in ("agents", "both"):  # of the door for agents (peers.py)
+        for status, word in (("401", "no certificate, or one that is not good now"), ("403", "another hospital's")):
+            described["responses"].setdefault(status, {"description": word, "content": {"application/json": {}}})
     if in_path or in_query:
         described["parameters"] = [*in_path, *in_query]
     if operation.body is not None:

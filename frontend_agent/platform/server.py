@@ -111,7 +111,8 @@ def agents_application(
     """What agents are answered, each by its certificate."""
     theirs = [one for one in operations if one.who != "people"]
     open_paths = frozenset(one.path for one in theirs if one.who == "anyone")
-    return AgentsDoor(behind_door(theirs, metrics), gate, way, open_paths)
+    app = Starlette(routes=[_route(operation) for operation in theirs])
+    return Door(AgentsDoor(app, gate, way, open_paths), metrics, None)
 
 
 def _route(operation: Operation) -> Route:
@@ -218,7 +219,7 @@ def serve(
         if agents is not None:
             joined = Joined(Path(state_dir), agents)
         if peers is not None:
-            dicom = DicomPort(store.images, peers, dicom_port or 0, metrics)
+            dicom = DicomPort(store.images, peers, dicom_port or 0, metrics, joined if agents and agents.tls else None)
             dicom.start()
             print(f"platform takes DICOM {dicom.address}", flush=True)
         if store.adopted or store.damaged:
@@ -272,17 +273,14 @@ class Joined:
             raise ConfigurationError("--tls needs --name: by which host names and addresses agents call this platform")
         self.registry = Registry(state).open()
         self.gate = Gate(self.registry)
-        self._front: Front | None = None
-        self._sockets: list[socket.socket] = []
+        self._fronts: list[Front] = []
+        self._sockets = [listening_at(host, port) for host, port in agents.tls]
 
     def doors(self, operations: Sequence[Operation], metrics: Metrics) -> list[DoorBeside]:
         found = []
-        for host, port in self._agents.tls:
-            listening = listening_at(host, port)
-            self._sockets.append(listening)
-            self._front = self._front or Front(self.registry, self._certificate)
+        for (host, _), listening in zip(self._agents.tls, self._sockets, strict=True):
             config = config_of(agents_application(operations, metrics, self.gate, "tls"))
-            found.append(DoorBeside(config, listening, self._front.context))
+            found.append(DoorBeside(config, listening, self._front("http/1.1")))
             print(f"platform takes agents {_address(host, listening, 'https')}", flush=True)
         if self._agents.proxy is not None:
             listening = _listen_unix(self._agents.proxy)
@@ -290,10 +288,22 @@ class Joined:
             config = config_of(agents_application(operations, metrics, self.gate, "proxy"))
             found.append(DoorBeside(config, listening, None))
             print(f"platform takes agents behind a proxy at {self._agents.proxy}", flush=True)
-        if self._front is not None:
-            self._front.start()
         self.registry.refresh_revoked_lists()
         return found
+
+    def _front(self, protocol: str) -> ssl.SSLContext:
+        front = Front(self.registry, self._certificate, protocol)
+        self._fronts.append(front)
+        front.start()
+        return front.context
+
+    def context(self) -> ssl.SSLContext:
+        """For DICOM: as at the door for agents, but nobody comes without a certificate."""
+        return self._front("")
+
+    def may_speak(self, sha256: str, institution: str) -> bool:
+        standing = self.registry.standing(sha256)
+        return not standing.problem and institution in standing.institutions
 
     def _certificate(self) -> tuple[Path, Path | None]:
         if self._agents.certificate is not None:
@@ -303,8 +313,8 @@ class Joined:
         return self.registry.server_file(names, f"https://{host}:{port}{REVOKED}"), None
 
     def stop(self) -> None:
-        if self._front is not None:
-            self._front.stop()
+        for front in self._fronts:
+            front.stop()
         for one in self._sockets:
             one.close()
         if self._agents.proxy is not None:

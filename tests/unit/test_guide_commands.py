@@ -62,7 +62,8 @@ def parsed(line: str) -> str:
         path.append(name)
 
 
-GUIDES_OF_IMAGES = {guide.name: guide.read_text("utf-8") for guide in GUIDES}
+JOINING = [FOLDER / "joining.md", FOLDER / "tls.md"]
+GUIDES_OF_IMAGES = {guide.name: guide.read_text("utf-8") for guide in (*GUIDES, *JOINING)}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ Who may connect, and for which hospital, is one file (PEERS.toml):
     certificate = "region.pem"       # with `key`: DICOM over TLS
     key = "region-key.pem"
     client_ca = "hospitals-ca.pem"   # who connects must show a certificate of these
+    joined = true                    # instead of these three: by the certificates of those who joined (`serve --tls`)
 
     [[peers]]
     ae_title = "PACS1"               # as it calls itself
@@ -24,7 +25,7 @@ import ssl
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -49,6 +50,16 @@ Title = Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+class Members(Protocol):
+    """Who has joined the platform, and may speak for whom by its certificate."""
+
+    def context(self) -> ssl.SSLContext:
+        """TLS with our own certificate, in which who connects must show one of our authority."""
+
+    def may_speak(self, sha256: str, institution: str) -> bool:
+        """Whether that certificate speaks for the institution now."""
+
+
 class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One application entity that may store here."""
 
@@ -70,6 +81,7 @@ class Peers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     certificate: str = ""
     key: str = ""
     client_ca: str = ""
+    joined: bool = False
     connections: Annotated[int, msgspec.Meta(ge=1)] = 256
     per_address: Annotated[int, msgspec.Meta(ge=1)] = 100
     largest: Annotated[int, msgspec.Meta(ge=1)] = LARGEST_INSTANCE
@@ -101,6 +113,8 @@ def _problems(peers: Peers) -> list[str]:
         found.append("peers: nobody may connect")
     if bool(peers.certificate) != bool(peers.key):
         found.append("certificate and key go together")
+    if peers.joined and (peers.certificate or peers.key or peers.client_ca):
+        found.append("joined: then certificate, key and client_ca are the platform's own; leave them out")
     if peers.client_ca and not peers.certificate:
         found.append("client_ca needs TLS: certificate and key")
     for number, one in enumerate(peers.peers):
@@ -122,7 +136,9 @@ class Services:
 
     offers_commitment = True
 
-    def __init__(self, images: ImageStore, peers: Peers, metrics: Metrics):
+    def __init__(self, images: ImageStore, peers: Peers, metrics: Metrics, members: Members | None = None):
+        """`members`: each peer's certificate must speak for its institution, at every message (threat C1)."""
+        self._members = members
         self._images = images
         self._peers = peers
         self._metrics = metrics
@@ -147,6 +163,7 @@ class Services:
                 and address is not None
                 and any(address in one for one in networks)
                 and peer.certificate in ("", caller.certificate)
+                and (self._members is None or self._members.may_speak(caller.fingerprint, peer.institution))
             ):
                 return peer
         return None
@@ -207,11 +224,16 @@ class Services:
 class DicomPort:
     """The open port, from `start` to `stop`."""
 
-    def __init__(self, images: ImageStore, peers: Peers, port: int, metrics: Metrics):
+    def __init__(self, images: ImageStore, peers: Peers, port: int, metrics: Metrics, members: Members | None = None):
         """Port 0 takes a free one. ConfigurationError, StateError: it cannot be opened, and why."""
-        services = Services(images, peers, metrics)
+        if peers.joined and members is None:
+            raise ConfigurationError(
+                "the peers' file says joined = true: nobody can join without a door for agents (--tls)"
+            )
+        members = members if peers.joined else None
+        services = Services(images, peers, metrics, members)
         limits = Limits(connections=peers.connections, per_address=peers.per_address, largest=peers.largest)
-        tls = _tls(peers)
+        tls = members.context() if members else _tls(peers)
         listening = _listening(peers.host, port)
         host, number = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host

@@ -105,7 +105,7 @@ class AgentsDoor:
             await problem(400, "proxy", "the proxy in front does not say who is asking")(scope, receive, send)
             return
         if self._way == "proxy":
-            scope["client"] = (address, 0)
+            scope["client"], scope["scheme"] = (address, 0), "https"
             scope["headers"] = [one for one in scope["headers"] if one[0] not in (PROXY_CERTIFICATE, PROXY_VERIFIED, PROXY_ADDRESS)]  # fmt: skip
         peer, standing = (
             self._gate.admitted(certificate, address)
@@ -147,7 +147,7 @@ class AgentsDoor:
 
     def _saying(self, send: Send, standing: Standing, skew: int) -> Send:
         """With every answer: whether to renew, and how wrong the asking machine's clock is."""
-        said = []
+        said = [("Strict-Transport-Security", "max-age=31536000")]
         if standing.is_retiring:
             said.append((RENEW_HEADER, "1"))
         if clock_is_wrong(skew):

@@ -28,8 +28,10 @@ REFRESH_EVERY = 3600.0
 _log = logging.getLogger("frontend_agent.platform")
 
 
-def server_context(certificate: Path, key: Path | None, roots: str) -> ssl.SSLContext:
-    """TLS 1.2 or newer. A client's certificate is asked for, and must be good if one is shown. ConfigurationError names the file."""
+def server_context(certificate: Path, key: Path | None, roots: str, protocol: str = "http/1.1") -> ssl.SSLContext:
+    """TLS 1.2 or newer. A client's certificate is asked for, and must be good if one is shown. ConfigurationError names the file.
+
+    `protocol`: of the application (ALPN); "" for none, and then a certificate must be shown."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
@@ -37,7 +39,9 @@ def server_context(certificate: Path, key: Path | None, roots: str) -> ssl.SSLCo
         ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_TICKET
     )
     context.num_tickets = 0  # every connection shows its certificate anew
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_ecdh_curve("prime256v1")  # every agent has it, and nothing beside it needs judging
+    if protocol:
+        context.set_alpn_protocols([protocol])
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except (ssl.SSLError, OSError, ValueError) as error:
@@ -45,7 +49,7 @@ def server_context(certificate: Path, key: Path | None, roots: str) -> ssl.SSLCo
             f"{certificate}: no certificate with its key (PEM, without a password): {error}"
         ) from error
     context.load_verify_locations(cadata=roots)
-    context.verify_mode = ssl.CERT_OPTIONAL  # who joins has none yet
+    context.verify_mode = ssl.CERT_OPTIONAL if protocol else ssl.CERT_REQUIRED  # who joins has none yet
     return context
 
 
@@ -57,9 +61,11 @@ def _no_password() -> str:
 class Front:
     """The context of a listening socket, and behind it the one that new connections get: exchanged while it listens."""
 
-    def __init__(self, registry: Registry, certificate: Callable[[], tuple[Path, Path | None]]):
-        """`certificate`: our own, as it should be now, with its key if that is another file."""
-        self._registry, self._certificate = registry, certificate
+    def __init__(
+        self, registry: Registry, certificate: Callable[[], tuple[Path, Path | None]], protocol: str = "http/1.1"
+    ):
+        """`certificate`: our own, as it should be now, with its key if that is another file. `protocol`: see server_context."""
+        self._registry, self._certificate, self._protocol = registry, certificate, protocol
         self._stopped = threading.Event()
         self.context = self._made()
         self._newest = self.context
@@ -76,9 +82,9 @@ class Front:
 
     def _made(self) -> ssl.SSLContext:
         self._registry.refresh_revoked_lists()
-        return server_context(*self._certificate(), self._registry.list_of_trusted().roots)
+        return server_context(*self._certificate(), self._registry.list_of_trusted().roots, self._protocol)
 
-    def _hand_on(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+    def _hand_on(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._newest
 
     def _keep(self) -> None:
