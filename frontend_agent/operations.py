@@ -27,6 +27,7 @@ from frontend_agent.closing_operations import ClosingOperations
 from frontend_agent.config import unknown
 from frontend_agent.console_operations import ConsoleOperations
 from frontend_agent.delivery import Event, State
+from frontend_agent.diagnose_operations import DiagnoseOperations
 from frontend_agent.door import Door
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.feeds import Feed
@@ -98,6 +99,7 @@ class Operations(
     ImageOperations,
     AlarmOperations,
     ConsoleOperations,
+    DiagnoseOperations,
 ):
     """Each public method is a question that can be asked by its name."""
 

@@ -199,6 +199,7 @@ ACTS: Mapping[str, Act] = {
     "image_case": _contents(_SYSTEM, "case"),
     "image_trace": _contents(_SYSTEM, "uid"),
     # --- the system administrator's acts
+    "diagnosis": _act(_SYSTEM),
     "once": _act(_SYSTEM),
     "source_pause": _act(_SYSTEM, "source", "length"),
     "source_resume": _act(_SYSTEM, "source"),

@@ -14,7 +14,10 @@ if str(REPOSITORY) not in sys.path:  # `pytest` alone does not put the checkout 
     sys.path.insert(0, str(REPOSITORY))
 
 from frontend_agent.logs import log  # noqa: E402
+from tests.canaries import in_files, in_sections, remember_names  # noqa: E402
 from tests.servers import MariadbServer, PostgresServer, ServerMissing, mariadb_server, postgres_server  # noqa: E402
+
+remember_names()  # before any test module takes the function by its name
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +64,22 @@ def realdata() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no third-party data at {folder} (set FRONTEND_AGENT_SHARED)")
     return folder
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """No patient in a log, whatever the test was about (threat L1): looked for in all that it captured and wrote."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]  # pluggy's Result
+    found = list(in_sections(report.sections))
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.when == "teardown" and isinstance(folder, Path) and folder.is_dir():
+        found += in_files(folder)
+    if found and report.passed:
+        report.outcome = "failed"
+        report.longrepr = "a patient in a log: " + "; ".join(
+            f"{' and '.join(kinds)} in {where}" for where, kinds in found
+        )
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

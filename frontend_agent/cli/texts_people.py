@@ -11,6 +11,17 @@ PEOPLE_TEXTS: dict[str, tuple[str, str]] = {
         "输出独立校验程序：一个可读的 Python 文件，无需本程序即可在任何计算机上校验导出的日志。\n\n"
         "示例：frontend-agent qc verifier > verify.py",
     ),
+    "diagnose": (
+        "Make a support bundle: versions, configuration, status, counts, log, schema, system. No patient's content, no "
+        "secret; what is in it is listed.\n\nExample: frontend-agent diagnose --out bundle.zip",
+        "生成支持包：版本、配置、状态、数量、日志、结构与系统信息。不含患者内容与密钥，并列出其内容。\n\n"
+        "示例：frontend-agent diagnose --out bundle.zip",
+    ),
+    "diagnose.out": ("The bundle's file (default: here, by the time).", "支持包文件（默认当前目录，按时间命名）。"),
+    "said.diagnosed": (
+        "{path}: look into it before you send it; MANIFEST.txt lists what is in it.",
+        "{path}：发送前请先查看；MANIFEST.txt 列出全部内容。",
+    ),
     "people": (
         "The three administrators (三员): who they are, and who may do what.",
         "三员：系统管理员、安全管理员、审计管理员，以及各自的权限。",

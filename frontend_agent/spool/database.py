@@ -197,6 +197,24 @@ class Database:
         with self._lock:
             yield
 
+    def shape(self) -> dict[str, Any]:
+        """Schema, SQLite, pages, and how many rows each table has."""
+        with self._lock:
+            named = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+            names = [str(row[0]) for row in self._execute(named)]
+            told = {
+                "schema": int(self._connection.pragma("user_version")),
+                "sqlite": apsw.sqlite_lib_version(),
+                "pages": int(self._connection.pragma("page_count")),
+                "free_pages": int(self._connection.pragma("freelist_count")),
+                "page_size": int(self._connection.pragma("page_size")),
+            }
+        return told | {"rows": {name: self._count(name) for name in names}}  # the others have their turn in between
+
+    def _count(self, table: str) -> int:
+        with self._lock:
+            return int(self._execute(f'SELECT count(*) FROM "{table}"').get)  # noqa: S608 - a table of its own
+
     # --- size ---------------------------------------------------------------------------------------------------------
 
     def used(self) -> int:

@@ -1110,6 +1110,10 @@ class Spool:
             body = {"event": "shown", "documents": list(documents), "who": who, "consent": consent}
             return self._ledger.log(body, now)
 
+    def shape(self) -> dict[str, Any]:
+        """The state as a thing: its schema, tables and rows, without a word of what is in them."""
+        return self._database.shape()
+
     def record_act(self, body: Mapping[str, Any], now: datetime) -> int:
         """What a person is about to do here: committed before it is done. The entry's number."""
         with self._database.write():
