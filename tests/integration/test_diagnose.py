@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from frontend_agent.app import App
 from frontend_agent.cli.main import run
-from frontend_agent.config import load_config
 from frontend_agent.demo.hospital import create_hospital
+from frontend_agent.platform.store import Store
+from frontend_agent.spool import Spool
 from tests.canaries import canaries_in
+from tests.platform_kit import running
 
 CONFIG = """
 # asked by 张小满, identity number {number}
@@ -37,7 +38,7 @@ name = "lab_report"
 source = "lis"
 mapping = "demo_lis/lab_report"
 [destinations.platform]
-url = "http://127.0.0.1:9/"
+url = "{url}"
 """
 LATER = """
 [sources.old]
@@ -50,12 +51,17 @@ url = "postgresql://somebody@10.0.0.8/his"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An agent that has read sixty visits with their faults: some of it is held, nothing could be sent."""
+    """An agent that has read sixty visits with their faults: some of it is held, the rest is delivered."""
     folder = tmp_path_factory.mktemp("diagnose")
     create_hospital(folder / "hospital", 60, seed=3)
     (number,) = _column(folder / "hospital" / "his.db", "SELECT zjhm FROM mz_brxx WHERE length(zjhm) = 18 LIMIT 1")
-    (folder / "agent.toml").write_text(CONFIG.format(number=number), encoding="utf-8")
-    run(["--config", str(folder / "agent.toml"), "once"])
+    store = Store(folder / "platform").open()
+    try:
+        with running(store) as url:
+            (folder / "agent.toml").write_text(CONFIG.format(number=number, url=url), encoding="utf-8")
+            run(["--config", str(folder / "agent.toml"), "once"])
+    finally:
+        store.close()
     with (folder / "agent.toml").open("a", encoding="utf-8") as file:
         file.write(LATER)  # sources that nobody asks here
     return folder
@@ -112,8 +118,8 @@ def test_no_patient_is_in_it(site: Path, tmp_path: Path) -> None:
 
 def test_keys_and_values_of_what_is_held_stay_here(site: Path, tmp_path: Path) -> None:
     files = bundle(site, tmp_path)
-    with App(load_config(site / "agent.toml"), site / "state", alone=True).open_state() as app:
-        held = list(app.spool.cases())
+    with Spool(site / "state").open() as spool:
+        held = list(spool.cases())
     assert held
     for name, text in files.items():
         assert [case.key for case in held if len(case.key) > 6 and case.key in text] == [], name
@@ -159,6 +165,6 @@ def test_an_older_bundle_is_not_overwritten(site: Path, tmp_path: Path, capsys: 
 
 def test_that_a_bundle_was_made_is_in_the_quality_log(site: Path, tmp_path: Path) -> None:
     bundle(site, tmp_path)
-    with App(load_config(site / "agent.toml"), site / "state", alone=True).open_state() as app:
-        newest = json.loads(app.spool.log_newest(1)[0].body)
+    with Spool(site / "state").open() as spool:
+        newest = json.loads(spool.log_newest(1)[0].body)
     assert (newest["event"], newest["act"]) == ("act", "diagnosis")

@@ -22,6 +22,7 @@ GUIDES = [
     *sorted(FOLDER.glob("upgrade.md")),
     *sorted(FOLDER.glob("alarms.md")),
     *sorted(FOLDER.glob("monitoring.md")),
+    *[FOLDER / name for name in ("people.md", "audit.md", "support-bundle.md")],
 ]
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)  # its language, its lines
 INLINE = re.compile(r"`((?:frontend-agent |images [a-z]|platform studies )[^`]+)`")
