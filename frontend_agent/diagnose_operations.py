@@ -15,7 +15,6 @@ from frontend_agent import __version__
 from frontend_agent.diagnosis import Part, as_text, causes, masked, newest_lines
 from frontend_agent.errors import FrontendAgentError
 from frontend_agent.logs import FILE, failed
-from frontend_agent.mending.groups import what_waits
 from frontend_agent.telling import plain
 
 LOG_CHARACTERS = 1 << 20  # of each file of the log
@@ -29,6 +28,7 @@ class DiagnoseOperations:
     _app: Any
     _spool: Any
     status: Callable[[], dict[str, Any]]
+    quarantine_groups: Callable[[], dict[str, Any]]
 
     def diagnosis(self) -> Iterator[dict[str, Any]]:
         """The parts of a support bundle, one after another. What cannot be told is told to be so, and the rest goes on."""
@@ -67,8 +67,11 @@ class DiagnoseOperations:
             {"feed": feed, "rule": rule, "severity": severity, "field": field, "count": count}
             for feed, rule, severity, field, count in self._spool.rules()
         ]
-        waits = what_waits(self._spool, None, None, None)
-        return {"causes": causes(waits["groups"]), "rules": rules, "steps": plain(self._app.times.snapshot())}
+        return {
+            "causes": causes(self.quarantine_groups()["groups"]),
+            "rules": rules,
+            "steps": plain(self._app.times.snapshot()),
+        }
 
     def _plans(self) -> Any:
         if not self._app.feeds:  # asked without a daemon: nothing is compiled

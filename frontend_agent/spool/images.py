@@ -974,6 +974,10 @@ class Images:
             for one in wants:
                 is_new, studies = self._wanting.want(one)
                 fresh += is_new
+                if is_new and one.since is not None and one.why.startswith("platform "):  # its act on this agent
+                    named = {"study": one.study_instance_uid, "accession": one.accession_number}
+                    told = {name: value for name, value in named.items() if value}
+                    self._ledger.log({"event": "study wanted", **told, "who": one.why, "role": "platform"}, one.since)
                 for study in studies:  # those that are here, or come, go first then
                     self._database.run("image.hurry", study=study, urgency=one.urgency)
                     self._database.run("image.hurry deliveries", study=study, urgency=one.urgency)

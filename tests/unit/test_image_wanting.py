@@ -1,5 +1,6 @@
 """Which studies should be here, who wants them, and whom they are asked of."""
 
+import json
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from frontend_agent.config_images import DicomInlet, DicomQueryInlet, DicomwebIn
 from frontend_agent.config_types import Count
 from frontend_agent.errors import ConfigurationError, StateError
 from frontend_agent.imaging.backfilling import BackfillBook, Walking
-from frontend_agent.imaging.model import Reported
+from frontend_agent.imaging.model import Reported, Want
 from frontend_agent.imaging.reported import ReportWatcher
 from frontend_agent.imaging.wanting import wants_of_report
 from tests.study_kit import NOW, Kept
@@ -121,3 +122,13 @@ def test_a_backfill_is_walked_goes_on_after_a_restart_and_never_wants_more_than_
     ):
         with pytest.raises(ConfigurationError):
             BackfillBook(kept.book).begin("web", *wrong, "li", kept.clock())
+
+
+def test_what_the_platform_wants_is_in_the_quality_log_once(kept: Kept) -> None:
+    wish = Want(study_instance_uid="1.2.3", why="platform region", since=NOW)
+    assert kept.book.want([wish]) == 1
+    assert kept.book.want([wish]) == 0
+    kept.book.want([Want(study_instance_uid="1.2.4", why="order E7", since=NOW)])  # by itself: no act of anybody
+    told = [json.loads(entry.body) for entry in kept.spool.log_entries()]
+    wanted = [(one["study"], one["who"], one["role"]) for one in told if one["event"] == "study wanted"]
+    assert wanted == [("1.2.3", "platform region", "platform")]
