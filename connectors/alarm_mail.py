@@ -6,6 +6,8 @@ whoever answers is no secret.
 
 import smtplib
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -23,11 +25,22 @@ class NotTold(FrontendAgentError):
 
 def send_mail(options: MailConfig, password: str, message: Message, now: datetime) -> str:
     """Send it; what some of the recipients have against it, empty for nothing. NotTold when nobody took it."""
+    with _in_our_words(options), _connected(options, password) as server:
+        refused = server.send_message(_mail(options, message, now), options.sender, list(options.to))
+    return _refusals(refused)
+
+
+def probe_mail(options: MailConfig, password: str) -> None:
+    """Raise what would go wrong if a mail were sent now: up to the login. Sends nothing."""
+    with _in_our_words(options), _connected(options, password) as server:
+        server.noop()
+
+
+@contextmanager
+def _in_our_words(options: MailConfig) -> Iterator[None]:
+    """Other people's exceptions are translated here, where they are met."""
     try:
-        with _connected(options) as server:
-            if options.user:
-                server.login(options.user, password)
-            refused = server.send_message(_mail(options, message, now), options.sender, list(options.to))
+        yield
     except smtplib.SMTPRecipientsRefused as error:
         raise NotTold(f"{options.server}: {_refusals(error.recipients)}") from None
     except smtplib.SMTPAuthenticationError as error:
@@ -44,10 +57,18 @@ def send_mail(options: MailConfig, password: str, message: Message, now: datetim
         raise NotTold(f"{options.server}: its certificate: {error.verify_message}; name who signed it: ca") from None
     except OSError as error:
         raise NotTold(f"{options.server}: {error.strerror or type(error).__name__}") from None
-    return _refusals(refused)
 
 
-def _connected(options: MailConfig) -> smtplib.SMTP:
+@contextmanager
+def _connected(options: MailConfig, password: str) -> Iterator[smtplib.SMTP]:
+    """The server, secured as the configuration says, and logged in."""
+    with _open(options) as server:
+        if options.user:
+            server.login(options.user, password)
+        yield server
+
+
+def _open(options: MailConfig) -> smtplib.SMTP:
     seconds, context = options.timeout.total_seconds(), ssl.create_default_context(cafile=options.ca or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if options.security == "tls":

@@ -6,12 +6,12 @@ the same key.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from connectors.alarm_mail import NotTold, send_mail
+from connectors.alarm_mail import NotTold, probe_mail, send_mail
 from connectors.alarm_webhook import post_json, post_text
 from frontend_agent.alarms.messages import Sender, message_of, plain_message, short_text, trial
 from frontend_agent.alarms.model import Alarm
@@ -141,6 +141,20 @@ def deliver(app: App, name: str, tells: Sequence[Tell]) -> str:
     return ""
 
 
+def checked_channels(config: Config) -> Iterator[tuple[str, FrontendAgentError | None]]:
+    """Try each without telling anybody anything: (what, what is wrong with it or None). Of a webhook only its secret can be."""
+    for name, channel in channels_of(config).items():
+        kind = "mail" if isinstance(channel, MailConfig) else "webhook"
+        problem: FrontendAgentError | None = None
+        try:
+            secret = secrets_of(config)(channel.secret) if channel.secret else ""
+            if isinstance(channel, MailConfig):
+                probe_mail(channel, secret)
+        except FrontendAgentError as error:
+            problem = error
+        yield f"alarms: {kind} {name}", problem
+
+
 def try_channels(app: App, only: str | None) -> list[dict[str, Any]]:
     """A test message to each channel: what it has against it."""
     channels = channels_of(app.config)
@@ -158,4 +172,4 @@ def try_channels(app: App, only: str | None) -> list[dict[str, Any]]:
     return tried
 
 
-__all__ = ["NotTold", "Tellers", "channels_of", "deliver", "try_channels"]
+__all__ = ["NotTold", "Tellers", "channels_of", "checked_channels", "deliver", "try_channels"]

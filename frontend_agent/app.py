@@ -1110,6 +1110,10 @@ def checked(
             yield f"destination {name}", error
         else:
             yield f"destination {name}", None
+    if config.alarms.mail or config.alarms.webhooks:
+        from frontend_agent.alarm_tellers import checked_channels  # who tells nobody loads neither mail nor webhooks
+
+        yield from checked_channels(config)
 
 
 class _Nothing:

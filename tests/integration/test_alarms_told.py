@@ -26,7 +26,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from frontend_agent.alarm_tellers import Tellers
 from frontend_agent.alarms import Alarm, Level
 from frontend_agent.alarms.turns import Look, turns
-from frontend_agent.app import App
+from frontend_agent.app import App, checked
 from frontend_agent.config import parse_config
 from frontend_agent.operations import operations
 
@@ -113,7 +113,7 @@ class Agent:
     """An open state with alarms that the test raises, and whoever is told of them."""
 
     def __init__(self, folder: Path, alarms: str) -> None:
-        (folder / "secrets").mkdir(exist_ok=True)
+        (folder / "secrets").mkdir(exist_ok=True, parents=True)
         for name, value in (("smtp", PASSWORD), ("hook", "a key"), ("wrong", "CANARY-f7a1-wrong")):
             (folder / "secrets" / name).write_text(value)
             (folder / "secrets" / name).chmod(0o600)
@@ -196,6 +196,18 @@ def test_with_a_password_over_tls_to_a_server_that_is_vouched_for(
     assert len(box.mails) == 1
     assert "CANARY-f7a1" not in caplog.text
     assert "CANARY-f7a1" not in str(box.mails)
+
+
+def test_check_tries_the_mail_server_and_sends_nothing(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    box = Mailbox()
+    with smtp(box, certificate, auth=True) as port:
+        for secret, said in (("smtp", ""), ("wrong", "is the secret right?"), ("missing", "not found")):
+            login = f'user = "agent"\nsecret = "{secret}"\nca = "{certificate[0]}"'
+            config = Agent(tmp_path / secret, mail(port, "starttls", login)).app.config
+            (problem,) = [one for what, one in checked(config) if what == "alarms: mail it"]
+            assert said in str(problem or "")
+            assert bool(said) == (problem is not None)
+    assert box.mails == []
 
 
 def test_a_server_that_is_away_is_told_later_and_holds_nobody_up(
