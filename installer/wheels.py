@@ -18,7 +18,7 @@ LEFT_OUT = re.compile(
     r"/tests?/|\.(pyx|pxd|pyi|c|cc|cpp|h|hpp|f90)$|\.dist-info/RECORD$|^numpy/_core/lib/"
     r"|^botocore/data/(?!(s3|sts|sso|sso-oidc|signin)/|[^/]+$)|^boto3/(examples|data/(?!s3/))"
 )
-EXTRAS = frozenset({"postgresql", "mysql", "oracle", "s3", "viewer"})  # all that licences allow
+EXTRAS = frozenset({"postgresql", "mysql", "oracle", "s3", "viewer", "pkcs11", "sm"})  # all that licences allow
 
 
 def built(source: Path, folder: Path, epoch: int) -> Path:

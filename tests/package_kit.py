@@ -21,7 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from frontend_agent import program
-from installer import carriers, inputs, tree
+from installer import carriers, inputs, runtime, tree
 
 ROOT = Path(__file__).resolve().parents[1]
 # What ends up in a package; another byte in any of it makes another one.
@@ -158,13 +158,24 @@ class Root:
 
     def run(self, *command: str, code: int = 0, within: float = 240.0, input: str | None = None) -> str:
         """What a command printed, both streams; it runs as root with processes and network of its own."""
+        around = (
+            "/usr/bin/env",
+            "-i",
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME=/root",
+            "DEBIAN_FRONTEND=noninteractive",
+        )
+        return self.bare(*around, *command, code=code, within=within, input=input)
+
+    def bare(self, *command: str, code: int = 0, within: float = 240.0, input: str | None = None) -> str:
+        """The same in a root that may hold nothing but the command."""
         # Its loopback is brought up from here: the smallest Debian has no ip.
         inside = 'ip link set lo up && exec chroot "$@"'
         ran = subprocess.run(
-            ["unshare", "--net", "--mount", "--pid", "--fork", f"--mount-proc={self.path / 'proc'}", "--kill-child", "sh", "-c", inside,
-             "sh", str(self.path), "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-             "DEBIAN_FRONTEND=noninteractive", *command],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=within, input=input, check=False,
+            ["unshare", "--net", "--mount", "--pid", "--fork", f"--mount-proc={self.path / 'proc'}", "--kill-child",
+             "sh", "-c", inside, "sh", str(self.path), *command],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=within, input=input,
+            check=False, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         )  # fmt: skip
         assert ran.returncode == code, f"{' '.join(command)}: exit {ran.returncode}\n{ran.stdout[-4000:]}"
         return ran.stdout
@@ -225,3 +236,29 @@ def overlay(base: Path, folder: Path) -> tuple[Path, Callable[[], None]]:
         shutil.rmtree(folder, ignore_errors=True)
 
     return root, undo
+
+
+# --- other packages ---------------------------------------------------------------------------------------------------
+
+
+def renumbered(package: Package, version: str, folder: Path, kind: str) -> Path:
+    """The same program under another version, carried by one kind of file ("deb", "rpm", "archive")."""
+    folder.mkdir(parents=True)
+    root = folder / f"frontend-agent-{version}"
+    shutil.copytree(package.program, root)
+    shutil.rmtree(root / "share" / "release-keys")
+    init = root / tree.PACKAGES / "frontend_agent" / "__init__.py"
+    init.write_text(init.read_text("utf-8").replace(f'"{package.version}"', f'"{version}"'), "utf-8")
+    for stale in init.parent.glob("__pycache__/__init__.*.pyc"):
+        stale.unlink()
+    (root / "share" / "version").write_text(version + "\n", "utf-8")
+    runtime.settle(root, f"{program.HOME}/versions/{version}", package.architecture)
+    epoch = int((package.program / program.MANIFEST).stat().st_mtime)
+    tree.seal(root, version, package.architecture.name, package.key, epoch)
+    return carriers.make(kind, root, package.architecture, folder, epoch, package.key, True)
+
+
+def made_again(package: Package, folder: Path) -> Path:
+    """The program from its inputs on, with nothing kept from before."""
+    found = inputs.Inputs(inputs.default_folder(package.architecture), package.architecture)
+    return tree.make(ROOT, found, folder / "again", package.key, folder / "kept")
