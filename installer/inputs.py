@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.markers import Marker
+
 RELEASE = "bookworm"  # whose interpreter and C library are taken; decision 0044 says why
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # With what they depend on: the interpreter, the C++ library of wheels, ODBC and those of its drivers whose licences allow it.
@@ -200,7 +202,7 @@ def _fetch_wheels(architecture: Architecture, folder: Path, lock: Path) -> None:
             "packages are made with Python 3.11, the interpreter that they carry; name it: PYTHON=… tools/package"
         )
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "-qq", "--require-hashes"]
-    command += ["--only-binary", ":all:", "--no-deps", "-r", str(lock), "-d", str(folder)]
+    command += ["--only-binary", ":all:", "--no-deps", "-d", str(folder)]
     command += [
         "--python-version",
         "3.11",
@@ -214,7 +216,24 @@ def _fetch_wheels(architecture: Architecture, folder: Path, lock: Path) -> None:
         "none",
     ]
     command += [word for name in platforms(architecture) for word in ("--platform", name)]
-    run(command)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(lock_for(lock.read_text("utf-8"), architecture.name))
+        file.flush()
+        run([*command, "-r", file.name])
+
+
+def lock_for(lock: str, machine: str) -> str:
+    """The lines of a lock file that hold on this machine type, without their markers: pip judges them by its own machine."""
+    kept = []
+    for entry in re.split(r"\n(?=[A-Za-z0-9])", lock):
+        first, marked, rest = entry.partition(" ; ")
+        if not marked:
+            kept.append(entry)
+            continue
+        marker, _, hashes = rest.partition(" \\\n")
+        if Marker(marker).evaluate({"platform_machine": machine}):
+            kept.append(f"{first} \\\n{hashes}")
+    return "\n".join(kept) + "\n"
 
 
 def _fetch_viewer(folder: Path) -> None:

@@ -108,6 +108,9 @@ def _base(inputs: Inputs, required: list[Path], kept: Path, source: Path) -> Pat
         told = {"debs": sbom.of_debs(inputs.debs, taken), "wheels": sbom.of_wheels(required)}
         (made / "made-of.json").write_text(json.dumps(told, indent=1), "utf-8")
         made.rename(place)
+    earlier = sorted(kept.glob(f"{inputs.architecture.name}-*"), key=lambda path: path.stat().st_mtime)
+    for old in earlier[:-3]:
+        shutil.rmtree(old, ignore_errors=True)
     return place
 
 

@@ -128,9 +128,9 @@ def content_of(source: Path) -> str:
 
 
 def _forget_old(architecture: inputs.Architecture) -> None:
-    """What was made of other contents: half a gigabyte each. The last two stay, for whoever tests them now."""
+    """What was made of other contents: one or two gigabytes each. The last four stay, for whoever tests them now."""
     made = sorted(cache_folder().glob(f"package-{architecture.name}-*[0-9a-f]"), key=lambda path: path.stat().st_mtime)
-    for folder in [one for one in made if one.is_dir()][:-2]:
+    for folder in [one for one in made if one.is_dir()][:-4]:
         shutil.rmtree(folder, ignore_errors=True)
 
 

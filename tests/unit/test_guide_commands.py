@@ -15,6 +15,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "docs" / "guide"
 GUIDES = [
     *sorted(FOLDER.glob("console.md")),
     *sorted(FOLDER.glob("images*.md")),
+    *sorted(FOLDER.glob("install.md")),
     *sorted(FOLDER.glob("secrets.md")),
     *sorted(FOLDER.glob("at-rest.md")),
     *sorted(FOLDER.glob("service.md")),
