@@ -13,7 +13,8 @@ $data = "C:\ProgramData\frontend-agent"
 
 & $Python -m venv $home_
 $python_ = Join-Path $home_ "Scripts\python.exe"
-& $python_ -m pip install --no-index --find-links $Wheels "frontend-agent[postgresql,mysql,oracle]" pywin32
+# --no-deps: the folder holds everything, and nothing is looked for elsewhere.
+& $python_ -m pip install --no-deps (Get-ChildItem $Wheels -Filter *.whl).FullName
 if ($LASTEXITCODE) { throw "pip could not install from $Wheels" }
 Copy-Item (Join-Path $PSScriptRoot "service.py") $home_
 
