@@ -10,6 +10,7 @@ from typing import Any
 from frontend_agent import passwords
 from frontend_agent.app import App
 from frontend_agent.config import unknown
+from frontend_agent.config_console import ConsoleConfig
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.people import ACTS, Person, anybody, may
 from frontend_agent.sessions import Sessions
@@ -30,12 +31,8 @@ class ConsoleOperations:
 
     _app: App
     _spool: Spool
+    _sessions: Sessions
     image_cases: Callable[[], Iterator[dict[str, Any]]]
-
-    @cached_property
-    def _sessions(self) -> Sessions:
-        console = self._app.config.console
-        return Sessions(console.idle, console.longest, lambda: secrets.token_urlsafe(32))
 
     @cached_property
     def _so_far(self) -> Today:
@@ -67,6 +64,10 @@ class ConsoleOperations:
 
     def console_login(self, name: str, password: str, code: str, address: str) -> dict[str, Any]:
         """Let somebody in by password and one-time code. What was wrong is not told: one sentence for all of it."""
+        with self._sessions.one_at_a_time:
+            return self._login(name, password, code, address)
+
+    def _login(self, name: str, password: str, code: str, address: str) -> dict[str, Any]:
         now = self._app.clock()
         accounts = self._spool.console_accounts
         for_name, from_address = accounts.tries(name, address, now - TRIES_WITHIN)
@@ -168,6 +169,11 @@ class ConsoleOperations:
             raise FrontendAgentError(f"{name}: has no password for the console (frontend-agent console people)")
         accounts.log({"event": "console.removed", "who": who, "person": name}, self._app.clock())
         self._sessions.end_all(name)
+
+
+def sessions_of(console: ConsoleConfig) -> Sessions:
+    """Nobody is in yet; tokens are 256 bits of the system's randomness."""
+    return Sessions(console.idle, console.longest, lambda: secrets.token_urlsafe(32))
 
 
 def _own_certificate(path: str, now: datetime) -> Iterator[dict[str, Any]]:

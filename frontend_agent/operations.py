@@ -25,7 +25,7 @@ from frontend_agent.checks.masking import how_to_mask
 from frontend_agent.closing import month_text
 from frontend_agent.closing_operations import ClosingOperations
 from frontend_agent.config import unknown
-from frontend_agent.console_operations import ConsoleOperations
+from frontend_agent.console_operations import ConsoleOperations, sessions_of
 from frontend_agent.delivery import Event, State
 from frontend_agent.diagnose_operations import DiagnoseOperations
 from frontend_agent.door import Door
@@ -109,6 +109,7 @@ class Operations(
         self._app = app
         self._spool = app.spool
         self._daemon = daemon
+        self._sessions = sessions_of(app.config.console)
 
     # --- how it goes --------------------------------------------------------------------------------------------------
 

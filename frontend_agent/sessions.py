@@ -35,6 +35,7 @@ class Sessions:
         self._sessions: dict[bytes, Session] = {}
         self._links: dict[bytes, tuple[Person, datetime]] = {}
         self._lock = threading.Lock()
+        self.one_at_a_time = threading.Lock()  # logins: side by side they would all be tried before one is counted
 
     def begin(self, person: Person, now: datetime) -> str:
         """A new token, whatever the browser held before (no session is fixed beforehand)."""

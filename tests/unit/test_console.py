@@ -3,7 +3,9 @@
 import asyncio
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -17,9 +19,12 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from frontend_agent import passwords
+from frontend_agent.app import App
 from frontend_agent.config import ConfigurationProblems, parse_config
 from frontend_agent.console.attention import attention
 from frontend_agent.console.guard import Guard, headers, host_of
+from frontend_agent.console_operations import NotIn
+from frontend_agent.operations import operations
 from frontend_agent.people import Person, Role, anybody
 from frontend_agent.sessions import Sessions
 
@@ -356,3 +361,24 @@ def test_every_word_is_there_in_both_languages_and_is_used() -> None:
     )
     unknown = {one for one in asked - TEXTS["zh"].keys() if not one.endswith("_")}
     assert not unknown
+
+
+# --- tries side by side -----------------------------------------------------------------------------------------------
+
+
+def test_tries_side_by_side_are_counted_before_the_next_is_taken(tmp_path: Path) -> None:
+    config = parse_config(f'{AGENT}\n[console]\nlisten = "127.0.0.1:8490"\n')
+    with App(config, tmp_path / "state", clock=lambda: NOW) as app:
+        login = operations(app)["console_login"]
+
+        def attempt(number: int) -> str:
+            try:
+                login(name="王芳", password=f"wrong {number}", code="000000", address="10.0.0.9")
+            except NotIn as refused:
+                return str(refused)
+            return "in"
+
+        with ThreadPoolExecutor(16) as pool:
+            said = Counter(pool.map(attempt, range(24)))
+    assert said["name, password or code is wrong"] == 10
+    assert sum(said.values()) - 10 == said[next(one for one in said if one.startswith("too many tries"))]
