@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from email.header import decode_header, make_header
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from frontend_agent import control
 from frontend_agent.demo.hospital import create_hospital
 from tests.conftest import shared_folder
 from tests.integration.test_alarms_told import Mailbox, free_port, smtp
+from tests.integration.test_several_destinations import until
 
 pytestmark = pytest.mark.skipif(
     not (shared_folder() / "standards").is_dir(), reason="the national tables are not beside this checkout"
@@ -35,15 +35,6 @@ from = "agent@hospital.local"
 to = ["it@hospital.local"]
 security = "none"
 """
-
-
-def until(is_so: Callable[[], bool], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if is_so():
-            return True
-        time.sleep(0.1)
-    return is_so()
 
 
 class Agent:

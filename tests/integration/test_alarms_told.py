@@ -30,6 +30,7 @@ from frontend_agent.app import App, checked
 from frontend_agent.config import parse_config
 from frontend_agent.operations import operations
 
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")  # the server's own word on TLS from the first byte
 NOW = datetime(2026, 11, 18, 2, 30, tzinfo=UTC)
 PASSWORD = "CANARY-f7a1-right"
 BASE = """
