@@ -440,7 +440,9 @@ def test_a_clock_that_is_set_back_strands_nothing(spool: Spool) -> None:
 
 def test_a_state_from_a_newer_version_is_refused_and_left_alone(spool: Spool) -> None:
     fill(spool, ["a"])
-    spool._database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    later = len(MIGRATIONS) + 1  # which no earlier version can work with: it did more than add
+    spool._database.execute(f"PRAGMA user_version = {later}")
+    spool._database.execute(f"PRAGMA application_id = {later}")
     spool.close()
     with pytest.raises(StateError, match="newer version"):
         Spool(spool.path).open()
