@@ -147,6 +147,11 @@ class Machine:
             input=input, capture_output=True, text=True, errors="replace", timeout=within, cwd="/",
         )  # fmt: skip
 
+    def plug(self, card: str) -> None:
+        """Put one of our network interfaces into it; it is gone from here, and everywhere once the machine is off."""
+        assert self._leader, "it is off"
+        subprocess.run(["ip", "link", "set", card, "netns", str(self._leader)], check=True, capture_output=True)
+
     def shows(self, unit: str, *properties: str) -> dict[str, str]:
         """Properties of a unit: ActiveState, MainPID, NRestarts …"""
         told = self.run("systemctl", "show", unit, *(f"--property={name}" for name in properties))

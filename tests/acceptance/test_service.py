@@ -14,7 +14,7 @@ import pytest
 from tests.hospital_machine import CONFIG, PLATFORM_STATE, STATE, Hospital, hospital_on, the_package
 from tests.nspawn_kit import eventually, machine
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a package may have to be made first
 MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
 RELEASE = os.environ.get("FRONTEND_AGENT_TEST") == "release"
 

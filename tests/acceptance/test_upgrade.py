@@ -18,7 +18,7 @@ from tests.hospital_machine import CONFIG, STATE, Hospital, hospital_on
 from tests.nspawn_kit import eventually, machine
 from tests.package_kit import Package, package
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a package may have to be made first
 MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
 BROKEN = "raise RuntimeError('this version does not run')\n"
 
