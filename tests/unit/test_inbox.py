@@ -153,7 +153,7 @@ def test_numbers_are_never_used_twice(spool: Spool, tmp_path: Path) -> None:
 
 
 def test_a_full_spool_keeps_no_message_and_says_so(tmp_path: Path) -> None:
-    with Spool(tmp_path / "state", quota=3_000_000).open() as spool:
+    with Spool(tmp_path / "state", quota=4_000_000).open() as spool:
         full, n = False, 0
         while not full:
             n += 1
