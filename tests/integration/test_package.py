@@ -25,7 +25,7 @@ mapped = {line.split()[-1] for line in open("/proc/self/maps") if line.split()[-
 print(len(mapped), sorted(path for path in mapped if not path.startswith("/opt/frontend-agent/")))
 """
 COMPILED = (
-    "lxml.etree apsw psycopg_binary pyodbc oracledb pymysql cryptography.hazmat.bindings._rust numpy PIL._imaging gdcm zstandard"
+    "lxml.etree apsw psycopg pyodbc oracledb pymysql cryptography.hazmat.bindings._rust numpy PIL._imaging gdcm zstandard"
     " uvloop httptools rapidfuzz openjpeg rle bcrypt ssl sqlite3 ctypes lzma bz2 decimal uuid msgspec boto3 connectors pkcs11"
 )
 
