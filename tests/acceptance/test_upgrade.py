@@ -6,7 +6,6 @@ The other versions are the package itself under another number, sealed with the 
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,9 +40,8 @@ def give(hospital: Hospital, made: Package, version: str, broken: bool = False) 
     root = folder / f"frontend-agent-{version}"
     shutil.copytree(made.program, root, copy_function=os.link)
     ours = root / tree.PACKAGES / "frontend_agent"
-    rewrite(
-        ours / "__init__.py", re.sub(r'"[^"]+"', f'"{version}"', (ours / "__init__.py").read_text("utf-8"), count=1)
-    )
+    said = (ours / "__init__.py").read_text("utf-8")
+    rewrite(ours / "__init__.py", said.replace(f'__version__ = "{made.version}"', f'__version__ = "{version}"'))
     if broken:
         rewrite(ours / "daemon.py", BROKEN)
     interpreter = root / "bin" / runtime.PYTHON
