@@ -96,7 +96,8 @@ def _tell_end(t: Texts, trial: Any, json: bool, wait: bool, wanted: str = "confi
     if json:
         output.as_json(told)
     else:
-        output.say(t(f"said.upgrade.{told['outcome']}", **told))
+        returned = told["outcome"] == "returned"
+        output.say(t("said.upgrade.returned", **told) if returned else t("said.upgrade.confirmed", **told))
     raise typer.Exit(0 if told["outcome"] == wanted else 1)
 
 
