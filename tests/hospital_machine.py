@@ -72,6 +72,14 @@ class Hospital:
             "runuser", "-u", "postgres", "--", "psql", "-qAt", "-v", "ON_ERROR_STOP=1", database, input=script
         )
 
+    def corrects(self, note: str) -> None:
+        """The laboratory corrects a report: it is newer than all others."""
+        newer = "to_char((SELECT max(xgsj) FROM lis_bg)::timestamp + interval '1 minute', 'YYYY-MM-DD HH24:MI:SS')"
+        self.sql(
+            f"UPDATE lis_bg SET bgbz = '{note}', xgsj = {newer}"
+            " WHERE bgh = (SELECT min(bgh) FROM lis_bg WHERE bgzt = '3' AND zfbz = '0')"
+        )
+
     def configure(self, text: str = AGENT) -> None:
         """What a person does after `dpkg -i`: init, edit, a password, a check."""
         self.machine.run("frontend-agent", "init", "--config", "/etc/frontend-agent/agent.toml")

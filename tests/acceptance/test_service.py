@@ -84,9 +84,7 @@ def test_the_demonstration_runs_to_its_end_inside_the_units_walls(hospital: Hosp
 def test_a_killed_service_is_back_and_nothing_is_lost_or_doubled(hospital: Hospital) -> None:
     machine, before = hospital.machine, hospital.documents()
     pid = machine.pid("frontend-agent")
-    hospital.sql(
-        "UPDATE lis_bg SET bgbz = '更正', xgsj = xgsj || ' ' WHERE bgh = (SELECT min(bgh) FROM lis_bg WHERE bgzt = '3')"
-    )
+    hospital.corrects("更正")
     machine.run("kill", "-KILL", str(pid))
     took = eventually(lambda: machine.pid("frontend-agent") not in (0, pid), within=90)
     assert took < 90
@@ -118,9 +116,7 @@ def test_after_a_reboot_it_goes_on_by_itself(hospital: Hospital) -> None:
     before = {one["document_id"] for one in hospital.documents()}
     hospital.machine.reboot()
     eventually(lambda: hospital.machine.shows("frontend-agent", "ActiveState")["ActiveState"] == "active", within=60)
-    hospital.sql(
-        "UPDATE lis_bg SET bgbz = '再次更正', xgsj = xgsj || ' ' WHERE bgh = (SELECT max(bgh) FROM lis_bg WHERE bgzt = '3')"
-    )
+    hospital.corrects("再次更正")
     eventually(lambda: {one["document_id"] for one in hospital.documents()} > before, within=60, every=1.0)
     hospital.await_settled()
 

@@ -76,13 +76,6 @@ def upgrade(hospital: Hospital, *arguments: str, code: int = 0) -> dict[str, str
     return told
 
 
-def new_row(hospital: Hospital, note: str) -> None:
-    """The laboratory corrects a report."""
-    hospital.sql(
-        f"UPDATE lis_bg SET bgbz = '{note}', xgsj = xgsj || ' ' WHERE bgh = (SELECT min(bgh) FROM lis_bg WHERE bgzt = '3')"
-    )
-
-
 def arrives(hospital: Hospital, before: set[str]) -> None:
     eventually(lambda: {one["document_id"] for one in hospital.documents()} > before, within=90, every=1.0)
     hospital.await_settled()
@@ -108,7 +101,7 @@ def test_a_version_that_works_is_watched_and_confirmed(hospital: Hospital, made:
     told = upgrade(hospital, "install", file, "--watch-minutes", "0.4")
     assert (told["outcome"], told["version"], told["before"]) == ("confirmed", "9.1.0", made.version)
     assert running(hospital) == "9.1.0"
-    new_row(hospital, "one")
+    hospital.corrects("one")
     arrives(hospital, before)
 
 
@@ -131,7 +124,7 @@ def test_a_version_that_does_not_run_is_taken_back_by_itself(hospital: Hospital,
     assert told["outcome"] == "returned"
     assert "frontend-agent.service" in told["reason"]
     assert running(hospital) == "9.1.0"
-    new_row(hospital, "two")
+    hospital.corrects("two")
     arrives(hospital, before)
 
 
@@ -146,7 +139,7 @@ def test_the_power_goes_in_the_middle_of_a_trial(hospital: Hospital, made: Packa
     eventually(lambda: not hospital.machine.path("/opt/frontend-agent/trial.json").exists(), within=180, every=1.0)
     assert upgrade(hospital, "status")["history"][0]["outcome"] == "confirmed"  # type: ignore[index]
     assert running(hospital) == "9.3.0"
-    new_row(hospital, "three")
+    hospital.corrects("three")
     arrives(hospital, before)
 
 
@@ -155,6 +148,6 @@ def test_a_person_goes_back_and_nothing_is_lost(hospital: Hospital) -> None:
     told = upgrade(hospital, "rollback", "--reason", "tried")
     assert (told["outcome"], told["before"]) == ("returned", "9.1.0")
     assert running(hospital) == "9.1.0"
-    new_row(hospital, "four")
+    hospital.corrects("four")
     arrives(hospital, before)
     assert hospital.machine.says("frontend-agent", "status", "--config", str(CONFIG), "--state", STATE).returncode == 0
