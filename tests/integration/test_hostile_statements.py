@@ -135,7 +135,8 @@ def test_mariadb_refuses_all_writes_of_an_owner_in_our_session(mariadb: MariadbS
 
 
 @pytest.mark.parametrize("odbc", [False, True])
-def test_sqlite_refuses_all_writes_in_our_session(tmp_path: Path, odbc: bool) -> None:
+def test_sqlite_refuses_all_writes_in_our_session(tmp_path: Path, odbc: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # some of them name a file where they run
     if odbc and "SQLite3" not in pytest.importorskip("pyodbc").drivers():
         pytest.skip("the ODBC driver 'SQLite3' is not installed")
     file = tmp_path / "his.db"
