@@ -156,6 +156,8 @@ WHOLE_TABLES_ON_PURPOSE = {
     "alarm.drop hours": "once an hour; one row per feed and hour of the last weeks",
     "alarm.mutes": "what people muted: a few rows",
     "alarm.unmute": "what people muted: a few rows",
+    "console.accounts": "the people of the console: a few rows",
+    "console.forget tries": "tries of the last minutes, as many as are let try",
     "alarm.stuck studies": "a partial index of what is stuck, and nothing else",
     "image.deliveries left": "a partial index of what was being sent, at the start",
 }
