@@ -327,6 +327,10 @@ class _Lane:
                     self._busy, until = False, now + THINKING
                 case "waits":
                     until = now + what[0] + THINKING
+                case "cannot begin":  # it ends by itself: the next question is another's, who may find what was missing
+                    child.close()
+                    self._child = None
+                    self._failed(what[0])
                 case "failed":
                     self._merge(what[1])
                     self._failed(what[0])
@@ -453,7 +457,7 @@ class _Extracting:
         except FrontendAgentError as error:  # a driver that was taken away since we started
             with suppress(EOFError, OSError):
                 pipe.recv_bytes()
-                pipe.send_bytes(pickle.dumps(("failed", error, Tally()), pickle.HIGHEST_PROTOCOL))
+                pipe.send_bytes(pickle.dumps(("cannot begin", error), pickle.HIGHEST_PROTOCOL))
             return
         source.pulse = _Told(pipe)
         answering = _Answering(source)
