@@ -641,7 +641,7 @@ class Registry:
         """Those that were given, the newest first."""
         rows = self._rows(
             f"SELECT {_CERTIFICATE} FROM certificate WHERE (? = '' OR sha256 = ?) AND "  # noqa: S608 - our own words
-            "(? = '' OR EXISTS (SELECT 1 FROM json_each(institutions) WHERE value = ?)) ORDER BY issued_at DESC, sha256",
+            "(? = '' OR EXISTS (SELECT 1 FROM json_each(institutions) WHERE value = ?)) ORDER BY issued_at DESC, rowid DESC",
             sha256, sha256, institution, institution,
         )  # fmt: skip
         return [_certificate(row) for row in rows]

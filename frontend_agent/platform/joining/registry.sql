@@ -54,7 +54,7 @@ CREATE TABLE certificate (
     revoked_at TEXT NOT NULL DEFAULT '',
     revoked_by TEXT NOT NULL DEFAULT '',
     revoked_why TEXT NOT NULL DEFAULT ''
-) WITHOUT ROWID;
+);
 CREATE UNIQUE INDEX certificate_serial ON certificate (authority, serial);
 CREATE INDEX certificate_replaces ON certificate (replaces) WHERE replaces <> '';
 CREATE TABLE failure (                -- enrolments that failed, for fifteen minutes
