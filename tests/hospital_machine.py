@@ -105,6 +105,14 @@ class Hospital:
         found: list[dict[str, Any]] = json.loads(told)
         return found
 
+    def ids(self) -> set[str]:
+        """The newest version of each document that the platform holds: a corrected one has another id."""
+        return {one["document_id"] for one in self.documents()}
+
+    def series(self) -> set[str]:
+        """The same without the numbers of their versions."""
+        return {one.rpartition("-")[0] for one in self.ids()}
+
     def is_settled(self) -> bool:
         """Everything that was read is at the platform, and proven."""
         told = self.machine.says("frontend-agent", "status", "--config", str(CONFIG), "--state", STATE, "--json")

@@ -77,13 +77,12 @@ def upgrade(hospital: Hospital, *arguments: str, code: int = 0) -> dict[str, str
 
 
 def arrives(hospital: Hospital, before: set[str]) -> None:
-    eventually(lambda: {one["document_id"] for one in hospital.documents()} > before, within=90, every=1.0)
+    """What was corrected is there as another version; all others are as they were."""
+    eventually(lambda: hospital.ids() - before, within=90, every=1.0)
     hospital.await_settled()
+    assert len(hospital.ids() - before) == 1
+    assert {one.rpartition("-")[0] for one in before} == hospital.series()
     assert hospital.agent("qc", "verify")["ok"]
-
-
-def ids(hospital: Hospital) -> set[str]:
-    return {one["document_id"] for one in hospital.documents()}
 
 
 def running(hospital: Hospital) -> str:
@@ -96,7 +95,7 @@ def running(hospital: Hospital) -> str:
 
 
 def test_a_version_that_works_is_watched_and_confirmed(hospital: Hospital, made: Package) -> None:
-    before = ids(hospital)
+    before = hospital.ids()
     file = give(hospital, made, "9.1.0")
     told = upgrade(hospital, "install", file, "--watch-minutes", "0.4")
     assert (told["outcome"], told["version"], told["before"]) == ("confirmed", "9.1.0", made.version)
@@ -119,7 +118,7 @@ def test_a_file_with_one_bit_changed_is_refused_and_nothing_happens(hospital: Ho
 
 
 def test_a_version_that_does_not_run_is_taken_back_by_itself(hospital: Hospital, made: Package) -> None:
-    before = ids(hospital)
+    before = hospital.ids()
     told = upgrade(hospital, "install", give(hospital, made, "9.2.0", broken=True), "--watch-minutes", "5", code=1)
     assert told["outcome"] == "returned"
     assert "frontend-agent.service" in told["reason"]
@@ -129,7 +128,7 @@ def test_a_version_that_does_not_run_is_taken_back_by_itself(hospital: Hospital,
 
 
 def test_the_power_goes_in_the_middle_of_a_trial(hospital: Hospital, made: Package) -> None:
-    before = ids(hospital)
+    before = hospital.ids()
     upgrade(hospital, "install", give(hospital, made, "9.3.0"), "--watch-minutes", "0.4", "--no-wait")
     eventually(
         lambda: hospital.machine.run("readlink", "/opt/frontend-agent/current").strip().endswith("9.3.0"), within=60
@@ -144,7 +143,7 @@ def test_the_power_goes_in_the_middle_of_a_trial(hospital: Hospital, made: Packa
 
 
 def test_a_person_goes_back_and_nothing_is_lost(hospital: Hospital) -> None:
-    before = ids(hospital)
+    before = hospital.ids()
     told = upgrade(hospital, "rollback", "--reason", "tried")
     assert (told["outcome"], told["before"]) == ("returned", "9.1.0")
     assert running(hospital) == "9.1.0"
