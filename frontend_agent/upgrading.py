@@ -33,6 +33,7 @@ LOOK_EVERY = 5.0  # seconds
 WATCH_FOR = 600.0  # seconds that a new version is watched
 NO_ANSWER = 120.0  # seconds without an answer of a started agent: it may be bringing a large state up to date
 RESTARTS = 3  # of the service by itself within a trial: then it does not work
+GRACE = 60.0  # seconds at the end in which what does not work just then may come again: a platform begins anew, too
 SPARE = 1.2  # times what is unpacked has to be free on the disk
 
 Phase = Literal["staged", "trial", "returning"]
@@ -245,7 +246,11 @@ def verdict(
         return f"the agent has not answered for {int(silent)} s"
     if watched < trial.watch_for:
         return None
-    missing = sorted(set(trial.worked) - (works or set()))
+    if works is None:
+        return None  # it does not answer just now; for how long was looked at above
+    missing = sorted(set(trial.worked) - works)
+    if missing and watched < trial.watch_for + GRACE:
+        return None
     if missing:
         return f"what worked before does not work any more: {', '.join(missing)}"
     return "" if all(state == "active" for state, _ in states.values()) else "a service is not running"
@@ -321,8 +326,8 @@ class Watch:
             if status is not None:
                 heard = now
                 works |= {one for one in working(status, since) if one.startswith("feed ")}
-            standing = works | (
-                working(status) - {one for one in working(status) if one.startswith("feed ")} if status else set()
+            standing = (
+                None if status is None else works | {one for one in working(status) if not one.startswith("feed ")}
             )
             states = {unit: self._services.state(unit) for unit in trial.units}
             told = verdict(trial, states, standing, now - heard, now - began)

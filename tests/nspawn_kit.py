@@ -50,6 +50,7 @@ class Machine:
     options: Sequence[str] = ()
     _nspawn: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _leader: int = 0  # its process 1, as we see it
+    _cgroups_made: list[Path] = field(default_factory=list, repr=False)
 
     # --- on and off ---------------------------------------------------------------------------------------------------
 
@@ -61,8 +62,9 @@ class Machine:
             "--register=no", "--keep-unit", "--private-network", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
             *self.options, "--boot",
         ]  # fmt: skip
-        # Cgroups of its own: only so its units can be held to their memory.
+        # Cgroups of its own: its units can be held to their memory, and are no other machine's of the same name.
         environment = {**os.environ, "SYSTEMD_NSPAWN_USE_CGNS": "1", "TERM": "dumb"}
+        self._make_cgroups()
         with self.console.open("ab") as console:
             self._nspawn = subprocess.Popen(
                 command,
@@ -71,8 +73,46 @@ class Machine:
                 stderr=console,
                 env=environment,
                 start_new_session=True,
+                preexec_fn=self._enter_cgroups,
             )
         self._await_boot()
+
+    def _cgroups(self) -> list[Path]:
+        """A group of our own in every hierarchy, under the one that we are in ourselves."""
+        found = []
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, ours = line.split(":", 2)
+            name = controllers.removeprefix("name=") or ("unified" if Path("/sys/fs/cgroup/unified").is_dir() else "")
+            place = Path("/sys/fs/cgroup") / name
+            if place.is_dir():
+                found.append(
+                    place
+                    / ours.lstrip("/")
+                    / f"fa-{os.getpid()}-{self.root.parent.parent.name}-{self.root.parent.name}"
+                )
+        return found
+
+    def _make_cgroups(self) -> None:
+        for group in self._cgroups():
+            with suppress(OSError):  # a hierarchy that may not be written: the machine shares it then
+                group.mkdir(exist_ok=True)
+                for name in ("cpuset.cpus", "cpuset.mems"):  # a group of processors takes nobody before it knows which
+                    if "cpuset" in group.parts:
+                        (group / name).write_text((group.parent / name).read_text())
+                self._cgroups_made.append(group)
+
+    def _enter_cgroups(self) -> None:
+        """In the child, before it becomes systemd-nspawn."""
+        for group in self._cgroups_made:
+            with suppress(OSError):
+                (group / "cgroup.procs").write_text("0")
+
+    def _drop_cgroups(self) -> None:
+        for group in self._cgroups_made:
+            for folder, _, _ in os.walk(group, topdown=False):
+                with suppress(OSError):
+                    os.rmdir(folder)
+        self._cgroups_made = []
 
     @property
     def console(self) -> Path:
@@ -100,6 +140,7 @@ class Machine:
         self._nspawn.kill()
         self._nspawn.wait()
         self._nspawn, self._leader = None, 0
+        self._drop_cgroups()
 
     def reboot(self) -> None:
         self.power_off()

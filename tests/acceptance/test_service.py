@@ -141,7 +141,8 @@ def test_a_service_that_would_take_more_than_its_memory_is_ended_and_begun_again
     machine.says("systemctl", "restart", "frontend-agent", within=60)
     try:
         eventually(lambda: int(machine.shows("frontend-agent", "NRestarts")["NRestarts"]) > 0, within=60)
-        assert "oom-kill" in machine.run("journalctl", "-u", "frontend-agent", "-n", "100", "--no-pager")
+        told = machine.run("journalctl", "-u", "frontend-agent", "--no-pager")
+        assert "oom-kill" in told or "status=9/KILL" in told  # on cgroups of the older kind systemd sees the end alone
     finally:
         machine.path("/etc/systemd/system/frontend-agent.service.d/memory.conf").unlink()
         machine.run("systemctl", "daemon-reload")

@@ -184,6 +184,14 @@ def test_a_feed_that_worked_before_and_does_not_any_more_brings_the_version_befo
     assert "feed lab_report" in history(home)[0]["reason"]
 
 
+def test_an_answer_that_fails_at_the_last_look_is_waited_for(home: Path) -> None:
+    machine = Machine(home)
+    machine.at_look[119] = lambda: setattr(machine, "silent", True)
+    machine.at_look[122] = lambda: setattr(machine, "silent", False)
+    assert upgraded(home, machine) == "confirmed"
+    assert 600 < machine.now < 660
+
+
 def test_a_feed_that_did_not_work_before_is_no_reason(home: Path) -> None:
     machine = Machine(home)
     stage(archive(home.parent, "2.0"), KEYS, home)
