@@ -39,11 +39,11 @@ class Systemd:
         return told
 
     def watch(self, unit: str) -> None:
-        """Start it now, and after a power cut again."""
+        """Begin it now, and after a power cut again. One that is just ending would not see what was written a moment ago."""
         _systemctl("enable", unit)
-        done = subprocess.run(["systemctl", "start", "--no-block", unit], capture_output=True, text=True, check=False)
+        done = subprocess.run(["systemctl", "restart", "--no-block", unit], capture_output=True, text=True, check=False)
         if done.returncode:
-            raise UpgradeProblem(f"systemctl start {unit}: {done.stderr.strip()}")
+            raise UpgradeProblem(f"systemctl restart {unit}: {done.stderr.strip()}")
 
 
 def _systemctl(*arguments: str) -> str:
