@@ -162,10 +162,10 @@ def _add_changing(group: typer.Typer, t: Texts, folder: Callable[[typer.Context]
         context: typer.Context,
         uid: Annotated[str, typer.Argument(help=t("studies.uid"))],
         institution: Annotated[str, typer.Option(help=t("platform.institution"))] = "",
-        why: Annotated[str, typer.Option(help=t("studies.why"))] = "",
         undo: Annotated[bool, typer.Option("--undo", help=t("studies.unwant"))] = False,
     ) -> None:
         with _images(folder(context)) as images:
+            why = context.obj[0].why  # --why is every command's
             count = images.unwant(uid, institution) if undo else images.want(uid, institution, why)
         typer.echo(t("studies.wanted", count=count) if count and not undo else t("studies.nothing_to_want"))
 

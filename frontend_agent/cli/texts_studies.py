@@ -20,10 +20,9 @@ STUDIES_TEXTS: dict[str, tuple[str, str]] = {
     "studies.show": ("One study with its series.", "一个影像检查及其序列。"),
     "studies.uid": ("Study Instance UID.", "检查实例 UID。"),
     "studies.want": (
-        "Ask the hospital for the pixels of a study that is known by its index alone.",
-        "请求医院上传仅有索引的检查的像素数据。",
+        "Ask the hospital for the pixels of a study that is known by its index alone; its log shows --why.",
+        "请求医院上传仅有索引的检查的像素数据；医院日志中显示 --why 所述原因。",
     ),
-    "studies.why": ("What for: its hospital's log shows it.", "请求原因：将显示在医院日志中。"),
     "studies.wanted": ("{count} studies are asked for.", "已请求 {count} 个检查。"),
     "studies.nothing_to_want": (
         "Nothing is asked for: all of it is here, or nothing is known of it.",

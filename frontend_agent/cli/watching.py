@@ -1,5 +1,6 @@
 """`frontend-agent status --watch`: the facts of the console's first page in a terminal, renewed every second, until q."""
 
+import os
 import select
 import sys
 import time
@@ -21,7 +22,8 @@ EVERY = 1.0  # seconds between questions
 LOOK = 0.1  # seconds between looks at the keyboard and the size of the window
 COLOURS = {"bad": "bold red", "warn": "yellow"}
 LEAST_ATTENTION = 3  # lines that are shown of what needs attention, however small the window
-QUIT = ("q", "Q", "\x03", "\x04", "\x1b")
+QUIT = ("q", "Q", "\x03", "\x04")
+ESCAPE = "\x1b"
 
 
 class NoTerminal(FrontendAgentError):
@@ -180,12 +182,17 @@ def _keys() -> Iterator[Callable[[], bool]]:
 
 
 def _pressed() -> bool:
-    ready, _, _ = select.select([sys.stdin], [], [], LOOK)
-    return bool(ready) and (sys.stdin.read(1) or QUIT[0]) in QUIT  # the end of the input is one, too
+    terminal = sys.stdin.fileno()  # not what Python has read ahead of it: nothing would be ready then
+    if not select.select([terminal], [], [], LOOK)[0]:
+        return False
+    keys = os.read(terminal, 64).decode("utf-8", "replace")
+    return keys in ("", ESCAPE) or any(
+        key in QUIT for key in keys
+    )  # the end of the input is one, too; an arrow is none
 
 
 def _pressed_on_windows() -> bool:
     import msvcrt
 
     time.sleep(LOOK)
-    return bool(msvcrt.kbhit()) and msvcrt.getwch() in QUIT  # type: ignore[attr-defined]
+    return bool(msvcrt.kbhit()) and msvcrt.getwch() in (*QUIT, ESCAPE)  # type: ignore[attr-defined]
