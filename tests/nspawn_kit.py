@@ -240,13 +240,15 @@ def machine(folder: Path, *options: str, layers: Sequence[Path] = ()) -> Iterato
     base = debian()
     folder.mkdir(parents=True, exist_ok=True)
     root = folder / "root"
-    undo = _overlay([*layers, base], folder, root)
-    made = Machine(root, options)
-    try:
-        yield made
-    finally:
-        made.cut_power()
-        undo()
+    with (base.parent / "machines.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time: they are judged by how soon they do something, on two cores
+        undo = _overlay([*layers, base], folder, root)
+        made = Machine(root, options)
+        try:
+            yield made
+        finally:
+            made.cut_power()
+            undo()
 
 
 def debian() -> Path:

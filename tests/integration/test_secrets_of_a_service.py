@@ -12,6 +12,7 @@ import pytest
 from tests.nspawn_kit import Machine, eventually, machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # machines boot one at a time
 CANARY = "c4nary-von-systemd-7731"
 BASE = Path(sys.base_prefix).resolve()
 VENV = Path(sys.prefix).resolve()
