@@ -125,7 +125,8 @@ def size(terminal: int, rows: int, columns: int) -> None:
 
 
 def widest(drawn: str) -> int:
-    return max(len(line) for line in ESCAPES.sub("", drawn).splitlines()[-15:])
+    """Of the lines since the last whole picture; a picture begins at home, without a new line."""
+    return max(len(line) for line in ESCAPES.sub("", drawn.replace("\x1b[H", "\n")).splitlines()[-15:])
 
 
 def read_until(terminal: int, wanted: str) -> str:
