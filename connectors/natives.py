@@ -289,9 +289,11 @@ class Sqlite(Driver):
         if not Path(self._path).is_file():
             raise SourceUnreachable(f"source {self._name}: no SQLite file at {self._path}")
         address = f"file:{quote(os.path.abspath(self._path))}?mode=ro"
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             address, uri=True, timeout=_wait(self._options), check_same_thread=False, cached_statements=256
         )
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)  # ATTACH makes a file, also in a read-only session
+        return connection
 
     def connect_to_write(self) -> sqlite3.Connection:
         address = f"file:{quote(os.path.abspath(self._path))}?mode=rw"

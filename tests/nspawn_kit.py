@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -231,6 +232,13 @@ def eventually(is_so: Callable[[], object], within: float = 30.0, every: float =
 # -- Making them ------------------------------------------------------------------------------------------------------
 
 
+def missing(what: str) -> NoReturn:
+    """Skips at a desk without a network; fails in CI, where a test that skips is one that never runs."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
 @contextmanager
 def machine(folder: Path, *options: str, layers: Sequence[Path] = ()) -> Iterator[Machine]:
     """A machine that is off, over a Debian of its own; whatever happens to the test, it is gone afterwards.
@@ -280,7 +288,7 @@ def _make(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         shutil.rmtree(part, ignore_errors=True)
-        pytest.skip(f"no Debian could be made: {done.stdout.strip().splitlines()[-1:]}{done.stderr[-300:]}")
+        missing(f"no Debian could be made: {done.stdout.strip().splitlines()[-1:]}{done.stderr[-300:]}")
     shutil.rmtree(part / "var/cache/apt/archives", ignore_errors=True)
     subprocess.run(["systemctl", "--quiet", f"--root={part}", "mask", *MASKED], check=True, capture_output=True)
     subprocess.run(["systemctl", "--quiet", f"--root={part}", "disable", "postgresql"], check=True, capture_output=True)

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from frontend_agent import program
 from installer import carriers, inputs, runtime, tree
+from tests.nspawn_kit import missing
 
 ROOT = Path(__file__).resolve().parents[1]
 # What ends up in a package; another byte in any of it makes another one.
@@ -98,7 +99,7 @@ def _inputs(architecture: inputs.Architecture, lock: Path) -> inputs.Inputs:
         try:
             return inputs.fetch(architecture, folder, lock)
         except inputs.NotMade as error:
-            pytest.skip(f"what a package is made of could not be fetched: {error}")
+            missing(f"what a package is made of could not be fetched: {error}")
     return inputs.Inputs(folder, architecture)
 
 
@@ -213,7 +214,7 @@ def _debian(release: str) -> Path:
             command = [debootstrap, "--variant=minbase", release, str(part), inputs.mirrors()[0]]
             ran = subprocess.run(command, capture_output=True, text=True, check=False)
             if ran.returncode:
-                pytest.skip(f"no Debian {release} could be made: {(ran.stdout.strip().splitlines() or ['?'])[-1]}")
+                missing(f"no Debian {release} could be made: {(ran.stdout.strip().splitlines() or ['?'])[-1]}")
             shutil.rmtree(part / "var/cache/apt/archives", ignore_errors=True)
             part.rename(folder)
     return folder

@@ -138,7 +138,7 @@ def test_mariadb_refuses_all_writes_of_an_owner_in_our_session(mariadb: MariadbS
 def test_sqlite_refuses_all_writes_in_our_session(tmp_path: Path, odbc: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    monkeypatch.chdir(elsewhere)  # an empty file that ATTACH makes where it runs is no write to the hospital's
+    monkeypatch.chdir(elsewhere)  # where ATTACH would make a file
     if odbc and "SQLite3" not in pytest.importorskip("pyodbc").drivers():
         pytest.skip("the ODBC driver 'SQLite3' is not installed")
     file = tmp_path / "his.db"
@@ -157,6 +157,7 @@ def test_sqlite_refuses_all_writes_in_our_session(tmp_path: Path, odbc: bool, mo
 
     assert hashlib.sha256(file.read_bytes()).hexdigest() == before
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["his.db"]
+    assert not list(elsewhere.iterdir())
     assert taken > 20
     _is_held_by_the_list_alone(source, "sqlite")
     assert source.grants() == Grants()
