@@ -25,7 +25,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     def reference() -> None:
         from frontend_agent.checks.manual import manual
 
-        sys.stdout.write(manual())
+        sys.stdout.write(manual(t.language))
 
 
 def _add_list(group: typer.Typer, t: Texts) -> None:

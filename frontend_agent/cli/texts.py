@@ -395,8 +395,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "一条规则：内容、处理办法、通过与不通过的示例。\n\n示例：frontend-agent rules show FP-FEE-SUM",
     ),
     "rules.reference": (
-        "All rules as one page, Markdown.\n\nExample: frontend-agent rules reference > rules.md",
-        "全部规则的一览页（Markdown）。\n\n示例：frontend-agent rules reference > rules.md",
+        "All rules as one page of Markdown, in the language of --lang.\n\nExample: frontend-agent rules reference > rules.md",
+        "全部规则的一览页（Markdown），语言由 --lang 决定。\n\n示例：frontend-agent rules reference > rules.md",
     ),
     "rules.profile": ("The region profile.", "区域配置。"),
     "rules.kind": ("Only those asked of this kind, for example C0007.", "仅适用于该种类的规则，例如 C0007。"),

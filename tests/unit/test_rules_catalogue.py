@@ -135,7 +135,8 @@ def test_no_rule_from_memory_holds_in_everyday_use():
     assert [r.id for r in RULES.values() if r.mark == "M" and everyday.severity_of(r.id) == "hold"] == []
 
 
-def test_the_page_of_all_rules_is_the_one_the_register_makes():
-    page = ROOT / "docs" / "guide" / "rules.md"
+@pytest.mark.parametrize(("lang", "name"), [("zh", "rules.md"), ("en", "rules.en.md")])
+def test_the_page_of_all_rules_is_the_one_the_register_makes(lang, name):
+    page = ROOT / "docs" / "guide" / name
 
-    assert page.read_text(encoding="utf-8") == manual(), "frontend-agent rules reference > docs/guide/rules.md"
+    assert page.read_text(encoding="utf-8") == manual(lang), f"frontend-agent rules reference --lang {lang} > {page}"
