@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import REPOSITORY
-from tests.servers import free_port
+from tests.ports import free_port
 
 # Another account keeps this one capability: the interpreter that runs the tests may lie in a home directory.
 READS_ANY_FILE = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")

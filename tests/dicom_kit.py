@@ -28,7 +28,7 @@ from frontend_agent.dicom.header import Header, HeaderUnreadable, read_header
 from frontend_agent.dicom.part10 import meta, read_meta
 from frontend_agent.dicom.uids import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from frontend_agent.instance_files import InstanceFiles, Written
-from tests.servers import free_port
+from tests.ports import free_port
 
 ROOT = "1.2.826.0.1.3680043.9.9999"  # of synthetic UIDs: an example's root
 CT, MR, CR, DX, US, SR = (

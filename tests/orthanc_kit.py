@@ -28,7 +28,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.servers import free_port
+from tests.ports import free_port
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 STARTS_WITHIN = 60.0  # seconds: two cores may be busy with other tests

@@ -14,7 +14,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 PASSWORD = "a right one; with } and 中文"
 READER_PASSWORD = "reads-only"
@@ -220,12 +221,6 @@ def mariadb_server() -> Iterator[MariadbServer]:
             yield server
         finally:
             server.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _root(line: Path) -> Any:

@@ -23,7 +23,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.servers import ServerMissing, free_port
+from tests.ports import free_port
+from tests.servers import ServerMissing
 
 PROGRAM = "/usr/sbin/sshd"
 

@@ -32,7 +32,9 @@ class NoTerminal(FrontendAgentError):
 
 def watch(asking: Callable[[], Any], lang: str) -> None:
     """Draw until q. `asking` gives a context with a function that asks, as the other commands have."""
-    screen = Console(file=sys.stdout, highlight=False)
+    # A shell may export COLUMNS and LINES: true when it began, no longer when somebody has drawn the window wider.
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    screen = Console(file=sys.stdout, highlight=False, _environ=environment)
     if not screen.is_terminal or not sys.stdin.isatty():
         raise NoTerminal("status --watch draws on a terminal, and this is none; for programs: status --json")
     with _keys() as pressed, Live(console=screen, screen=True, auto_refresh=False, vertical_overflow="crop") as live:

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -118,12 +117,6 @@ def chosen(points: list[Point], how: str) -> list[Point]:
         count = min(wanted, len(same))
         picked += [same[(index + 1) * len(same) // count - 1] for index in range(count)]
     return picked
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until_it_answers(url: str, process: int) -> bool:

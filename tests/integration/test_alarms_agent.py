@@ -12,8 +12,9 @@ import pytest
 from frontend_agent import control
 from frontend_agent.demo.hospital import create_hospital
 from tests.conftest import shared_folder
-from tests.integration.test_alarms_told import Mailbox, free_port, smtp
+from tests.integration.test_alarms_told import Mailbox, smtp
 from tests.integration.test_several_destinations import until
+from tests.ports import free_port
 
 pytestmark = pytest.mark.skipif(
     not (shared_folder() / "standards").is_dir(), reason="the national tables are not beside this checkout"

@@ -29,6 +29,7 @@ from frontend_agent.alarms.turns import Look, turns
 from frontend_agent.app import App, checked
 from frontend_agent.config import parse_config
 from frontend_agent.operations import operations
+from tests.ports import free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")  # the server's own word on TLS from the first byte
 NOW = datetime(2026, 11, 18, 2, 30, tzinfo=UTC)
@@ -72,12 +73,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         check=True, capture_output=True,
     )  # fmt: skip
     return cert, key
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

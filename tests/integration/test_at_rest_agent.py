@@ -14,7 +14,7 @@ import pytest
 
 from frontend_agent.cli.work import example
 from frontend_agent.demo.hospital import create_hospital
-from tests.servers import free_port
+from tests.ports import free_port
 
 PROGRAM = [sys.executable, "-m", "frontend_agent.cli.main"]
 AT_REST = """

@@ -21,6 +21,7 @@ import pytest
 from frontend_agent.cli.work import example
 from frontend_agent.demo.hospital import create_hospital
 from frontend_agent.demo.later import advance
+from tests.ports import free_port
 from tests.servers import PostgresServer
 
 PROGRAM = [sys.executable, "-m", "frontend_agent.cli.main"]
@@ -136,12 +137,6 @@ def eventually(is_so: Callable[[], Any], seconds: float = 30.0) -> None:
     while not is_so():
         assert time.monotonic() < deadline, "it did not come to be"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -21,13 +21,13 @@ from tests.dicom_kit import (
     dcmsend,
     encapsulated,
     file_bytes,
-    free_port,
     made,
     needs,
     uid,
 )
 from tests.orthanc_kit import Orthanc, needs_orthanc, orthanc
 from tests.pacs_kit import Shelf
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 DAY = datetime(2026, 9, 30)

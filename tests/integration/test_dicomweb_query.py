@@ -19,11 +19,11 @@ from tests.dicom_kit import (
     data_set_bytes,
     encapsulated,
     file_bytes,
-    free_port,
     uid,
 )
 from tests.orthanc_kit import Orthanc, needs_orthanc, orthanc
 from tests.pacs_kit import Shelf
+from tests.ports import free_port
 
 DAY = datetime(2026, 9, 30)
 WHOLE = StudyQuery(stretch=Stretch(DAY, DAY + timedelta(days=1)))

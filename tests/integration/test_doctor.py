@@ -19,7 +19,8 @@ from connectors.doctor import Ailment, Asked, costly_plans, examine
 from connectors.doctor.plans import MANY
 from frontend_agent.cli.doctor import sentence, told
 from frontend_agent.cli.main import run
-from tests.servers import PASSWORD, READER_PASSWORD, MariadbServer, PostgresServer, free_port
+from tests.ports import free_port
+from tests.servers import PASSWORD, READER_PASSWORD, MariadbServer, PostgresServer
 
 SECRET = "欧阳青莲"  # stands for a patient's name: must never be seen
 

@@ -21,8 +21,9 @@ from frontend_agent.formats import load_kind
 from frontend_agent.identity import document_id, set_id
 from frontend_agent.imaging.running import Imaging
 from frontend_agent.spool import Taken
-from tests.dicom_kit import data_set, file_bytes, free_port, storescp, uid
+from tests.dicom_kit import data_set, file_bytes, storescp, uid
 from tests.orthanc_kit import needs_orthanc, orthanc
+from tests.ports import free_port
 from tests.study_kit import until
 from tests.unit.opened_documents import a_document
 

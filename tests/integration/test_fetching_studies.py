@@ -25,9 +25,10 @@ from frontend_agent.imaging.fetching import StudyFetcher
 from frontend_agent.imaging.model import Expected, Want
 from frontend_agent.imaging.reports import CommitmentReports
 from frontend_agent.windows import window
-from tests.dicom_kit import data_set, dcmqrscp, dcmsend, file_bytes, free_port, made, needs, uid
+from tests.dicom_kit import data_set, dcmqrscp, dcmsend, file_bytes, made, needs, uid
 from tests.orthanc_kit import Orthanc, needs_orthanc, orthanc
 from tests.pacs_kit import cutting
+from tests.ports import free_port
 from tests.study_kit import Kept, until
 
 pytestmark = [pytest.mark.slow, needs_orthanc]

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.servers import READER_PASSWORD, PostgresServer, free_port
+from tests.ports import free_port
+from tests.servers import READER_PASSWORD, PostgresServer
 
 PROGRAM = [sys.executable, "-m", "frontend_agent.cli.main"]
 CONFIG = """

@@ -18,8 +18,9 @@ import pytest
 from frontend_agent.dicom.part10 import meta
 from frontend_agent.dicom.uids import EXPLICIT_LE
 from tests.conftest import REPOSITORY
-from tests.dicom_kit import dcmtk, environment, free_port, needs
+from tests.dicom_kit import dcmtk, environment, needs
 from tests.orthanc_kit import orthanc
+from tests.ports import free_port
 from tests.study_kit import CT, data_set
 
 pytestmark = pytest.mark.slow

@@ -15,8 +15,9 @@ import pytest
 
 from connectors.mllp import Framer, Message, framed
 from frontend_agent.er7 import read
-from tests.integration.test_daemon import PROGRAM, Site, eventually, free_port
+from tests.integration.test_daemon import PROGRAM, Site, eventually
 from tests.messages_kit import SHIPPED, report, site_mapping
+from tests.ports import free_port
 
 CONFIG = """
 [institution]

@@ -24,6 +24,7 @@ from frontend_agent.platform.server import AgentsListening
 from frontend_agent.spool.membership import Membership
 from tests.joining_kit import NAMES, Region, destination, join, region, session
 from tests.platform_kit import document
+from tests.ports import free_port
 
 A, B = "470000001", "470000002"
 GUIDE = Path(__file__).parents[2] / "docs/guide/tls.md"
@@ -37,11 +38,6 @@ class Behind(NamedTuple):
     a: Membership
     b: Membership
     socket: Path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 def configured(folder: Path, port: int) -> Path:

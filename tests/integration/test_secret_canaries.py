@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import PostgresServer, free_port
+from tests.ports import free_port
+from tests.servers import PostgresServer
 
 CANARY = "c4nary-ganz-geheim-7731"
 PROGRAM = [sys.executable, "-m", "frontend_agent.cli.main"]

@@ -4,7 +4,6 @@ None holds another, and in the end all have everything.
 """
 
 import json
-import socket
 import socketserver
 import threading
 import time
@@ -22,6 +21,7 @@ from frontend_agent.demo.hospital import HIS, LIS, create_hospital
 from frontend_agent.operations import operations
 from tests.conftest import shared_folder
 from tests.hip_region import region
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 VISITS = 24
@@ -103,12 +103,6 @@ class Receiver(socketserver.ThreadingTCPServer):
                             self.request.sendall(b"\x0b" + said + b"\x1c\r")
 
         super().__init__(("127.0.0.1", port), Handler)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from connectors import Source, SourceOptions, open_source
 from connectors.statements import Own
 from frontend_agent.errors import ConfigurationError, SourceError, SourceRefused, SourceUnreachable
 from frontend_agent.model import Watermark
-from tests.servers import PASSWORD, READER_PASSWORD, free_port, mariadb_server, postgres_server
+from tests.ports import free_port
+from tests.servers import PASSWORD, READER_PASSWORD, mariadb_server, postgres_server
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 9, 30, 12, tzinfo=UTC)

@@ -11,7 +11,8 @@ import pytest
 
 from frontend_agent.cli.work import example
 from frontend_agent.demo.hospital import create_hospital
-from tests.integration.test_daemon import PROGRAM, eventually, free_port, started
+from tests.integration.test_daemon import PROGRAM, eventually, started
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SEX = "demo_lis/sex"

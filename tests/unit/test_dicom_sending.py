@@ -32,9 +32,10 @@ from frontend_agent.dicom.uids import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from frontend_agent.errors import DestinationUnreachable, NotAllowed
 from frontend_agent.imaging.reports import CommitmentReports
 from frontend_agent.imaging.sending import StudySender, pause_name
-from tests.dicom_kit import CT, JPEG_2000, MR, data_set, dcmqrscp, encapsulated, free_port, storescp
+from tests.dicom_kit import CT, JPEG_2000, MR, data_set, dcmqrscp, encapsulated, storescp
 from tests.mllp_kit import Authority
 from tests.orthanc_kit import needs_orthanc, orthanc
+from tests.ports import free_port
 from tests.sending_kit import Book, Clock, Pauses, headed, kept, study_files
 
 _config.LOG_REQUEST_IDENTIFIERS = False

@@ -23,7 +23,7 @@ from connectors.odbc import bound_as
 from connectors.refusals import explained
 from connectors.sql import url_of
 from frontend_agent.errors import ConfigurationError, SourceRefused, SourceUnreachable
-from tests.servers import free_port
+from tests.ports import free_port
 
 OPTIONS = SourceOptions(connect_timeout=timedelta(seconds=2))
 

@@ -18,6 +18,7 @@ from connectors.web.server import Port
 from frontend_agent import logs
 from frontend_agent.config import parse_config
 from frontend_agent.inlets import Inlets, open_inlets
+from tests.ports import free_port
 
 CONFIG = """
 [institution]
@@ -46,11 +47,6 @@ def eventually(what: Callable[[], bool]) -> None:
     while not what():
         assert time.monotonic() < until
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def inlets(folder: Path, kind: str, more: str) -> Inlets:

@@ -32,7 +32,8 @@ from connectors.folders.place import (
     shown,
 )
 from connectors.folders.sftp import SftpOptions, SftpPlace
-from tests.servers import ServerMissing, free_port
+from tests.ports import free_port
+from tests.servers import ServerMissing
 from tests.sshd import Sshd, sshd
 
 GBK_NAME = os.fsdecode("检验报告.xml".encode("gbk"))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from connectors.web import Ports, WebListener
 from frontend_agent.errors import ConfigurationError
-from tests.servers import free_port
+from tests.ports import free_port
 from tests.web_kit import Echo, Inbox, connected, everything, listening, port, post, raw, status, url
 
 SHORT = timedelta(seconds=0.4)
