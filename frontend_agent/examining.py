@@ -1,11 +1,12 @@
 """The doctor's round: every source as it is configured, with what its feeds would ask of it. See `connectors.doctor`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 
 from connectors import Source
 from connectors.doctor import Ailment, Asked, costly_plans, examine
 from connectors.procedures import call_in
+from frontend_agent import networks
 from frontend_agent.accounts import statements_of
 from frontend_agent.config import Config, unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -46,6 +47,21 @@ def examined(
                 yield name, found
         finally:
             source.close()
+
+
+def of_this_machine(
+    config: Config, read: Callable[[], tuple[list[str], dict[str, str]]] = networks.seen
+) -> Iterator[Ailment]:
+    """What is to be said of the machine itself: whether it joins the networks of its cards."""
+    cards, switches = read()
+    if config.network.may_forward or len(cards) < 2:
+        return
+    values = {"cards": ", ".join(cards)}
+    if not (on := networks.joining(cards, switches)):
+        yield Ailment("networks.apart", "fine", "", values)
+        return
+    values |= {"switches": ", ".join(f"{name} = {switches[name].strip()}" for name in on), "file": networks.SETTINGS}
+    yield Ailment("networks.joined", "wrong", "", values, networks.mends(on))
 
 
 def asked_of(feeds: Mapping[str, Feed], source: str) -> list[Asked]:

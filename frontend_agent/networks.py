@@ -1,10 +1,10 @@
 """A front-end machine stands in two networks, the hospital's and the region's, and must not join them.
 
 Linux forwards packets between its cards where a switch says so (net.ipv4.ip_forward, net.ipv6.conf.all.forwarding). With it on, the
-machine is a way past every firewall between hospital and region. Looked at by `check`; the parsing is pure.
+machine is a way past every firewall between hospital and region. Looked at by `check` and `doctor`; the parsing is pure.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
 
@@ -14,6 +14,7 @@ SWITCHES = {
     "net.ipv4.ip_forward": "/proc/sys/net/ipv4/ip_forward",
     "net.ipv6.conf.all.forwarding": "/proc/sys/net/ipv6/conf/all/forwarding",
 }
+SETTINGS = "/etc/sysctl.d/90-frontend-agent.conf"
 GLOBAL = 0x00  # scope of an address in /proc/net/if_inet6
 
 
@@ -35,16 +36,28 @@ def cards(routes: str, addresses6: str) -> list[str]:
     return sorted(found - {"lo"})
 
 
-def joined(cards_: list[str], switches: Mapping[str, str]) -> str:
-    """What is wrong, or "". `switches`: name -> its content."""
+def joining(cards_: list[str], switches: Mapping[str, str]) -> list[str]:
+    """The switches by which these cards are joined. `switches`: name -> its content."""
     on = [name for name, value in switches.items() if value.strip() not in ("", "0")]
-    if len(cards_) < 2 or not on:
-        return ""
+    return on if len(cards_) > 1 else []
+
+
+def mends(on: Iterable[str]) -> tuple[str, str]:
+    """What turns it off, now and for good; and what says that it is meant."""
     off = " ".join(f"{name}=0" for name in on)
+    return (f"sysctl -w {off}", "[network] may_forward = true")
+
+
+def joined(cards_: list[str], switches: Mapping[str, str]) -> str:
+    """What is wrong, or ""."""
+    on = joining(cards_, switches)
+    if not on:
+        return ""
+    off, meant = mends(on)
     return (
         f"this machine forwards packets between its cards ({', '.join(cards_)}), past every firewall between their networks:"
-        f" {', '.join(f'{name} = {switches[name].strip()}' for name in on)}. Turn it off: sysctl -w {off}, and the same in"
-        " /etc/sysctl.d/90-frontend-agent.conf; if it is meant (containers on this machine): [network] may_forward = true"
+        f" {', '.join(f'{name} = {switches[name].strip()}' for name in on)}. Turn it off: {off}, and the same in"
+        f" {SETTINGS}; if it is meant (containers on this machine): {meant}"
     )
 
 
@@ -55,10 +68,15 @@ def _text(path: str) -> str:
         return ""  # not Linux, or not to be seen from here
 
 
-def forwarding_problem(read: Callable[[str], str] = _text) -> NetworksJoined | None:
-    """Whether this machine joins two networks."""
-    told = joined(
+def seen(read: Callable[[str], str] = _text) -> tuple[list[str], dict[str, str]]:
+    """This machine's cards, and its switches with their content."""
+    return (
         cards(read("/proc/net/route"), read("/proc/net/if_inet6")),
         {name: read(path) for name, path in SWITCHES.items()},
     )
+
+
+def forwarding_problem(read: Callable[[str], str] = _text) -> NetworksJoined | None:
+    """Whether this machine joins two networks."""
+    told = joined(*seen(read))
     return NetworksJoined(told) if told else None

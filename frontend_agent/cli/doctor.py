@@ -1,5 +1,6 @@
 """`frontend-agent doctor`: what is wrong between the hospital's systems and us, explained, with the exact mend."""
 
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from frontend_agent.cli.texts_doctor import AILMENTS
 if TYPE_CHECKING:  # not at the top: every command would wait half a second for the drivers
     from connectors.doctor.ailment import Ailment
 
+MACHINE = ""  # what is said of this machine is of no source
 MARKS = {"wrong": "✗", "doubt": "?", "fine": "✓"}
 
 
@@ -26,15 +28,17 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         from frontend_agent.cli.visiting import visiting
-        from frontend_agent.examining import examined
+        from frontend_agent.examining import examined, of_this_machine
 
         settings: Settings = context.obj[0]
         found: list[tuple[str, Ailment]] = []
         with visiting(settings) as opened:
-            for name, ailment in examined(settings.config(), [source] if source else [], try_write, opened):
+            config = settings.config()
+            machine = [] if source else [(MACHINE, one) for one in of_this_machine(config)]
+            for name, ailment in chain(machine, examined(config, [source] if source else [], try_write, opened)):
                 if not json:
                     if not found or found[-1][0] != name:
-                        output.say(t("doctor.of", source=name))
+                        output.say(t("doctor.of", source=name) if name else t("doctor.of_machine"))
                     _say(t, ailment)
                 found.append((name, ailment))
         if json:

@@ -3,9 +3,10 @@
 DOCTOR_TEXTS: dict[str, tuple[str, str]] = {
     "doctor": (
         "Find out what is wrong between a source and us, and how to mend it: reaching it, driver, login, rights, character"
-        " sets, clocks, indexes, slow views, locks. Reads few rows and writes nothing. Exit code 1 when something is wrong.\n\n"
+        " sets, clocks, indexes, slow views, locks; without a source also whether this machine joins two networks. Reads few rows and writes"
+        " nothing. Exit code 1 when something is wrong.\n\n"
         "Examples: frontend-agent doctor his · frontend-agent doctor · frontend-agent doctor his --try-write --json",
-        "检查来源与前置机之间的问题并给出改法：连通、驱动、登录、权限、字符集、时钟、索引、慢视图、锁。"
+        "检查来源与前置机之间的问题并给出改法：连通、驱动、登录、权限、字符集、时钟、索引、慢视图、锁；不指定来源时还检查本机是否连通了两个网络。"
         "只读取少量行，不写任何内容。发现问题时退出码为 1。\n\n"
         "示例：frontend-agent doctor his · frontend-agent doctor · frontend-agent doctor his --try-write --json",
     ),
@@ -15,10 +16,22 @@ DOCTOR_TEXTS: dict[str, tuple[str, str]] = {
         "同时尝试一次写操作：更新零行并回滚。数据库审计系统可能因此告警。",
     ),
     "doctor.of": ("Source {source}", "来源 {source}"),
+    "doctor.of_machine": ("This machine", "本机"),
     "doctor.well": ("Nothing is wrong.", "未发现问题。"),
 }
 
 AILMENTS: dict[str, tuple[str, str]] = {
+    # -- the machine itself
+    "networks.apart": (
+        "The networks of its cards ({cards}) are kept apart: nothing is forwarded.",
+        "各网卡（{cards}）所在网络相互隔离：未开启转发。",
+    ),
+    "networks.joined": (
+        "It forwards packets between its cards ({cards}), past every firewall between their networks: {switches}. Turn it off,"
+        " and write the same into {file}; or, if it is meant (containers on this machine), say so in agent.toml:",
+        "本机在网卡（{cards}）之间转发报文，绕过了两网之间的防火墙：{switches}。请关闭，并在 {file} 中写入同样设置；"
+        "如确有需要（本机运行容器），在 agent.toml 中声明：",
+    ),
     # -- the way to the server
     "reach.fine": ("The port answers.", "端口可连通。"),
     "reach.name": (

@@ -121,7 +121,7 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
             output.say(t("said.upgrade.trial", version=trial.version, before=trial.before, began=trial.began))
         output.table(
             t,
-            ("time", "version", "before", "outcome", "who", "reason"),
+            ("time", "version", "before", "outcome", "by", "reason"),
             [
                 tuple(one[key] for key in ("at", "version", "before", "outcome", "who", "reason"))
                 for one in upgrading.history()

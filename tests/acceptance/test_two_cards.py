@@ -115,6 +115,9 @@ def test_nothing_passes_from_one_network_to_the_other_and_check_says_when_it_wou
         told = checked(booted)
         assert "fa-h, fa-r" in told
         assert "net.ipv4.ip_forward=0" in told
+        advised = booted.says("frontend-agent", "doctor", "--config", str(CONFIG), "--json").stdout
+        assert "networks.joined" in advised
+        assert "net.ipv4.ip_forward=0" in advised
         booted.run("sysctl", "-w", "net.ipv4.ip_forward=0")
 
 

@@ -236,7 +236,7 @@ def test_every_finding_has_a_sentence_in_both_languages_with_the_same_values() -
     sources += (ROOT / "frontend_agent/examining.py").read_text("utf-8")
     used = set(
         re.findall(
-            r'"((?:reach|driver|oracle|tls|login|account|clock|lock|query|plan|text|date|write|feed|step)\.[a-z_]+)"',
+            r'"((?:reach|driver|oracle|tls|login|account|clock|lock|query|plan|text|date|write|feed|step|networks)\.[a-z_]+)"',
             sources,
         )
     )

@@ -5,16 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from connectors.doctor import Ailment
 from frontend_agent.cli import main
+from frontend_agent.cli.doctor import sentence
 from frontend_agent.cli.session import must_be_its_owner
 from frontend_agent.config import INSTALLED_STATE, parse_config, state_folder
 from frontend_agent.errors import StateError
-from frontend_agent.networks import SWITCHES, cards, forwarding_problem, joined
+from frontend_agent.examining import of_this_machine
+from frontend_agent.networks import SWITCHES, cards, forwarding_problem, joined, seen
 
 HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 HOSPITAL = "eth0\t0001010A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
 REGION = "eth1\t0007A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
 GATEWAY = "eth0\t00000000\t0101010A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+SITE = """[institution]\nid = "1"\nname = "x"\n[sources.a]\nurl = "sqlite:///a.db"\n[destinations.p]\ntype = "platform"
+url = "http://127.0.0.1:1"\n[[feeds]]\nname = "f"\nsource = "a"\nmapping = "demo_lis/lab_report"\nevery = "5m"\n"""
 V6 = """\
 00000000000000000000000000000001 01 80 10 80       lo
 fe800000000000000216cbfffea9f1ab 02 40 20 80     eth1
@@ -53,11 +58,27 @@ def test_what_cannot_be_read_is_no_problem() -> None:
     assert "past every firewall" in str(forwarding_problem(lambda path: both.get(path, "")))
 
 
+def test_the_doctor_tells_it_with_its_mend_unless_it_is_meant() -> None:
+    def told(ip4: str, may: str = "false", routes: str = HEAD + HOSPITAL + REGION) -> list[Ailment]:
+        texts = {"/proc/net/route": routes, "/proc/sys/net/ipv4/ip_forward": ip4}
+        config = parse_config(f"{SITE}[network]\nmay_forward = {may}\n", "agent.toml")
+        return list(of_this_machine(config, lambda: seen(lambda path: texts.get(path, ""))))
+
+    (wrong,) = told("1\n")
+    assert (wrong.code, wrong.severity) == ("networks.joined", "wrong")
+    assert wrong.mend == ("sysctl -w net.ipv4.ip_forward=0", "[network] may_forward = true")
+    for language in ("zh", "en"):
+        assert "eth0, eth1" in sentence(wrong, language)
+        assert "net.ipv4.ip_forward = 1" in sentence(wrong, language)
+    (fine,) = told("0\n")
+    assert (fine.code, fine.severity) == ("networks.apart", "fine")
+    assert told("1\n", may="true") == []
+    assert told("1\n", routes=HEAD + HOSPITAL) == []
+
+
 def test_the_service_has_its_state_where_the_unit_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
-    text = """[institution]\nid = "1"\nname = "x"\n[sources.a]\nurl = "sqlite:///a.db"\n[destinations.p]\ntype = "platform"
-url = "http://127.0.0.1:1"\n[[feeds]]\nname = "f"\nsource = "a"\nmapping = "demo_lis/lab_report"\nevery = "5m"\n[network]\nmay_forward = true\n"""
-    config = parse_config(text, "agent.toml", tmp_path)
+    config = parse_config(f"{SITE}[network]\nmay_forward = true\n", "agent.toml", tmp_path)
     assert config.network.may_forward
     assert state_folder(None, config, Path("/etc/frontend-agent/agent.toml")) == INSTALLED_STATE
     assert state_folder(None, config, tmp_path / "agent.toml") == tmp_path / "state"
