@@ -27,7 +27,7 @@ from tests.platform_kit import document
 from tests.ports import free_port
 
 A, B = "470000001", "470000002"
-GUIDE = Path(__file__).parents[2] / "docs/guide/tls.md"
+GUIDE = Path(__file__).parents[2] / "docs/guide"
 
 pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 
@@ -41,8 +41,10 @@ class Behind(NamedTuple):
 
 
 def configured(folder: Path, port: int) -> Path:
-    """The guide's own lines, with this test's folders."""
-    (block,) = re.findall(r"```nginx\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    """The guide's own lines, with this test's folders. Both languages configure the same."""
+    texts = [(GUIDE / name).read_text("utf-8") for name in ("tls.md", "tls.en.md")]
+    (block,), (also,) = [re.findall(r"```nginx\n(.*?)```", text, re.DOTALL) for text in texts]
+    assert re.sub(r" *#.*", "", block) == re.sub(r" *#.*", "", also)
     lines = (
         block.replace("/run/frontend-platform/agents.sock", str(folder / "agents.sock"))
         .replace("/etc/frontend-platform/tls", str(folder / "tls"))

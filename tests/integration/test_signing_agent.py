@@ -124,20 +124,21 @@ def test_check_opens_the_key_and_tells_what_is_wrong_with_it(
     assert "the key is not that of the certificate of 李医生" in " ".join("".join(capsys.readouterr()).split())
 
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "signatures.md"
-BLOCKS = re.findall(r"```toml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide"
 
 
-def test_the_examples_of_the_guide_are_understood(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", ["signatures.md", "signatures.en.md"])
+def test_the_examples_of_the_guide_are_understood(page: str, tmp_path: Path) -> None:
     """Each by whoever reads it: agent.toml's by the agent, the policy by the platform."""
-    (policy,) = [block for block in BLOCKS if "policy" in block]
+    blocks = re.findall(r"```toml\n(.*?)```", (GUIDE / page).read_text("utf-8"), re.DOTALL)
+    (policy,) = [block for block in blocks if "policy" in block]
     crl = revocation_list(ROOT).public_bytes(Encoding.PEM)
     for name, content in (("region-root.pem", ROOT.pem), ("hospital-ca.pem", ROOT.pem), ("region.crl", crl)):
         (tmp_path / name).write_bytes(content)
     (tmp_path / "signatures.toml").write_text(policy.replace("FINGERPRINT", "0" * 64), encoding="utf-8")
     assert Signatures(tmp_path / "signatures.toml").judge(rendered(), "91350100M000100Y43", True, NOW) is not None
     site = Site(tmp_path, "sqlite").text()
-    for block in BLOCKS:
+    for block in blocks:
         if block != policy:
             config = parse_config(site + block, "agent.toml", tmp_path)
             assert config.signing.signers or trust_of(config.signing.trust).anchors
