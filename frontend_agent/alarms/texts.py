@@ -96,13 +96,13 @@ TEXTS: dict[str, Said] = {
             "Feed {subject} stands still: {vanished} records are gone at the source",
             "So many at once is no clean-up: a database was restored, a view was changed, or an account sees less than before.",
             "`frontend-agent vanished list --feed {subject}` lists them. Mend the source, or say that they are really gone: "
-            "`frontend-agent vanished accept {subject}`. Until then the feed reads nothing more.",
+            "`frontend-agent vanished accept {subject} --reason '…'`. Until then the feed reads nothing more.",
         ),
         Told(
             "数据流 {subject} 已停止：来源中有 {vanished} 条记录消失",
             "一次消失这么多不像正常清理：数据库被恢复、视图被修改，或账号可见范围变小。",
             "用 `frontend-agent vanished list --feed {subject}` 查看。修复来源，或确认这些记录确已删除："
-            "`frontend-agent vanished accept {subject}`。在此之前该数据流不再读取。",
+            "`frontend-agent vanished accept {subject} --reason '…'`。在此之前该数据流不再读取。",
         ),
     ),
     "source": Said(
@@ -127,7 +127,7 @@ TEXTS: dict[str, Said] = {
             "is away are the usual reasons. Who sends keeps what was not acknowledged.",
         ),
         Told(
-            "接入点 {subject} 已异常 {away:span}",
+            "入口 {subject} 已异常 {away:span}",
             "无法监听、拉取或读取目录：{problem}",
             "用 `frontend-agent inlet show {subject}` 查看详情。常见原因：端口被占用、目录无权限、对方不可达。"
             "未被确认的消息仍在发送方。",
@@ -281,13 +281,13 @@ TEXTS: dict[str, Said] = {
         Told(
             "{stuck} studies wait for a person",
             "Their findings hold them, or a destination refused some of their instances.",
-            "`frontend-agent images list --state held` and `frontend-agent images show STUDY` say why; mend the order or the PACS, "
+            "`frontend-agent images list --only held` and `frontend-agent images show STUDY` say why; mend the order or the PACS, "
             "then `frontend-agent images release STUDY`.",
         ),
         Told(
             "有 {stuck} 个检查等待人工处理",
             "质控发现问题而被扣留，或目的地拒绝了其中的实例。",
-            "用 `frontend-agent images list --state held` 与 `frontend-agent images show STUDY` 查看原因；修正医嘱或 PACS 后执行 "
+            "用 `frontend-agent images list --only held` 与 `frontend-agent images show STUDY` 查看原因；修正医嘱或 PACS 后执行 "
             "`frontend-agent images release STUDY`。",
         ),
     ),

@@ -1,5 +1,5 @@
-"""The examples of images-deidentify.md and images-scans.md, as they stand there, in an agent that runs: only addresses, folders and what
-a file is taken for whole by are those of the test."""
+"""The examples of images-deidentify and images-scans, as they stand there, in an agent that runs: only addresses, folders and what a file
+is taken for whole by are those of the test. Both languages have the same ones, but for what their comments say."""
 
 import io
 import re
@@ -37,8 +37,12 @@ settle = "1s"
 
 
 def examples(name: str) -> list[str]:
-    text = (REPOSITORY / "docs" / "guide" / name).read_text("utf-8")
-    return re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    pages = [(REPOSITORY / "docs" / "guide" / f"{name}{ending}").read_text("utf-8") for ending in (".md", ".en.md")]
+    chinese, english = (
+        [re.sub(r" *#.*", "", one) for one in re.findall(r"```toml\n(.*?)```", text, re.DOTALL)] for text in pages
+    )
+    assert chinese == english
+    return english
 
 
 def put(table: str, *changes: tuple[str, str]) -> str:
@@ -70,7 +74,7 @@ def test_the_examples_of_the_guides_run(
     tmp_path: Path, research: Orthanc, region: Orthanc, registry: XdsPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (without, smaller), (scans, manifest) = examples("images-deidentify.md"), examples("images-scans.md")
+    (without, smaller), (scans, manifest) = examples("images-deidentify"), examples("images-scans")
     soon = 'ask_every = "1s"\n'
     text = BASE.replace('"secrets"', f'"{tmp_path}/secrets"') + "\n".join(
         (
