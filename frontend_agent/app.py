@@ -252,6 +252,7 @@ class App:
         if self.spool.sealed_anew:
             self.spool.record_sealing(self.spool.sealed_anew, "agent.toml", self.clock())
         self.spool.images.rules = images_rules(self.config)
+        self.spool.take_early(self.clock())
         try:
             self.spool.bind(this_machine())
         except BaseException:

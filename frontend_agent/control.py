@@ -28,9 +28,12 @@ import msgspec
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 
 SOCKET = "control.sock"
+ROOT = "root"
 LONGEST_LINE = 16 * 1024 * 1024  # a document and its view; a question is never near it
 LONGEST_QUESTION = 4 * 1024 * 1024  # a spreadsheet of decisions about local codes
 _PEER = struct.Struct("3i")  # struct ucred: process, user, group
+FIRST_PERSON = 1000  # accounts of people begin here (login.defs(5), UID_MIN); below it are those of services
+NOBODY_LOGGED_IN = 2**32 - 1  # proc(5): of a process that no login began
 PATIENCE = 120.0  # seconds without a word from the other side
 
 Operation = Callable[..., Any]
@@ -74,6 +77,7 @@ class Question(msgspec.Struct, forbid_unknown_fields=True):
     arguments: dict[str, Any] = msgspec.field(name="with", default_factory=dict)
     why: str = ""
     session: str = ""
+    behind: str = ""  # who is behind root, who asks; said by nobody else
 
 
 def encode(message: object) -> bytes:
@@ -204,8 +208,39 @@ def account_of(uid: int) -> str:
 
 
 def this_account() -> str:
-    """Whose process this is: the kernel's word, not that of the environment."""
+    """The person whose process this is, also behind root and behind the service's account: the kernel's word where it has one."""
+    if sys.platform == "win32":
+        return getpass.getuser()
+    return account_of(behind(os.getuid(), _login(), os.environ.get("SUDO_UID", "")))
+
+
+def process_account() -> str:
+    """The account that this process runs as."""
     return getpass.getuser() if sys.platform == "win32" else account_of(os.getuid())
+
+
+def behind(uid: int, login: int | None, sudo: str) -> int:
+    """Whose hands are on the keyboard of a process of `uid`. Pure.
+
+    `login`: who logged in, as the kernel keeps it through su, sudo and runuser (/proc/self/loginuid); None where nobody did.
+    `sudo`: SUDO_UID, which is believed of root alone: he could say whatever he likes anyway, and others would.
+    An account of somebody's own stays what it is, unless a service's account (below 1000) or root was taken on.
+    """
+    if uid >= FIRST_PERSON:
+        return uid
+    if login is not None and login >= FIRST_PERSON:
+        return login
+    if uid == 0 and sudo.isdecimal():
+        return int(sudo)
+    return uid
+
+
+def _login() -> int | None:
+    try:
+        found = int(Path("/proc/self/loginuid").read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+    return None if found == NOBODY_LOGGED_IN else found
 
 
 class Answer(msgspec.Struct):
@@ -233,6 +268,8 @@ def ask(state: Path, question: str, /, **arguments: Any) -> Any:
 def ask_at(path: Path, question: Question) -> Any:
     """Ask whoever listens at that socket."""
     connection = _connect(path)
+    if process_account() == ROOT and (person := this_account()) != ROOT:
+        question = msgspec.structs.replace(question, behind=person)
     try:
         connection.sendall(encode(question))
         answers = _answers(connection)

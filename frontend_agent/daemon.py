@@ -21,7 +21,7 @@ from frontend_agent.alarming import Alarming
 from frontend_agent.app import App, Outcome
 from frontend_agent.backfilling import Backfilling
 from frontend_agent.consoling import Consoling
-from frontend_agent.control import SOCKET, ControlServer, Question
+from frontend_agent.control import ROOT, SOCKET, ControlServer, Question
 from frontend_agent.door import Asker
 from frontend_agent.errors import DestinationUnreachable, FrontendAgentError, StateError
 from frontend_agent.heartbeat import Heartbeats
@@ -243,7 +243,7 @@ class Daemon:
     # --- what the control socket asks ---------------------------------------------------------------------------------
 
     def _asked(self, account: str, question: Question) -> Any:
-        return self._door.ask(Asker(account, question.session, question.why), question.ask, question.arguments)
+        return self._door.ask(asker_of(account, question), question.ask, question.arguments)
 
     def wake(self, feeds: Iterable[str] = ()) -> None:
         """Run these feeds as soon as their sources are free, and look for deliveries that are due."""
@@ -483,6 +483,13 @@ class Daemon:
         return self.app.spool.pause(name).failures > 0
 
 
+def asker_of(account: str, question: Question) -> Asker:
+    """Who asks by a socket. Root alone says who is behind him: he could become that person anyway."""
+    if account == ROOT and question.behind:
+        return Asker(question.behind, question.session, question.why, through=ROOT)
+    return Asker(account, question.session, question.why)
+
+
 def _control_failed(error: Exception) -> str:
     return failed("control.failed", error)
 
@@ -528,16 +535,22 @@ def problem_of(app: App, outcomes: list[Outcome]) -> FrontendAgentError | None:
     return None
 
 
-def on_signals(stop: Callable[[], Any]) -> None:
-    """SIGTERM and SIGINT ask to stop; asked again, or not done in time, we end at once: that is safe at any moment."""
+def on_signals(stop: Callable[[], Any]) -> list[str]:
+    """SIGTERM and SIGINT ask to stop; asked again, or not done in time, we end at once: that is safe at any moment.
+
+    The list fills with the names of the signals that came.
+    """
+    heard: list[str] = []
 
     def asked(number: int, frame: FrameType | None) -> None:
+        heard.append(signal.Signals(number).name)
         signal.signal(number, signal.SIG_DFL)
         threading.Thread(target=_end_in_time, name="end-in-time", daemon=True).start()
         stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, asked)
+    return heard
 
 
 def _end_in_time() -> None:

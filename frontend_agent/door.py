@@ -18,6 +18,7 @@ from frontend_agent.config_people import PeopleConfig
 from frontend_agent.control import ControlError, Operation
 from frontend_agent.errors import FrontendAgentError, StateError
 from frontend_agent.people import (
+    BESIDE,
     NotAllowedHere,
     Person,
     ReasonMissing,
@@ -45,6 +46,7 @@ class Asker:
     account: str
     session: str = ""  # of the console: whose it is, the agent knows
     why: str = ""
+    through: str = ""  # the account that he has taken on: root, the service's
 
 
 class Door:
@@ -69,7 +71,7 @@ class Door:
         """Do it, if this person may, and say so in the log first."""
         if act == "whoami":
             return self._whoami(asker)
-        operation = self._operations.get(act)
+        operation = said_beside if act_of(act).beside else self._operations.get(act)
         if operation is None:
             raise ControlError("this daemon does not know that question: it is of another version than the command")
         person = self.person(asker)
@@ -101,7 +103,7 @@ class Door:
             "account": person.account,
             "roles": sorted(person.roles),
             "people": self._people.is_configured,
-            "acts": [name for name in sorted(self._operations) if may(person, name)],
+            "acts": [name for name in sorted({*self._operations, *BESIDE}) if may(person, name)],
         }
 
     # --- what is said in the log --------------------------------------------------------------------------------------
@@ -132,7 +134,16 @@ class Door:
 
 
 def _known_by(person: Person, asker: Asker) -> dict[str, str]:
-    return {"role": person.role, "account": asker.account, **({"by": "console"} if asker.session else {})}
+    return {
+        "role": person.role,
+        "account": asker.account,
+        **({"through": asker.through} if asker.through not in ("", asker.account) else {}),
+        **({"by": "console"} if asker.session else {}),
+    }
+
+
+def said_beside(**arguments: Any) -> None:
+    """What a command is about to do beside the agent: he may, and it stands in the log. The rest is the command's."""
 
 
 def _signed(operation: Operation, person: Person, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,7 @@ class Act:
     told: bool = False  # said in the chained log, before it is done
     names: tuple[str, ...] = ()  # the arguments that the log names: identifiers, never contents (law 9)
     shows: Callable[[Mapping[str, Any]], bool] = field(default=_never)  # does it show what patients' records say
+    beside: bool = False  # done by the command itself, on files or the state; the agent is asked, and says it, before
 
     def is_told(self, arguments: Mapping[str, Any]) -> bool:
         return self.told or self.shows(arguments)
@@ -103,6 +104,11 @@ def _look(*roles: Role) -> Act:
 def _act(role: Role, *names: str) -> Act:
     """Something changes, or leaves this machine."""
     return Act(frozenset({role}), told=True, names=names)
+
+
+def _beside(role: Role, *names: str, when: Callable[[Mapping[str, Any]], bool] = _never) -> Act:
+    """Done by a command on files, on the state or on a source, not by the agent. `when` it shows what patients' records say."""
+    return Act(frozenset({role}), told=True, names=names, shows=when, beside=True)
 
 
 def _contents(role: Role, *names: str, when: Callable[[Mapping[str, Any]], bool] = _always) -> Act:
@@ -234,11 +240,25 @@ ACTS: Mapping[str, Act] = {
     "alarms_mute": _act(_SYSTEM, "kind", "subject", "length"),
     "alarms_test": _act(_SYSTEM, "channel"),
     "alarms_unmute": _act(_SYSTEM, "number", "kind", "subject"),
+    "adopt": _beside(_SYSTEM),
+    "upgrade_install": _beside(_SYSTEM, "version"),
+    "upgrade_rollback": _beside(_SYSTEM, "version"),
+    "upgrade_confirm": _beside(_SYSTEM, "version"),
+    "run_once": _beside(_SYSTEM),  # `once` where no agent runs
+    "try_write": _beside(_SYSTEM, "sources"),
+    "look_at_system": _beside(_SYSTEM, "source", "kinds", when=_asked("document")),  # init --source
+    "images_deidentify": _beside(_SYSTEM, "destination", "files"),
     # --- the security administrator's
     "withheld_acknowledge": _act(_SECURITY, "ids"),
-    "secret_set": _act(_SECURITY, "name"),  # these three are done at the command line, beside the agent
-    "at_rest_rekey": _act(_SECURITY),
-    "at_rest_secret": _act(_SECURITY, "name"),
+    "secret_set": _beside(_SECURITY, "name", "place"),
+    "at_rest_rekey": _beside(_SECURITY),
+    "at_rest_secret": _beside(_SECURITY, "name"),
+    "pack_install": _beside(_SECURITY, "pack", "digest"),
+    "pack_shadow": _beside(_SECURITY, "pack"),
+    "pack_activate": _beside(_SECURITY, "pack"),
+    "enroll": _beside(_SECURITY, "platform"),
+    "certificate_renew": _beside(_SECURITY, "platforms"),
+    "certificate_leave": _beside(_SECURITY, "platform"),
     "people_list": _look(_SECURITY, _AUDIT),
     "console_accounts": _look(_SECURITY, _AUDIT),
     "console_password": _act(_SECURITY, "name"),
@@ -255,6 +275,8 @@ ACTS: Mapping[str, Act] = {
     "report_consent": _act(_AUDIT, "documents"),
 }
 
+
+BESIDE = frozenset(name for name, act in ACTS.items() if act.beside)
 
 _UNKNOWN = Act(frozenset(), told=True)
 
@@ -284,6 +306,11 @@ def refusal(person: Person, act: str) -> str:
         return f"{act}: no role has this act"
     roles = " or ".join(ROLE_NAMES[role][0] for role in sorted(known.roles))
     names = "、".join(ROLE_NAMES[role][1] for role in sorted(known.roles))
+    if not person.roles and person.account == "root":
+        return (
+            f"{act}: root is nobody's own account; log in with yours and use sudo: this is for the {roles} ({names}); "
+            "nothing was done"
+        )
     if not person.roles:
         return (
             f"{act}: the account {person.account or person.name!r} is nobody's in [people] of agent.toml; "

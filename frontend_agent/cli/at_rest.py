@@ -8,7 +8,7 @@ import typer
 
 from frontend_agent import control
 from frontend_agent.cli import output
-from frontend_agent.cli.session import Settings, must_be_allowed, this_user
+from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
 from frontend_agent.config import Config
 from frontend_agent.errors import StateError
@@ -58,17 +58,18 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     def secret(context: typer.Context, name: Annotated[str, typer.Argument(help=t("secret.name"))]) -> None:
         from frontend_agent.keeping_sealed import admit
 
-        config, state = _alone(context, t, "at_rest_secret")
+        config, state = _alone(context, t, "at_rest_secret", name=name)
         admit(config, state, name, this_user(), datetime.now(UTC))
         output.say(t("said.at_rest_admitted", name=name))
 
 
-def _alone(context: typer.Context, t: Texts, act: str) -> tuple[Config, Path]:
-    """The configuration, and a state that no daemon has open."""
+def _alone(context: typer.Context, t: Texts, act: str, **arguments: str) -> tuple[Config, Path]:
+    """The configuration, and a state that no daemon has open; and it is said who does what to it."""
     settings: Settings = context.obj[-1]
     config = settings.config()
-    must_be_allowed(config, act)
     state = settings.state(config)
     if control.is_running(state):
         raise StateError(t("said.at_rest_running", state=state))
+    if config.at_rest.key:  # else there is nothing to do, which is said below
+        settings.say(act, config, **arguments)
     return config, state

@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from frontend_agent.cli import output
+from frontend_agent.cli.platform_log import said
 from frontend_agent.cli.session import this_user
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, StateError
@@ -48,6 +49,7 @@ def _add_making(ca: typer.Typer, t: Texts, folder: Folder) -> None:
         with _made(state) as registry:
             if registry.trusted():
                 raise StateError(t("ca.there_already"))
+            said(context.obj[0], state, "platform_ca_init", name=name)
             authority = _new_root(t, state, root_key, name, _new_passphrase(t, passphrase))
             registry.add_authority(authority, "current")
             _tell_authorities(t, registry, json)
@@ -77,6 +79,7 @@ def _add_making(ca: typer.Typer, t: Texts, folder: Folder) -> None:
         with _made(folder(context)) as registry:
             if registry.trusted() and not as_next:
                 raise StateError(t("ca.there_already"))
+            said(context.obj[0], folder(context), "platform_ca_import", authority=_name(authority), next=as_next)
             registry.add_authority(authority, "next" if as_next else "current")
             _tell_authorities(t, registry, json)
 
@@ -102,6 +105,7 @@ def _add_making(ca: typer.Typer, t: Texts, folder: Folder) -> None:
         from frontend_agent.platform.joining.authority import key_pem, read_key
 
         with _registry(folder(context)) as registry:
+            said(context.obj[0], folder(context), "platform_ca_server", names=name)
             both = registry.server_file(name).read_bytes()
             out.mkdir(mode=0o750, parents=True, exist_ok=True)
             _write_private(out / "server.key", key_pem(read_key(both)))
@@ -130,6 +134,7 @@ def _add_rotating(ca: typer.Typer, t: Texts, folder: Folder) -> None:
                 raise ConfigurationError(f"{root_key}: {error}") from error
             if key.public_key() != root.public_key():
                 raise ConfigurationError(t("ca.other_root", file=root_key))
+            said(context.obj[0], folder(context), "platform_ca_renew", name=name)
             registry.add_authority(make_issuer(name, root, key, _now()), "current")
             _tell_authorities(t, registry, json)
 
@@ -150,6 +155,8 @@ def _add_rotating(ca: typer.Typer, t: Texts, folder: Folder) -> None:
             raise typer.BadParameter(t("ca.one_step"))
         with _registry(state) as registry:
             behind: list[str] = []
+            step = "begin" if begin is not None else "switch" if switch else "retire" if retire else "cancel"
+            said(context.obj[0], state, "platform_ca_rotate", step=step, force=force)
             if begin is not None:
                 registry.current()
                 authority = _new_root(t, state, begin, name, _new_passphrase(t, passphrase))
@@ -182,6 +189,8 @@ def _add_tokens(platform: typer.Typer, t: Texts, folder: Folder) -> None:
             if not is_institution(one):
                 raise typer.BadParameter(t("token.no_institution", institution=one))
         with _registry(folder(context)) as registry:
+            act = "platform_token_withdraw" if withdraw else "platform_token"
+            said(context.obj[0], folder(context), act, institutions=institution, needs_approval=approve)
             if withdraw:
                 count = sum(registry.withdraw_tokens(one) for one in institution)
                 output.as_json({"withdrawn": count}) if json else output.say(t("token.withdrawn", count=count))
@@ -239,6 +248,7 @@ def _add_enrolments(platform: typer.Typer, t: Texts, folder: Folder) -> None:
     ) -> None:
         given = _read(certificate) if certificate else b""
         with _registry(folder(context)) as registry:
+            said(context.obj[0], folder(context), "platform_refuse" if refuse else "platform_approve", enrolment=number)
             one = registry.refuse(number, this_user()) if refuse else registry.approve(number, this_user(), given)
         if json:
             output.as_json(msgspec.to_builtins(one))
@@ -287,6 +297,7 @@ def _add_certificates(platform: typer.Typer, t: Texts, folder: Folder) -> None:
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         with _registry(folder(context)) as registry:
+            said(context.obj[0], folder(context), "platform_revoke", which=which, why=reason)
             gone = registry.revoke(which, this_user(), reason)
         if json:
             output.as_json(msgspec.to_builtins(gone))
@@ -335,6 +346,11 @@ def _tell_authorities(t: Texts, registry: "Registry", json: bool) -> None:
     )
     if behind and any(one["state"] == "next" for one in told):
         output.say(t("ca.behind", count=len(behind), whose="; ".join(behind[:5])))
+
+
+def _name(authority: "Authority") -> str:
+    """Who signs by it."""
+    return authority.issuer.subject.rfc4514_string()
 
 
 # --- files and passphrases ---------------------------------------------------------------------------------------------

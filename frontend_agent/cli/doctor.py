@@ -32,6 +32,8 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
 
         settings: Settings = context.obj[0]
         found: list[tuple[str, Ailment]] = []
+        if try_write:
+            settings.say("try_write", sources=[source] if source else list(settings.config().sources))
         with visiting(settings) as opened:
             config = settings.config()
             machine = [] if source else [(MACHINE, one) for one in of_this_machine(config)]

@@ -46,6 +46,7 @@ def _add_deidentify(group: typer.Typer, t: Texts) -> None:
 
         settings: Settings = context.obj[0]
         profile = profile_of(settings.config(), destination)
+        settings.say("images_deidentify", destination=destination, files=len(files))
         to.mkdir(parents=True, exist_ok=True)
         refused = 0
         for path in files:

@@ -124,6 +124,8 @@ def _introduce(wanted: _Wanted) -> None:
     t, config = wanted.t, _config(wanted)
     kinds = _kinds(wanted)
     _refuse_to_overwrite(wanted, kinds)
+    if wanted.settings.config_path.exists():
+        wanted.settings.say("look_at_system", source=wanted.name, kinds=sorted(kinds), document=wanted.document)
     with visiting(wanted.settings, config) as opened, closing(opened(config, [wanted.name])[wanted.name]) as source:
         with _progress(wanted) as tell:
             started = time.monotonic()

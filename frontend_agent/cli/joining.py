@@ -46,6 +46,7 @@ def _add_enroll(cli: typer.Typer, t: Texts) -> None:
         url = _platform_of(config, platform, t)
         membership = Membership(settings.state(config), url)
         given = _token(token or typer.prompt(t("enroll.token_asked"), hide_input=True, err=True), ca_fingerprint, t)
+        settings.say("enroll", config, platform=url)
         enrolled = _enrolled(membership, given, config.institution.id, wait, t, json)
         if not enrolled.certificate:
             _tell_waiting(t, enrolled, json)
@@ -153,11 +154,17 @@ def _add_certificate(cli: typer.Typer, t: Texts) -> None:
         settings: Settings = context.obj[0]
         state = settings.state(settings.config())
         if leave:
-            _leave(Membership(state, leave), t)
+            membership = Membership(state, leave)
+            if not Path(membership.folder).is_dir():
+                raise StateError(t("certificate.not_joined", url=membership.url))
+            settings.say("certificate_leave", platform=membership.url)
+            membership.leave()
+            output.say(t("certificate.left", url=membership.url))
             return
         joined = [one for one in memberships(state) if one.is_joined()]
         now = datetime.now(UTC)
         if renew:
+            settings.say("certificate_renew", platforms=[one.url for one in joined])
             for one in joined:
                 Renewing(state, lambda: datetime.now(UTC)).renew(one, now=True)
         told = [told_of(one, now) for one in joined]
@@ -173,10 +180,3 @@ def _add_certificate(cli: typer.Typer, t: Texts) -> None:
                 for one in told
             ],
         )  # fmt: skip
-
-
-def _leave(membership: "Membership", t: Texts) -> None:
-    if not Path(membership.folder).is_dir():
-        raise StateError(t("certificate.not_joined", url=membership.url))
-    membership.leave()
-    output.say(t("certificate.left", url=membership.url))

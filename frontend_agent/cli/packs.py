@@ -152,6 +152,7 @@ def _add_choosing(group: typer.Typer, t: Texts) -> None:
         settings = _settings(context)
         body = _bytes(file)
         pack = _proven(settings, body)
+        settings.say("pack_install", pack=pack.id, digest=pack.digest)
         _folder(settings).install(pack.id, body)
         _tell(t, _about(pack), json)
 
@@ -186,6 +187,7 @@ def _choose(context: typer.Context, t: Texts, role: str, pack: str, who: str) ->
     chosen = msgspec.structs.replace(folder.chosen(), who=who, **{role: pack})
     if role == "active" and chosen.shadow == pack:
         chosen = msgspec.structs.replace(chosen, shadow="")
+    settings.say("pack_activate" if role == "active" else "pack_shadow", pack=pack or "national", who=who)
     folder.choose(chosen)
     output.say(t("said.pack_chosen", active=chosen.active or "national", shadow=chosen.shadow or "–"))
 

@@ -10,7 +10,8 @@ import msgspec
 import typer
 
 from frontend_agent import logs
-from frontend_agent.cli import authorities, output, signatures, studies
+from frontend_agent.cli import authorities, output, platform_log, signatures, studies
+from frontend_agent.cli.platform_log import said
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -35,6 +36,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     _add_foreign(group, t)
     studies.add_to(group, t, _reading, _folder)
     authorities.add_to(group, t, _folder)
+    platform_log.add_to(group, t, _folder)
     signatures.add_to_platform(group, t, _reading)
 
 
@@ -222,6 +224,8 @@ def _add_reading(group: typer.Typer, t: Texts) -> None:
         first, last = studies.day_of(t, first_day), studies.day_of(t, last_day)
         search = Search(institution=institution, patient=patient, kind=kind, first_day=first, last_day=last)
         with _reading(context) as catalogue:
+            of = {"institution": institution, "kind": kind, "from": first, "to": last, "by_patient": bool(patient)}
+            said(context.obj[0], _folder(context), "platform_documents", **of)
             found = catalogue.documents(search, 1, limit)
         if json:
             output.as_json([msgspec.to_builtins(one) for one in found])
@@ -252,6 +256,7 @@ def _add_reading(group: typer.Typer, t: Texts) -> None:
         from frontend_agent.formats import NotOurs, headline, load_kind, view
 
         with _reading(context) as catalogue:
+            said(context.obj[0], _folder(context), "platform_show", document=document)
             stored = catalogue.document(document)
         if stored is None:
             raise FrontendAgentError(f"no document {document!r} is stored in {_folder(context)}")
@@ -317,6 +322,7 @@ def _add_foreign(group: typer.Typer, t: Texts) -> None:
         store = Store(_folder(context), foreign=look, signatures=Signatures(signatures) if signatures else None).open()
         answers = []
         try:
+            said(context.obj[0], _folder(context), "platform_add", files=len(files), institution=institution)
             for file in files:
                 posted = store.take_document(_content(file), institution)
                 examined = posted.examined

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from frontend_agent.cli import output
-from frontend_agent.cli.session import Settings, must_be_allowed
+from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
 from frontend_agent.config import Config, SecretsConfig, unknown
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
@@ -48,9 +48,9 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
         checked_name(name)
         settings: Settings = context.obj[-1]
         config = settings.config() if settings.config_path.exists() else None
-        if config is not None:
-            must_be_allowed(config, "secret_set")
         value = b64encode(chance.token_bytes(RANDOM_BYTES)).decode() if random else _read(t, name)
+        if config is not None:
+            settings.say("secret_set", config, name=name, place=place.value if place else "")
         kept = keep(name, value, places_of(config.secrets if config else SecretsConfig()), place.value if place else "")
         named = _named(config, name)
         if json:

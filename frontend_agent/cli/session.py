@@ -3,20 +3,21 @@
 The parts of the agent are imported where a command needs them: asking a daemon, or for help, loads none of them.
 """
 
-import getpass
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frontend_agent import control
 from frontend_agent.cli.texts import Texts
 from frontend_agent.config import Config, load_config, state_folder
 from frontend_agent.errors import StateError
-from frontend_agent.people import NotAllowedHere, may, refusal
+
+if TYPE_CHECKING:
+    from frontend_agent.door import Asker
 
 Ask = Callable[..., Any]
 
@@ -66,7 +67,6 @@ class Settings:
             yield daemon
             return
         from frontend_agent.app import App, has_state
-        from frontend_agent.door import Asker
         from frontend_agent.operations import door
 
         app = App(config, state, alone=True)
@@ -77,10 +77,29 @@ class Settings:
         else:
             app.open()
         try:
-            opened, asker = door(app), Asker(control.this_account(), why=self.why)
+            opened, asker = door(app), self.asker()
             yield lambda question, **arguments: opened.ask(asker, question, arguments)
         finally:
             app.close()
+
+    def asker(self) -> "Asker":
+        """Who sits here, where no daemon sees it."""
+        from frontend_agent.door import Asker
+
+        return Asker(control.this_account(), why=self.why, through=control.process_account())
+
+    def say(self, act: str, /, config: Config | None = None, **arguments: Any) -> None:
+        """What this command is about to do by itself: may he, and it stands in the chained log before it is done.
+
+        By the daemon where one runs, else at the state itself. NotAllowedHere, ReasonMissing, LogCannotBeWritten: nothing was done.
+        """
+        config = config or self.config()
+        if (daemon := self.daemon(config)) is not None:
+            daemon(act, **arguments)
+            return
+        from frontend_agent.saying import say
+
+        say(config, self.state(config), act, arguments, self.asker())
 
     def daemon(self, config: Config) -> Ask | None:
         """A function that asks the daemon which runs on this state; None when none does.
@@ -89,7 +108,8 @@ class Settings:
         """
         people = config.people
         for socket in [*([Path(people.socket)] if people.is_configured else []), self.state(config) / control.SOCKET]:
-            if people.is_configured and socket.name == control.SOCKET and not os.access(socket.parent, os.X_OK):
+            closed = os.path.isdir(socket.parent) and not os.access(socket.parent, os.X_OK)
+            if people.is_configured and socket.name == control.SOCKET and closed:
                 raise control.NoDaemon(
                     f"the agent is not running (nobody answers at {people.socket}): start it, and ask again"
                 )
@@ -111,16 +131,6 @@ def must_be_its_owner(state: Path) -> None:
     )
 
 
-def must_be_allowed(config: Config, act: str) -> None:
-    """What is done beside the agent, by one of its people: his role has to have it. Root is none of them, and the machine is his."""
-    person = config.people.person(control.this_account())
-    if person.is_named and person.roles and not may(person, act):
-        raise NotAllowedHere(refusal(person, act))
-
-
 def this_user() -> str:
-    """Who decides at this shell, for the quality log."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    """Who decides at this shell, for the quality log: the account of whoever sits there."""
+    return control.this_account()

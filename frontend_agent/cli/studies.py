@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from frontend_agent.cli import output
+from frontend_agent.cli.platform_log import said
 from frontend_agent.cli.texts import Texts
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ def add_to(platform: typer.Typer, t: Texts, reading: Reading, folder: Callable[[
     """Register the commands below `platform`."""
     group = typer.Typer(help=t("studies"), no_args_is_help=True, rich_markup_mode=None)
     platform.add_typer(group, name="studies")
-    _add_reading(group, t, reading)
+    _add_reading(group, t, reading, folder)
     _add_checking(group, t, reading)
     _add_changing(group, t, folder)
 
 
-def _add_reading(group: typer.Typer, t: Texts, reading: Reading) -> None:
+def _add_reading(group: typer.Typer, t: Texts, reading: Reading, folder: Callable[[typer.Context], Path]) -> None:
     @group.command("list", help=t("studies.list"))
     def list_studies(
         context: typer.Context,
@@ -49,6 +50,8 @@ def _add_reading(group: typer.Typer, t: Texts, reading: Reading) -> None:
             first_day=day_of(t, first_day), last_day=day_of(t, last_day),
         )  # fmt: skip
         with reading(context) as catalogue:
+            of = {"institution": institution, "modality": modality, "by_patient": bool(patient)}
+            said(context.obj[0], folder(context), "platform_studies", **of)
             found = catalogue.images.studies(search, limit)
         if json:
             output.as_json([msgspec.to_builtins(one) for one in found])
@@ -73,6 +76,7 @@ def _add_reading(group: typer.Typer, t: Texts, reading: Reading) -> None:
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         with reading(context) as catalogue:
+            said(context.obj[0], folder(context), "platform_study", study=uid, institution=institution)
             studies = catalogue.images.studies_of(uid, institution)
             told = [_told(one, catalogue) for one in studies]
         if not told:
@@ -82,8 +86,8 @@ def _add_reading(group: typer.Typer, t: Texts, reading: Reading) -> None:
             output.as_json(told)
             return
         for study, one in zip(studies, told, strict=True):
-            said = [(name, value) for name, value in msgspec.to_builtins(study).items() if value not in ("", 0)]
-            output.plain_table(("", ""), said)
+            facts = [(name, value) for name, value in msgspec.to_builtins(study).items() if value not in ("", 0)]
+            output.plain_table(("", ""), facts)
             output.table(
                 t,
                 ("series", "number", "modality", "description", "instances", "here"),
@@ -166,6 +170,8 @@ def _add_changing(group: typer.Typer, t: Texts, folder: Callable[[typer.Context]
     ) -> None:
         with _images(folder(context)) as images:
             why = context.obj[0].why  # --why is every command's
+            act = "platform_unwant" if undo else "platform_want"
+            said(context.obj[0], folder(context), act, study=uid, institution=institution)
             count = images.unwant(uid, institution) if undo else images.want(uid, institution, why)
         typer.echo(t("studies.wanted", count=count) if count and not undo else t("studies.nothing_to_want"))
 
@@ -179,6 +185,7 @@ def _add_changing(group: typer.Typer, t: Texts, folder: Callable[[typer.Context]
         if not yes:
             typer.confirm(t("studies.sure", uid=uid, institution=institution), abort=True)
         with _images(folder(context)) as images:
+            said(context.obj[0], folder(context), "platform_drop", study=uid, institution=institution)
             count = images.drop(uid, institution)
         typer.echo(t("studies.dropped", count=count) if count else t("studies.unknown"))
 

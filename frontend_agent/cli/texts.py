@@ -15,6 +15,7 @@ from frontend_agent.cli.texts_init import INIT_TEXTS
 from frontend_agent.cli.texts_inlets import INLET_TEXTS
 from frontend_agent.cli.texts_joining import JOINING_TEXTS
 from frontend_agent.cli.texts_people import PEOPLE_TEXTS
+from frontend_agent.cli.texts_platform_log import PLATFORM_LOG_TEXTS
 from frontend_agent.cli.texts_program import PROGRAM_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
 from frontend_agent.cli.texts_secrets import SECRETS_TEXTS
@@ -930,6 +931,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **UPGRADE_TEXTS,
     **JOINING_TEXTS,
     **PROGRAM_TEXTS,
+    **PLATFORM_LOG_TEXTS,
     **IMAGES_BACKFILL_TEXTS,
 }
 

@@ -14,6 +14,7 @@ from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import FrontendAgentError
 
 DEFAULT_STATE = Path("/var/lib/frontend-agent")  # of the unit; another is named by --state
+PLATFORM_STATE = Path("/var/lib/frontend-platform")
 FOLLOW_EVERY = 2.0  # seconds
 
 
@@ -42,6 +43,7 @@ def _add_changing(group: typer.Typer, t: Texts) -> None:
         version = upgrading.stage(file, program.trusted_keys())
         known = upgrading.probe(program.HOME / "versions" / version)
         upgrading.must_read(known, schemas(), version, upgrading.current_version())
+        _say(context, "upgrade_install", version)
         trial = upgrading.begin(program.HOME, version, this_user(), services, watch * 60.0)
         services.watch(upgrading.WATCH_UNIT)
         if not json:
@@ -64,6 +66,7 @@ def _add_changing(group: typer.Typer, t: Texts) -> None:
             known = upgrading.probe(program.HOME / "versions" / before)
             upgrading.must_read(known, schemas(), before, upgrading.current_version())
         services = _services(context)
+        _say(context, "upgrade_rollback", before)
         trial = upgrading.roll_back(program.HOME, this_user(), reason, services)
         services.watch(upgrading.WATCH_UNIT)
         if not json:
@@ -71,10 +74,14 @@ def _add_changing(group: typer.Typer, t: Texts) -> None:
         _tell_end(t, trial, json, wait=not no_wait, wanted="returned")
 
     @group.command("confirm", help=t("upgrade.confirm"))
-    def confirm(json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False) -> None:
+    def confirm(
+        context: typer.Context, json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False
+    ) -> None:
         from frontend_agent import program, upgrading
 
         _only_root(t)
+        tried = upgrading.read_trial()
+        _say(context, "upgrade_confirm", tried.version if tried else "")
         trial = upgrading.confirm(program.HOME, this_user())
         if json:
             output.as_json({"version": trial.version, "outcome": "confirmed"})
@@ -169,6 +176,17 @@ def _services(context: typer.Context) -> Any:
 
     settings: Settings = context.obj[0] if isinstance(context.obj, list) else context.obj
     return Systemd(settings.state_option or DEFAULT_STATE)
+
+
+def _say(context: typer.Context, act: str, version: str) -> None:
+    """In the log of the agent that runs on this machine; where there is only a platform, in the platform's own."""
+    from frontend_agent.cli.platform_log import said
+
+    settings: Settings = context.obj[0]
+    if settings.config_path.exists():
+        settings.say(act, version=version)
+    elif PLATFORM_STATE.is_dir():
+        said(settings, PLATFORM_STATE, act, version=version)
 
 
 def _only_root(t: Texts) -> None:

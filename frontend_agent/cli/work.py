@@ -79,10 +79,12 @@ def _add_setting_up(cli: typer.Typer, t: Texts) -> None:
         context: typer.Context,
         who: Annotated[str, typer.Option(help=t("quarantine.who"), default_factory=this_user)],
     ) -> None:
-        from frontend_agent.app import adopt
+        from frontend_agent.app import adopt, has_state
 
         settings = _settings(context)
         config = settings.config()
+        if has_state(settings.state(config)):
+            settings.say("adopt", who=who)
         output.say(t("said.adopted", instance=adopt(config, settings.state(config), who)))
 
 
@@ -109,6 +111,7 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
     def run(context: typer.Context) -> None:
         from frontend_agent.consoling import Consoling
         from frontend_agent.daemon import Daemon, on_signals
+        from frontend_agent.lifetime import lived
         from frontend_agent.reporting import Reporting
 
         settings = _settings(context)
@@ -118,8 +121,8 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
             path = settings.config_path.absolute()
             consoling = Consoling(path, app.state) if app.config.console.listen else None
             daemon = Daemon(app, reporting=reporting, consoling=consoling)
-            on_signals(daemon.stopping.set)
-            daemon.run()
+            with lived(app.spool, path, on_signals(daemon.stopping.set), app.clock):
+                daemon.run()
 
     @cli.command(help=t("once"))
     def once(
@@ -132,9 +135,12 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
             _show_once(t, told, json)
             raise typer.Exit(_worst(told))
         from frontend_agent.daemon import Daemon, on_signals, problem_of
-        from frontend_agent.operations import told_outcomes
+        from frontend_agent.lifetime import note_changes
+        from frontend_agent.operations import door, told_outcomes
 
         with logging_app(settings, to_stderr=False) as app:
+            door(app).ask(settings.asker(), "run_once", {})
+            note_changes(app.spool, settings.config_path, app.clock)
             alone = Daemon(app)
             on_signals(alone.stopping.set)
             with _progress(t, app, not json) as tick:

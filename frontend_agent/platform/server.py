@@ -13,6 +13,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -38,6 +39,7 @@ from frontend_agent.platform.joining.registry import Registry
 from frontend_agent.platform.joining.tls import HANDSHAKE, AgentProtocol, Front
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation
+from frontend_agent.platform.own_log import lived
 from frontend_agent.platform.pages import Pages
 from frontend_agent.platform.peers import held_against_certificate
 from frontend_agent.platform.previews import Previews
@@ -215,7 +217,9 @@ def serve(
     watch = store.watch()
     dicom: DicomPort | None = None
     joined: Joined | None = None
+    life = contextlib.ExitStack()
     try:
+        life.enter_context(lived(Path(state_dir), _served_by(schema, pack, dicom_peers, signatures)))
         if agents is not None:
             joined = Joined(Path(state_dir), agents)
         if peers is not None:
@@ -241,7 +245,18 @@ def serve(
         if dicom is not None:
             dicom.stop()
         watch.stop()
+        life.close()
         store.close()
+
+
+def _served_by(schema: Path | None, pack: Pack | None, peers: Path | None, signatures: Path | None) -> dict[str, str]:
+    """The digests of what the platform was told to serve by: its configuration is its options."""
+    files = {"dicom_peers": peers, "signatures": signatures}
+    return {
+        **{name: sha256(path.read_bytes()).hexdigest() for name, path in files.items() if path is not None},
+        **({"schema": str(schema)} if schema else {}),
+        **({"pack": pack.digest} if pack else {}),
+    }
 
 
 def config_of(app: ASGIApp) -> uvicorn.Config:

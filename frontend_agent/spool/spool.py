@@ -32,6 +32,7 @@ from frontend_agent.spool.cases import LetGo
 from frontend_agent.spool.closings import Closings
 from frontend_agent.spool.console_accounts import ConsoleAccounts
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
+from frontend_agent.spool.early import Early
 from frontend_agent.spool.finding import Finding as Found
 from frontend_agent.spool.guests import Guests
 from frontend_agent.spool.images import Images
@@ -1118,6 +1119,24 @@ class Spool:
         """What a person is about to do here: committed before it is done. The entry's number."""
         with self._database.write():
             return self._ledger.log(body, now)
+
+    def record_with(self, bodies: Iterable[Mapping[str, Any]], marks: dict[str, str], now: datetime) -> None:
+        """Entries, and what is remembered of having written them, in one commit."""
+        with self._database.write():
+            for body in bodies:
+                self._ledger.log(body, now)
+            self.meta.put_all(marks)
+
+    def take_early(self, now: datetime) -> int:
+        """Chain what was said before this log could be written, once. How many entries."""
+        early = Early(self.path)
+        digest, bodies = early.read()
+        if not digest:
+            return 0
+        if self.meta.get("early") != digest:  # else they are here, and we died before the file was gone
+            self.record_with(bodies, {"early": digest}, now)
+        early.drop()
+        return len(bodies)
 
     # --- what waits for a person, what can be looked up, what is dropped ------------------------------------------------
 

@@ -123,6 +123,7 @@ MAY_KEEP_STATE = {
     "frontend_agent.platform.files": "the platform's state: its parcels",
     "frontend_agent.platform.images": "the platform's state: its images",
     "frontend_agent.platform.joining.registry": "the platform's state: who may join, and who may stay",
+    "frontend_agent.platform.own_log": "the platform's state: what its people did",
     "frontend_agent.instance_files": "instances as files, of agent and platform",
     "frontend_agent.demo": "writes the demonstration hospital and reads both sides as the oracle",
     "connectors.natives": "reads a hospital's SQLite file, read-only",
@@ -270,6 +271,7 @@ SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.notify",  # what systemd is told
     "frontend_agent.confine",  # what a process that decodes a stranger's bytes gives up
     "frontend_agent.signatures",  # who signed a document
+    "frontend_agent.qclog",  # how a log is chained: the platform has one of its own
 )  # fmt: skip
 SHARED_WITH_CONNECTORS = (
     "frontend_agent.certificates",
