@@ -9,8 +9,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide"
 PAGES = sorted(page.name.removesuffix(".md") for page in GUIDE.glob("*.md") if not page.name.endswith(".en.md"))
-ENGLISH_ONLY = {"audit"}
-PAGES = [name for name in PAGES if name not in ENGLISH_ONLY]
 READ_ON_THE_WEB = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
