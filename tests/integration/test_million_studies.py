@@ -1,6 +1,5 @@
 """A PACS with a million studies is walked with bounded questions and bounded memory."""
 
-import resource
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from connectors.dicom.querying import DicomPacs, QueryOptions
 from connectors.dicom.requesting import Peer
 from connectors.pacs import FoundStudy, StudyQuery
 from frontend_agent.imaging.backfilling import BackfillBook, Walking
+from tests.memory import forget_peak, peak
 from tests.pacs_kit import Shelf, million_studies, sql_pacs
 from tests.study_kit import Kept
 
@@ -46,7 +46,7 @@ def test_a_backfill_over_a_pacs_of_a_million_studies_asks_bounded_questions(tmp_
         counted = Counted(pacs)
         backfills = BackfillBook(kept.book)
         backfills.begin("pacs", date(2025, 9, 20), date(2025, 9, 22), "zhang", kept.clock())
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = forget_peak()
         walking = Walking(backfills, "pacs", ANSWERS, kept.book)
         wanted: set[str] = set()
         while True:
@@ -68,4 +68,4 @@ def test_a_backfill_over_a_pacs_of_a_million_studies_asks_bounded_questions(tmp_
         assert max(counted.took) <= ANSWERS
         assert len(counted.took) < counted.questions  # some were for too much, and cut
         assert len(told) == counted.questions < 60
-        assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < 64 * 1024  # KiB
+        assert peak() - before < 64 << 20

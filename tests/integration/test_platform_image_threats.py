@@ -25,6 +25,7 @@ from frontend_agent.platform.store import Store
 from frontend_agent.wire.images import DICOMWEB, REASONS
 from tests.dicom_kit import CT, data_set, data_set_bytes, file_bytes, uid
 from tests.images_kit import stow, values
+from tests.memory import peak
 from tests.platform_kit import HOSPITAL
 
 
@@ -36,8 +37,7 @@ class Server(NamedTuple):
     @property
     def peak(self) -> int:
         """Bytes of memory that it held at most."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
+        return peak(self.process.pid)
 
 
 @contextlib.contextmanager

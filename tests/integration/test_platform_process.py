@@ -1,7 +1,6 @@
 """The platform as a process: started, stopped, killed at every durable write, and how much memory it takes."""
 
 import os
-import re
 import shutil
 import signal
 import socket
@@ -20,6 +19,7 @@ from frontend_agent.model import Outcome
 from frontend_agent.platform.catalogue import Search
 from frontend_agent.platform.store import Store
 from frontend_agent.wire.parcel import pack
+from tests.memory import peak
 from tests.platform_kit import (
     HOSPITAL,
     FileMemory,
@@ -232,7 +232,7 @@ def test_killed_at_every_durable_write_nothing_is_lost_or_doubled(tmp_path, fres
 
 
 def resident(process):
-    return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1]) >> 10
+    return peak(process.pid) >> 20
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads /proc")
