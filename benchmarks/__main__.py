@@ -28,6 +28,7 @@ from benchmarks import (
 )
 from benchmarks.measure import Measure, Measuring
 from benchmarks.workload import workload
+from frontend_agent.sealing import SUITES
 
 VISITS, QUICK_VISITS = 8_000, 1_500
 # In the pipe's order: what is measured together, and the names of the lines that come of it.
@@ -59,11 +60,14 @@ MEASURES: dict[Measuring, tuple[str, ...]] = {
         "images.send.stow-orthanc",
     ),
     images_send.to_platform: ("images.send.platform",),
-    images_send.memory: ("images.send.memory",),
+    images_send.memory: ("images.send.memory", "images.send.memory.sealed"),
     misses.misses: ("misses.postgresql", "misses.postgresql-before", "misses.mariadb", "misses.mariadb-before"),
     reconciling.reconciling: ("reconcile.source", "reconcile.statements", "reconcile.day"),
     reports.excel: ("report.excel", "report.memory"),
     images.receiving: ("images.receive.x1", "images.receive.x4"),
+    images.receiving_sealed: tuple(
+        f"images.receive.sealed.{suite}.x{number}" for suite in SUITES for number in images.ASSOCIATIONS
+    ),
     whole.at_rest: ("at-rest.AES-256-GCM", "at-rest.SM4-GCM"),
     whole.backlog: ("backlog.start", "backlog.claim", "backlog.memory"),
 }

@@ -3,20 +3,35 @@
     incoming/TOKEN              being written; swept at the start
     ab/STUDY/SHA256.dcm         STUDY: the first 32 digits of the SHA-256 of its Study Instance UID, `ab` its first two
 
-No text of a file or a peer ever becomes a name (threat D6), and a study is one folder: its names are durable with one fsync.
+No text of a file or a peer ever becomes a name (threat D6), and a study is one folder: its names are durable with one fsync. With keys
+they lie sealed from their first byte on (instance_reading.py); sizes and SHA-256 are always those of what was received.
 """
 
 import itertools
+import mmap
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+from frontend_agent.dicom.elements import Buffer
+from frontend_agent.instance_reading import ABOUT, InstanceFile, KeyedFile
+from frontend_agent.sealed_files import FileKey, Window, Writer
 
 # Of names in incoming/: with the time and the process no two are the same, and none costs a call of the system.
 _NUMBERS = itertools.count()
+
+
+class StateKeys(Protocol):
+    """What files of the state are sealed with."""
+
+    @property
+    def current(self) -> FileKey | None: ...
+    def key(self, id: str, /) -> FileKey: ...
 
 
 class Written(NamedTuple):
@@ -31,30 +46,46 @@ class Written(NamedTuple):
 class Incoming:
     """One file that is being written. `finish` it or `abort` it; both may be called from any thread, one at a time."""
 
-    __slots__ = ("_digest", "_file", "_path", "size", "token")
+    __slots__ = ("_digest", "_file", "_path", "_sealing", "size", "token")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: FileKey | None = None) -> None:
+        """`key`: it lies sealed with it."""
         self.token = f"{time.time_ns():x}-{os.getpid():x}-{next(_NUMBERS):x}"
         self.size = 0
         self._path = folder / self.token
         self._digest = sha256()
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self._sealing = Writer(self._put, key, ABOUT) if key else None
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
         self._digest.update(chunk)
         self.size += len(chunk)
+        if self._sealing is None:
+            self._put(chunk)
+        else:
+            self._sealing.write(chunk)
+
+    def _put(self, chunk: bytes | bytearray | memoryview) -> None:
         view = memoryview(chunk)
         while view:
             view = view[os.write(self._file, view) :]
 
-    def fileno(self) -> int:
-        """To read what was written so far (mmap, pread)."""
-        return self._file
+    @contextmanager
+    def mapped(self) -> Iterator[Buffer]:
+        """What was written so far."""
+        if self._sealing is None:
+            with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as data:
+                yield data
+            return
+        sealing, file = self._sealing, self._file
+        yield Window(self.size, lambda number: sealing.segment(file, number))
 
     def finish(self, place: Callable[[Path, str], Path | None] | None = None) -> Written:
         """Sync and close it. With `place` (InstanceFiles.placing) it gets its name before it is synced: the file system commits file and
         name at once then, which takes half as long as one after the other."""
         digest = self._digest.hexdigest()
+        if self._sealing is not None:
+            self._sealing.finish(digest.encode())
         named = place(self._path, digest) if place is not None else None
         os.fdatasync(self._file)
         if named is not None:
@@ -74,8 +105,10 @@ class Incoming:
 class InstanceFiles:
     """All of them under one folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, keys: StateKeys | None = None) -> None:
+        """`keys`: what they are sealed with; without any they are plain."""
         self.root = root
+        self.keys = keys
         self._incoming = root / "incoming"
         self._making = threading.Lock()
 
@@ -91,8 +124,17 @@ class InstanceFiles:
         """Where files are written before they have their names."""
         return self._incoming
 
+    @property
+    def key(self) -> FileKey | None:
+        """What is written now is sealed with it."""
+        return self.keys.current if self.keys else None
+
     def begin(self) -> Incoming:
-        return Incoming(self._incoming)
+        return Incoming(self._incoming, self.key)
+
+    def reading(self, path: Path, digest: str) -> InstanceFile:
+        """A file of ours, to be read."""
+        return KeyedFile(path, digest, self.keys.key) if self.keys and self.keys.current else path
 
     def drop_incoming(self, token: str) -> None:
         (self._incoming / token).unlink(missing_ok=True)

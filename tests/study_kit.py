@@ -13,6 +13,7 @@ from frontend_agent.spool import Spool
 from frontend_agent.spool.image_desk import Desk
 from frontend_agent.spool.image_words import Rules
 from frontend_agent.spool.images import Images
+from frontend_agent.spool.vault import AtRest
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 NOW = datetime(2026, 3, 5, 8, 0, tzinfo=UTC)
@@ -66,9 +67,9 @@ class Clock:
 class Kept:
     """A book over a folder, with its desk. `book` is the spool's `images`."""
 
-    def __init__(self, folder: Path, **rules: Any) -> None:
+    def __init__(self, folder: Path, at_rest: AtRest | None = None, **rules: Any) -> None:
         self.clock = Clock()
-        self.spool = Spool(folder, reserve=0).open()
+        self.spool = Spool(folder, reserve=0, at_rest=at_rest).open()
         self.book: Images = self.spool.images.open(Rules(**{"institution": "H1", **rules}), NOW)
         self.desk: Desk = Desk(self.book, self.clock).start()
 

@@ -20,7 +20,7 @@ from typing import NamedTuple, Self
 
 from connectors.trust import CLOSED, is_about_ours, tls_problem
 from frontend_agent.dicom.commands import LARGEST_COMMAND, Command, CommandMalformed, read_command, written
-from frontend_agent.dicom.elements import Buffer
+from frontend_agent.dicom.elements import InMemory
 from frontend_agent.dicom.negotiation import (
     RELEASE_RP,
     RELEASE_RQ,
@@ -146,7 +146,7 @@ class Association:
 
     # -- sending
 
-    def send(self, context: int, command: Command, data_set: Buffer | None = None) -> None:
+    def send(self, context: int, command: Command, data_set: InMemory | None = None) -> None:
         """A command, and its data set."""
         data = p_data(context, data_set, self.max_length) if data_set is not None else ()
         self.send_parts(chain(self.command_parts(context, command), data))

@@ -12,13 +12,10 @@
 What it accepted is proven by storage commitment or by a re-count (`proving.py`).
 """
 
-import mmap
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from pydicom.uid import UID
@@ -39,6 +36,7 @@ from frontend_agent.dicom.statuses import Said, named, said_of_storing
 from frontend_agent.dicom.uids import EXPLICIT_LE, IMPLICIT_LE
 from frontend_agent.errors import DestinationUnreachable, NotAllowed
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled
+from frontend_agent.instance_reading import Content, InstanceFile, opened
 
 BUFFER = 1 << 20  # bytes of a file in memory
 SETTLED_AT_ONCE, SETTLED_EVERY = 32, 0.5  # instances, seconds: each settling is a commit to disk
@@ -46,7 +44,7 @@ ABORTS = 3  # at one instance, while others were taken
 ABORTS_IN_VAIN = 3  # of one delivery: it is not the instances
 LATER_IN_VAIN = 3
 
-PathOf = Callable[[Instance], Path]
+PathOf = Callable[[Instance], InstanceFile]
 Settle = Callable[[Sequence[Settled]], None]
 
 
@@ -177,7 +175,7 @@ class Settling:
 class _Content(NamedTuple):
     """An open file: what it is, and where its data set lies."""
 
-    file: int
+    file: Content
     size: int
     sop_class: str
     sop_instance: str
@@ -241,12 +239,12 @@ class _Sending:
     def _one(self, link: Link, instance: Instance) -> Settled:
         """Send one, and take its answer."""
         association = link.association
-        with self._path(instance).open("rb", buffering=0) as file:
+        with opened(self._path(instance)) as file:
             first = file.readinto(self._buffer) or 0
             told = read_meta(self._buffer[:first])
             content = _Content(
-                file.fileno(),
-                os.fstat(file.fileno()).st_size,
+                file,
+                file.size,
                 told.sop_class_uid,
                 told.sop_instance_uid,
                 told.transfer_syntax_uid,
@@ -278,11 +276,11 @@ class _Sending:
         """As `_send`, with the data set written in implicit VR. DataSetMalformed: it cannot be; nothing went."""
         association = link.association
         most = min(association.max_length or UNBOUNDED, UNBOUNDED) - 6 & ~1
-        with mmap.mmap(content.file, 0, access=mmap.ACCESS_READ) as data:
+        with content.file.mapped() as data:
             pieces = as_implicit(data, content.data_set_at)
             parts = association.command_parts(context, command)
             held = bytearray()
-            for chunk in chunks(pieces, lambda start, end: data[start:end]):
+            for chunk in chunks(pieces, lambda start, end: bytes(data[start:end])):
                 held += chunk
                 whole = (len(held) - 1) // most * most  # the last fragment is marked: something of it stays
                 if whole >= min(most, BUFFER):
@@ -312,8 +310,8 @@ class _Sending:
             if is_last:
                 return
             parts, at, start = iter(()), at + len(piece), 0
-            os.lseek(content.file, at, os.SEEK_SET)
-            end = os.readv(content.file, [buffer]) if hasattr(os, "readv") else _read_into(content.file, buffer)
+            content.file.seek(at)
+            end = content.file.readinto(buffer) or 0
             if not end:
                 link.association.abort()
                 raise OSError(0, "it became shorter while it was sent")
@@ -352,13 +350,6 @@ class _Sending:
             if self._later >= LATER_IN_VAIN and not self._stored:
                 raise DestinationUnreachable(f"{self._edge.name}: it asks for time: {reason}")
         return verdict(instance, said, reason, attempts=self._delivery.attempts, others_taken=self._stored > 0)
-
-
-def _read_into(file: int, buffer: memoryview) -> int:
-    """Where there is no readv (Windows)."""
-    found = os.read(file, len(buffer))
-    buffer[: len(found)] = found
-    return len(found)
 
 
 def _pairs(instance: Instance) -> tuple[Pair, ...]:

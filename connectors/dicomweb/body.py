@@ -1,17 +1,16 @@
 """The body of a STOW-RS request: instances' files one after the other, read while they are sent (PS3.18 §8.6.1.2, RFC 2387)."""
 
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from connectors.bandwidth import Bandwidth
+from frontend_agent.instance_reading import Content, InstanceFile, opened, path_of
 
 
 class Part(NamedTuple):
     """One instance's file."""
 
-    path: Path
+    file: InstanceFile
     size: int  # bytes
 
 
@@ -49,21 +48,21 @@ class StowBody:
     def _read(self, parts: Sequence[Part], head: bytes, tail: bytes) -> Iterator[bytes]:
         before = head
         for part in parts:
-            with part.path.open("rb", buffering=0) as file:
+            with opened(part.file) as file:
                 yield from _pieces(file, part, before, self._bandwidth.piece)
             before = b"\r\n" + head
         yield b"\r\n" + tail
 
 
-def _pieces(file: BinaryIO, part: Part, before: bytes, most: int) -> Iterator[bytes]:
+def _pieces(file: Content, part: Part, before: bytes, most: int) -> Iterator[bytes]:
     """What stands before the file with its first bytes, then the others; exactly as many as were promised."""
     left = part.size
-    if os.fstat(file.fileno()).st_size != left:
-        raise OSError(f"{part.path.name} is not as long as it was")
+    if file.size != left:
+        raise OSError(f"{path_of(part.file).name} is not as long as it was")
     while left:
         piece = file.read(min(most, left))
         if not piece:
-            raise OSError(f"{part.path.name} is cut off")
+            raise OSError(f"{path_of(part.file).name} is cut off")
         left -= len(piece)
         yield before + piece if before else piece
         before = b""

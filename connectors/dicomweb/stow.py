@@ -19,7 +19,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, urlencode
@@ -34,6 +33,7 @@ from frontend_agent.delivery import State
 from frontend_agent.dicom.statuses import Said
 from frontend_agent.errors import DestinationUnreachable, NotAllowed, RefusedWhole
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled
+from frontend_agent.instance_reading import InstanceFile, path_of, size_of
 
 NOT_ALLOWED = (401, 403, 404, 405, 407, 415)
 BUSY = (408, 425, 429, 503)
@@ -43,7 +43,7 @@ REFUSALS_IN_VAIN = 8  # requests refused whole in a row: it is not the instances
 PAGE = 500  # instances of one answer to QIDO-RS
 MOST_PAGES = 1000
 
-PathOf = Callable[[Instance], Path]
+PathOf = Callable[[Instance], InstanceFile]
 Settle = Callable[[Sequence[Settled]], None]
 
 
@@ -51,7 +51,7 @@ class Kept(NamedTuple):
     """An instance that it has taken, to see whether it still takes any."""
 
     instance: Instance
-    path: Path
+    file: InstanceFile
 
 
 class Proof(Protocol):
@@ -118,7 +118,7 @@ class StowEdge:
     def post(self, http: HttpEdge, kept: Sequence[Kept]) -> Stored:
         """Store them by one request. Unanswered, RefusedWhole, NotAllowed, DestinationUnreachable."""
         body = StowBody(
-            [Part(one.path, one.path.stat().st_size) for one in kept],
+            [Part(one.file, size_of(one.file)) for one in kept],
             f"instances-{secrets.token_hex(12)}",
             self._bandwidth,
         )
@@ -180,7 +180,7 @@ class StowEdge:
     @property
     def taken(self) -> Kept | None:
         """The last instance that it took, if its file is still here."""
-        return self._taken if self._taken and self._taken.path.is_file() else None
+        return self._taken if self._taken and path_of(self._taken.file).is_file() else None
 
     @taken.setter
     def taken(self, kept: Kept) -> None:

@@ -5,7 +5,7 @@ from enum import IntEnum
 
 import msgspec
 
-from frontend_agent.dicom.elements import Buffer
+from frontend_agent.dicom.elements import InMemory
 
 LARGEST_COMMAND = 64 * 1024  # bytes; real ones stay below 1 KiB
 NO_DATA_SET = 0x0101
@@ -131,7 +131,7 @@ _ELEMENTS: dict[int, tuple[str, str]] = {
 _HEAD = struct.Struct("<HHI")
 
 
-def read_command(data: Buffer) -> Command:
+def read_command(data: InMemory) -> Command:
     """What a command set says. CommandMalformed: it is none."""
     values: dict[str, int | str | bytes] = {}
     at, size = 0, len(data)

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from frontend_agent.dicom.elements import Buffer, DataSetMalformed, Element, walk
+from frontend_agent.dicom.elements import DataSetMalformed, Element, InMemory, walk
 from frontend_agent.dicom.uids import IMPLICIT_LE, Encoding, encoding_of
 
 LARGEST = 3 << 20  # bytes of such a data set: more than 20,000 instances
@@ -28,7 +28,7 @@ class Commitment(NamedTuple):
     failed: Sequence[tuple[str, str, int]]  # and FailureReason
 
 
-def read_commitment(data: Buffer, transfer_syntax_uid: str) -> Commitment:
+def read_commitment(data: InMemory, transfer_syntax_uid: str) -> Commitment:
     """DataSetMalformed: it cannot be read."""
     encoding = encoding_of(transfer_syntax_uid)
     transaction = ""
@@ -44,7 +44,7 @@ def read_commitment(data: Buffer, transfer_syntax_uid: str) -> Commitment:
     return Commitment(transaction, referenced, failed)
 
 
-def _items(data: Buffer, sequence: Element, encoding: Encoding) -> Iterator[tuple[str, str, int]]:
+def _items(data: InMemory, sequence: Element, encoding: Encoding) -> Iterator[tuple[str, str, int]]:
     """(class, instance, reason) of each item; `walk` has made sure that what lies in the sequence is one."""
     words = struct.Struct((">" if encoding.is_big_endian else "<") + "HHI")
     at = sequence.start
@@ -72,7 +72,7 @@ def _items(data: Buffer, sequence: Element, encoding: Encoding) -> Iterator[tupl
         )
 
 
-def _uid(data: Buffer, element: Element | None) -> str:
+def _uid(data: InMemory, element: Element | None) -> str:
     return bytes(data[element.start : element.end]).strip(b" \0").decode("ascii", "replace") if element else ""
 
 

@@ -6,11 +6,13 @@ Sequences are passed over, also those of undefined length, without recursion: de
 import mmap
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, cast
 
 from frontend_agent.dicom.uids import Encoding
+from frontend_agent.sealed_files import Window
 
-Buffer = bytes | bytearray | memoryview | mmap.mmap
+InMemory = bytes | bytearray | memoryview | mmap.mmap
+Buffer = InMemory | Window
 
 PIXEL_DATA = 0x7FE0_0010
 UNDEFINED = 0xFFFF_FFFF
@@ -45,7 +47,7 @@ def walk(
 ) -> Iterator[Element]:
     """The elements from `at` on, in their order, up to and without the tag `until`. DataSetMalformed: it goes no further."""
     size = len(data) if end is None else end
-    tags, lengths = structs_of(encoding)
+    tags, lengths = structs_of(encoding, data)
     implicit = encoding.is_implicit
     before = -1
     while at < size:
@@ -73,14 +75,31 @@ def walk(
         before, at = tag, after
 
 
-def structs_of(encoding: Encoding) -> tuple[struct.Struct, struct.Struct]:
-    """How a tag and a length of four bytes are written."""
+class Words(Protocol):
+    """`struct.Struct`, for whatever its bytes lie in."""
+
+    format: str
+
+    def pack(self, *values: int) -> bytes: ...
+    def unpack_from(self, data: Buffer, offset: int = 0, /) -> tuple[Any, ...]: ...
+
+
+class _Slicing(struct.Struct):
+    """The same in a window, which is no buffer."""
+
+    def unpack_from(self, window: Any, offset: int = 0) -> tuple[Any, ...]:
+        return self.unpack(window[offset : offset + self.size])
+
+
+def structs_of(encoding: Encoding, data: Buffer = b"") -> tuple[Words, Words]:
+    """How a tag and a length of four bytes are written; in `data`, where they are read."""
     order = ">" if encoding.is_big_endian else "<"
-    return struct.Struct(order + "HH"), struct.Struct(order + "I")
+    made = _Slicing if isinstance(data, Window) else struct.Struct
+    return cast(Words, made(order + "HH")), cast(Words, made(order + "I"))
 
 
 def _head(
-    data: Buffer, at: int, size: int, tag: int, implicit: bool, lengths: struct.Struct, tags: struct.Struct
+    data: Buffer, at: int, size: int, tag: int, implicit: bool, lengths: Words, tags: Words
 ) -> tuple[str, int, int]:
     """VR, where the value begins, its length."""
     if implicit:
@@ -98,9 +117,7 @@ def _head(
     )
 
 
-def _passed(
-    data: Buffer, at: int, size: int, vr: str, implicit: bool, tags: struct.Struct, lengths: struct.Struct
-) -> int:
+def _passed(data: Buffer, at: int, size: int, vr: str, implicit: bool, tags: Words, lengths: Words) -> int:
     """Where a value of undefined length ends: a sequence, or fragments (PS3.5 §7.5, A.4).
 
     A stack of what is open: (its elements are implicit, whether it is a sequence of items or an item of elements).

@@ -156,7 +156,7 @@ def _compressed(
 
 def _fragments(data: Buffer, encoding: Encoding, pixels: Element) -> Iterator[Span]:
     """The basic offset table, and the fragments."""
-    tags, lengths = structs_of(encoding)
+    tags, lengths = structs_of(encoding, data)
     at = pixels.start
     while pixels.end - at >= 8:
         group, element = tags.unpack_from(data, at)
@@ -170,9 +170,9 @@ def _fragments(data: Buffer, encoding: Encoding, pixels: Element) -> Iterator[Sp
 def _offsets(data: Buffer, table: Span, extended: Element | None, frames: int) -> Sequence[int]:
     """Where each frame's first fragment begins, from the first fragment's item on (PS3.5 A.4). Empty: no table says it."""
     if extended is not None and extended.length == 8 * frames:
-        return struct.unpack_from(f"<{frames}Q", data, extended.start)
+        return struct.unpack(f"<{frames}Q", data[extended.start : extended.end])
     if table.end - table.start == 4 * frames:
-        return struct.unpack_from(f"<{frames}I", data, table.start)
+        return struct.unpack(f"<{frames}I", data[table.start : table.end])
     return ()
 
 

@@ -66,7 +66,7 @@ def inner_encoding(element: Element, encoding: Encoding) -> Encoding:
 
 def items(data: Buffer, encoding: Encoding, element: Element) -> Iterator[Span]:
     """The items of a sequence: what is between their heads and their ends. DataSetMalformed: it is none."""
-    tags, lengths = structs_of(encoding)
+    tags, lengths = structs_of(encoding, data)
     inner = inner_encoding(element, encoding)
     at = element.start
     while element.end - at >= 8:

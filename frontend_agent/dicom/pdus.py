@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from frontend_agent.dicom.elements import Buffer
+from frontend_agent.dicom.elements import InMemory
 
 OUR_MAX_LENGTH = 131_072  # bytes of a P-DATA-TF's variable field that we take: what dcmtk sends at most
 LARGEST_CONTROL = (
@@ -156,7 +156,7 @@ def pdu(kind: PduType, body: bytes) -> bytes:
 
 
 def p_data(
-    context: int, data: Buffer, max_length: int, *, is_command: bool = False, is_last: bool = True
+    context: int, data: InMemory, max_length: int, *, is_command: bool = False, is_last: bool = True
 ) -> Iterator[tuple[bytes, memoryview]]:
     """P-DATA-TFs of `data`, each as its head and a view of its bytes, to be written one after the other. None is longer than the
     peer takes (`max_length` of its A-ASSOCIATE, 0: no limit). `is_last`: the command set or data set ends with `data`."""

@@ -13,6 +13,7 @@ from frontend_agent.dicom.nesting import inner_encoding, is_sequence, items, vr_
 from frontend_agent.dicom.rewriting import chunks, element, sequence, spliced
 from frontend_agent.dicom.uids import EXPLICIT_LE, IMPLICIT_LE, Encoding, encoding_of
 from frontend_agent.imaging.pixels.asking import Frame, PixelsFailed
+from frontend_agent.sealed_files import Window
 
 SYNTAXES = {
     "rle": "1.2.840.10008.1.2.5",
@@ -67,11 +68,11 @@ def compressed(data: Buffer, transfer_syntax_uid: str, at: int, kind: str, compr
     yield (
         b"\xe0\x7f\x10\x00OB\0\0" + _UNDEFINED + b"\xfe\xff\x00\xe0\0\0\0\0"
     )  # an empty offset table: a fragment is a frame
-    view = memoryview(data)
+    view = data if isinstance(data, Window) else memoryview(data)
     try:
         for number in range(pixels.frames):
             start = pixels.at + number * pixels.size
-            with view[start : start + pixels.size] as samples:
+            with memoryview(view[start : start + pixels.size]) as samples:
                 try:
                     fragment = compress(pixels.frame, samples)
                 except PixelsFailed as error:
@@ -79,7 +80,8 @@ def compressed(data: Buffer, transfer_syntax_uid: str, at: int, kind: str, compr
             fragment += b"\0" * (len(fragment) % 2)
             yield b"\xfe\xff\x00\xe0" + len(fragment).to_bytes(4, "little") + fragment
     finally:
-        view.release()
+        if isinstance(view, memoryview):
+            view.release()
     yield b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 

@@ -6,11 +6,10 @@ The child is asked over a pipe; what it does not answer in time, or dies of, is 
 """
 
 import logging
-import mmap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 from pydicom.datadict import keyword_for_tag
@@ -26,9 +25,9 @@ from frontend_agent.imaging.changing import CannotChange, Change, changed
 from frontend_agent.imaging.character_sets import Judged, Text, judge
 from frontend_agent.imaging.modules import Required, required
 from frontend_agent.imaging.values import CHECKED, is_value
+from frontend_agent.instance_reading import FileDamaged, InstanceFile, LentFile, lent, mapped
 from frontend_agent.processes import Child
 
-T = TypeVar("T")
 _LONGEST_VALUE = 1 << 16  # bytes; longer ones are not looked into
 
 
@@ -50,9 +49,9 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Examine(msgspec.Struct, frozen=True, tag=True):
-    """Read these files. `names`: of the patient, as orders have it."""
+    """Read these files, plain by their paths or sealed. `names`: of the patient, as orders have it."""
 
-    paths: tuple[str, ...]
+    files: tuple[str | LentFile, ...]
     names: tuple[str, ...] = ()
     repair: bool = True
 
@@ -60,7 +59,7 @@ class Examine(msgspec.Struct, frozen=True, tag=True):
 class Rewrite(msgspec.Struct, frozen=True, tag=True):
     """Say what a file is to be written as."""
 
-    path: str
+    file: str | LentFile
     change: Change
 
 
@@ -94,27 +93,30 @@ def work(pipe: Connection) -> None:
         if isinstance(request, Rewrite):
             pipe.send_bytes(_ENCODE.encode(_plan(request)))
         else:
-            pipe.send_bytes(_ENCODE.encode([_of_file(Path(path), request) for path in request.paths]))
+            pipe.send_bytes(_ENCODE.encode([_of_file(file, request) for file in request.files]))
 
 
-def _of_file(path: Path, request: Examine) -> Facts:
-    return _mapped(path, lambda data: examine(data, request.names, repair=request.repair))
+def _of_file(file: str | LentFile, request: Examine) -> Facts:
+    try:
+        with _mapped(file) as data:
+            return examine(data, request.names, repair=request.repair)
+    except FileDamaged as error:
+        return Facts(problem=f"its file on our disk: {error.strerror}", failed=True)
 
 
 def _plan(request: Rewrite) -> Plan:
-    def plan(data: Buffer) -> Plan:
-        try:
+    try:
+        with _mapped(request.file) as data:
             pieces = changed(data, request.change)
-        except (CannotChange, NoInstance) as error:
-            return Plan(problem=str(error))
-        return Plan(tuple((piece.start, piece.end) if isinstance(piece, Span) else piece for piece in pieces))
+    except (CannotChange, NoInstance) as error:
+        return Plan(problem=str(error))
+    except FileDamaged as error:
+        return Plan(problem=f"its file on our disk: {error.strerror}")
+    return Plan(tuple((piece.start, piece.end) if isinstance(piece, Span) else piece for piece in pieces))
 
-    return _mapped(Path(request.path), plan)
 
-
-def _mapped(path: Path, read: Callable[[Buffer], T]) -> T:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return read(data)
+def _mapped(file: str | LentFile) -> AbstractContextManager[Buffer]:
+    return mapped(Path(file) if isinstance(file, str) else file)
 
 
 def examine(data: Buffer, names: Sequence[str] = (), *, repair: bool = True) -> Facts:
@@ -229,17 +231,17 @@ class Examiner:
         self._patience = patience
         self._child: Child | None = None
 
-    def examine(self, paths: Sequence[Path], names: Sequence[str], *, repair: bool) -> list[Facts]:
+    def examine(self, paths: Sequence[InstanceFile], names: Sequence[str], *, repair: bool) -> list[Facts]:
         """The facts of each file, in order. A file that the child dies of, or hangs over, is asked about alone, and told."""
         facts: list[Facts] = []
         for start in range(0, len(paths), self.AT_ONCE):
-            some = paths[start : start + self.AT_ONCE]
-            answer = self._asked(Examine(tuple(map(str, some)), tuple(names), repair))
+            some = [lent(one) for one in paths[start : start + self.AT_ONCE]]
+            answer = self._asked(Examine(tuple(some), tuple(names), repair))
             if answer is not None:
                 facts += _FACTS.decode(answer)
                 continue
-            for path in some:
-                alone = self._asked(Examine((str(path),), tuple(names), repair))
+            for one in some:
+                alone = self._asked(Examine((one,), tuple(names), repair))
                 facts += (
                     _FACTS.decode(alone)
                     if alone is not None
@@ -247,9 +249,9 @@ class Examiner:
                 )
         return facts
 
-    def plan(self, path: Path, change: Change) -> Plan:
+    def plan(self, path: InstanceFile, change: Change) -> Plan:
         """What a file is to be written as."""
-        answer = self._asked(Rewrite(str(path), change))
+        answer = self._asked(Rewrite(lent(path), change))
         return _PLAN.decode(answer) if answer is not None else Plan(problem="changing it did not end")
 
     def _asked(self, request: Examine | Rewrite) -> bytes | None:

@@ -11,10 +11,12 @@ from frontend_agent.dicom.elements import Buffer, DataSetMalformed, Element
 from frontend_agent.dicom.nesting import Span, items
 from frontend_agent.dicom.rewriting import Piece
 from frontend_agent.dicom.uids import Encoding
+from frontend_agent.sealed_files import Window
 
 _JPEG = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (*range(50, 67), 70, 80, 81))
 _JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 92, 93, 201, 202, 203))
 _RLE = "1.2.840.10008.1.2.5"
+_SEARCHED = 1 << 20  # bytes at a time of what is no buffer
 LARGEST_FRAME = 256 << 20  # bytes of a frame in several fragments, which is put together in memory
 
 # Behind 0xFF: what ends a run of entropy-coded bytes, in JPEG and in JPEG-LS (T.81 B.1.1.5, T.87 A.1); not RSTn, not fill bytes.
@@ -127,10 +129,21 @@ def _jpeg(data: Buffer, at: int, end: int) -> Iterator[tuple[int, int]]:
         if marker == _COM or marker in _APPLICATIONS:
             yield from _some(body + _kept(marker, bytes(data[body : min(body + 16, at)])), at)
         if marker == _SOS:
-            found = _MARKER.search(data, at, end)
-            if found is None:
-                raise NotLookedThrough("a compressed picture is cut off")
-            at = found.start()
+            at = _next_marker(data, at, end)
+
+
+def _next_marker(data: Buffer, at: int, end: int) -> int:
+    """Where a run of entropy-coded bytes ends."""
+    if not isinstance(data, Window):
+        found = _MARKER.search(data, at, end)
+        if found is not None:
+            return found.start()
+    else:
+        for start in range(at, end, _SEARCHED):  # a byte more of each piece: a marker may lie across
+            found = _MARKER.search(data[start : min(start + _SEARCHED + 1, end)])
+            if found is not None:
+                return start + found.start()
+    raise NotLookedThrough("a compressed picture is cut off")
 
 
 def _kept(marker: int, head: bytes) -> int:

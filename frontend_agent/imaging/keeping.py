@@ -5,7 +5,6 @@ Every method that changes something is one transaction, and says in the chained 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
 from frontend_agent.imaging.model import (
@@ -20,6 +19,7 @@ from frontend_agent.imaging.model import (
     Want,
 )
 from frontend_agent.instance_files import Incoming
+from frontend_agent.instance_reading import InstanceFile
 
 
 class StudyBook(Protocol):
@@ -42,7 +42,7 @@ class StudyBook(Protocol):
     def instances(self, study: int, /) -> list[Instance]:
         """All of one study, by series and number; those with is_conflict at the end."""
 
-    def path(self, instance: Instance, /, *, as_it_came: bool = False) -> Path | None:
+    def path(self, instance: Instance, /, *, as_it_came: bool = False) -> InstanceFile | None:
         """The file that is sent (or the one that came); None when its term is over."""
 
     def counts(self, study_instance_uid: str, /) -> Mapping[str, int]:

@@ -8,7 +8,6 @@ Nothing is written but the files of instances whose tags really change, and thos
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
@@ -26,6 +25,7 @@ from frontend_agent.imaging.examining import Examiner, Facts
 from frontend_agent.imaging.model import Checked, Instance, Order, Rewritten, Study
 from frontend_agent.imaging.rules import Seen, Severities, View, judged, several_patients
 from frontend_agent.instance_files import Incoming
+from frontend_agent.instance_reading import InstanceFile, opened, path_of
 from frontend_agent.model import Finding, Severity
 
 AGAIN = timedelta(minutes=10)  # a study that is not complete is looked at so often, should nothing come
@@ -33,7 +33,7 @@ _WAITED_FOR = ("IMG-INCOMPLETE", "IMG-NO-ORDER")  # time may mend these
 # Never aligned, and never written anew: it is not known whose study it is, or what its texts say.
 _UNSURE = ("IMG-PATIENT-OTHER", "IMG-PATIENTS", "IMG-ORDERS-SEVERAL", "IMG-CHARSET", "IMG-UNREADABLE", "IMG-FAILED")
 
-AsItCame = Callable[[Instance], Path | None]
+AsItCame = Callable[[Instance], InstanceFile | None]
 
 
 class FindOrder(Protocol):
@@ -131,7 +131,7 @@ class Looking:
 
     def _seen(self, instances: Sequence[Instance], path: AsItCame, orders: Sequence[Order]) -> list[Seen]:
         paths = [path(one) if one.has_file else None for one in instances]
-        there = [one for one in paths if one is not None and one.is_file()]
+        there = [one for one in paths if one is not None and path_of(one).is_file()]
         names = [one.patient_name for one in orders if one.patient_name]
         facts = self._examiner.examine(there, names, repair=self._images.repair_character_sets)
         of = dict(zip(there, facts, strict=True))
@@ -258,10 +258,10 @@ class Looking:
 
 
 def _copied(
-    instance: Instance, source: Path, parts: Sequence[bytes | tuple[int, int]], incoming: Incoming
+    instance: Instance, source: InstanceFile, parts: Sequence[bytes | tuple[int, int]], incoming: Incoming
 ) -> Rewritten:
     pieces: list[Piece] = [part if isinstance(part, bytes) else Span(*part) for part in parts]
-    with source.open("rb") as file:
+    with opened(source) as file:
 
         def read(start: int, end: int) -> bytes:
             file.seek(start)

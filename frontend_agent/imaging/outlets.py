@@ -17,9 +17,10 @@ from frontend_agent.errors import ConfigurationError
 from frontend_agent.imaging.keeping import StudyBook
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled
 from frontend_agent.imaging.reports import CommitmentReports
+from frontend_agent.instance_reading import InstanceFile
 from frontend_agent.wire.images import StudyIndex
 
-PathOf = Callable[[Instance], Path]  # the file of an instance as it is sent to this destination
+PathOf = Callable[[Instance], InstanceFile]  # the file of an instance as it is sent to this destination
 Settle = Callable[[Sequence[Settled]], None]  # what became of instances: durable when it returns
 
 

@@ -112,7 +112,9 @@ class Imaging:
     def _sender(self, name: str, hands: OutletHands) -> StudySender:
         options = self.config.images.destinations[name]
         outlet = making_outlets.make(name, options, hands)
-        instead = variants(name, options, hands.state, hands.secret, self._is_looked_at, self.book.room)
+        instead = variants(
+            name, options, hands.state, hands.secret, self._is_looked_at, self.book.room, self.book.files.keys
+        )
         timezone = self.config.institution.timezone
         return StudySender(name, options, outlet, self.book, self.spool, self.clock, timezone, instead)
 

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
@@ -25,6 +24,7 @@ from frontend_agent.imaging.keeping import StudyBook
 from frontend_agent.imaging.model import ImageDelivery, Instance, Settled, Want
 from frontend_agent.imaging.outlets import ImageOutlet
 from frontend_agent.imaging.pausing import pause_name
+from frontend_agent.instance_reading import InstanceFile
 from frontend_agent.logs import event, failed, log
 from frontend_agent.model import Blame
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE
@@ -63,7 +63,7 @@ class Pauses(Protocol):
 class Variants(Protocol):
     """What is made of instances for one destination: de-identified, or compressed. Its own UIDs are what the destination knows."""
 
-    def made(self, instance: Instance, path: Path, /) -> tuple[Instance, Path]:
+    def made(self, instance: Instance, path: InstanceFile, /) -> tuple[Instance, InstanceFile]:
         """The instance as this destination gets it, and its file. ConfigurationError: a key is missing. ValueError: it must not leave,
         or cannot be made, and why. SpoolFull: there is no room to make it now."""
 
@@ -252,10 +252,10 @@ class StudySender:
             return Failure(f"what goes there cannot be made now: {error}", Blame.AGENT)
         return None
 
-    def _files(self, delivery: ImageDelivery, carried: "_Carried") -> tuple[ImageDelivery, Mapping[int, Path]]:
+    def _files(self, delivery: ImageDelivery, carried: "_Carried") -> tuple[ImageDelivery, Mapping[int, InstanceFile]]:
         """The delivery as this destination gets it, and the files. What has none is refused here."""
         instances: list[Instance] = []
-        paths: dict[int, Path] = {}
+        paths: dict[int, InstanceFile] = {}
         for instance in delivery.instances:
             path = self._book.path(instance)
             if path is None:

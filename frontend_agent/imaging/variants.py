@@ -7,10 +7,7 @@
 The same is always made of the same (law 2): by the original's SHA-256, the profile's key and options, and the kind of compression.
 """
 
-import mmap
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -35,7 +32,8 @@ from frontend_agent.imaging.deidentifying import (
 )
 from frontend_agent.imaging.model import Instance
 from frontend_agent.imaging.pixels.asking import PixelProcess, require
-from frontend_agent.instance_files import Written
+from frontend_agent.instance_files import StateKeys, Written
+from frontend_agent.instance_reading import InstanceFile, mapped
 from frontend_agent.secrets import secrets_of
 from frontend_agent.spool.image_room import Room
 from frontend_agent.spool.made import MadeFiles, drop_folders
@@ -53,8 +51,9 @@ class Variants:
         secret: Callable[[str], str],
         looked: Looked = lambda study: False,
         room: Room | None = None,
+        keys: StateKeys | None = None,
     ) -> None:
-        """`room`: what is made takes of it, with everything else of images. ConfigurationError: no key, an option that there is not, or nothing to compress with."""
+        """`room`: what is made takes of it, with everything else of images. `keys`: what it is sealed with. ConfigurationError: no key, an option that there is not, or nothing to compress with."""
         self._profile = (
             Profile(secret(options.pseudonym_key).encode(), options.deidentify) if options.deidentified else None
         )
@@ -63,19 +62,19 @@ class Variants:
         if options.compress:
             require()
         self._recipe = f"{self._profile.digest if self._profile else ''} {options.compress}"
-        self._files = MadeFiles(root, room)
+        self._files = MadeFiles(root, room, keys=keys)
         self._term = options.ask_until.total_seconds() + 86400
         self._swept = False
         self._keys: dict[int, str] = {}  # of instances that were made, until they are proven
 
-    def made(self, instance: Instance, path: Path, /) -> tuple[Instance, Path]:
+    def made(self, instance: Instance, path: InstanceFile, /) -> tuple[Instance, InstanceFile]:
         """The instance as this destination gets it, and its file, which stays until it was `sent`. ValueError: it must not leave, or
         cannot be made, and why. SpoolFull: there is no room to make it now."""
         self._judge(instance)
         key = self._key(instance)
         found = self._files.use(key)
         if found is None or found.path is None:
-            with _mapped(path) as data:
+            with mapped(path) as data:
                 written = self._without_identity(instance, data) if self._profile else None
                 if self._kind:
                     written = self._smaller(written, data)
@@ -131,24 +130,23 @@ class Variants:
         if why:
             raise CannotDeidentify(f"not sent de-identified: {why}")
 
-    def _without_identity(self, instance: Instance, data: mmap.mmap) -> Written:
+    def _without_identity(self, instance: Instance, data: Buffer) -> Written:
         assert self._profile is not None
         return self._write(*without_identity(data, instance.header, self._profile))
 
-    def _smaller(self, written: Written | None, data: mmap.mmap) -> Written | None:
+    def _smaller(self, written: Written | None, data: Buffer) -> Written | None:
         """Compressed, of what was written or else of the original; as it was where that cannot be."""
         assert self._pixels is not None
         if written is None:
             return self._compressed(data)
-        path = self._files.incoming(written)
-        with _mapped(path) as made:
+        with mapped(self._files.incoming(written)) as made:
             smaller = self._compressed(made)
         if smaller is None:
             return written
         self._files.discard(written)
         return smaller
 
-    def _compressed(self, data: mmap.mmap) -> Written | None:
+    def _compressed(self, data: Buffer) -> Written | None:
         assert self._pixels is not None
         said = read_meta(data)
         head = meta(said.sop_class_uid, said.sop_instance_uid, SYNTAXES[self._kind])
@@ -176,8 +174,8 @@ class Variants:
             raise
         return incoming.finish()
 
-    def _as(self, instance: Instance, path: Path, digest: str, size: int) -> Instance:
-        with _mapped(path) as data:
+    def _as(self, instance: Instance, file: InstanceFile, digest: str, size: int) -> Instance:
+        with mapped(file) as data:
             said = read_meta(data)
             header = read_header(data, said.transfer_syntax_uid, said.data_set_at)
         return msgspec.structs.replace(instance, header=header, sent_sha256=digest, sent_size=size)
@@ -196,6 +194,7 @@ def variants(
     secret: Callable[[str], str],
     looked: Looked,
     room: Room | None = None,
+    keys: StateKeys | None = None,
 ) -> Variants | None:
     """What a destination gets instead, or None: it gets what is here. ConfigurationError."""
     if not options.deidentified and not options.compress:
@@ -204,7 +203,7 @@ def variants(
         raise ConfigurationError(
             f'[images.destinations.{name}] deidentified needs a key: pseudonym_key = "NAME of a secret"'
         )
-    return Variants(options, folder_of(state, name), secret, looked, room)
+    return Variants(options, folder_of(state, name), secret, looked, room, keys)
 
 
 def folder_of(state: Path, name: str) -> Path:
@@ -247,13 +246,3 @@ def deidentified_file(path: Path, profile: Profile, looked: bool) -> tuple[str, 
         raise CannotDeidentify(why)
     head, content = without_identity(data, header, profile)
     return profile.uid(header.sop_instance_uid), chain((head,), content)
-
-
-@contextmanager
-def _mapped(path: Path) -> Iterator[mmap.mmap]:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        with mmap.mmap(handle, 0, access=mmap.ACCESS_READ) as data:
-            yield data
-    finally:
-        os.close(handle)

@@ -1,23 +1,29 @@
 """Brings a state directory under the key that agent.toml wants, before it is opened: sealed, plain again, or under another key.
 
     spool.db          written anew beside itself, then named over the old one; what is killed in between begins anew
-    bodies, messages  a file at a time, each whole under its name in either way; what is killed in between goes on
+    all other files   each whole under its name in either way; what is killed in between goes on
 
 Everything can be read all the while: each file says which key it has. Of what lay here plain the old bytes are overwritten before they
 are let go, as far as the disk does what it is told (a copy-on-write file system or an SSD keeps others; see the guide).
 """
 
+import errno
 import os
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import apsw
 
 from frontend_agent.durable import take_over
 from frontend_agent.errors import SpoolFull, StateError
+from frontend_agent.instance_reading import ABOUT
 from frontend_agent.notify import Notifier
 from frontend_agent.sealed_files import HEAD, Reader, Writer, key_of
 from frontend_agent.sealing import NotGenuine
@@ -28,8 +34,17 @@ from frontend_agent.spool.vault import Key, Vault
 DATABASE = "spool.db"
 AT_ONCE = 1 << 20
 TELL_EVERY = 10.0  # seconds
-PATTERNS = (("bodies", "*.zst"), ("messages", "*.zst"))
-About = Callable[[Path], bytes]
+PATTERNS = ("bodies/*.zst", "messages/*.zst")
+IMAGES = ("images/[0-9a-f][0-9a-f]/*/*.dcm", "images/made/*/[0-9a-f][0-9a-f]/*.dcm")
+UNFINISHED = ("images/incoming/*", "images/made/*/incoming/*")  # swept at the start anyway
+AT_A_TIME = 4  # files: sealing, the disk's answer to a sync, and reading go on beside each other
+
+
+class Place(NamedTuple):
+    """What the segments of a file are sealed for, and what else its last one."""
+
+    about: bytes
+    whole: bytes = b""
 
 
 def settle(state: Path, vault: Vault) -> int:
@@ -47,14 +62,54 @@ def settle(state: Path, vault: Vault) -> int:
     is_done = found in (None, wanted)
     if is_done and vault.whole:
         return 0
-    with _still_at_it():
+    with _alone(state), _still_at_it():
         changed = 0
         if not is_done:
             _convert_database(state / DATABASE, vault, found or "")
             changed += 1
-        changed += sum(_convert_file(path, vault) for path in files_of(state))
+        _drop_unfinished(state)
+        with ThreadPoolExecutor(AT_A_TIME) as threads:
+            # A few at a time are handed over: there may be a million.
+            for some in _batches(files_of(state), 1000):
+                changed += sum(threads.map(partial(_convert_file, vault=vault), some))
     vault.is_whole()
     return changed
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """One process at a time: files of studies may take an hour, and meanwhile a person asks how it stands."""
+    if sys.platform == "win32":
+        yield  # the database is locked as long as it is converted itself
+        return
+    import fcntl  # there is none on Windows
+
+    handle = os.open(state, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StateError(
+                f"{state} is in use: another process brings it under its key just now (frontend-agent at-rest status says how far)"
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _batches(paths: Iterator[Path], size: int) -> Iterator[list[Path]]:
+    while some := list(islice(paths, size)):
+        yield some
+
+
+def _drop_unfinished(state: Path) -> None:
+    """What was being received when we died, and was acknowledged to nobody."""
+    for pattern in UNFINISHED:
+        for path in state.glob(pattern):
+            if path.is_file():
+                with path.open("r+b") as raw:
+                    _overwrite(raw)
+                path.unlink()
 
 
 def _make_private(state: Path) -> None:
@@ -68,13 +123,21 @@ def _make_private(state: Path) -> None:
 
 def files_of(state: Path) -> Iterator[Path]:
     """The files beside the database that are sealed each by itself."""
-    for folder, pattern in PATTERNS:
-        yield from sorted((state / folder).glob(pattern))
+    for pattern in PATTERNS:
+        yield from sorted(state.glob(pattern))
+    for pattern in IMAGES:
+        yield from state.glob(pattern)
 
 
 def about(path: Path) -> bytes:
     """What a file is, as it is sealed: its folder and its name. Under another name it does not open."""
     return f"{path.parent.name}/{path.name}".encode()
+
+
+def _place(path: Path) -> Place:
+    if path.suffix != ".dcm":
+        return Place(about(path))
+    return Place(ABOUT, (path.stem.split("-")[1] if "-" in path.stem else path.stem).encode())
 
 
 def under(state: Path) -> dict[str, int]:
@@ -158,29 +221,36 @@ def _convert_file(path: Path, vault: Vault) -> bool:
         return False
     part = path.with_suffix(".part")
     with path.open("r+b") as raw:
-        with open(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
-            try:
-                _copy(raw, file, found, path, vault)
-            except NotGenuine:  # it is damaged, and stays as it is: who wants to read it is told then
-                part.unlink()
-                return False
-            file.flush()
-            os.fsync(file.fileno())
-        _take_over(part, path)
+        before = os.fstat(raw.fileno())
+        try:
+            with open(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+                _copy(raw, file, found, _place(path), vault)
+            os.utime(part, ns=(before.st_atime_ns, before.st_mtime_ns))  # what was made is dropped by its age
+            _take_over(part, path)
+        except NotGenuine:  # it is damaged, and stays as it is: who wants to read it is told then
+            part.unlink()
+            return False
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            part.unlink(missing_ok=True)
+            raise SpoolFull(
+                f"the disk of {path.parent} is full: make room, and start again; it goes on there"
+            ) from None
         if not found:
             _overwrite(raw)
     return True
 
 
-def _copy(raw: BinaryIO, file: BinaryIO, found: str, path: Path, vault: Vault) -> None:
-    chunks = Reader(raw, vault.key, about(path)).chunks() if found else iter(lambda: raw.read(AT_ONCE), b"")
+def _copy(raw: BinaryIO, file: BinaryIO, found: str, place: Place, vault: Vault) -> None:
+    chunks = Reader(raw, vault.key, *place).chunks() if found else iter(lambda: raw.read(AT_ONCE), b"")
     if vault.current is None:
         file.writelines(chunks)
         return
-    writer = Writer(file.write, vault.current, about(path))
+    writer = Writer(file.write, vault.current, place.about)
     for chunk in chunks:
         writer.write(chunk)
-    writer.finish()
+    writer.finish(place.whole)
 
 
 def _take_over(part: Path, path: Path) -> None:

@@ -6,7 +6,6 @@ However many associations there are, they share one commit. An instance is ackno
 file, its name and its rows are on disk.
 """
 
-import mmap
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -203,7 +202,7 @@ class _Writer:
         if self._file.size == self._data_set_at:
             raise InstanceRefused("it has no data set")
         try:
-            with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+            with self._file.mapped() as view:
                 header = read_header(view, self._syntax, self._data_set_at)
         except HeaderUnreadable as error:
             raise InstanceRefused(*str(error).split("; ")) from error

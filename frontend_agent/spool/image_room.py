@@ -11,6 +11,7 @@ from typing import Protocol
 
 from frontend_agent.errors import SpoolFull
 from frontend_agent.instance_files import Incoming, Written
+from frontend_agent.sealed_files import FileKey
 
 BLOCK = 1 << 20  # bytes that a file under way reserves at a time
 CHANGED = 2048  # bytes by which an instance grows at most when tags of it are changed, as a rule
@@ -86,11 +87,11 @@ class Counted(Incoming):
 
     __slots__ = ("_arrives", "_reserved", "_room")
 
-    def __init__(self, folder: Path, room: Reserving, arrives: bool) -> None:
+    def __init__(self, folder: Path, room: Reserving, arrives: bool, key: FileKey | None = None) -> None:
         self._room, self._arrives, self._reserved = room, arrives, 0
         self._take(BLOCK)
         try:
-            super().__init__(folder)
+            super().__init__(folder, key)
         except BaseException:
             self.done()
             raise

@@ -37,7 +37,8 @@ from frontend_agent.imaging.model import (
     StudyState,
     Want,
 )
-from frontend_agent.instance_files import Incoming, InstanceFiles, Written
+from frontend_agent.instance_files import Incoming, InstanceFiles, StateKeys, Written
+from frontend_agent.instance_reading import InstanceFile, size_of
 from frontend_agent.spool.image_room import CHANGED, Counted, Room
 from frontend_agent.spool.image_wants import Wanting
 from frontend_agent.spool.image_words import (
@@ -78,11 +79,13 @@ class Images:
         destination: Callable[[str], int],
         free: Callable[[], int],
         random: Random,
+        keys: StateKeys | None = None,
     ) -> None:
-        """`destination`: the number of a destination by its name. Nothing is read or made before `open`."""
+        """`destination`: the number of a destination by its name. `keys`: what files are sealed with. Nothing is read or made before
+        `open`."""
         self._ledger, self._destination, self._random = ledger, destination, random
         self._database = ledger.database
-        self.files = InstanceFiles(folder / FOLDER)
+        self.files = InstanceFiles(folder / FOLDER, keys)
         self.room = Room(free)
         self.rules = Rules()
         self._wanting = Wanting(ledger)
@@ -166,7 +169,7 @@ class Images:
 
     def begin_arrival(self) -> Counted:
         """A file for an instance that arrives. SpoolFull: there is no room."""
-        return Counted(self.files.incoming_folder, self.room, arrives=True)
+        return Counted(self.files.incoming_folder, self.room, arrives=True, key=self.files.key)
 
     def keep(self, parcels: Sequence[Parcel]) -> list[Kept]:
         """One commit: when it returns, all of it is on disk under its own name, and in the book. Nothing of it is, if it raises."""
@@ -222,7 +225,7 @@ class Images:
             return False
         path = self.files.path(parcel.header.study_instance_uid, parcel.written.sha256)
         try:
-            return path.stat().st_size == parcel.written.size
+            return size_of(self.files.reading(path, parcel.written.sha256)) == parcel.written.size
         except OSError:
             return False
 
@@ -373,10 +376,10 @@ class Images:
             for number, _, header in self._database.rows("image.series headers", study=study)
         }
 
-    def path(self, instance: Instance, *, as_it_came: bool = False) -> Path | None:
-        uid = instance.header.study_instance_uid
-        path = self.files.path(uid, instance.sha256 if as_it_came else instance.sent_sha256)
-        return path if path.exists() else None
+    def path(self, instance: Instance, *, as_it_came: bool = False) -> InstanceFile | None:
+        digest = instance.sha256 if as_it_came else instance.sent_sha256
+        path = self.files.path(instance.header.study_instance_uid, digest)
+        return self.files.reading(path, digest) if path.exists() else None
 
     def study_with(self, sop_instance_uid: str) -> Study | None:
         """The study of an instance."""
@@ -475,7 +478,7 @@ class Images:
         return min(times, default=None)
 
     def begin(self) -> Incoming:
-        return Counted(self.files.incoming_folder, self.room, arrives=False)
+        return Counted(self.files.incoming_folder, self.room, arrives=False, key=self.files.key)
 
     def checked(self, checked: Checked) -> bool:
         try:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from frontend_agent.errors import SpoolFull
-from frontend_agent.instance_files import InstanceFiles, Written
+from frontend_agent.instance_files import InstanceFiles, StateKeys, Written
+from frontend_agent.instance_reading import InstanceFile
 from frontend_agent.spool.image_room import Counted, Room
 
 MOST = 2 << 30  # bytes of all that lie here
@@ -27,7 +28,7 @@ NO_END = 1 << 62
 class MadeFile(NamedTuple):
     """What was made. `path` is None where it gave way."""
 
-    path: Path | None
+    path: InstanceFile | None
     sha256: str
     size: int
 
@@ -35,11 +36,11 @@ class MadeFile(NamedTuple):
 class MadeFiles:
     """Those of one destination. Safe to use from several threads."""
 
-    def __init__(self, root: Path, room: Room | None = None, most: int = MOST) -> None:
-        """What lies here already counts from now on."""
+    def __init__(self, root: Path, room: Room | None = None, most: int = MOST, keys: StateKeys | None = None) -> None:
+        """What lies here already counts from now on. `keys`: what is made is sealed with."""
         self._root, self._most = root, most
         self._room = room or Room(lambda: NO_END)
-        self._files = InstanceFiles(root)
+        self._files = InstanceFiles(root, keys)
         self._lock = threading.RLock()
         self._is_open = False
         self._in_use: set[str] = set()  # keys
@@ -55,15 +56,15 @@ class MadeFiles:
                 self._files.open()
                 self._count()
                 self._is_open = True
-        incoming = Counted(self._files.incoming_folder, self, arrives=False)
+        incoming = Counted(self._files.incoming_folder, self, arrives=False, key=self._files.key)
         with self._lock:
             self._begun = {token: one for token, one in self._begun.items() if one.is_reserving}
             self._begun[incoming.token] = incoming
         return incoming
 
-    def incoming(self, written: Written) -> Path:
+    def incoming(self, written: Written) -> InstanceFile:
         """A file that was finished and is not kept yet."""
-        return self._files.incoming(written.token)
+        return self._files.reading(self._files.incoming(written.token), written.sha256)
 
     def discard(self, written: Written) -> None:
         """It is not kept."""
@@ -77,19 +78,20 @@ class MadeFiles:
         with self._lock:
             self._in_use.add(key)
             os.replace(self._files.incoming(written.token), path)
-            self._room.learn_made(str(self._root), written.size)
+            self._room.learn_made(str(self._root), path.stat().st_size)
             self._done(written)
             path.with_suffix(".gone").unlink(missing_ok=True)
             while sum(size for _, size, _ in self._all()) > self._most and self._give_way():
                 pass
-        return MadeFile(path, written.sha256, written.size)
+        return MadeFile(self._files.reading(path, written.sha256), written.sha256, written.size)
 
     # --- what was made ------------------------------------------------------------------------------------------------
 
     def find(self, key: str) -> MadeFile | None:
         for path in self._folder(key).glob(f"{key}-*"):
             _, digest, size = path.stem.split("-")
-            return MadeFile(path if path.suffix == ".dcm" else None, digest, int(size))
+            is_here = path.suffix == ".dcm"
+            return MadeFile(self._files.reading(path, digest) if is_here else None, digest, int(size))
         return None
 
     def use(self, key: str) -> MadeFile | None:

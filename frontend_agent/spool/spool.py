@@ -126,7 +126,7 @@ class Spool:
         self.guests = Guests(self._ledger)
         self.finding = Found(self._ledger)
         self.inbox = Inbox(self._ledger, Bodies(self.path / "messages", vault), partial(self.room, INBOX_SHARE))
-        self.images = Images(self._ledger, self.path, self._destination, self.free, self._random)
+        self.images = Images(self._ledger, self.path, self._destination, self.free, self._random, vault)
         self._registering = Registering(self._ledger)
         self.accepted = Accepted(self._ledger, self._registering, self._destination, self._call_next)
         self._next_document = int((self._database.row("document.last") or (0,))[0] or 0) + 1

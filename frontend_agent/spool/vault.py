@@ -6,6 +6,7 @@ So another secret is a matter of one small file, and another key for all that li
 import base64
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from frontend_agent.sealing import KEY_BYTES, NONCE, NotGenuine, Sealer, Suite, 
 
 FILE = "at-rest.json"
 SECRET_BYTES = 32  # at least, decoded
+FORMAT = 2  # 1: studies and reports lay plain
 
 
 class AtRest(NamedTuple):
@@ -37,7 +39,13 @@ class Key(NamedTuple):
 
     @property
     def files(self) -> bytes:
-        return derived(self.suite, self.secret, "files")
+        return _files_key(self.suite, self.secret)
+
+
+@lru_cache(8)
+def _files_key(suite: Suite, secret: bytes) -> bytes:
+    """Asked for with every file."""
+    return derived(suite, secret, "files")
 
 
 class _Kept(msgspec.Struct, kw_only=True):
@@ -52,7 +60,7 @@ class _File(msgspec.Struct, kw_only=True):
     """`current` is what everything is to be sealed with (empty: nothing); `whole`: what every file is known to be under (None: unknown);
     `next`: the id of a secret that was let in and not used yet."""
 
-    format: int = 1
+    format: int = FORMAT
     current: str = ""
     whole: str | None = ""
     next: str = ""
@@ -189,11 +197,18 @@ def kept_keys(state: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> _File:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_File)
+        file = msgspec.json.decode(path.read_bytes(), type=_File)
     except (FileNotFoundError, NotADirectoryError):  # whether there can be a state here is said by who opens it
         return _File()
     except (msgspec.DecodeError, OSError) as error:
         raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}): restore it from a backup") from None
+    if file.format > FORMAT:
+        raise ConfigurationError(
+            f"{path} is from a newer version of this program: use that, or restore a backup from before"
+        )
+    if file.format < FORMAT:
+        file.format, file.whole = FORMAT, None  # more is sealed now than then
+    return file
 
 
 def secret_of(settings: AtRest) -> bytes:

@@ -40,6 +40,7 @@ class Region:
     lists: list[str] | None = None  # what QIDO-RS lists, where it is not what is held
     headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)  # as they came
 
 
 def stored(uids: list[str]) -> tuple[int, Any]:
@@ -64,7 +65,9 @@ def region() -> Iterator[Region]:
             assert boundary
             parts = body.split(b"--" + boundary[1].encode())
             assert parts[-1] == b"--\r\n"
-            uids = [read_meta(part.partition(b"\r\n\r\n")[2][:-2]).sop_instance_uid for part in parts[1:-1]]
+            files = [part.partition(b"\r\n\r\n")[2][:-2] for part in parts[1:-1]]
+            uids = [read_meta(file).sop_instance_uid for file in files]
+            found.files |= dict(zip(uids, files, strict=True))
             found.requests.append(uids)
             found.headers.append(dict(self.headers.items()))
             status, answer = found.answers(uids)

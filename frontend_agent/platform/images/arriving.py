@@ -4,7 +4,6 @@ The file is written anew as `dicom/part10.py` writes it: whatever preamble, mach
 gone (threat D7), its data set stays byte for byte.
 """
 
-import mmap
 import threading
 from typing import NamedTuple, Protocol
 
@@ -164,7 +163,7 @@ class Arriving:
         if file.size == self._meta_size:
             raise Refused(CANNOT_UNDERSTAND, "it has no data set")
         try:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            with file.mapped() as data:
                 if encoding_of(said.transfer_syntax_uid).is_deflated:
                     with _INFLATING:
                         header = read_header(data, said.transfer_syntax_uid, self._meta_size)
