@@ -296,6 +296,7 @@ SHARED_WITH_CONNECTORS = (
     "frontend_agent.alarms",  # what a mail or a webhook says of one
     "frontend_agent.config_alarms",  # where the mail server is
     "frontend_agent.imaging.keeping",  # what is asked of whoever keeps studies
+    "frontend_agent.instance_reading",  # the bytes of an instance, plain or sealed
     "frontend_agent.signatures",  # what a key in a token or device is asked: bytes to sign, and the certificate of it
 )  # fmt: skip
 PARTS = (
