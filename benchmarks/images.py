@@ -216,4 +216,4 @@ def _running(command: list[str], port: int) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[2]), sys.argv[3])
+    serve(Path(sys.argv[2]), "".join(sys.argv[3:]))

@@ -220,12 +220,13 @@ def _sent(port: int, about: Any, content: bytes) -> tuple[str, int, str]:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
-def test_every_byte_is_on_disk_before_the_response(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suite", ["", "AES-256-GCM"], ids=["plain", "sealed"])
+def test_every_byte_is_on_disk_before_the_response(tmp_path: Path, suite: str) -> None:
     """Seen in the system calls: its name given, the file synced, then its name, then its rows; only then C-STORE-RSP."""
     log = tmp_path / "calls"
     process = subprocess.Popen(
         ["strace", "-f", "-y", "-qq", "-o", str(log), "-e", "trace=fdatasync,fsync,link,linkat,rename,sendto", "-e", "signal=none",
-         sys.executable, "-m", "benchmarks.images", "serve", str(tmp_path / "state")],
+         sys.executable, "-m", "benchmarks.images", "serve", str(tmp_path / "state"), suite],
         cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdin is not None
