@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frontend_agent import program
+from frontend_agent.cli import auditing
 from frontend_agent.errors import FrontendAgentError
 from installer import carriers, inputs, tree
 
@@ -55,6 +56,15 @@ def _shared(one: argparse.ArgumentParser) -> None:
         "--only", choices=KINDS, action="append", metavar="|".join(KINDS), help="not all of them; may be repeated"
     )
     one.add_argument("--quick", action="store_true", help="compress little: for trials")
+    one.add_argument(
+        "--advisories",
+        type=Path,
+        metavar="DIR",
+        help="advisories in OSV's format: make nothing that has a known weakness",
+    )
+    one.add_argument(
+        "--except", dest="excepted", type=Path, metavar="FILE", help="weaknesses that may stay: docs/guide/install.md"
+    )
     one.add_argument("--source", type=Path, default=ROOT, metavar="DIR", help="another checkout than this one")
 
 
@@ -93,6 +103,8 @@ def make(told: argparse.Namespace) -> None:
     kept = found.folder.parent / "kept"
     root = tree.make(told.source, found, told.out, key, kept)
     version, epoch = tree.version_of(told.source), tree.epoch_of(told.source)
+    if told.advisories:
+        must_be_without_weakness(root / "share" / "sbom.cdx.json", told.advisories, told.excepted)
     made = []
     for kind in told.only or KINDS:
         print(f"making the {kind}", file=sys.stderr)
@@ -102,6 +114,21 @@ def make(told: argparse.Namespace) -> None:
     carriers.sums(told.out, [*made, bill], key)
     for path in (root, *made, bill, told.out / "SHA256SUMS", told.out / "SHA256SUMS.sig", told.out / "release-key.pem"):
         print(path)
+
+
+def must_be_without_weakness(bill: Path, advisories: Path, excepted: Path | None) -> None:
+    """Said on standard error; inputs.NotMade where an advisory speaks of something that is in it (threat U4)."""
+    told = auditing.audited(advisories, bill, excepted)
+    days = auditing.age(told)
+    print(f"{told.parts} parts, {told.advisories} advisories, the newest {days} days old", file=sys.stderr)
+    for one in (*told.lapsed, *told.unneeded):
+        print(f"the exception {one} is over, or nothing needs it", file=sys.stderr)
+    if told.weaknesses:
+        lines = (
+            f"{one.part.component} {one.part.version}: {one.advisory}, fixed in {one.fixed or 'no version yet'}"
+            for one in told.weaknesses
+        )
+        raise inputs.NotMade("known weaknesses in what it is made of:\n" + "\n".join(lines))
 
 
 def new_key(told: argparse.Namespace) -> None:

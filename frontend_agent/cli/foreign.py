@@ -47,7 +47,7 @@ def _add_listing(group: typer.Typer, t: Texts) -> None:
                         one["outcome"],
                         one["settled_at"],
                         f"{one['reply'][:12]}#{one['position']}" if one["reply"] else None,
-                        "; ".join(one["reasons"]),
+                        output.reasons(t, one["reasons"]),
                     )
                     for one in found
                 ),

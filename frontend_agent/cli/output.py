@@ -48,6 +48,16 @@ def as_json_line(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False), flush=True)
 
 
+def reasons(t: Texts, told: Sequence[str], between: str = "; ") -> str:
+    """What receipts give as their reasons, in the reader's language where it is ours to say it."""
+    if t.language == "zh" and told:
+        # Here, because what knows signatures takes a while to load.
+        from frontend_agent.signatures.words import of_receipt
+
+        told = [of_receipt(reason, t.language) for reason in told]
+    return between.join(told)
+
+
 def local_time(moment: str, form: str = "%Y-%m-%d %H:%M") -> str:
     """A moment in ISO 8601 as the clock on the wall shows it. What is kept and told is UTC; who reads it is not."""
     return datetime.fromisoformat(moment).astimezone().strftime(form)

@@ -1,11 +1,11 @@
-"""`program verify | contents`: whether what is installed is what was signed, and what it is made of."""
+"""`program verify | contents | audit`: whether what is installed is what was signed, and what it is made of."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from frontend_agent.cli import output
+from frontend_agent.cli import auditing, output
 from frontend_agent.cli.texts import Texts
 
 
@@ -13,6 +13,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     """Register the commands."""
     group = typer.Typer(help=t("program"), no_args_is_help=True)
     cli.add_typer(group, name="program")
+    auditing.add_to(group, t)
 
     @group.command(help=t("program.verify"))
     def verify(

@@ -279,7 +279,7 @@ def _show_trace(t: Texts, told: dict[str, Any]) -> None:
                 one["outcome"],
                 one["settled_at"],
                 f"{one['reply'][:12]}#{one['position']}" if one["reply"] else None,
-                "; ".join(one["reasons"]),
+                output.reasons(t, one["reasons"]),
                 ", ".join(needed["registration"] for needed in one["waits_for"]),
             )
             for one in told["deliveries"]

@@ -81,10 +81,10 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
         if json:
             output.as_json(told)
             return
-        output.table(t, ("case", "state", "kind", "feed", "key", "since", "findings"), [_row(told)])
+        output.table(t, ("case", "state", "kind", "feed", "key", "since", "findings"), [_row(t, told)])
         output.findings(t, told["findings"])
-        for reason in told.get("reasons", ()):
-            output.say(reason)
+        if told.get("reasons"):
+            output.say(output.reasons(t, told["reasons"], "\n"))
         if "study" in told:
             show_study(t, told["study"])
         else:
@@ -96,7 +96,7 @@ def _show_cases(t: Texts, cases: Iterable[dict[str, Any]] | None, json: bool) ->
         output.as_json(iter(cases or ()))
     else:
         headings = ("case", "state", "kind", "feed", "key", "since", "findings")
-        output.table(t, headings, (_row(case) for case in cases or ()))
+        output.table(t, headings, (_row(t, case) for case in cases or ()))
 
 
 def _show_groups(t: Texts, groups: Sequence[dict[str, Any]]) -> None:
@@ -116,7 +116,7 @@ def _show_groups(t: Texts, groups: Sequence[dict[str, Any]]) -> None:
 
 def _what(t: Texts, group: dict[str, Any]) -> str:
     if group.get("destination"):
-        return f"{group['destination']}: {'; '.join(group.get('reasons', ())) or group['state']}"
+        return f"{group['destination']}: {output.reasons(t, group.get('reasons', ())) or group['state']}"
     value = f" “{group['value']}”" if group.get("value") else ""
     again = t("said.being_read", n=group["released"]) if group.get("released") else ""
     return f"{group['rule']} {group['title'][t.language]}{value}{again}\n→ {group['mend'][t.language]}"
@@ -258,9 +258,9 @@ def _show_release(t: Texts, told: dict[str, Any]) -> None:
         )
 
 
-def _row(case: dict[str, Any]) -> tuple[Any, ...]:
+def _row(t: Texts, case: dict[str, Any]) -> tuple[Any, ...]:
     rules = ", ".join(dict.fromkeys(finding["rule"] for finding in case["findings"] if finding["severity"] == "hold"))
-    said = rules or "; ".join(case.get("reasons", ()))
+    said = rules or output.reasons(t, case.get("reasons", ()))
     return case["id"], case["state"], case["kind"], case["feed"], case["key"], case["since"], said
 
 

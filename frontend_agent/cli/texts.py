@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from frontend_agent.cli.texts_alarms import ALARMS_TEXTS
+from frontend_agent.cli.texts_auditing import AUDITING_TEXTS
 from frontend_agent.cli.texts_backfill import BACKFILL_TEXTS
 from frontend_agent.cli.texts_console import CONSOLE_TEXTS
 from frontend_agent.cli.texts_doctor import DOCTOR_TEXTS
@@ -931,6 +932,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **UPGRADE_TEXTS,
     **JOINING_TEXTS,
     **PROGRAM_TEXTS,
+    **AUDITING_TEXTS,
     **PLATFORM_LOG_TEXTS,
     **IMAGES_BACKFILL_TEXTS,
 }

@@ -27,6 +27,7 @@ from frontend_agent.console.guard import form_token
 from frontend_agent.console.words import ago, say, size, when, word
 from frontend_agent.control import AnsweredError, ControlError, NoDaemon
 from frontend_agent.errors import FrontendAgentError
+from frontend_agent.signatures.words import of_receipt
 
 LANGUAGES = ("zh", "en")
 HTML = "text/html; charset=utf-8"
@@ -121,6 +122,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.filters["of_receipt"] = of_receipt
 
     # --- the door -----------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from frontend_agent.signatures.words import of_receipt
 from frontend_agent.spool import Spool
 from frontend_agent.telling import LANGUAGES, told_group
 
@@ -46,7 +47,10 @@ def by_actor(spool: Spool, feed: str | None) -> list[dict[str, Any]]:
 
 
 def _headline(group: dict[str, Any]) -> dict[str, str]:
-    return {language: group["title"][language] or "; ".join(group.get("reasons", ())) for language in LANGUAGES}
+    return {
+        language: group["title"][language] or "; ".join(of_receipt(one, language) for one in group.get("reasons", ()))
+        for language in LANGUAGES
+    }
 
 
 def _of(groups: Iterable[dict[str, Any]], actor: str) -> list[dict[str, Any]]:

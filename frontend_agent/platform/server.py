@@ -320,6 +320,9 @@ class Joined:
         standing = self.registry.standing(sha256)
         return not standing.problem and institution in standing.institutions
 
+    def not_theirs(self, sha256: str, address: str, what: str, institution: str) -> None:
+        self.registry.incident(sha256, address, what, institution)
+
     def _certificate(self) -> tuple[Path, Path | None]:
         if self._agents.certificate is not None:
             return self._agents.certificate, self._agents.key

@@ -98,8 +98,10 @@ _CHINESE: tuple[tuple[str, str], ...] = (
         r"the list of revoked certificates of (?P<a>.+) is out of date since (?P<b>[\d-]+)",
         "{a} 的吊销列表已于 {b} 过期",
     ),
+    (r"none, and this hospital's must be signed", "没有签名，而该机构的文书必须签名"),
     (r"the signature does not say when it was made \(no XAdES\)", "签名没有说明签署时间（不是 XAdES）"),
 )
+_RECEIPT = "signature: "  # how a platform's receipt begins what it has against a signature
 _COMPILED = tuple((re.compile(pattern, re.DOTALL), chinese) for pattern, chinese in _CHINESE)
 
 
@@ -109,6 +111,13 @@ def in_chinese(reason: str) -> str:
         if found := pattern.fullmatch(reason):
             return _filled(chinese, found.groupdict())
     return reason
+
+
+def of_receipt(reason: str, language: str) -> str:
+    """What a receipt gives as its reason, in the reader's language as far as it speaks of a signature; else as the platform wrote it."""
+    if language != "zh" or not reason.startswith(_RECEIPT):
+        return reason
+    return f"签名：{in_chinese(reason.removeprefix(_RECEIPT))}"
 
 
 def _filled(chinese: str, said: Mapping[str, str | None]) -> str:

@@ -36,7 +36,7 @@ def test_whatever_is_sent_the_answer_is_a_described_one_and_never_our_fault(tmp_
         ran = subprocess.run(
             [
                 sys.executable, "-m", "schemathesis.cli", "run", f"{url}/api", "--checks", CHECKS, "--phases", "coverage,fuzzing",
-                "--max-examples", str(EXAMPLES), "--seed", "1", "--generation-database", "none", "--no-color",
+                "--max-examples", str(EXAMPLES), "--seed", os.environ.get("FRONTEND_AGENT_SEED", "1"), "--generation-database", "none", "--no-color",
             ],
             cwd=tmp_path, capture_output=True, text=True, timeout=3500,
             env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.api_hooks", "KNOWN_IDS": json.dumps(known), "PYTHONPATH": str(ROOT)},

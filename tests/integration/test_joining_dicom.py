@@ -87,6 +87,21 @@ def test_each_stores_for_its_own_hospital_alone(there: Region, port: int, tmp_pa
     assert {one.institution for one in there.store.images.find(str(ct().StudyInstanceUID))} == {A}
 
 
+def test_who_calls_himself_another_hospitals_machine_is_an_incident(there: Region, port: int, tmp_path: Path) -> None:
+    a, b = there.member(tmp_path / A, A), there.member(tmp_path / B, B)
+    assert by(a, port, "AGENT_A") == 0
+    assert by(a, port, "NOBODY") is None  # a title of nobody's is a mistake, not somebody else's
+    assert there.registry.incidents() == []
+
+    assert by(b, port, "AGENT_A") is None
+    assert by(b, port, "AGENT_A") is None
+    (told,) = there.registry.incidents()
+    (own,) = there.registry.certificates(B)
+    assert (told.certificate, told.named, told.times) == (own.sha256, A, 2)
+    assert told.what == "DICOM association as AGENT_A"
+    assert told.address == "127.0.0.1"
+
+
 def test_revoked_stores_nothing_any_more(there: Region, port: int, tmp_path: Path) -> None:
     a = there.member(tmp_path / A, A)
     assert by(a, port, "AGENT_A") == 0

@@ -195,7 +195,7 @@ PURE = (
     "frontend_agent.imaging.changing", "frontend_agent.imaging.aligning", "frontend_agent.imaging.values",
     "frontend_agent.imaging.rules", "frontend_agent.imaging.character_sets",
     "frontend_agent.dicom.nesting", "frontend_agent.dicom.rewriting", "frontend_agent.dicom.directory",
-    "frontend_agent.dicom.negotiation", "frontend_agent.dicom.commitment", "frontend_agent.signatures",
+    "frontend_agent.dicom.negotiation", "frontend_agent.dicom.commitment", "frontend_agent.signatures", "frontend_agent.advisories",
 )  # fmt: skip
 # No clock, no socket, no file, no logger, no chance.
 IMPURE_MODULES = (

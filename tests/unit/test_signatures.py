@@ -15,13 +15,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from lxml import etree
 
+from frontend_agent.cli import output
+from frontend_agent.cli.texts import Texts
 from frontend_agent.config import parse_config
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.formats import headline, kind_codes, load_kind, message_codes
 from frontend_agent.formats.foreign import examine
 from frontend_agent.signatures import certificates_in, signed, sm2, verified
 from frontend_agent.signatures.der import is_signature
-from frontend_agent.signatures.words import in_chinese
+from frontend_agent.signatures.words import in_chinese, of_receipt
 from frontend_agent.signatures.writing import CannotBeSigned
 from frontend_agent.signing import Signers
 from tests.signing_kit import (
@@ -474,3 +476,14 @@ def test_reasons_are_told_in_chinese_with_what_they_name():
     assert in_chinese("certificate revoked since 2026-11-17: 李医生") == "证书已于 2026-11-17 吊销：李医生"
     assert in_chinese("a reason of another version") == "a reason of another version"
     assert in_chinese("{a} may not sign for this hospital") == "{a} 无权代表该机构签名"  # a name is not a template
+
+
+def test_what_a_receipt_says_of_a_signature_is_said_in_the_readers_language() -> None:
+    missing = "signature: none, and this hospital's must be signed"
+    assert of_receipt(missing, "zh") == "签名：没有签名，而该机构的文书必须签名"
+    assert of_receipt("signature: the document was changed after it was signed", "zh") == "签名：文书在签名后被改动"
+    assert of_receipt(missing, "en") == missing
+    assert of_receipt("XSD: line 3", "zh") == "XSD: line 3"
+    shown = output.reasons(Texts("zh"), [missing, "XSD: line 3"])
+    assert shown == "签名：没有签名，而该机构的文书必须签名; XSD: line 3"
+    assert output.reasons(Texts("en"), [missing]) == missing

@@ -23,7 +23,7 @@ import logging
 import socket
 import ssl
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -58,6 +58,9 @@ class Members(Protocol):
 
     def may_speak(self, sha256: str, institution: str) -> bool:
         """Whether that certificate speaks for the institution now."""
+
+    def not_theirs(self, sha256: str, address: str, what: str, institution: str) -> None:
+        """Remember that whoever holds it wanted to speak for an institution that it does not speak for."""
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -152,10 +155,19 @@ class Services:
     def admit(self, caller: Caller) -> Rejection | None:
         if self._peers.ae_title and caller.called != self._peers.ae_title:
             return UNKNOWN_CALLED
-        return None if self._peer(caller) else UNKNOWN_CALLING
+        if self._peer(caller) is not None:
+            return None
+        self._say_not_theirs(caller)
+        return UNKNOWN_CALLING
 
     def _peer(self, caller: Caller) -> Peer | None:
-        """The first entry that fits in everything it says."""
+        """The first entry that fits in everything it says, and for whose institution the certificate speaks."""
+        for peer in self._fitting(caller):
+            if self._members is None or self._members.may_speak(caller.fingerprint, peer.institution):
+                return peer
+        return None
+
+    def _fitting(self, caller: Caller) -> Iterator[Peer]:
         address = _address(caller.address)
         for peer, networks in self._networks:
             if (
@@ -163,10 +175,17 @@ class Services:
                 and address is not None
                 and any(address in one for one in networks)
                 and peer.certificate in ("", caller.certificate)
-                and (self._members is None or self._members.may_speak(caller.fingerprint, peer.institution))
             ):
-                return peer
-        return None
+                yield peer
+
+    def _say_not_theirs(self, caller: Caller) -> None:
+        """A machine with a certificate calls itself by the title of another institution's (threat C1)."""
+        if self._members is None or not caller.fingerprint:
+            return
+        for peer in self._fitting(caller):
+            _log.warning("images.not_theirs certificate=%s named=%s", caller.fingerprint[:16], peer.institution)
+            what = f"DICOM association as {peer.ae_title}"
+            self._members.not_theirs(caller.fingerprint, caller.address, what, peer.institution)
 
     def _institution(self, caller: Caller) -> str:
         peer = self._peer(caller)
