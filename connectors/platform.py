@@ -25,7 +25,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from connectors.outlets.http import HttpEdge, Tls, Unanswered
+from connectors.outlets.http import Answer, HttpEdge, Tls, Unanswered
 from frontend_agent.errors import (
     ConfigurationError,
     DestinationError,
@@ -52,6 +52,8 @@ from frontend_agent.wire.receipts import (
 from frontend_agent.wire.reconciliation import MOST_SAID, Count, Counts, KeptSet, SaidDay, Sets, in_parts
 
 RECONCILIATION = "/v1/reconciliation"
+PARCELS = "/v1/parcels"
+DICTIONARIES = "/v1/dictionaries"
 LARGEST_ANSWER = 8 << 20
 ASKED_AT_ONCE = 100
 _T = TypeVar("_T")
@@ -74,6 +76,13 @@ class Member(Protocol):
 
     def speaks(self) -> Mapping[str, str]:
         """Headers of each request."""
+
+
+class Edge(Protocol):
+    """How requests get to the platform and answers back: over HTTP, or across a gap (frontend_agent/crossing)."""
+
+    def ask(self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """As HttpEdge.ask."""
 
 
 class Stranger:
@@ -145,15 +154,18 @@ class PlatformDestination:
         packs: Mapping[str, str] | None = None,
         places: Callable[[Document], bool] = lambda document: True,
         member: "Member | None" = None,
+        edge: "Edge | None" = None,
     ) -> None:
-        """`log_head`: the agent's newest log entry (number, hash), to be countersigned. `dictionary`: by its SHA-256.
+        """`edge`: how it is reached, where that is not its own address over HTTP.
+
+        `log_head`: the agent's newest log entry (number, hash), to be countersigned. `dictionary`: by its SHA-256.
 
         `places`: whether this destination may learn a document's day and department beside it. `member`: by which
         certificate it knows us; None: by none."""
         member = member or Stranger()
         self.name = options.name
         self._options = options
-        self._url = checked_address(options.url)
+        self._url = checked_address(options.url) if edge is None else ""
         self._memory = memory
         self._log_head = log_head
         self._dictionary = dictionary
@@ -161,7 +173,7 @@ class PlatformDestination:
         self._packs = dict(packs or {})
         self._their_packs: dict[str, str] = {}
         self._member = member
-        self._http = HttpEdge(self.name, member.tls, options.timeout)
+        self._http: Edge = edge or HttpEdge(self.name, member.tls, options.timeout)
         self._greeted: set[str] = set()
         self._answers: list[SignedAnswer] = []
         self._turn = threading.RLock()
@@ -224,10 +236,14 @@ class PlatformDestination:
             return _all(documents, Outcome.UNANSWERED, str(error))
 
     def _parcel(self, institution: str, documents: list[Document]) -> _Answer:
+        return self._ask("POST", PARCELS, self.parcel(institution, documents), CONTENT_TYPE)
+
+    def parcel(self, institution: str, documents: Sequence[Document]) -> bytes:
+        """The body of a parcel as it goes now, after a hello where none was said yet."""
         if institution not in self._greeted:
             self.hello(institution)
         head = self._log_head()
-        body = pack(
+        return pack(
             documents,
             institution,
             self._instance,
@@ -236,7 +252,6 @@ class PlatformDestination:
             self._packs,
             self._places if self.takes_days else lambda document: False,
         )
-        return self._ask("POST", "/v1/parcels", body, CONTENT_TYPE)
 
     def _receipts(self, institution: str, documents: list[Document], answer: _Answer) -> list[Receipt]:
         if answer.status in (408, 429, 503):
@@ -254,6 +269,12 @@ class PlatformDestination:
         return receipts_from(reply, documents)
 
     def _proven(self, body: bytes) -> Reply:
+        reply, answer = self.proven(body)
+        self._answers.append(answer)
+        return reply
+
+    def proven(self, body: bytes) -> tuple[Reply, SignedAnswer]:
+        """A reply, verified by the pinned key, and as it is kept. ReplyMalformed, ReplyNotProven."""
         key = self._pinned()
         if key is None:
             raise ReplyNotProven("no key is pinned")
@@ -261,10 +282,8 @@ class PlatformDestination:
         self._judges_by(reply.statement.packs)
         head = reply.statement.log_head
         if head and reply.statement.instance == self._instance:
-            self._answers.append(SignedAnswer(reply.id, body, head.seq, head.hash, reply.countersignature))
-        else:
-            self._answers.append(SignedAnswer(reply.id, body))
-        return reply
+            return reply, SignedAnswer(reply.id, body, head.seq, head.hash, reply.countersignature)
+        return reply, SignedAnswer(reply.id, body)
 
     def _judges_by(self, packs: Mapping[str, str]) -> None:
         """What the platform judges by, as it last said: the agent compares it with its own."""
@@ -277,7 +296,7 @@ class PlatformDestination:
             content = self._dictionary(name)
             if content is None:
                 raise RefusedWhole(f"{self.name} lacks a dictionary that is not known here either: {name[:16]}…")
-            answer = self._ask("PUT", f"/v1/dictionaries/{name}", content, "application/octet-stream")
+            answer = self._ask("PUT", f"{DICTIONARIES}/{name}", content, "application/octet-stream")
             if answer.status != 204:
                 raise _refusal(answer)
 
@@ -449,6 +468,10 @@ class PlatformDestination:
                 raise NotAllowed(f"{self.name}: the platform's key is not the pinned one, {key_id(pinned)}")
 
     # --- talking -----------------------------------------------------------------------------------------------------
+
+    def must_greet(self, institution: str) -> None:
+        """It does not know us any more: the next exchange begins with a hello."""
+        self._greeted.discard(institution)
 
     @property
     def public_key(self) -> bytes | None:

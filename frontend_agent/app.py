@@ -19,7 +19,7 @@ from itertools import chain
 from pathlib import Path
 from random import random
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -93,6 +93,9 @@ from frontend_agent.terms.loading import load_catalogues
 from frontend_agent.times import StepTimes
 from frontend_agent.wire.frames import decompressor, open_frame
 from frontend_agent.workers import Workers
+
+if TYPE_CHECKING:
+    from frontend_agent.crossing.inner import AcrossPlatform, Inner
 
 VISITS_AT_ONCE = 200  # judged in one commit
 TOLD = "told"
@@ -180,6 +183,7 @@ class App:
         self.platforms: dict[str, PlatformDestination] = {}
         self._asks_at: dict[str, float] = {}
         self._anchoring: dict[str, Anchoring] = {}  # by our platforms
+        self.crossing: Inner | None = None  # how our platforms are reached across a gap; None: they are not
         self.outlets: dict[str, Outlet] = {}  # destinations that are not our platform: they prove nothing (law 5)
         self.feeds: dict[str, Feed] = {}
         self.accounts = Accounts(config, self._today, lambda name, told: self.spool.account_seen(name, told, clock()))
@@ -261,6 +265,8 @@ class App:
         return self
 
     def close(self) -> None:
+        if self.crossing is not None:
+            self.crossing.stop()
         self._end_processes()
         self._keep_guests()
         self.spool.close()
@@ -302,8 +308,13 @@ class App:
 
     def _open_destinations(self) -> None:
         content = content_of(self.packs_used.active)
+        if self.config.gap.is_inner:
+            self.crossing = self._open_crossing()
         for name, options in self.config.destinations.items():
-            if options.type == PLATFORM:
+            if options.type == PLATFORM and self.config.gap.is_inner:
+                if self.crossing is not None:
+                    self.platforms[name] = self._across(self.crossing, name, options)
+            elif options.type == PLATFORM:
                 self.platforms[name] = self._platform(name, options)
             else:
                 self.outlets[name] = open_outlet(
@@ -330,6 +341,36 @@ class App:
             packs=self.packs(),
             places=lambda document: self._leaves_whole(document.feed, name),
             member=_member(self.state, options, self.clock),
+        )
+
+    def _open_crossing(self) -> "Inner | None":
+        """Our half of the line. None for who asks for one record, while the two halves are not paired yet."""
+        from frontend_agent.crossing.halves import paired  # who has no gap loads none of it
+        from frontend_agent.crossing.inner import Inner
+
+        try:
+            own, other = paired(self.config, self.state)
+        except ConfigurationError:
+            if self._alone:
+                return None
+            raise
+        self.spool.patience = self.config.gap.answer_within
+        return Inner(self.config.gap, self.spool, own, other, self.clock)
+
+    def _across(self, crossing: "Inner", name: str, options: OutletConfig) -> "AcrossPlatform":
+        from frontend_agent.crossing.inner import AcrossPlatform
+
+        return crossing.platform(
+            name,
+            lambda edge: AcrossPlatform(
+                _platform_options(self.config, name, options),
+                self.spool.meta,
+                log_head=self.spool.log_head,
+                dictionary=self._find_dictionary,
+                packs=self.packs(),
+                places=lambda document: self._leaves_whole(document.feed, name),
+                edge=edge,
+            ),
         )
 
     def _leaves_whole(self, feed: str, destination: str) -> bool:
@@ -787,7 +828,11 @@ class App:
             log.warning(event("packs.skew", destination=name, differ=",".join(one.what for one in differing)))
 
     def send(self, name: str) -> int:
-        """One exchange with a destination, if anything is due. Returns how many documents were settled."""
+        """One exchange with a destination, if anything is due. Returns how many documents were settled.
+
+        Across a gap: how many are on their way now; they are settled when their answers come."""
+        if self.crossing is not None and name in self.platforms:
+            return self._carry(self.crossing, name)
         started = time.perf_counter()
         outlet = self.outlets.get(name)
         with self.times.measured("push"):
@@ -807,6 +852,13 @@ class App:
                 event("delivery.settled", destination=name, documents=settled, seconds=time.perf_counter() - started)
             )
         return settled
+
+    def _carry(self, crossing: "Inner", name: str) -> int:
+        from frontend_agent.crossing.inner import room_for_parcels
+
+        with self.times.measured("push"):
+            most = min(BYTES_AT_ONCE, room_for_parcels(self.config.gap))
+            return crossing.carry(name, self.config.destinations[name].batch, most)
 
     def hear(self, name: str) -> None:
         """Ask a foreign destination what became of what it accepted, when it is time to; where it is asked at all."""
@@ -831,6 +883,10 @@ class App:
         anchoring = self._anchoring.setdefault(name, Anchoring(time.monotonic))
         newest, _ = self.spool.log_head()
         if not anchoring.is_due(newest, self.spool.anchored(name)):
+            return
+        if self.crossing is not None:
+            platform.anchor()  # its countersignature comes with a later bundle
+            anchoring.tried(anchored=False)
             return
         try:
             signed = platform.anchor()
@@ -859,8 +915,9 @@ class App:
         return self.spool.pending(name)
 
     def moving(self, name: str) -> int:
-        """Those of them that go by themselves: a document that waits for a registration does not."""
-        return self.spool.moving(name)
+        """Those of them that go by themselves: a document that waits for a registration, or that a ferry has, does not."""
+        carried = self.spool.gap.on_the_way(name).documents if self.crossing is not None else 0
+        return max(self.spool.moving(name) - carried, 0)
 
     def retire(self) -> int:
         """Drop what was proven longer ago than its term."""
@@ -1100,7 +1157,13 @@ def checked(
 
         with TemporaryDirectory(prefix="frontend-agent-") as folder:
             yield from checked_images(config, state is not None and is_running(state), Path(folder))
+    if config.gap.role and state is not None:
+        from frontend_agent.crossing.halves import checked_gap  # who has no gap loads none of it
+
+        yield from checked_gap(config, state)
     for name, options in config.destinations.items():
+        if options.type == PLATFORM and config.gap.is_inner:
+            continue  # the outer half reaches it, and says how it fares
         try:
             if options.type == PLATFORM:
                 member = _member(state, options, utc_now) if state is not None else None

@@ -29,6 +29,7 @@ from frontend_agent import (
     config_console,
     config_fetchers,
     config_files,
+    config_gap,
     config_images,
     config_inlets,
     config_outlets,
@@ -38,6 +39,7 @@ from frontend_agent.calendar import time_of_day
 from frontend_agent.config_alarms import DEFAULT_ALARMS, AlarmsConfig
 from frontend_agent.config_at_rest import AtRestConfig
 from frontend_agent.config_console import NO_CONSOLE, ConsoleConfig
+from frontend_agent.config_gap import NO_GAP, GapConfig
 from frontend_agent.config_images import NO_IMAGES, ImageInletConfig, ImageOutletConfig, ImagesConfig, OrdersConfig
 from frontend_agent.config_inlets import INLETS, InletConfig, ListenerConfig
 from frontend_agent.config_network import NetworkConfig
@@ -371,6 +373,7 @@ class Config:
     alarms: AlarmsConfig = DEFAULT_ALARMS
     signing: SigningConfig = field(default_factory=SigningConfig)
     console: ConsoleConfig = NO_CONSOLE
+    gap: GapConfig = NO_GAP
 
     @property
     def has_images(self) -> bool:
@@ -688,6 +691,7 @@ PATHS: dict[type[Any], tuple[str, ...]] = {
     **config_alarms.PATHS,
     **config_signing.PATHS,
     **config_console.PATHS,
+    **config_gap.PATHS,
 }
 ALWAYS_PATHS = (
     "ca",
@@ -697,8 +701,10 @@ ALWAYS_PATHS = (
     "codes",
     "data_sets",
     "file",
+    "in_",
     "key",
     "known_hosts",
+    "out",
     "path",
     "patients",
     "pkcs12",
@@ -727,6 +733,9 @@ def _nothing(instance: object) -> Iterable[str]:
 
 
 def _whole(config: Config) -> Iterable[str]:
+    yield from config_gap.across(config.gap, config)
+    if config.gap.is_outer:
+        return  # it reads nothing, and has nothing of its own to say
     if not config.sources and not config.inlets and not config.images.inlets:
         yield "missing table [sources.NAME] or [inlets.NAME]"
     if not config.images.inlets or config.feeds:  # an agent may be there for images alone
@@ -953,6 +962,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     **config_alarms.CHECKS,
     **config_signing.CHECKS,
     **config_console.CHECKS,
+    GapConfig: config_gap.problems,
     SecretsConfig: _secrets,
     ReportsConfig: _reports,
     QcLogConfig: _qc_log,

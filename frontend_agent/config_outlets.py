@@ -62,6 +62,7 @@ class DestinationConfig(OutletConfig):
     """Our own platform. Plain HTTP only to this machine itself."""
 
     type: Literal["platform"] = "platform"
+    url: str = ""  # https://…; none in the inner half of an agent across a gap
     certificate: str = ""  # PEM file of our certificate chain, where it was not made by `enroll`
     key: str = ""  # PEM file of its private key
     ca: str = ""  # PEM file: who signed the platform's certificate, instead of the system's list
@@ -347,7 +348,8 @@ def foreign_problems(outlet: ForeignConfig) -> Iterable[str]:
 
 
 def _platform(destination: DestinationConfig) -> Iterable[str]:
-    yield from url_problems(destination.url)
+    if destination.url:
+        yield from url_problems(destination.url)
     yield from outlet_problems(destination)
     if bool(destination.certificate) != bool(destination.key):
         yield "certificate and key go together"

@@ -285,6 +285,9 @@ class Daemon:
     def _working(self) -> Iterator[None]:
         for control in self._controls:
             control.start()
+        if self.app.crossing is not None:
+            self.app.crossing.settled = self._wake
+            self.app.crossing.start(self.pulses.of("gap", SLOW_EXCHANGE))
         for sender in self._senders.values():
             sender.thread.start()
         try:
@@ -292,6 +295,8 @@ class Daemon:
         finally:
             self.stopping.set()
             self._closing.set()
+            if self.app.crossing is not None:
+                self.app.crossing.stop()
             self.receiving.stop(0.0)
             if self.imaging is not None:
                 self.imaging.stop(0.0)
@@ -403,6 +408,8 @@ class Daemon:
             yield "inlets"
         if self.imaging is not None and not self.imaging.is_well():
             yield "images"
+        if self.app.crossing is not None and not self.app.crossing.is_well():
+            yield "gap"
         yield from (f"send-{name}" for name, sender in self._senders.items() if not sender.thread.is_alive())
         yield from self.pulses.late()
         with suppress(StateError):  # damaged is not hanging: beginning again would mend nothing

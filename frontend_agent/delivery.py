@@ -89,6 +89,10 @@ AFTER: dict[tuple[State, Outcome | Event], State] = {
         for proof in (Outcome.STORED, Outcome.DUPLICATE)
     },
     (State.UNCERTAIN, Outcome.REFUSED): State.REFUSED,
+    # Across a gap what was sent waits as uncertain, without a lease: its answer comes hours later (decision 0053).
+    (State.UNCERTAIN, Outcome.RETRY): State.WAITING,
+    (State.UNCERTAIN, Event.NOT_SENT): State.READY,
+    (State.UNCERTAIN, Event.STOOD_ALONE): State.BLOCKED,
 }
 
 

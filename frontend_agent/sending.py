@@ -19,7 +19,7 @@ from typing import Protocol
 from frontend_agent.delivery import Event, SignedReply, back_off
 from frontend_agent.errors import ConfigurationError, DestinationUnreachable, NotAllowed, RefusedWhole
 from frontend_agent.model import Blame, Document, Outcome, Receipt
-from frontend_agent.spool import Delivery, Spool
+from frontend_agent.spool import Delivery, Pause
 from frontend_agent.spool.spool import DEFAULT_LEASE, MANY_BYTES
 
 DOCUMENTS_AT_ONCE = 100
@@ -47,9 +47,48 @@ class ReplyingDestination(Protocol):
         """The signed replies that came since the last call, to be kept in the commit that settles their receipts."""
 
 
+class Deliveries(Protocol):
+    """Whose documents are sent: the spool's, or those of one parcel (frontend_agent/crossing/halving.py)."""
+
+    def pause(self, destination: str, /) -> Pause: ...
+
+    def claim(
+        self, destination: str, limit: int, max_bytes: int, /, *, now: datetime, lease: timedelta
+    ) -> Sequence[Delivery]: ...
+
+    def settle(
+        self,
+        destination: str,
+        receipts: Sequence[Receipt],
+        replies: Sequence[SignedReply],
+        /,
+        *,
+        now: datetime,
+        silent_last: bool,
+    ) -> int: ...
+
+    def put_back(
+        self,
+        destination: str,
+        documents: Sequence[str],
+        event: Event | Outcome,
+        /,
+        *,
+        now: datetime,
+        problem: str = "",
+        suspect: bool = False,
+    ) -> int: ...
+
+    def last_stored(self, destination: str, /) -> Document | None: ...
+
+    def recovered(self, destination: str, /) -> None: ...
+
+    def failed(self, destination: str, until: datetime, problem: str, blame: str, /, *, now: datetime) -> None: ...
+
+
 def send_out(
     destination: ReplyingDestination,
-    spool: Spool,
+    spool: Deliveries,
     now: datetime,
     *,
     limit: int = DOCUMENTS_AT_ONCE,
@@ -85,7 +124,7 @@ class _Round:
     def __init__(
         self,
         destination: ReplyingDestination,
-        spool: Spool,
+        spool: Deliveries,
         now: datetime,
         random: Random,
         at_once: int,

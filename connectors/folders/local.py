@@ -8,7 +8,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -44,8 +44,12 @@ _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # of folders on CIFS and
 class LocalPlace:
     """One folder and what is below it."""
 
-    def __init__(self, folder: str | os.PathLike[str], mount: str = "") -> None:
-        """`mount`: what must be mounted for the folder to be the one that is meant, and not the empty one below it."""
+    def __init__(
+        self, folder: str | os.PathLike[str], mount: str = "", passing: Callable[[str], str] = passing_name
+    ) -> None:
+        """`mount`: what must be mounted for the folder to be the one that is meant, and not the empty one below it.
+        `passing`: what a file is called until it is whole."""
+        self._passing = passing
         self._root = Path(folder)
         self._mount = Path(mount) if mount else None
         self.where = str(folder)
@@ -109,7 +113,7 @@ class LocalPlace:
                 if self.read(path, len(content)) != content:
                     raise Taken("another file has that name")
                 return
-            passing = passing_name(name)  # the same each time: what we leave behind when we die is used again
+            passing = self._passing(name)  # the same each time: what we leave behind when we die is used again
             file = os.open(
                 passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | _NO_LINK, _MODE, dir_fd=handle
             )

@@ -65,7 +65,7 @@ MIGRATIONS = _sql("schema.sql")
 # A program that knows this schema can work with what we write: every later migration only adds (decision 0046). Kept in the
 # file as its application_id, so that the program before us knows it, too.
 READS_FROM = 22
-QUERIES = {**_sql("queries.sql"), **_sql("images.sql"), **_sql("alarms.sql")}
+QUERIES = {**_sql("queries.sql"), **_sql("images.sql"), **_sql("alarms.sql"), **_sql("gap.sql")}
 
 
 class Damaged(StateError):

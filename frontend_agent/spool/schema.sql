@@ -654,3 +654,21 @@ INSERT INTO hash_algorithm (place, algorithm) VALUES
     ('series.held_hash', 'SHA-256'),
     ('withheld.rule_digest', 'SHA-256'),
     ('withheld.source_hash', 'SHA-256');
+
+-- migration 26 --
+-- Across a gap (decision 0053): bundles that we made and the other half has not acknowledged, as they went; those that came,
+-- with their bytes until all in them is done with; requests and answers in them that are still to be worked on; and parcels
+-- that are on their way, without an answer.
+CREATE TABLE gap_sent (
+    number INTEGER PRIMARY KEY, made_at INTEGER NOT NULL, sent_at INTEGER NOT NULL DEFAULT 0, times INTEGER NOT NULL DEFAULT 0,
+    laid INTEGER NOT NULL DEFAULT 0, asks INTEGER NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE INDEX gap_sent_laid ON gap_sent (number) WHERE laid = 0;
+CREATE TABLE gap_got (number INTEGER PRIMARY KEY, digest BLOB NOT NULL, at INTEGER NOT NULL, body BLOB);
+-- `first`, `last`: the bundles in which it begins and ends; `place`: the how-manieth that ends there, from 0.
+CREATE TABLE gap_item (id INTEGER PRIMARY KEY AUTOINCREMENT, first INTEGER NOT NULL, last INTEGER NOT NULL, place INTEGER NOT NULL);
+CREATE TABLE gap_request (
+    id TEXT PRIMARY KEY, destination TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, size INTEGER NOT NULL,
+    documents TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX gap_request_destination ON gap_request (destination, kind);

@@ -34,6 +34,7 @@ from frontend_agent.spool.console_accounts import ConsoleAccounts
 from frontend_agent.spool.database import FILE, Bodies, Damaged, Database, Undo
 from frontend_agent.spool.early import Early
 from frontend_agent.spool.finding import Finding as Found
+from frontend_agent.spool.gap import Gap
 from frontend_agent.spool.guests import Guests
 from frontend_agent.spool.images import Images
 from frontend_agent.spool.inbox import Inbox
@@ -100,6 +101,9 @@ class Spool:
         self._reserve = reserve
         self._at_rest = at_rest
         self._random = random or Random()  # spreads retries, guards nothing  # noqa: S311
+        self.patience = (
+            timedelta()
+        )  # how far ahead a delivery may be due, where an answer may take longer than LONGEST_DELAY
         self._full: set[float] = set()  # shares of the quota that were used up when somebody last asked
         self._rows: dict[str, int] = {}  # row numbers of claimed documents
         self._plans: dict[int, tuple[str, str, str, str, str]] = {}
@@ -125,6 +129,7 @@ class Spool:
         self.reconciliations = Reconciliations(self._ledger)
         self.guests = Guests(self._ledger)
         self.finding = Found(self._ledger)
+        self.gap = Gap(self._ledger, self.meta)
         self.inbox = Inbox(self._ledger, Bodies(self.path / "messages", vault), partial(self.room, INBOX_SHARE))
         self.images = Images(self._ledger, self.path, self._destination, self.free, self._random, vault)
         self._registering = Registering(self._ledger)
@@ -607,7 +612,7 @@ class Spool:
             self._ledger.move(name, {State.SENDING: -lapsed, State.UNCERTAIN: lapsed})
 
     def _call_back_due(self, name: str, number: int, now: int) -> None:
-        beyond = now + _millis_of(LONGEST_DELAY)
+        beyond = now + _millis_of(max(LONGEST_DELAY, self.patience))
         due = self._database.batch("claim.find due", destination=number, now=now, beyond=beyond)
         if due:
             self._database.run("claim.due", destination=number, documents=as_json([document for document, _ in due]))
@@ -743,13 +748,22 @@ class Spool:
         now: datetime,
         problem: str = "",
         suspect: bool = False,
+        due: datetime | None = None,
     ) -> int:
-        """What happened to claimed documents that got no answer of their own. Nothing of it counts against them."""
+        """What happened to claimed documents that got no answer of their own. Nothing of it counts against them.
+
+        `due`: when what may have arrived is sent again, where that is known better than by the number of its attempts."""
         number = self._destination(destination)
         reasons = (problem,) if problem else ()
         with self._database.write():
             rows = [
-                _Answer(document, event, reasons=reasons, urgency=SUSPECT if suspect else None)
+                _Answer(
+                    document,
+                    event,
+                    reasons=reasons,
+                    urgency=SUSPECT if suspect else None,
+                    due=millis(due) if due else None,
+                )
                 for document in documents
             ]
             return self._write(destination, number, rows, now, [])
@@ -842,7 +856,7 @@ class Spool:
         """A row of settle.write: everything but a proof."""
         attempts, due_at, settled_at = found.attempts, 0, None
         if state in (State.WAITING, State.UNCERTAIN):
-            due_at = at + self._delay(attempts)
+            due_at = answer.due or at + self._delay(attempts)
         elif state is State.READY:
             attempts -= 1  # it was no attempt at this document
         else:
@@ -1313,6 +1327,7 @@ class _Answer(msgspec.Struct, frozen=True):
     position: int | None = None
     urgency: int | None = None
     last: bool = False  # it goes after everything else, and after what was silent less often
+    due: int | None = None  # when it is due again, milliseconds
 
 
 class _Found(msgspec.Struct, array_like=True):

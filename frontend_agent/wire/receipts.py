@@ -12,14 +12,14 @@ A leaf says nothing of when: the same document asked for again has the same leaf
 import base64
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Annotated, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from frontend_agent.model import Document, Outcome, Receipt
+from frontend_agent.model import Outcome, Receipt
 from frontend_agent.wire.parcel import LogHead
 
 ALGORITHM = "ed25519+sha256-rfc6962"
@@ -296,20 +296,31 @@ def _decode(body: bytes, kind: type[_T]) -> _T:
 # --- what it means for the documents that were sent ------------------------------------------------------------------
 
 
-def receipts_from(reply: Reply, documents: Sequence[Document]) -> list[Receipt]:
+class Sent(Protocol):
+    """What of a document its receipt is held against."""
+
+    @property
+    def document_id(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def institution(self) -> str: ...
+
+
+def receipts_from(reply: Reply, documents: Sequence[Sent]) -> list[Receipt]:
     """One receipt per document sent, in their order. A leaf that names other bytes is no proof (law 5)."""
     places = {leaf.document_id: position for position, leaf in enumerate(reply.leaves)}
     return [_receipt(reply, one, _place(reply, one, sent_as, places)) for sent_as, one in enumerate(documents)]
 
 
-def _place(reply: Reply, document: Document, sent_as: int, places: dict[str, int]) -> int:
+def _place(reply: Reply, document: Sent, sent_as: int, places: dict[str, int]) -> int:
     """Where its leaf is: as a rule where it was in the parcel."""
     if sent_as < len(reply.leaves) and reply.leaves[sent_as].document_id == document.document_id:
         return sent_as
     return places.get(document.document_id, -1)
 
 
-def _receipt(reply: Reply, document: Document, position: int) -> Receipt:
+def _receipt(reply: Reply, document: Sent, position: int) -> Receipt:
     if position < 0:
         return Receipt(document.document_id, Outcome.UNANSWERED, reasons=("the reply does not speak of it",))
     leaf = reply.leaves[position]
