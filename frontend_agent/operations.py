@@ -26,6 +26,7 @@ from frontend_agent.closing import month_text
 from frontend_agent.closing_operations import ClosingOperations
 from frontend_agent.config import unknown
 from frontend_agent.console_operations import ConsoleOperations, sessions_of
+from frontend_agent.crossing.operations import GapOperations
 from frontend_agent.delivery import Event, State
 from frontend_agent.diagnose_operations import DiagnoseOperations
 from frontend_agent.door import Door
@@ -100,6 +101,7 @@ class Operations(
     AlarmOperations,
     ConsoleOperations,
     DiagnoseOperations,
+    GapOperations,
 ):
     """Each public method is a question that can be asked by its name."""
 
@@ -167,6 +169,7 @@ class Operations(
             "reconciliation": last_nights(app),
             "withheld": {"open": counts.withheld, "alarms": counts.alarms},
             "images": self.images_status(),
+            "gap": self.gap_status() if app.config.gap.role else None,
             "spool": {"documents": counts.documents, "bytes": counts.bytes_used, "quota": int(app.config.spool.quota)},
             "steps": plain(app.times.snapshot()),
         }

@@ -144,6 +144,7 @@ ACTS: Mapping[str, Act] = {
     "alarms_history": _look(),
     "today": _look(),
     "certificates": _look(),
+    "gap_status": _look(),
     # --- coming in at the console: whoever reaches it may try
     "console_login": _look(),
     "console_enter": _look(),
@@ -256,6 +257,9 @@ ACTS: Mapping[str, Act] = {
     "pack_install": _beside(_SECURITY, "pack", "digest"),
     "pack_shadow": _beside(_SECURITY, "pack"),
     "pack_activate": _beside(_SECURITY, "pack"),
+    "gap_keys": _beside(_SECURITY, "fingerprint"),
+    "gap_pair": _beside(_SECURITY, "fingerprint"),
+    "gap_restart": _act(_SECURITY),
     "enroll": _beside(_SECURITY, "platform"),
     "certificate_renew": _beside(_SECURITY, "platforms"),
     "certificate_leave": _beside(_SECURITY, "platform"),

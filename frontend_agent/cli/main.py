@@ -22,6 +22,7 @@ from frontend_agent.cli import (
     diagnose,
     doctor,
     foreign,
+    gap,
     images,
     images_backfill,
     init,
@@ -187,6 +188,7 @@ def build(language: Language) -> typer.Typer:
         joining,
         console,
         upgrade,
+        gap,
     ):
         module.add_to(cli, t)
     return cli

@@ -10,6 +10,7 @@ from frontend_agent.cli.texts_console import CONSOLE_TEXTS
 from frontend_agent.cli.texts_doctor import DOCTOR_TEXTS
 from frontend_agent.cli.texts_engines import ENGINES_TEXTS
 from frontend_agent.cli.texts_foreign import FOREIGN_TEXTS
+from frontend_agent.cli.texts_gap import GAP_TEXTS
 from frontend_agent.cli.texts_images import IMAGE_TEXTS
 from frontend_agent.cli.texts_images_backfill import IMAGES_BACKFILL_TEXTS
 from frontend_agent.cli.texts_init import INIT_TEXTS
@@ -935,6 +936,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **AUDITING_TEXTS,
     **PLATFORM_LOG_TEXTS,
     **IMAGES_BACKFILL_TEXTS,
+    **GAP_TEXTS,
 }
 
 

@@ -16,6 +16,7 @@ from frontend_agent.cli import output
 from frontend_agent.cli.alarms import check_status
 from frontend_agent.cli.backfill import left_of
 from frontend_agent.cli.foreign import show_foreign
+from frontend_agent.cli.gap import show_gap
 from frontend_agent.cli.images import show_images
 from frontend_agent.cli.inlet import show_inlets
 from frontend_agent.cli.session import Settings, must_be_its_owner, this_user
@@ -157,6 +158,8 @@ def logging_app(settings: Settings, to_stderr: bool) -> "Iterator[App]":
     from frontend_agent.app import App
 
     config = settings.config()
+    if config.gap.is_outer:
+        raise ConfigurationError(settings.t("said.gap_is_outer"))
     if to_stderr:
         logs.to_stderr(config.log.level)
         logs.threads()
@@ -327,6 +330,8 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
     if told["inlets"]:
         show_inlets(t, told["inlets"])
     show_images(t, told["images"])
+    if told.get("gap"):
+        show_gap(t, told["gap"])
     for source in told["sources"]:
         if source["state"] != "open":
             output.say(rests(t, source))

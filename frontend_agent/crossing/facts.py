@@ -59,6 +59,7 @@ def told_line(
     fingerprints: tuple[str, str],
     problems: Mapping[str, str],
     destinations: tuple[str, ...],
+    now: datetime,
 ) -> dict[str, Any]:
     """All of it, as plain values. `fingerprints`: ours and the other half's."""
     state, waiting = book.state(), book.waiting()
@@ -67,6 +68,7 @@ def told_line(
     items, _ = book.items_waiting()
     last, last_at = book.last()
     least, most = ahead_of(state)
+    awaited = awaited_since(waiting, on_the_way, state)
     return {
         "role": config.role,
         "suite": config.suite,
@@ -99,7 +101,9 @@ def told_line(
         "stopped": state.stopped if state else "",
         "stopped_at": state.stopped_at if state else "",
         "stopped_there": state.stopped_there if state else "",
-        "awaited_since": _iso(awaited_since(waiting, on_the_way, state)),
+        "awaited_since": _iso(awaited),
+        "silent_for": (now - awaited).total_seconds() if awaited else 0.0,
+        "silence": config.silence.total_seconds(),
         "problems": {folder: said for folder, said in problems.items() if said},
         "destinations": [
             {

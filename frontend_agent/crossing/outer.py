@@ -130,7 +130,7 @@ class Outer:
         return self.line.turn() + self._put_all()
 
     def told(self) -> dict[str, Any]:
-        return told_line(self._config.gap, self._spool.gap, self._halves, self.line.problems, ()) | {
+        return told_line(self._config.gap, self._spool.gap, self._halves, self.line.problems, (), self._clock()) | {
             "platforms": [
                 {"name": one.name, "url": one.url, "since": one.since, "problem": one.problem, "failures": one.failures}
                 for one in self._platforms.values()

@@ -71,6 +71,11 @@ def _of_file(path: Path, make: bool) -> bytes:
     return seed
 
 
+def has_keys(state: Path) -> bool:
+    """Whether this half has keys in a file."""
+    return (state / FOLDER / OWN).exists()
+
+
 def other_half(state: Path) -> PublicHalf | None:
     """Whom we are paired with; None: nobody yet."""
     try:
