@@ -1,6 +1,6 @@
 """Two halves of an agent with a ferry between them: real processes or in this one, real folders, a ferry that does what ferries do.
 
-    inner/out ─▶ ferry ─▶ outer/in        outer/out ─▶ ferry ─▶ inner/in
+inner/out ─▶ ferry ─▶ outer/in        outer/out ─▶ ferry ─▶ inner/in
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ def gap_text(role: str, folder: Path, more: str = QUICK) -> str:
     return f'\n[gap]\nrole = "{role}"\nout = "{folder / role / "out"}"\nin = "{folder / role / "in"}"\n{more}'
 
 
-def make_site(folder: Path, hospital: Path, url: str, *, seed: int = 1, more: str = QUICK, batch: int = 0, **ferry: Any) -> Site:
+def make_site(
+    folder: Path, hospital: Path, url: str, *, seed: int = 1, more: str = QUICK, batch: int = 0, **ferry: Any
+) -> Site:
     """Both configurations, folders and keys. `ferry`: how badly it does its work."""
     for role in ("inner", "outer"):
         for way in ("out", "in"):
@@ -128,7 +130,9 @@ def make_site(folder: Path, hospital: Path, url: str, *, seed: int = 1, more: st
         f'[destinations.platform]\nurl = "{url}"\n',
         "[destinations.platform]\n" + (f"batch = {batch}\n" if batch else ""),
     )
-    (folder / "inner.toml").write_text(inner + '\n[reconciliation]\nat = ""\n' + gap_text("inner", folder, more), "utf-8")
+    (folder / "inner.toml").write_text(
+        inner + '\n[reconciliation]\nat = ""\n' + gap_text("inner", folder, more), "utf-8"
+    )
     outer = f'[institution]\nid = "12345678-9"\nname = "x"\n[destinations.platform]\nurl = "{url}"\ntimeout = "20s"\n'
     (folder / "outer.toml").write_text(outer + gap_text("outer", folder, more), "utf-8")
     pair(folder)
@@ -202,5 +206,3 @@ def again(folder: Path, before: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if before.exists():
         shutil.copytree(before, folder)
-
-

@@ -282,15 +282,24 @@ class Line:
             return
         if got.whole > state.acknowledged:
             state.acknowledged = got.whole
-        gone = self._book.drop_acknowledged(state.acknowledged)
-        for sent in gone:
-            if sent.times == 1:  # of one that went twice nobody knows which of the two was meant (Karn)
-                took = (now - moment(sent.sent_at)).total_seconds()
-                state.there_and_back = max(took, state.there_and_back * 0.9)
-            self._forget_file(state, sent.number)
+        self._time(state, got.last, now)
+        for sent in self._book.drop_acknowledged(state.acknowledged):
+            self._forget_file(state, sent)
         if got.missing:
             wait = max(self._config.late, timedelta(seconds=state.there_and_back))
             state.resent += self._book.again(got.missing, now - wait)
+
+    def _time(self, state: LineState, number: int, now: datetime) -> None:
+        """How long the way there and back takes: of the newest that they have, when we first hear that they have it.
+
+        Of one that went twice nobody knows which of the two was meant (Karn)."""
+        if number <= state.timed:
+            return
+        state.timed = number
+        sent = self._book.sent(number)
+        if sent is not None and sent.times == 1:
+            took = max((now - moment(sent.sent_at)).total_seconds(), 0.0)
+            state.there_and_back = max(took, state.there_and_back * 0.9)
 
     def _learn_clock(self, state: LineState, index: Index, now: datetime) -> None:
         """A bundle comes after it was made: how far apart the clocks are at least, or at most, follows from that."""
@@ -299,10 +308,10 @@ class Line:
             state.bounds_since, state.ahead_least, state.ahead_most = now.isoformat(), None, None
         least = (index.made_at - now).total_seconds()
         state.ahead_least = least if state.ahead_least is None else max(least, state.ahead_least)
-        made = self._book.made_at(index.got.last) if index.got.stream == state.stream else None
-        if made is not None and index.got.at:
+        sent = self._book.sent(index.got.last) if index.got.stream == state.stream else None
+        if sent is not None and index.got.at:
             # Ours was made before it came there: their clock then, less ours.
-            most = (datetime.fromisoformat(index.got.at) - moment(made)).total_seconds()
+            most = (datetime.fromisoformat(index.got.at) - moment(sent.made_at)).total_seconds()
             state.ahead_most = most if state.ahead_most is None else min(most, state.ahead_most)
 
     def _come_whole(self, state: LineState) -> None:
@@ -425,7 +434,7 @@ class Line:
         for number in range(state.acknowledged + 1, state.next):
             self._forget_file(state, number)
         state.ended = [*state.ended, state.stream][-MOST_ENDED:]
-        state.stream, state.next, state.acknowledged = uuid4().hex, 1, 0
+        state.stream, state.next, state.acknowledged, state.timed = uuid4().hex, 1, 0, 0
         self._book.clear_sent()
         self._begun_anew()
         self._book.clear_asked()

@@ -38,6 +38,7 @@ class LineState(msgspec.Struct, kw_only=True):
     last_made: str = ""
     last_out: str = ""
     there_and_back: float = 0.0  # seconds until an acknowledgement came, the longest of late
+    timed: int = 0  # of which number of ours that was last seen
     ahead_least: float | None = None  # seconds by which the other half's clock is ahead of ours, as far as it is proven
     ahead_most: float | None = None
     bounds_since: str = ""
@@ -51,9 +52,8 @@ class LineState(msgspec.Struct, kw_only=True):
 
 
 class Sent(NamedTuple):
-    """One bundle of ours that is now acknowledged."""
+    """One bundle of ours, milliseconds: when it was made, when it was last laid into the folder, and how often."""
 
-    number: int
     made_at: int
     sent_at: int
     times: int
@@ -148,17 +148,17 @@ class Gap:
         row = self._database.row("gap.newest asking")
         return (row[0], row[1], row[2], bool(row[3])) if row else None
 
-    def drop_acknowledged(self, whole: int) -> list[Sent]:
-        """Those up to that number are done with."""
-        gone = [Sent(*row) for row in self._database.rows("gap.acknowledged", whole=whole)]
+    def drop_acknowledged(self, whole: int) -> list[int]:
+        """Those up to that number are done with: their numbers."""
+        gone = [row[0] for row in self._database.rows("gap.acknowledged", whole=whole)]
         if gone:
             self._database.run("gap.drop sent", whole=whole)
         return gone
 
-    def made_at(self, number: int) -> int | None:
-        """Milliseconds; None where it is acknowledged already."""
-        row = self._database.row("gap.made at", number=number)
-        return int(row[0]) if row else None
+    def sent(self, number: int) -> Sent | None:
+        """None where it is acknowledged already."""
+        row = self._database.row("gap.sent one", number=number)
+        return Sent(*row) if row else None
 
     def waiting(self) -> Waiting:
         row = self._database.row("gap.sent counts")

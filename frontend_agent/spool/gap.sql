@@ -18,13 +18,13 @@ UPDATE gap_sent SET laid = 0 WHERE laid = 1 AND sent_at <= :before AND number IN
 SELECT number, sent_at, times, laid FROM gap_sent WHERE asks = 1 ORDER BY number DESC LIMIT 1;
 
 -- gap.acknowledged --
-SELECT number, made_at, sent_at, times FROM gap_sent WHERE number <= :whole ORDER BY number;
+SELECT number FROM gap_sent WHERE number <= :whole ORDER BY number;
 
 -- gap.drop sent --
 DELETE FROM gap_sent WHERE number <= :whole;
 
--- gap.made at --
-SELECT made_at FROM gap_sent WHERE number = :number;
+-- gap.sent one --
+SELECT made_at, sent_at, times FROM gap_sent WHERE number = :number;
 
 -- gap.sent counts --
 SELECT count(*), coalesce(sum(size), 0), coalesce(min(made_at), 0), coalesce(sum(laid = 0), 0), coalesce(max(times), 0),

@@ -194,7 +194,8 @@ def open_bundle(file: bytes, half: Half) -> bytes:
         fresh = base64.b64decode(head.key, validate=True)
         secret = half.agreement.exchange(X25519PublicKey.from_public_bytes(fresh))
         ours = half.agreement.public_key().public_bytes_raw()
-        return _sealer(head.suite, secret, fresh, ours).open(_NONCE, bytes(view[start:-SIGNATURE]), bytes(view[:start]))
+        unsealed = _sealer(head.suite, secret, fresh, ours).open
+        return unsealed(_NONCE, bytes(view[start:-SIGNATURE]), bytes(view[:start]))
     except (NotGenuine, ValueError) as error:
         raise BundleRefused("changed", "its content does not open with our key") from error
 
