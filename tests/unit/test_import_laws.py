@@ -258,6 +258,7 @@ OUTERMOST = (
     "frontend_agent.console_operations",
     "frontend_agent.console",
     "frontend_agent.today",
+    "frontend_agent.crossing.process",
 )  # fmt: skip
 SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.certificates",
