@@ -3,7 +3,7 @@
     bin/ lib/               the program (`runtime`), wheels in lib/python3.11/dist-packages
     share/systemd/          units, sysusers.d and tmpfiles.d, as they are in the repository
     share/setup             what a carrier runs when it has put the files there, or is about to take them away
-    share/doc/frontend-agent/   the guide
+    share/doc/frontend-agent/   the documentation, as a site that a browser reads from the disk
     share/licences/         of everything that is in it
     share/release-keys/     whose signature counts for the next version
     share/sbom.cdx.json     what it is made of
@@ -70,7 +70,7 @@ def make(source: Path, inputs: Inputs, folder: Path, key: "Ed25519PrivateKey", k
             _compile(Path(beside))
             shutil.copytree(beside, root / PACKAGES, dirs_exist_ok=True)
     runtime.settle(root, f"{program.HOME}/versions/{version}", inputs.architecture)
-    _lay_files(source, root, version)
+    _lay_files(source, root, version, epoch)
     bill = sbom.document(json.loads((base / "made-of.json").read_text("utf-8")), version, epoch)
     (root / "share" / "sbom.cdx.json").write_bytes(bill)
     seal(root, version, inputs.architecture.name, key, epoch)
@@ -123,12 +123,21 @@ def _compile(folder: Path) -> None:
         raise NotMade("the modules could not be compiled")
 
 
-def _lay_files(source: Path, root: Path, version: str) -> None:
+def _lay_files(source: Path, root: Path, version: str, epoch: int) -> None:
     shutil.copytree(HERE / "files", root, dirs_exist_ok=True)
     shutil.copytree(source / "systemd", root / "share" / "systemd")
-    shutil.copytree(source / "docs" / "guide", root / "share" / "doc" / "frontend-agent")
+    _lay_guide(source, root / "share" / "doc" / "frontend-agent", epoch)
     shutil.copyfile(source / "LICENSE", root / "share" / "licences" / "frontend-agent.txt")
     (root / "share" / "version").write_text(version + "\n", "utf-8")
+
+
+def _lay_guide(source: Path, folder: Path, epoch: int) -> None:
+    """The documentation as a site, of the checkout that is packed: its own program says its commands and settings."""
+    environment = os.environ | {"SOURCE_DATE_EPOCH": str(epoch), "PYTHONPATH": str(source)}
+    command = [sys.executable, "-P", "-m", "tools.documentation", "--out", str(folder)]
+    ran = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise NotMade(f"the documentation could not be made: {ran.stderr or ran.stdout}")
 
 
 def seal(root: Path, version: str, machine: str, key: "Ed25519PrivateKey", epoch: int) -> None:

@@ -33,7 +33,8 @@ SOURCES = (
     "cda_templates",
     "installer",
     "systemd",
-    "docs/guide",
+    "docs",
+    "tools/documentation",
     "pyproject.toml",
     "requirements.lock",
 )

@@ -24,4 +24,18 @@ PROGRAM_TEXTS: dict[str, tuple[str, str]] = {
     "head.part_version": ("Version", "版本"),
     "head.licence": ("Licence", "许可证"),
     "said.program_verified": ("{path}: as it was signed ({found}).", "{path}：与签名一致（{found}）。"),
+    "docs": (
+        "Where the guide is on this machine: pages that any browser reads from the disk, without a network. The folder may be copied.\n\n"
+        "Example: frontend-agent docs",
+        "本手册在本机的位置：任何浏览器可直接从磁盘打开，不需要网络；整个文件夹可以复制到别处。\n\n示例：frontend-agent docs",
+    ),
+    "docs.open": ("Open it in this machine's browser.", "在本机浏览器中打开。"),
+    "docs.not_here": (
+        "{path}: no such file; in a checkout tools/site makes it, else the package was not installed whole (frontend-agent program verify)",
+        "{path}：没有该文件；源码目录中请运行 tools/site，否则程序包安装不完整（frontend-agent program verify）",
+    ),
+    "docs.no_browser": (
+        "no browser was found here; open {path} where there is one",
+        "本机没有浏览器；请在有浏览器的机器上打开 {path}",
+    ),
 }
