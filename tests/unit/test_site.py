@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from frontend_agent import config
 from frontend_agent.cli.main import build as command_line
 from tests.guide_kit import commands_of, parsed
-from tools.documentation import commands
+from tools.documentation import commands, settings
 from tools.documentation.build import build
 from tools.documentation.pages import MADE, all_pages, sections
 
@@ -93,3 +94,72 @@ def test_the_navigation_has_both_languages():
     for section in tomllib.loads((ROOT / "docs" / "nav.toml").read_text("utf-8"))["sections"]:
         assert re.search("[\u4e00-\u9fff]", section["zh"])
         assert not re.search("[\u4e00-\u9fff]", section["en"])
+
+
+# -- Every key of agent.toml ------------------------------------------------------------------------------------------
+
+
+TABLES = settings.tables()
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.heading)
+def test_the_keys_told_are_those_that_the_program_takes(table):
+    """The loader itself says which it knows, when it refuses one that it does not."""
+    reader = config._Reader("agent.toml", Path(), {})
+    reader.build(table.cls, {"no_such_key": 1}, "here")
+
+    known = re.search(
+        r"unknown key 'no_such_key' \((?:did you mean [^?]*\? )?known: ([^)]*)\)", " ".join(reader.problems)
+    )
+    assert known
+    assert sorted(key.name for key in settings.keys(table.cls)) == sorted(known[1].split(", "))
+
+
+def test_every_key_has_its_words_and_no_words_are_left_over():
+    told = {(key.owner, key.name) for table in TABLES for key in settings.keys(table.cls)}
+    classes = {table.cls.__name__ for table in TABLES} | {owner for owner, _ in told}
+    words = settings.words()
+
+    assert [one for one in told if one[1] not in words.get(one[0], {}) and one[1] not in words["common"]] == []
+    assert [(of, key) for of in words for key in words[of] if of != "common" and key and (of, key) not in told] == []
+    assert {of for of in words if of != "common"} <= classes
+    assert {table.cls.__name__ for table in TABLES} <= {of for of in words if words[of].get("")}
+    used = {name for owner, name in told if name not in words.get(owner, {})}
+    assert set(words["common"]) == used
+    for table in words.values():
+        for english, chinese in table.values():
+            assert re.search("[\u4e00-\u9fff]", chinese) or not re.search("[a-z]{4} [a-z]{3}", chinese)
+            assert english.endswith(".")
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_every_table_and_key_is_on_the_page(lang):
+    page = settings.page(lang)
+
+    for table in TABLES:
+        if table.path:
+            assert f"## `{table.heading}`" in page
+    assert len(re.findall(r"^\| `", page, re.MULTILINE)) > 900
+
+
+def test_every_default_and_example_is_one_that_the_program_takes():
+    for table in TABLES:
+        for key in settings.keys(table.cls):
+            told = [
+                text.strip("`") for text in (settings._shown(key.default), settings._example(table.cls, key)) if text
+            ]
+            for text in told:
+                reader = config._Reader("agent.toml", Path(), {})
+                assert (
+                    text.startswith("{") or reader._value(key.hint, tomllib.loads(f"x = {text}")["x"], "x") is not None
+                )
+                assert reader.problems == [], (table.heading, key.name, text)
+            if told and settings._shown(key.default):
+                value = tomllib.loads(f"x = {told[0]}")["x"]
+                assert config._Reader("agent.toml", Path(), {})._value(key.hint, value, "x") == key.default
+
+
+def test_settings_that_the_guides_show_are_examples():
+    with_example = [1 for table in TABLES for key in settings.keys(table.cls) if settings._example(table.cls, key)]
+
+    assert len(with_example) > 250
