@@ -71,7 +71,7 @@ Domain = Literal["medical_service", "public_health", "insurance", "drugs", "admi
 
 ROWS_A_SECOND = 10_000  # of a server; a file on this machine has no bound by itself
 SHARE = 2  # % of a server's time: one in twenty questions is what a P95 looks at
-UNSAID = -1
+UNSAID = Count(-1)
 
 
 # -- What may be written ----------------------------------------------------------------------------------------------
@@ -113,7 +113,9 @@ class SourceConfig:
     lock_timeout: timedelta = timedelta(seconds=5)  # we never queue behind the hospital's own work for longer
     idle_timeout: timedelta = timedelta(seconds=90)  # the server ends a transaction in which we are silent for longer
     connect_timeout: timedelta = timedelta(seconds=10)
-    rows_per_second: int = UNSAID  # what we take at most, a page overdrawn and paid back; 0: not bounded (`most_rows`)
+    rows_per_second: Count = (
+        UNSAID  # what we take at most, a page overdrawn and paid back; 0: not bounded (`most_rows`)
+    )
     bytes_per_second: Size = MiB32
     share: int = UNSAID  # % of its time that work which can wait may take at most (`most_share`)
     protected: tuple[Window, ...] = ()  # local times in which nothing is sent: 零点计费, 日结, backup

@@ -21,7 +21,7 @@ from frontend_agent.config_files import (
     laying_problems,
     sftp_problems,
 )
-from frontend_agent.config_types import NAMES_A_SECRET, ONE, Count
+from frontend_agent.config_types import NAMES_A_SECRET, NONE, ONE, Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,7 +276,7 @@ class HipOutlet(ForeignConfig):
     digest: bool = False  # of the password, instead of itself
     carry: Literal["base64", "inside", "beside", "bare"] = "base64"  # how a document travels
     document_parameter: str = "document"  # of `beside`
-    largest: int = 0  # characters of base64 that it takes; more is refused here. 0: not known
+    largest: Count = NONE  # characters of base64 that it takes; more is refused here. 0: not known
     voids: Literal["refuse", "update"] = "refuse"  # a withdrawal, for which the services have no word
     identity: Literal["version", "set"] = (
         "version"  # what 文档流水号 is: of each version, or of all versions of a document
