@@ -17,10 +17,11 @@ import base64
 import ipaddress
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -50,6 +51,8 @@ from frontend_agent.wire.receipts import (
     receipts_from,
 )
 from frontend_agent.wire.reconciliation import MOST_SAID, Count, Counts, KeptSet, SaidDay, Sets, in_parts
+from frontend_agent.wire.upgrades import PATH as UPGRADE
+from frontend_agent.wire.upgrades import Offer
 
 RECONCILIATION = "/v1/reconciliation"
 PARCELS = "/v1/parcels"
@@ -118,6 +121,13 @@ class SignedAnswer(msgspec.Struct, frozen=True):
     evidence: bytes = b""
 
 
+class Answered(NamedTuple):
+    """What a platform says to a heartbeat: how far its clock is ahead of ours, and the upgrade that it offers."""
+
+    skew: timedelta
+    offer: Offer | None = None
+
+
 class Problem(msgspec.Struct, frozen=True):
     """What the platform says beside a 2xx."""
 
@@ -174,6 +184,8 @@ class PlatformDestination:
         self._their_packs: dict[str, str] = {}
         self._member = member
         self._http: Edge = edge or HttpEdge(self.name, member.tls, options.timeout)
+        self._files = HttpEdge(self.name, member.tls, options.timeout)  # beside deliveries, for as long as it takes
+        self.carries_files = edge is None  # across a gap they go by hand
         self._greeted: set[str] = set()
         self._answers: list[SignedAnswer] = []
         self._turn = threading.RLock()
@@ -423,8 +435,8 @@ class PlatformDestination:
 
     # --- how we stand ------------------------------------------------------------------------------------------------
 
-    def beat(self, told: Mapping[str, Any], clock: Callable[[], datetime], institution: str = "") -> timedelta | None:
-        """Say how we stand; how far its clock is ahead of ours. None from a platform that knows no heartbeat."""
+    def beat(self, told: Mapping[str, Any], clock: Callable[[], datetime], institution: str = "") -> Answered | None:
+        """Say how we stand; what it says to that. None from a platform that knows no heartbeat."""
         institution = institution or self._options.institution
         with self._turn:
             if institution not in self._greeted:
@@ -432,7 +444,28 @@ class PlatformDestination:
             asked = clock()
             answer = self._spoken(HEARTBEAT, told, institution)
             answered = clock()
-        return skew_of(_read_as(answer, Heard, self.name), asked, answered) if answer is not None else None
+        if answer is None:
+            return None
+        heard = _read_as(answer, Heard, self.name)
+        return Answered(skew_of(heard, asked, answered), heard.offer)
+
+    @contextmanager
+    def upgrade(self, offer: Offer, begin: int = 0, institution: str = "") -> Iterator[Iterator[bytes]]:
+        """The file of an offer from byte `begin` on, piece by piece. DestinationError: not now, or not any more.
+
+        A platform that does not go on where it was asked to is not read: its file would be put together wrongly."""
+        query = urlencode({"institution": institution or self._options.institution})
+        url = f"{self._url}{UPGRADE.format(sha256=offer.sha256)}?{query}"
+        headers = {**self._member.speaks(), **({"Range": f"bytes={begin}-"} if begin else {})}
+        try:
+            with self._files.opened("GET", url, None, headers) as opened:
+                if opened.status != (206 if begin else 200):
+                    raise _refused_file(self.name, opened.status)
+                if begin and not opened.headers.get("content-range", "").startswith(f"bytes {begin}-"):
+                    raise NotAllowed(f"{self.name}: it sends another part of the file than was asked for")
+                yield opened.pieces()
+        except Unanswered as error:
+            raise DestinationUnreachable(f"{self.name}: {error}") from error
 
     def _spoken(self, path: str, asked: Mapping[str, Any], institution: str) -> _Answer | None:
         """What only the institution's own agent may ask or say. None: it does not know the question."""
@@ -529,6 +562,12 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _refused_file(name: str, status: int) -> DestinationError:
+    if status == 404:
+        return NotAllowed(f"{name}: it does not offer this file any more")
+    return DestinationUnreachable(f"{name}: it answered {status} instead of the file")
 
 
 def _refusal(answer: _Answer) -> DestinationError:

@@ -23,6 +23,7 @@ from frontend_agent.alarms.model import (
     LogFacts,
     RoomFacts,
     SourceFacts,
+    UpgradeFacts,
 )
 from frontend_agent.alarms.rules import HELD_WINDOW, RESTARTS_WINDOW, judge
 from frontend_agent.alarms.turns import turns
@@ -169,7 +170,13 @@ class Alarming:
             stuck_studies_since=studies_since,
             withheld=counts.alarms,
             pack_expired=app.which_packs()["expired"],
+            upgrade=self._upgrade(),
         )
+
+    def _upgrade(self) -> UpgradeFacts | None:
+        """What is offered and needs somebody."""
+        offers = getattr(self._daemon, "offers", None)
+        return upgrade_facts(offers.standing()) if offers is not None else None
 
     def _killed(self) -> list[datetime]:
         return [datetime.fromisoformat(text) for text in (self._app.spool.meta.get(KILLED) or "").split()]
@@ -283,6 +290,14 @@ class Alarming:
         came = {hour: one.taken for hour, one in self._app.spool.alarms.came(feed.name, now - KEPT).items()}
         usual = usually(came, new_at, now, self._zone, self._calendar)
         return (new_at, usual) if usual >= least else (None, 0.0)
+
+
+def upgrade_facts(standing: Any) -> UpgradeFacts | None:
+    """An upgrade that a platform offers and that goes no further by itself. None: nobody has to act."""
+    if standing is None or not standing.size or standing.actor not in ("hospital", "platform"):
+        return None
+    at = datetime.fromisoformat(standing.since)
+    return UpgradeFacts(version=standing.version, state=standing.state, since=at, problem=standing.reason)
 
 
 def failing(runs: Iterable[Run]) -> tuple[datetime | None, str]:

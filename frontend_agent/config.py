@@ -34,6 +34,7 @@ from frontend_agent import (
     config_inlets,
     config_outlets,
     config_signing,
+    config_upgrades,
 )
 from frontend_agent.calendar import time_of_day
 from frontend_agent.config_alarms import DEFAULT_ALARMS, AlarmsConfig
@@ -58,6 +59,7 @@ from frontend_agent.config_people import PeopleConfig
 from frontend_agent.config_people import problems as people_problems
 from frontend_agent.config_signing import SignerConfig, SigningConfig
 from frontend_agent.config_types import NAMES_A_SECRET, NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
+from frontend_agent.config_upgrades import DEFAULT_UPGRADES, UpgradesConfig
 from frontend_agent.errors import ConfigurationError
 from frontend_agent.qclog import TERM
 from frontend_agent.windows import Window, leaves_time, window
@@ -376,6 +378,7 @@ class Config:
     signing: SigningConfig = field(default_factory=SigningConfig)
     console: ConsoleConfig = NO_CONSOLE
     gap: GapConfig = NO_GAP
+    upgrades: UpgradesConfig = DEFAULT_UPGRADES
 
     @property
     def has_images(self) -> bool:
@@ -965,6 +968,7 @@ CHECKS: dict[type[Any], Callable[[Any], Iterable[str]]] = {
     **config_signing.CHECKS,
     **config_console.CHECKS,
     GapConfig: config_gap.problems,
+    **config_upgrades.CHECKS,
     SecretsConfig: _secrets,
     ReportsConfig: _reports,
     QcLogConfig: _qc_log,

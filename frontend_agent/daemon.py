@@ -36,6 +36,7 @@ from frontend_agent.reporting import Reporting
 from frontend_agent.scheduler import Scheduler
 from frontend_agent.schedules import Schedule
 from frontend_agent.turns import Turn
+from frontend_agent.upgrade_offers import Offers
 
 if TYPE_CHECKING:
     from frontend_agent.alarm_tellers import Tellers
@@ -114,6 +115,7 @@ class Daemon:
         self.receiving = Receiving(app, self._run_feed)
         self.imaging = imaging_of(app)
         self.alarming: Alarming | None = None
+        self.offers: Offers | None = None
         self.tellers = tellers_of(app, self.stopping)
         self._door = door(app, self)
         self._controls = [ControlServer(app.state / SOCKET, self._asked, _control_failed)]
@@ -370,8 +372,10 @@ class Daemon:
         pulses = (self.pulses.of(name, SLOW_ALARMS) for name in ("alarms", "heartbeat"))
         alarming = Alarming(self.app, self, times, self.stopping, skews, next(pulses))
         alarming.begin()
-        beats = Heartbeats(self.app, alarming, skews, self.stopping, next(pulses))
-        for name, work in (("alarms", alarming.work), ("heartbeat", beats.work)):
+        self.offers = Offers(self.app, self.stopping)
+        beats = Heartbeats(self.app, alarming, skews, self.stopping, next(pulses), offers=self.offers)
+        besides = [("upgrades", self.offers.work)] if self.offers.machine and self.app.platforms else []
+        for name, work in (("alarms", alarming.work), ("heartbeat", beats.work), *besides):
             threading.Thread(target=work, name=name, daemon=True).start()
         if self.tellers is not None:
             self.tellers.start()
@@ -452,6 +456,8 @@ class Daemon:
     def _stop(self) -> None:
         """End in order: pages being read are taken or dropped whole, deliveries under way are settled."""
         self._notifier.say("STOPPING=1")
+        if self.offers is not None:
+            self.offers.stop()
         if self._reporting is not None:
             self._reporting.stop()
         if self._consoling is not None:

@@ -23,6 +23,8 @@ from frontend_agent.calendar import load_calendar
 from frontend_agent.errors import FrontendAgentError
 from frontend_agent.logs import event, failed, log
 from frontend_agent.pulse import Pulse
+from frontend_agent.upgrade_offers import Offers
+from frontend_agent.upgrade_offers import told as told_upgrade
 from frontend_agent.wire.heartbeat import MOST_ALARMS, MOST_FEEDS, AlarmBeat, FeedBeat
 
 ASK_AGAIN = 3600.0  # seconds, where it knows no heartbeat
@@ -43,8 +45,10 @@ class Heartbeats:
         stopping: Stopping | None = None,
         pulse: Pulse | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        offers: Offers | None = None,
     ) -> None:
-        """`skews`: what is learnt of clocks goes there; the alarms look at it."""
+        """`skews`: what is learnt of clocks goes there; the alarms look at it. `offers`: who hears of upgrades."""
+        self._offers = offers
         self._app, self._alarming, self._skews = app, alarming, skews
         self._stopping: Stopping = stopping or threading.Event()
         self._pulse = pulse or Pulse(float("inf"))
@@ -69,20 +73,22 @@ class Heartbeats:
             self._alarming.look()
         facts, heard = self._alarming.known, 0
         assert facts is not None
-        told = told_beat(facts, self._app, self._muted(facts.now))
+        told = {**told_beat(facts, self._app, self._muted(facts.now)), **self._upgrade()}
         for name, platform in self._app.platforms.items():
             if self._monotonic() < self._not_before.get(name, 0.0):
                 continue
             try:
-                skew = platform.beat(told, self._app.clock)
+                answered = platform.beat(told, self._app.clock)
             except FrontendAgentError as error:
                 self._say(name, str(error))
                 continue
             self._say(name, "")
-            if skew is None:
+            if answered is None:
                 self._not_before[name] = self._monotonic() + ASK_AGAIN
                 continue
-            self._skews[name] = skew
+            self._skews[name] = answered.skew
+            if self._offers is not None:
+                self._offers.heard(name, answered.offer)
             heard += 1
         return heard
 
@@ -93,6 +99,13 @@ class Heartbeats:
                 event("heartbeat.heard", destination=name)
             )
         self._problems[name] = problem
+
+    def _upgrade(self) -> dict[str, Any]:
+        """What could be installed on this machine, and how far the newest upgrade has come."""
+        if self._offers is None:
+            return {}
+        standing = self._offers.standing()
+        return {"machine": self._offers.machine, "upgrade": told_upgrade(standing) if standing is not None else None}
 
     def _muted(self, now: datetime) -> Callable[[Any], bool]:
         config, mutes = self._app.config, self._app.spool.alarms.mutes(now)

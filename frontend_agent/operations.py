@@ -53,6 +53,7 @@ from frontend_agent.spool import Case, Group, KeptBack, Run, Trace
 from frontend_agent.telling import plain, told, told_case
 from frontend_agent.terms.operations import TermOperations
 from frontend_agent.turns import Turn
+from frontend_agent.upgrade_operations import UpgradeOperations
 from frontend_agent.vanished import VanishedOperations
 from frontend_agent.visits import VISIT
 from frontend_agent.wire.frames import decompressor, open_frame
@@ -102,6 +103,7 @@ class Operations(
     ConsoleOperations,
     DiagnoseOperations,
     GapOperations,
+    UpgradeOperations,
 ):
     """Each public method is a question that can be asked by its name."""
 
@@ -145,6 +147,7 @@ class Operations(
                 }
                 for feed in app.config.feeds
             ],
+            "upgrade": self.upgrades()["offer"],
             "destinations": [
                 {
                     "name": name,

@@ -145,6 +145,7 @@ ACTS: Mapping[str, Act] = {
     "today": _look(),
     "certificates": _look(),
     "gap_status": _look(),
+    "upgrades": _look(),
     # --- coming in at the console: whoever reaches it may try
     "console_login": _look(),
     "console_enter": _look(),

@@ -5,6 +5,7 @@
     /opt/frontend-agent/watching           the one that watches a trial: the version before, which is known to work
     /opt/frontend-agent/trial.json         a trial under way; written whole or not at all
     /opt/frontend-agent/upgrades.jsonl     what became of each
+    /opt/frontend-agent/.offered           a copy of what was fetched for us, while it is verified and unpacked
 
 An upgrade is a trial. `stage` verifies and unpacks, `begin` writes the trial down, and from then on `Watch` (a unit of its own, run by
 the version before) does every step that is left, each of which may be done twice: switch, restart, look for ten minutes whether all
@@ -13,11 +14,13 @@ that worked before works again, confirm or go back. Killed anywhere, the next st
 
 import json
 import os
+import re
 import shutil
+import stat
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +28,7 @@ from typing import Any, Literal, Protocol
 
 from frontend_agent import program
 from frontend_agent.errors import FrontendAgentError
+from frontend_agent.wire.upgrades import LARGEST, is_newer
 
 TRIAL, HISTORY = "trial.json", "upgrades.jsonl"
 WATCH_UNIT = "frontend-agent-watch.service"
@@ -34,6 +38,7 @@ WATCH_FOR = 600.0  # seconds that a new version is watched
 NO_ANSWER = 120.0  # seconds without an answer of a started agent: it may be bringing a large state up to date
 RESTARTS = 3  # of the service by itself within a trial: then it does not work
 GRACE = 60.0  # seconds at the end in which what does not work just then may come again: a platform begins anew, too
+OFFERED, READY = "upgrades/offered.tar.zst", "upgrades/ready"  # beneath the agent's state (spool/offered.py)
 SPARE = 1.2  # times what is unpacked has to be free on the disk
 
 Phase = Literal["staged", "trial", "returning"]
@@ -96,9 +101,17 @@ def point(home: Path, link: str, version: str) -> None:
     _sync(home)
 
 
-def stage(archive: Path, keys: program.Keys, home: Path = program.HOME) -> str:
-    """Unpack an archive that holds what was signed; its version. Until the last rename there is nothing but a folder with a dot."""
+def stage(
+    archive: Path,
+    keys: program.Keys,
+    home: Path = program.HOME,
+    accept: Callable[[program.Manifest], object] = lambda manifest: None,
+) -> str:
+    """Unpack an archive that holds what was signed; its version. Until the last rename there is nothing but a folder with a dot.
+
+    `accept` raises what else speaks against it."""
     manifest = program.verify_archive(archive, keys)
+    accept(manifest)
     machine = os.uname().machine
     if manifest.machine != machine:
         raise UpgradeProblem(
@@ -169,6 +182,84 @@ def drop_older(home: Path, keep: set[str]) -> list[str]:
     return gone
 
 
+# -- What was fetched for us ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def taken_offered(state: Path, home: Path = program.HOME) -> Iterator[Path]:
+    """A copy of the file that the agent fetched, where nobody but root can change it while it is verified and unpacked.
+
+    The agent's account owns the folder, so it is believed nothing of: a link, a pipe or a file without end is refused.
+    """
+    source, copy = state / OFFERED, home / ".offered"
+    try:
+        handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise UpgradeProblem(f"{source}: nothing that was offered waits here ({error.strerror})") from None
+    with open(handle, "rb") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST:
+            raise UpgradeProblem(f"{source}: this is no file that was fetched")
+        if shutil.disk_usage(home).free < about.st_size * SPARE:
+            raise UpgradeProblem(
+                f"{home}: no room for a copy of {source} ({about.st_size >> 20} MB): make room, then again"
+            )
+        copy.unlink(missing_ok=True)
+        try:
+            with open(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as target:
+                shutil.copyfileobj(file, target, 1 << 20)
+            yield copy
+        finally:
+            copy.unlink(missing_ok=True)
+
+
+def consume_request(state: Path) -> bool:
+    """Take the agent's word that an installation is due, so that it is one word; whether there was one."""
+    try:
+        folder = os.open((state / READY).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        os.unlink(Path(READY).name, dir_fd=folder)
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
+    return True
+
+
+def newest_of(found: Iterable[str]) -> str:
+    """The newest of these versions; "" where none of them is one."""
+    newest = ""
+    for version in found:
+        if is_newer(version, newest):
+            newest = version
+    return newest
+
+
+def had(home: Path = program.HOME) -> list[str]:
+    """Versions that ran on this machine, as far as it is written down: no offer leads behind the newest of them."""
+    return [current_version(home), *(one["version"] for one in history(home) if one["outcome"] != "refused")]
+
+
+def must_lead_on(manifest: program.Manifest, home: Path = program.HOME, again: bool = False) -> None:
+    """UpgradeProblem: what was offered is older than what this machine has had (threat U3: an old offer again).
+
+    `again`: a person wants one that was taken back here; by itself it is not tried twice.
+    """
+    newest = newest_of(had(home))
+    if not (is_newer(manifest.version, newest) or (again and manifest.version == newest)):
+        raise UpgradeProblem(
+            f"{manifest.version} was offered, and this machine has had {newest}: an offer never leads back. "
+            "Who wants it all the same brings the file: frontend-agent upgrade install FILE"
+        )
+
+
+def note_refused(home: Path, version: str, who: str, reason: str) -> None:
+    """Into the history: it was to be installed, and nothing was changed."""
+    _into_history(home, {"at": _now(), "version": version, "before": current_version(home), "outcome": "refused", "reason": reason, "who": who})  # fmt: skip
+
+
 # -- The trial on the disk --------------------------------------------------------------------------------------------
 
 
@@ -194,12 +285,16 @@ def end_trial(home: Path, trial: Trial, outcome: str, reason: str = "") -> None:
     line = {
         "at": _now(), "version": trial.version, "before": trial.before, "outcome": outcome, "reason": reason, "who": trial.who,
     }  # fmt: skip
+    _into_history(home, line)
+    (home / TRIAL).unlink(missing_ok=True)
+    _sync(home)
+
+
+def _into_history(home: Path, line: Mapping[str, str]) -> None:
     with open(os.open(home / HISTORY, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644), "ab") as file:
         file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
-    (home / TRIAL).unlink(missing_ok=True)
-    _sync(home)
 
 
 def history(home: Path = program.HOME) -> list[dict[str, str]]:
@@ -254,6 +349,17 @@ def verdict(
     if missing:
         return f"what worked before does not work any more: {', '.join(missing)}"
     return "" if all(state == "active" for state, _ in states.values()) else "a service is not running"
+
+
+_VERDICT = re.compile(
+    r"[\w.-]+\.service (does not start|was begun again \d+ times)|the agent has not answered for \d+ s|a service is not running"
+    r"|what worked before does not work any more: (agent|(feed|destination) [\w.-]+)(, (agent|(feed|destination) [\w.-]+))*"
+)
+
+
+def is_verdict(reason: str) -> bool:
+    """Whether the watch says so, in words of `verdict`: a person's reason stays in the hospital."""
+    return _VERDICT.fullmatch(reason) is not None
 
 
 # -- Steps ------------------------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ KINDS: dict[str, Kind] = {
         Kind("withheld", "agent"),
         Kind("reconciliation", "feed"),
         Kind("pack", "agent"),
+        Kind("upgrade", "agent"),
         Kind("heartbeat", "hospital", "platform"),
     )
 }

@@ -126,6 +126,15 @@ class RoomFacts(msgspec.Struct, frozen=True, kw_only=True):
     total: int
 
 
+class UpgradeFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """An upgrade that a platform offers, where somebody must act: it waits, came back, or was not taken."""
+
+    version: str
+    state: Literal["waiting", "returned", "refused"]
+    since: datetime
+    problem: str = ""
+
+
 class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The chained log: entries that no platform has countersigned, and since when the oldest of them waits for it."""
 
@@ -155,3 +164,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     stuck_studies_since: datetime | None = None
     withheld: int = 0  # records of which a destination still has a version, though a rule withholds them now
     pack_expired: str = ""
+    upgrade: UpgradeFacts | None = None

@@ -207,6 +207,14 @@ def agent(facts: Facts, limits: AlarmsConfig, standing: Standing) -> Iterator[Ra
         yield Raised("pack", "", Level.WARNING, facts.now, {"until": facts.pack_expired})
 
 
+def upgrades(facts: Facts, limits: AlarmsConfig, standing: Standing) -> Iterator[Raised]:
+    """An upgrade that is offered waits for a person, came back, or is not what its maker signed."""
+    one = facts.upgrade
+    if one is not None:
+        figures: dict[str, Figure] = {"version": one.version, "problem": one.problem}
+        yield Raised("upgrade", "", Level.WARNING, one.since, figures)
+
+
 def studies(facts: Facts, limits: AlarmsConfig, standing: Standing) -> Iterator[Raised]:
     """Studies that wait for a person."""
     since = facts.stuck_studies_since
@@ -228,6 +236,7 @@ RULES: tuple[Rule, ...] = (
     rooms,
     log,
     agent,
+    upgrades,
     studies,
 )
 

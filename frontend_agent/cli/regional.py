@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from frontend_agent import logs
-from frontend_agent.cli import authorities, output, platform_log, signatures, studies
+from frontend_agent.cli import authorities, output, platform_log, region_upgrades, signatures, studies
 from frontend_agent.cli.platform_log import said
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
@@ -38,6 +38,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     authorities.add_to(group, t, _folder)
     platform_log.add_to(group, t, _folder)
     signatures.add_to_platform(group, t, _reading)
+    region_upgrades.add_to(group, t, _reading, _folder)
 
 
 def _add_serve(group: typer.Typer, t: Texts) -> None:
@@ -161,6 +162,7 @@ def _told_standing(hospital: "Hospital | None") -> dict[str, Any]:
         "silent_since": hospital.silent_since if hospital else "",
         "level": hospital.level if hospital else "",
         "version": beat.version if beat else "",
+        "upgrade": msgspec.to_builtins(beat.upgrade) if beat else None,
         "started": beat.started if beat else "",
         "clock": hospital.skew if hospital else None,
         "waiting": int(beat.figures.get("waiting", 0)) if beat else None,

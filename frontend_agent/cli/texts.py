@@ -20,6 +20,7 @@ from frontend_agent.cli.texts_people import PEOPLE_TEXTS
 from frontend_agent.cli.texts_platform_log import PLATFORM_LOG_TEXTS
 from frontend_agent.cli.texts_program import PROGRAM_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
+from frontend_agent.cli.texts_region_upgrades import REGION_UPGRADES_TEXTS
 from frontend_agent.cli.texts_secrets import SECRETS_TEXTS
 from frontend_agent.cli.texts_signatures import SIGNATURE_TEXTS
 from frontend_agent.cli.texts_studies import STUDIES_TEXTS
@@ -931,6 +932,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **STUDIES_TEXTS,
     **SECRETS_TEXTS,
     **UPGRADE_TEXTS,
+    **REGION_UPGRADES_TEXTS,
     **JOINING_TEXTS,
     **PROGRAM_TEXTS,
     **AUDITING_TEXTS,

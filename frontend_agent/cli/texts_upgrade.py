@@ -7,12 +7,53 @@ UPGRADE_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "upgrade.install": (
         "Verify a signed archive (frontend-agent-VERSION-MACHINE.tar.zst), lay it beside the present version, switch, and watch for ten"
-        " minutes whether all that worked before works again; else the version before comes back by itself. Needs root.\n\n"
-        "Example: sudo frontend-agent upgrade install frontend-agent-1.2.0-x86_64.tar.zst",
-        "核验签名的升级包（frontend-agent-版本-机型.tar.zst），与现版本并存，切换后观察十分钟：原先正常的若不再正常，则自动退回。需 root 权限。\n\n"
-        "示例：sudo frontend-agent upgrade install frontend-agent-1.2.0-x86_64.tar.zst",
+        " minutes whether all that worked before works again; else the version before comes back by itself. --offered takes what the"
+        " platform offered and the agent has fetched. Needs root.\n\n"
+        "Examples: sudo frontend-agent upgrade install frontend-agent-1.2.0-x86_64.tar.zst · sudo frontend-agent upgrade install --offered",
+        "核验签名的升级包（frontend-agent-版本-机型.tar.zst），与现版本并存，切换后观察十分钟：原先正常的若不再正常，则自动退回。"
+        "--offered 安装平台下发、前置机已取回的升级包。需 root 权限。\n\n"
+        "示例：sudo frontend-agent upgrade install frontend-agent-1.2.0-x86_64.tar.zst · sudo frontend-agent upgrade install --offered",
     ),
     "upgrade.file": ("The archive.", "升级包文件。"),
+    "upgrade.offered": (
+        "What the platform offered and the agent has fetched, instead of a file.",
+        "安装平台下发并已取回的升级包，不另给文件。",
+    ),
+    "upgrade.take": (
+        "What the unit frontend-agent-upgrade runs: install what was fetched, if agent.toml lets it be installed by itself now.",
+        "由 frontend-agent-upgrade 服务执行：agent.toml 允许此时自动安装时，安装已取回的升级包。",
+    ),
+    "said.upgrade.file_or_offered": ("Name a file, or --offered.", "请指定文件，或使用 --offered。"),
+    "said.upgrade.not_asked": (
+        "Whether a platform offers an upgrade the agent alone can say, and it does not answer this account.",
+        "平台是否下发升级须由前置机告知，当前账户未得到其答复。",
+    ),
+    "said.upgrade.offer.offered": (
+        "{version} is offered by {by} since {since}; it is not fetched yet. The agent acts.",
+        "平台 {by} 自 {since} 起下发 {version}，尚未取回。由前置机处理。",
+    ),
+    "said.upgrade.offer.fetching": (
+        "{version} is offered by {by}; {mb} of {of} MB are here. The agent acts.",
+        "平台 {by} 下发 {version}，已取回 {mb} / {of} MB。由前置机处理。",
+    ),
+    "said.upgrade.offer.waiting": (
+        "{version}, offered by {by}, is here and its signature holds. The hospital acts: sudo frontend-agent upgrade install --offered",
+        "平台 {by} 下发的 {version} 已取回，签名核验通过。由医院处理：sudo frontend-agent upgrade install --offered",
+    ),
+    "said.upgrade.offer.due": (
+        "{version}, offered by {by}, is here and its signature holds. It is installed by itself in its hours: {hours}.",
+        "平台 {by} 下发的 {version} 已取回，签名核验通过，将在规定时段自动安装：{hours}。",
+    ),
+    "said.upgrade.offer.trial": ("{version} is on trial since {since}.", "{version} 自 {since} 起试运行。"),
+    "said.upgrade.offer.returned": (
+        "{version} came back at {since}: {reason}. It is not installed again by itself. Whoever made it acts; to try again: sudo frontend-agent upgrade install --offered",
+        "{version} 已于 {since} 退回：{reason}。不会再次自动安装，由发布方处理；如需重试：sudo frontend-agent upgrade install --offered",
+    ),
+    "said.upgrade.offer.refused": (
+        "{version} is not taken ({by}): {reason}",
+        "不接受 {version}（{by}）：{reason}",
+    ),
+    "said.upgrade.offer.problem": ("Just now: {reason}", "目前：{reason}"),
     "upgrade.watch_for": (
         "Minutes that it is watched before it counts as working.",
         "观察多少分钟后视为正常。",

@@ -3,8 +3,10 @@
 import os
 import time
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -16,6 +18,7 @@ from frontend_agent.errors import FrontendAgentError
 DEFAULT_STATE = Path("/var/lib/frontend-agent")  # of the unit; another is named by --state
 PLATFORM_STATE = Path("/var/lib/frontend-platform")
 FOLLOW_EVERY = 2.0  # seconds
+BY_ITSELF = "by itself"  # who begins an upgrade that agent.toml lets begin without a person
 
 
 def add_to(cli: typer.Typer, t: Texts) -> None:
@@ -31,23 +34,24 @@ def _add_changing(group: typer.Typer, t: Texts) -> None:
     @group.command("install", help=t("upgrade.install"))
     def install(
         context: typer.Context,
-        file: Annotated[Path, typer.Argument(help=t("upgrade.file"))],
+        file: Annotated[Path | None, typer.Argument(help=t("upgrade.file"))] = None,
+        offered: Annotated[bool, typer.Option("--offered", help=t("upgrade.offered"))] = False,
         watch: Annotated[float, typer.Option("--watch-minutes", help=t("upgrade.watch_for"), min=0.0)] = 10.0,
         no_wait: Annotated[bool, typer.Option("--no-wait", help=t("upgrade.no_wait"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
-        from frontend_agent import program, upgrading
+        from frontend_agent import upgrading
 
         _only_root(t)
-        services = _services(context)
-        version = upgrading.stage(file, program.trusted_keys())
-        known = upgrading.probe(program.HOME / "versions" / version)
-        upgrading.must_read(known, schemas(), version, upgrading.current_version())
-        _say(context, "upgrade_install", version)
-        trial = upgrading.begin(program.HOME, version, this_user(), services, watch * 60.0)
-        services.watch(upgrading.WATCH_UNIT)
+        if (file is None) is not offered:
+            raise typer.BadParameter(t("said.upgrade.file_or_offered"))
+        if file is not None:
+            trial = _begin(context, file, watch * 60.0)
+        else:
+            with upgrading.taken_offered(_state(context)) as copy:
+                trial = _begin(context, copy, watch * 60.0, lambda one: upgrading.must_lead_on(one, again=True))
         if not json:
-            output.say(t("said.upgrade.staged", version=version, before=trial.before, minutes=f"{watch:g}"))
+            output.say(t("said.upgrade.staged", version=trial.version, before=trial.before, minutes=f"{watch:g}"))
         _tell_end(t, trial, json, wait=not no_wait)
 
     @group.command("rollback", help=t("upgrade.rollback"))
@@ -89,6 +93,21 @@ def _add_changing(group: typer.Typer, t: Texts) -> None:
             output.say(t("said.upgrade.confirmed", version=trial.version))
 
 
+def _begin(
+    context: typer.Context, file: Path, watch_for: float, accept: Any = lambda manifest: None, who: str = ""
+) -> Any:
+    """Verify, lay, start once, write the trial down; from then on the watch does it all. `watch_for`: seconds."""
+    from frontend_agent import program, upgrading
+
+    services = _services(context)
+    version = upgrading.stage(file, program.trusted_keys(), accept=accept)
+    known = upgrading.probe(program.HOME / "versions" / version)
+    upgrading.must_read(known, schemas(), version, upgrading.current_version())
+    trial = upgrading.begin(program.HOME, version, who or this_user(), services, watch_for)
+    services.watch(upgrading.WATCH_UNIT)
+    return trial
+
+
 def _tell_end(t: Texts, trial: Any, json: bool, wait: bool, wanted: str = "confirmed") -> None:
     """What the watch made of it; exit 1 where that is not what was asked for."""
     from frontend_agent import upgrading
@@ -110,13 +129,16 @@ def _tell_end(t: Texts, trial: Any, json: bool, wait: bool, wanted: str = "confi
 
 def _add_looking(group: typer.Typer, t: Texts) -> None:
     @group.command("status", help=t("upgrade.status"))
-    def status(json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False) -> None:
+    def status(
+        context: typer.Context, json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False
+    ) -> None:
         from frontend_agent import upgrading
 
         trial, present = upgrading.read_trial(), upgrading.current_version()
+        offers = _asked_offers(context)
         told = {
             "version": present, "versions": upgrading.versions(), "trial": asdict(trial) if trial else None,
-            "history": upgrading.history(),
+            "history": upgrading.history(), "offer": offers.get("offer") if offers else None,
         }  # fmt: skip
         if json:
             output.as_json(told)
@@ -126,6 +148,10 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
         )
         if trial is not None:
             output.say(t("said.upgrade.trial", version=trial.version, before=trial.before, began=trial.began))
+        if offers is None:
+            output.say(t("said.upgrade.not_asked"))
+        elif trial is None and (line := offer_line(t, offers)):
+            output.say(line)
         output.table(
             t,
             ("time", "version", "before", "outcome", "by", "reason"),
@@ -144,6 +170,34 @@ def _add_looking(group: typer.Typer, t: Texts) -> None:
 
 
 def _add_watching(group: typer.Typer, t: Texts) -> None:
+    @group.command("take", help=t("upgrade.take"), hidden=True)
+    def take(context: typer.Context) -> None:
+        from frontend_agent import logs, program, upgrading
+
+        _only_root(t)
+        logs.to_stderr(identifier="frontend-agent-upgrade")
+        if not upgrading.consume_request(_state(context)):
+            return
+        config = _settings(context).config()
+        if not config.upgrades.may_install(datetime.now(ZoneInfo(config.institution.timezone))):
+            logs.log.warning(logs.event("upgrade.not_asked_for", install=config.upgrades.install))
+            return
+        version = "?"
+
+        def accept(manifest: Any) -> None:
+            nonlocal version
+            version = manifest.version
+            upgrading.must_lead_on(manifest)
+
+        try:
+            with upgrading.taken_offered(_state(context)) as copy:
+                trial = _begin(context, copy, config.upgrades.watch.total_seconds(), accept, BY_ITSELF)
+        except FrontendAgentError as error:
+            upgrading.note_refused(program.HOME, version, BY_ITSELF, str(error))
+            logs.log.error(logs.event("upgrade.not_begun", version=version, problem=str(error)))
+            raise typer.Exit(1) from None
+        logs.log.warning(logs.event("upgrade.begun", version=trial.version, before=trial.before))
+
     @group.command("watch", help=t("upgrade.watch"), hidden=True)
     def watch(context: typer.Context) -> None:
         from frontend_agent import logs, program, upgrading
@@ -156,6 +210,29 @@ def _add_watching(group: typer.Typer, t: Texts) -> None:
             say=lambda name, fields: logs.log.warning(logs.event(name, **fields)),
         ).run()
         raise typer.Exit(1 if found == "returned" else 0)
+
+
+def _asked_offers(context: typer.Context) -> dict[str, Any] | None:
+    """What the agent says of offers; None where it does not answer whoever asks."""
+    settings: Settings = context.obj[0]
+    try:
+        with settings.asking("upgrades") as ask:
+            told: dict[str, Any] = ask("upgrades")
+    except (FrontendAgentError, OSError):  # not running, not configured, not for this account: said in one line
+        return None
+    return told
+
+
+def offer_line(t: Texts, told: dict[str, Any]) -> str:
+    """One sentence about what a platform offers, and who acts; "" where nothing is offered."""
+    offer = told["offer"]
+    if offer is None or offer["state"] == "confirmed":
+        return ""
+    words = {**offer, "mb": offer["came"] >> 20, "of": offer["size"] >> 20, "hours": ", ".join(told["hours"])}
+    line = t(f"said.upgrade.offer.{offer['state']}", **words)
+    if offer["state"] in ("offered", "fetching", "due") and offer["reason"]:
+        line += " " + t("said.upgrade.offer.problem", reason=offer["reason"])
+    return line
 
 
 def schemas() -> dict[str, int]:
@@ -174,8 +251,16 @@ def schemas() -> dict[str, int]:
 def _services(context: typer.Context) -> Any:
     from frontend_agent.upgrade_services import Systemd
 
-    settings: Settings = context.obj[0] if isinstance(context.obj, list) else context.obj
-    return Systemd(settings.state_option or DEFAULT_STATE)
+    return Systemd(_state(context))
+
+
+def _state(context: typer.Context) -> Path:
+    return _settings(context).state_option or DEFAULT_STATE
+
+
+def _settings(context: typer.Context) -> Settings:
+    settings: Settings = context.obj[0]
+    return settings
 
 
 def _say(context: typer.Context, act: str, version: str) -> None:

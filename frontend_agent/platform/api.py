@@ -287,8 +287,8 @@ class Api(Answering):
         beat = await asked_for(request, Beat)
         must_speak_for(request, beat.institution)
         require_times(beat)
-        heard = await self._writing(lambda: self._store.keep_beat(beat))
-        return answer(Heard(heard.isoformat(timespec="milliseconds")))
+        heard, offer = await self._writing(lambda: (self._store.keep_beat(beat), self._store.upgrades.heard(beat)))
+        return answer(Heard(heard.isoformat(timespec="milliseconds"), offer))
 
     @translated
     async def said(self, request: Request) -> Response:
@@ -423,7 +423,7 @@ class Api(Answering):
                 "POST",
                 HEARTBEAT,
                 self.heartbeat,
-                "How an agent stands, every minute: figures and alarms, nothing of a patient",
+                "How an agent stands, every minute: figures and alarms, nothing of a patient; it hears our time, and what upgrade it is offered",
                 body=Beat,
                 who="agents",
                 answers={
@@ -484,6 +484,7 @@ def require_times(beat: Beat) -> None:
     for text in (
         beat.at,
         *((beat.started,) if beat.started else ()),
+        *((beat.upgrade.at,) if beat.upgrade and beat.upgrade.at else ()),
         *(at for one in beat.alarms for at in (one.since, one.began_at)),
     ):
         try:

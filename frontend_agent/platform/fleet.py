@@ -7,7 +7,7 @@ listened for as long as it takes to be silent.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,12 +18,15 @@ import msgspec
 from frontend_agent.alarms import Alarm, Level
 from frontend_agent.alarms.model import Figure
 from frontend_agent.alarms.texts import plain_texts
+from frontend_agent.platform.upgrades import Offering, Progress
 from frontend_agent.wire.heartbeat import Beat
+from frontend_agent.wire.upgrades import STATES
 
 SILENT = timedelta(minutes=5)
 LOOK_EVERY = 15.0  # seconds
 UNSAID: dict[str, Figure] = {
     "problem": "",
+    "version": "",
     "file": "",
     "ends": "",
     "until": "",
@@ -75,6 +78,30 @@ def told_alarms(hospital: Hospital, now: datetime) -> list[dict[str, Any]]:
         )
         found.append(_told(alarm, one.muted))
     return found
+
+
+def upgrades_of(
+    offering: Offering, progress: Iterable[Progress], hospitals: Iterable[Hospital], names: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """How far a version has come at each hospital that is meant, or that has it all the same; those with a reason first."""
+    standing = {one.institution: one for one in hospitals}
+    said = {one.institution: one for one in progress if one.version == offering.version}
+    meant = {one for one in {*standing, *names, *offering.institutions} if offering.means(one)}
+    found = []
+    for institution in sorted({*meant, *said}):
+        one = said.get(institution)
+        state = (one.state if one.state in STATES else "later") if one else "unheard"
+        found.append(
+            {
+                "institution": institution,
+                "name": names.get(institution, ""),
+                "runs": standing[institution].beat.version if institution in standing else "",
+                "state": state,
+                "reason": one.reason if one else "",
+                "at": one.at if one else "",
+            }
+        )
+    return sorted(found, key=lambda one: (not one["reason"], one["institution"]))
 
 
 def _told(alarm: Alarm, muted: bool) -> dict[str, Any]:

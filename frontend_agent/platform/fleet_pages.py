@@ -11,6 +11,8 @@ from frontend_agent.platform.fleet import Hospital, told_alarms
 from frontend_agent.platform.openapi import Operation
 from frontend_agent.platform.pages import Pages
 from frontend_agent.platform.store import Store
+from frontend_agent.wire.heartbeat import Beat
+from frontend_agent.wire.upgrades import CONFIRMED, STATES
 
 
 class FleetPages:
@@ -35,6 +37,15 @@ class FleetPages:
         )  # fmt: skip
 
 
+def _upgrade(beat: Beat) -> dict[str, str] | None:
+    """How far its newest upgrade has come; None: there is none that anybody waits for."""
+    told = beat.upgrade
+    if told is None or (told.state == CONFIRMED and told.version == beat.version):
+        return None
+    state = told.state if told.state in STATES else "later"
+    return {"version": told.version, "state": state, "reason": told.reason, "at": told.at}
+
+
 def _row(hospital: Hospital, lang: str, now: datetime) -> dict[str, Any]:
     """What one line of the page shows, in its language."""
     figures = hospital.beat.figures
@@ -48,6 +59,7 @@ def _row(hospital: Hospital, lang: str, now: datetime) -> dict[str, Any]:
         "silent_since": hospital.silent_since,
         "version": hospital.beat.version,
         "started": hospital.beat.started,
+        "upgrade": _upgrade(hospital.beat),
         "waiting": int(figures.get("waiting", 0)),
         "oldest": span(figures["oldest"], language) if figures.get("oldest") else "",
         "held": int(figures.get("held", 0)),

@@ -48,6 +48,7 @@ from frontend_agent.platform.schema import with_schema
 from frontend_agent.platform.signatures import Signatures
 from frontend_agent.platform.store import Store
 from frontend_agent.platform.study_pages import StudyPages
+from frontend_agent.platform.upgrade_api import UpgradeApi
 from frontend_agent.platform.viewer import Viewer
 
 MOST_AT_ONCE = 128  # connections; more are told to come back
@@ -97,6 +98,7 @@ def operations_of(store: Store, metrics: Metrics, registry: Registry | None = No
         *viewer.operations(),
         *Previews(store.images, renderer, metrics).operations(),
         *ImageApi(store, metrics).operations(),
+        *UpgradeApi(store.upgrades, metrics).operations(),
         *(JoiningApi(registry, metrics).operations() if registry else []),
     ]
     return [*beside, *Api(store, metrics, beside).operations()]

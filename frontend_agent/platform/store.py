@@ -46,6 +46,7 @@ from frontend_agent.platform.images.store import ImageStore
 from frontend_agent.platform.judging import Foreign, Judged, is_institution, judge
 from frontend_agent.platform.leases import Agent
 from frontend_agent.platform.signatures import Judgement, Signatures
+from frontend_agent.platform.upgrades import Upgrades
 from frontend_agent.wire.frames import compressor, decompressor
 from frontend_agent.wire.greeting import Hello, seal_welcome
 from frontend_agent.wire.heartbeat import Beat
@@ -136,6 +137,7 @@ class Store(Catalogue):
         self.adopted = 0  # parcels that the index did not know at start
         self.damaged: list[Path] = []  # of them, those that cannot be read
         self._last_number = 0
+        self.upgrades = Upgrades(folder, clock)
         self.images: ImageStore = ImageStore(
             self.images.blobs, folder, self._reading, self._write, clock, least_free, lambda: StoreFull(_FULL)
         )
@@ -163,6 +165,7 @@ class Store(Catalogue):
         return self
 
     def close(self) -> None:
+        self.upgrades.close()
         self.images.close()
         super().close()
         self._db.close()

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import msgspec
 
+from frontend_agent.wire.upgrades import Offer, UpgradeBeat
+
 MOST_FEEDS = 500
 MOST_ALARMS = 200
 MOST_FIGURES = 64
@@ -54,12 +56,15 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures = {}
     feeds: Annotated[list[FeedBeat], msgspec.Meta(max_length=MOST_FEEDS)] = []
     alarms: Annotated[list[AlarmBeat], msgspec.Meta(max_length=MOST_ALARMS)] = []
+    machine: Short = ""  # x86_64 or aarch64, where another version could be installed; empty: nothing is to be offered
+    upgrade: UpgradeBeat | None = None  # the newest one, whoever began it
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """The platform's answer: its time, ISO 8601."""
+    """The platform's answer: its time, ISO 8601, and the upgrade that it offers this hospital."""
 
     time: str
+    offer: Offer | None = None
 
 
 def skew_of(heard: Heard, asked: datetime, answered: datetime) -> timedelta:

@@ -16,7 +16,8 @@ import pytest
 
 from frontend_agent import program
 from frontend_agent.upgrading import Watch, begin, current_version, point, read_trial, roll_back, stage
-from tests.unit.test_upgrading import KEYS, Machine, archive
+from tests.unit.test_upgrading import Machine
+from tests.upgrade_kit import KEYS, archive
 
 CALLS = ("write", "fsync", "rename", "unlink", "unlinkat", "rmdir", "mkdir", "symlink", "fchmod", "openat")
 RELEASE = os.environ.get("FRONTEND_AGENT_TEST") == "release"

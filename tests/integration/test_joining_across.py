@@ -80,6 +80,11 @@ def furnished(there: Region, state: Path, institution: str) -> Hospital:
     )  # fmt: skip
     assert stored.status_code == 200, stored.text
     memory = json.loads((member.folder / "memory.json").read_text())
+    upgrade = state.parent / f"{institution}.tar.zst"
+    upgrade.write_bytes(institution.encode())  # its SHA-256 is what `asked` asks for
+    version = f"9.{institution[-1]}"
+    there.store.upgrades.add(upgrade, version, "x86_64", "li")
+    there.store.upgrades.offer(version, "li", to=[institution])
     lease = next(value for name, value in memory.items() if name.startswith("lease:"))
     return Hospital(institution, member, http, sent.document_id, sent.set_id, *uids, memory["instance"], lease)
 
@@ -118,6 +123,8 @@ def asked(one: Operation, of: Hospital, speaker: Hospital) -> dict[str, Any]:
     found: dict[str, Any] = {"method": one.method, "path": path, "headers": headers, "params": {}}
     if one.path == "/v1/receipts":
         found["params"] = {"institution": of.id, "document_id": of.document_id}
+    elif one.path == "/v1/upgrades/{sha256}":
+        found["params"] = {"institution": of.id}
     elif one.path == "/v1/parcels":
         made = document(7, institution=of.id)
         found["data"] = pack([made], of.id, speaker.instance, speaker.lease, None, {}, lambda document: False)
@@ -207,6 +214,23 @@ def test_another_hospitals_object_by_ones_own_name_is_not_there(all_there: Every
     )
     assert b.set_id not in receipts.json().get("statement", {}).get("set_id", "")
     assert '"absent"' in receipts.text
+
+
+def test_an_upgrade_is_for_whom_it_is_offered(all_there: Everybody) -> None:
+    """By its own name a hospital gets what it is offered, and nothing of what another is, in the file and in the heartbeat's answer."""
+    there, hospitals, _ = all_there
+    a, b = hospitals[HOSPITALS[0]], hospitals[HOSPITALS[1]]
+
+    def fetched(of: Hospital) -> requests.Response:
+        digest = sha256(of.id.encode()).hexdigest()
+        return a.http.get(f"{there.url}/v1/upgrades/{digest}", params={"institution": a.id}, timeout=20)
+
+    assert (fetched(a).status_code, fetched(a).content) == (200, a.id.encode())
+    assert (fetched(b).status_code, fetched(b).json()["error"]) == (404, "not-offered")
+    beat = {"institution": a.id, "instance": a.instance, "lease": a.lease, "at": "2026-10-01T00:00:00Z", "version": "1.0", "machine": "x86_64"}  # fmt: skip
+    heard = a.http.post(f"{there.url}/v1/heartbeat", json=beat, timeout=20).json()
+    assert heard["offer"]["version"] == f"9.{a.id[-1]}"
+    assert heard["offer"]["sha256"] == sha256(a.id.encode()).hexdigest()
 
 
 def test_a_document_is_of_who_sends_it_whatever_it_says(all_there: Everybody) -> None:

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 PLATFORM = Path(__file__).resolve().parents[2] / "frontend_agent" / "platform"
-MADE = ("loinc_", "kind_", "key_")  # named by what a document or a study says
+MADE = ("loinc_", "kind_", "key_", "fleet_upgrade_")  # named by what a document, a study or a heartbeat says
 
 
 def test_both_languages_have_every_word_and_each_is_used() -> None:
