@@ -45,7 +45,8 @@ from frontend_agent.wire.upgrades import (
 LOOK_EVERY = 15.0  # seconds
 STINT = 64 << 20  # bytes that are fetched before it is looked again whether it may go on
 TAKEN_UP_WITHIN = timedelta(minutes=10)  # else the unit that installs is not there
-OFFERS, REFUSALS, NEWEST, SINCE = "upgrades:offers", "upgrades:refused", "upgrades:newest", "upgrades:since"
+OFFERS, REFUSALS, NEWEST = "upgrades:offers", "upgrades:refused", "upgrades:newest"
+SINCE, ASKED = "upgrades:since", "upgrades:asked"
 MOST_REMEMBERED = 20  # files
 
 
@@ -296,15 +297,17 @@ class Offers:
         now = self._app.clock()
         tried = of_disk(offer.version, None, upgrading.history(self._home))
         wanted = self._config.may_install(now.astimezone(self._zone)) and tried is None
-        asked_at = self._get(DUE, "") if self._file.is_asked_for else ""
-        if wanted and not self._file.is_asked_for:
-            self._put(DUE, now.isoformat())
+        asked_at = self._get(ASKED, "")
+        lately = bool(asked_at) and now - datetime.fromisoformat(asked_at) < TAKEN_UP_WITHIN
+        if wanted and not lately and not self._file.is_asked_for:
+            self._put(ASKED, now.isoformat())
             log.info(event("upgrade.asked_for", version=offer.version))
-        elif wanted and asked_at and now - datetime.fromisoformat(asked_at) > TAKEN_UP_WITHIN:
+        elif wanted and not lately:
             self._say(
                 "nobody takes it up: the unit frontend-agent-upgrade.path does not run. Install the package of the present version once, or: sudo frontend-agent upgrade install --offered"
             )
-        self._file.ask_for_installation(wanted)
+        if not wanted or not lately:  # the word is taken at once, and what comes of it takes a minute: not said again meanwhile
+            self._file.ask_for_installation(wanted)
 
     # --- fetching -----------------------------------------------------------------------------------------------------
 

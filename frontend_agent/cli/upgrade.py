@@ -176,7 +176,7 @@ def _add_watching(group: typer.Typer, t: Texts) -> None:
 
         _only_root(t)
         logs.to_stderr(identifier="frontend-agent-upgrade")
-        if not upgrading.consume_request(_state(context)):
+        if not upgrading.consume_request(_state(context)) or upgrading.read_trial() is not None:
             return
         config = _settings(context).config()
         if not config.upgrades.may_install(datetime.now(ZoneInfo(config.institution.timezone))):
