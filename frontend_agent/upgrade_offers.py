@@ -159,13 +159,13 @@ class Offers:
         if self._offers().get(platform) == offer:
             return
         if offer is None:
-            log.info(event("upgrade.offer_withdrawn", destination=platform))
+            self._tell("upgrade.withdrawn", destination=platform)
         else:
             offers[platform] = offer
             if not self._since(offer):
                 known = dict(list(self._get(SINCE, {}).items())[-MOST_REMEMBERED:])
                 self._put(SINCE, known | {offer.sha256: self._app.clock().isoformat(timespec="seconds")})
-            log.info(event("upgrade.offered", destination=platform, version=offer.version))
+            self._tell("upgrade.offered", destination=platform, version=offer.version)
         self._put(OFFERS, {name: msgspec.to_builtins(one) for name, one in offers.items()})
         self._woken.set()
 
@@ -301,12 +301,14 @@ class Offers:
         lately = bool(asked_at) and now - datetime.fromisoformat(asked_at) < TAKEN_UP_WITHIN
         if wanted and not lately and not self._file.is_asked_for:
             self._put(ASKED, now.isoformat())
-            log.info(event("upgrade.asked_for", version=offer.version))
+            self._tell("upgrade.asked_for", version=offer.version)
         elif wanted and not lately:
             self._say(
                 "nobody takes it up: the unit frontend-agent-upgrade.path does not run. Install the package of the present version once, or: sudo frontend-agent upgrade install --offered"
             )
-        if not wanted or not lately:  # the word is taken at once, and what comes of it takes a minute: not said again meanwhile
+        if (
+            not wanted or not lately
+        ):  # the word is taken at once, and what comes of it takes a minute: not said again meanwhile
             self._file.ask_for_installation(wanted)
 
     # --- fetching -----------------------------------------------------------------------------------------------------
@@ -365,14 +367,19 @@ class Offers:
             return
         self._file.accept(offer.sha256)
         self._put(NEWEST, upgrading.newest_of([self._get(NEWEST, ""), offer.version]))
-        log.info(event("upgrade.verified", destination=platform, version=offer.version))
+        self._tell("upgrade.verified", destination=platform, version=offer.version)
         self._woken.set()
 
     def _refuse(self, platform: str, offer: Offer, reason: str) -> None:
         refusals = dict(list(self._get(REFUSALS, {}).items())[-MOST_REMEMBERED:])
         self._put(REFUSALS, refusals | {offer.sha256: reason})
         self._file.drop()
-        log.warning(event("upgrade.refused", destination=platform, version=offer.version, problem=reason))
+        self._tell("upgrade.refused", destination=platform, version=offer.version, problem=reason)
+
+    def _tell(self, name: str, **values: str) -> None:
+        """What a platform does with this machine, and what we make of it: in the journal and in the chained log."""
+        log.info(event(name, **values))
+        self._app.spool.record_act({"event": name.replace(".", " "), **values}, self._app.clock())
 
     def _say(self, problem: str) -> None:
         """Once, when it changes."""

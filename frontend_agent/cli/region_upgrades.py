@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from frontend_agent.cli import output
+from frontend_agent.cli.platform_log import said
 from frontend_agent.cli.session import this_user
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError
@@ -45,6 +46,9 @@ def _add_packages(group: typer.Typer, t: Texts, folder: Folder) -> None:
 
         keys = program.keys_from(key) if key else program.trusted_keys()
         manifest = program.verify_archive(file, keys)
+        said(
+            context.obj[0], folder(context), "platform_upgrade_add", version=manifest.version, machine=manifest.machine
+        )
         with _upgrades(folder(context)) as upgrades:
             package = upgrades.add(file, manifest.version, manifest.machine, this_user())
         if json:
@@ -55,14 +59,9 @@ def _add_packages(group: typer.Typer, t: Texts, folder: Folder) -> None:
     @group.command("list", help=t("fleet.list"))
     def list_packages(
         context: typer.Context,
-        acts: Annotated[bool, typer.Option("--acts", help=t("fleet.acts"))] = False,
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         with _upgrades(folder(context)) as upgrades:
-            if acts:
-                done = upgrades.acts()
-                _tell(t, json, [msgspec.to_builtins(one) for one in done], ("time", "by", "act", "version", "what"), [(output.local_time(one.at), one.who, one.act, one.version, one.what) for one in done])  # fmt: skip
-                return
             packages = upgrades.packages()
             offered = {one.version: one for one in upgrades.offerings()}
             progress = upgrades.progress()
@@ -82,7 +81,8 @@ def _add_packages(group: typer.Typer, t: Texts, folder: Folder) -> None:
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         with _upgrades(folder(context)) as upgrades:
-            count = upgrades.drop(version, this_user())
+            said(context.obj[0], folder(context), "platform_upgrade_drop", version=version)
+            count = upgrades.drop(version)
         output.as_json({"dropped": count}) if json else output.say(t("fleet.dropped", version=version, count=count))
 
 
@@ -105,6 +105,8 @@ def _add_offering(group: typer.Typer, t: Texts, folder: Folder) -> None:
             if not is_institution(one):
                 raise typer.BadParameter(t("token.no_institution", institution=one))
         with _upgrades(folder(context)) as upgrades:
+            what = {"version": version, "to": to, "percent": 100 if everybody else percent, "stop_after": stop_after}
+            said(context.obj[0], folder(context), "platform_upgrade_offer", **what)
             made = upgrades.offer(version, this_user(), to or (), 100 if everybody else percent, stop_after)
         if json:
             output.as_json(msgspec.to_builtins(made))
@@ -119,6 +121,7 @@ def _add_offering(group: typer.Typer, t: Texts, folder: Folder) -> None:
         json: Annotated[bool, typer.Option("--json", help=t("option.json"))] = False,
     ) -> None:
         with _upgrades(folder(context)) as upgrades:
+            said(context.obj[0], folder(context), "platform_upgrade_withdraw", version=version, why=reason)
             upgrades.withdraw(version, this_user(), reason)
         output.as_json({"withdrawn": version}) if json else output.say(t("fleet.withdrawn", version=version))
 

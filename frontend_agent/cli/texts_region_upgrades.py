@@ -16,7 +16,6 @@ REGION_UPGRADES_TEXTS: dict[str, tuple[str, str]] = {
         "发布方公钥（PEM，Ed25519），替代本程序信任的公钥。",
     ),
     "fleet.list": ("The packages that are here, and whether they are offered.", "已保存的升级包及其下发状态。"),
-    "fleet.acts": ("What administrators did with them instead.", "改为显示管理员的操作记录。"),
     "fleet.drop": ("Take the packages of a version away.", "删除某一版本的升级包。"),
     "fleet.version": ("A version.", "版本号。"),
     "fleet.offer": (
@@ -72,7 +71,6 @@ REGION_UPGRADES_TEXTS: dict[str, tuple[str, str]] = {
     "fleet.state.refused": ("not taken", "未接受"),
     "fleet.state.later": ("in a state of a later version", "处于较新版本才有的状态"),
     "head.made_for": ("made for", "适用机型"),
-    "head.act": ("act", "操作"),
     "head.megabytes": ("MB", "MB"),
     "head.added_at": ("added", "加入时间"),
     "head.runs": ("runs", "当前版本"),

@@ -53,6 +53,10 @@ UPGRADE_TEXTS: dict[str, tuple[str, str]] = {
         "{version} is not taken ({by}): {reason}",
         "不接受 {version}（{by}）：{reason}",
     ),
+    "said.upgrade.status": (
+        "Upgrade to {version}: {state} (frontend-agent upgrade status)",
+        "升级 {version}：{state}（frontend-agent upgrade status）",
+    ),
     "said.upgrade.offer.problem": ("Just now: {reason}", "目前：{reason}"),
     "upgrade.watch_for": (
         "Minutes that it is watched before it counts as working.",

@@ -96,13 +96,17 @@ def _add_changing(group: typer.Typer, t: Texts) -> None:
 def _begin(
     context: typer.Context, file: Path, watch_for: float, accept: Any = lambda manifest: None, who: str = ""
 ) -> Any:
-    """Verify, lay, start once, write the trial down; from then on the watch does it all. `watch_for`: seconds."""
+    """Verify, lay, start once, write the trial down; from then on the watch does it all. `watch_for`: seconds.
+
+    `who`: where it is nobody at a keyboard; the agent has said in its log that it asks for it."""
     from frontend_agent import program, upgrading
 
     services = _services(context)
     version = upgrading.stage(file, program.trusted_keys(), accept=accept)
     known = upgrading.probe(program.HOME / "versions" / version)
     upgrading.must_read(known, schemas(), version, upgrading.current_version())
+    if not who:
+        _say(context, "upgrade_install", version)
     trial = upgrading.begin(program.HOME, version, who or this_user(), services, watch_for)
     services.watch(upgrading.WATCH_UNIT)
     return trial

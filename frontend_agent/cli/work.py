@@ -326,6 +326,14 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
             for one in told["destinations"]
         ],
     )
+    if told["upgrade"] and told["upgrade"]["size"]:
+        output.say(
+            t(
+                "said.upgrade.status",
+                version=told["upgrade"]["version"],
+                state=t(f"fleet.state.{told['upgrade']['state']}"),
+            )
+        )
     show_foreign(t, told)
     if told["inlets"]:
         show_inlets(t, told["inlets"])

@@ -82,6 +82,8 @@ def _rest(status: Mapping[str, Any]) -> Iterator[Line]:
         yield Line("bad", "a.full", {"part": f"{spool['bytes'] / spool['quota']:.0%}"})
     if status["packs"]["expired"]:
         yield Line("warn", "a.pack", {"until": status["packs"]["expired"]}, "", "/trust")
+    if (upgrade := status["upgrade"]) and upgrade["size"] and upgrade["actor"] in ("hospital", "platform"):
+        yield Line("warn", f"a.upgrade_{upgrade['state']}", {"version": upgrade["version"]}, upgrade["since"], "/trust")
     for night in status["reconciliation"]:
         if night["alarm"]:
             yield Line("warn", "a.night", {"name": night["feed"], "missed": night["missed"], "differing": night["differing"]}, night["ended_at"])  # fmt: skip

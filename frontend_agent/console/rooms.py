@@ -188,6 +188,7 @@ class Rooms:
             status=self._agent.look(called.visitor.session, "status"),
             keys=self._ask(called, "public_keys"),
             certificates=self._ask(called, "certificates"),
+            upgrades=self._ask(called, "upgrades"),
             people=self._ask(called, "console_accounts") if may("console_accounts") else None,
             tls=self._site.tls,
         )  # fmt: skip

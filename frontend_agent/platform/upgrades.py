@@ -85,16 +85,6 @@ class Progress(msgspec.Struct, frozen=True):
     heard_at: str
 
 
-class Act(msgspec.Struct, frozen=True):
-    """What an administrator did."""
-
-    at: str
-    who: str
-    act: str
-    version: str
-    what: str
-
-
 _PACKAGE, _OFFERING, _PROGRESS = (", ".join(one.__struct_fields__) for one in (Package, Offering, Progress))
 
 
@@ -147,7 +137,6 @@ class Upgrades:
         package = Package(digest, version, machine, size, self._now(), who)
         with self._transaction() as db:
             db.execute("INSERT INTO package VALUES (?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(package))
-            self._note(db, who, "add", version, f"{machine} {digest}")
         return package
 
     def offer(self, version: str, who: str, to: Iterable[str] = (), percent: int = 0, stop_after: int = 1) -> Offering:
@@ -165,9 +154,6 @@ class Upgrades:
                 "withdrawn_at = '', withdrawn_by = '', withdrawn_why = ''",
                 (version, json.dumps(named), offering.percent, stop_after, offering.offered_at, who),
             )
-            self._note(
-                db, who, "offer", version, f"to {len(named)} named, {offering.percent} %, stops after {stop_after}"
-            )
         return offering
 
     def withdraw(self, version: str, who: str, why: str = "") -> None:
@@ -179,9 +165,8 @@ class Upgrades:
             )
             if not db.changes():
                 raise NotOffered(f"{version} is not offered")
-            self._note(db, who, "withdraw", version, why)
 
-    def drop(self, version: str, who: str) -> int:
+    def drop(self, version: str) -> int:
         """Take the packages of a version away; it must not be offered. How many there were."""
         if any(one.version == version and not one.withdrawn_at for one in self.offerings()):
             raise NotOffered(f"{version} is offered: withdraw it first")
@@ -190,7 +175,6 @@ class Upgrades:
             raise NotOffered(f"{version}: there is no package of it here")
         with self._transaction() as db:
             db.execute("DELETE FROM package WHERE version = ?", (version,))
-            self._note(db, who, "drop", version, f"{len(gone)} packages")
         for one in gone:
             self._path(one.sha256).unlink(missing_ok=True)
         return len(gone)
@@ -272,13 +256,6 @@ class Upgrades:
         )  # fmt: skip
         return [Progress(*row) for row in rows]
 
-    def acts(self, limit: int = 100) -> list[Act]:
-        """What administrators did, the newest first."""
-        return [
-            Act(*row)
-            for row in self._rows("SELECT at, who, act, version, what FROM act ORDER BY id DESC LIMIT ?", limit)
-        ]
-
     # --- the disk -----------------------------------------------------------------------------------------------------
 
     def _make(self) -> None:
@@ -356,12 +333,6 @@ class Upgrades:
                 raise NotOffered("nothing is offered here: frontend-agent platform upgrades add FILE")
             with _transaction(db):
                 yield db
-
-    def _note(self, db: apsw.Connection, who: str, act: str, version: str, what: str) -> None:
-        db.execute(
-            "INSERT INTO act (at, who, act, version, what) VALUES (?, ?, ?, ?, ?)",
-            (self._now(), who, act, version, what),
-        )
 
     def _now(self) -> str:
         return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

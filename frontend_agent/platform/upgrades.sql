@@ -31,11 +31,3 @@ CREATE TABLE progress (               -- how far it has come at each, as their a
     heard_at TEXT NOT NULL,           -- by ours
     PRIMARY KEY (version, institution)
 ) WITHOUT ROWID;
-CREATE TABLE act (                    -- what administrators did here
-    id INTEGER PRIMARY KEY,
-    at TEXT NOT NULL,
-    who TEXT NOT NULL,
-    act TEXT NOT NULL,                -- add, offer, withdraw, drop
-    version TEXT NOT NULL,
-    what TEXT NOT NULL
-);

@@ -1,5 +1,5 @@
-"""A hospital's machine is given another version: one that works, one that does not, one in the middle of which the power goes, and
-the way back. The laboratory goes on meanwhile, and nothing is lost.
+"""A hospital's machine is given another version: one that works, one that does not, one in the middle of which the power goes, the
+way back, and what its platform offers. The laboratory goes on meanwhile, and nothing is lost.
 
 The other versions are the package itself under another number, sealed with the same key.
 """
@@ -13,12 +13,25 @@ from pathlib import Path
 import pytest
 
 from installer import carriers, runtime, tree
-from tests.hospital_machine import CONFIG, STATE, Hospital, hospital_on
+from tests.hospital_machine import AGENT, CONFIG, PLATFORM_STATE, STATE, Hospital, hospital_on
 from tests.nspawn_kit import eventually, machine
 from tests.package_kit import Package, package
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a package may have to be made first
 MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
+OFFERS = """
+[alarms]
+heartbeat = "5s"
+[upgrades]
+bandwidth = "0 MiB"
+keep_free = "64 MiB"
+"""
+BY_ITSELF = """\
+install = "by itself"
+hours = ["00:00-12:00", "12:00-24:00"]
+watch = "20s"
+"""
+WAITING = f"{STATE}/upgrades"
 BROKEN = "raise RuntimeError('this version does not run')\n"
 
 
@@ -150,3 +163,80 @@ def test_a_person_goes_back_and_nothing_is_lost(hospital: Hospital) -> None:
     hospital.corrects("four")
     arrives(hospital, before)
     assert hospital.machine.says("frontend-agent", "status", "--config", str(CONFIG), "--state", STATE).returncode == 0
+
+
+# --- what the platform offers ------------------------------------------------------------------------------------------
+
+
+def configure(hospital: Hospital, more: str) -> None:
+    hospital.machine.path(str(CONFIG)).write_text(AGENT + more, "utf-8")
+    hospital.machine.run("systemctl", "restart", "frontend-agent", within=60)
+
+
+def offers(hospital: Hospital, file: str, version: str) -> None:
+    """What an administrator of the region types at the platform."""
+    for command in (["add", file], ["offer", version, "--all"]):
+        hospital.machine.run("frontend-agent", "platform", "upgrades", *command, "--state", PLATFORM_STATE, within=120)
+
+
+def at_platform(hospital: Hospital, version: str) -> tuple[str, str]:
+    """(state, reason) of the one hospital, as the region sees it."""
+    told = hospital.machine.run(
+        "frontend-agent", "platform", "upgrades", "status", version, "--state", PLATFORM_STATE, "--json"
+    )
+    (one,) = json.loads(told)[0]["hospitals"]
+    return one["state"], one["reason"]
+
+
+def test_what_the_platform_offers_waits_for_a_person_where_the_hospital_says_nothing_else(
+    hospital: Hospital, made: Package
+) -> None:
+    configure(hospital, OFFERS)
+    offers(hospital, give(hospital, made, "9.4.0"), "9.4.0")
+    eventually(lambda: at_platform(hospital, "9.4.0") == ("waiting", ""), within=90, every=1.0)
+    assert upgrade(hospital, "status")["offer"]["actor"] == "hospital"  # type: ignore[index]
+    # The agent's account asks for what agent.toml does not allow: the unit takes its word, and does nothing.
+    hospital.machine.run("runuser", "-u", "frontend-agent", "--", "touch", f"{WAITING}/ready")
+    eventually(lambda: not hospital.machine.path(f"{WAITING}/ready").exists(), within=60)
+    eventually(
+        lambda: hospital.machine.shows("frontend-agent-upgrade", "ActiveState")["ActiveState"] == "inactive", within=60
+    )
+    assert hospital.machine.journal("EVENT=upgrade.not_asked_for")
+    assert running(hospital) == "9.1.0"
+
+
+def test_where_the_hospital_wants_it_so_it_is_installed_by_itself_and_confirmed(hospital: Hospital) -> None:
+    before = hospital.ids()
+    configure(hospital, OFFERS + BY_ITSELF)
+    eventually(lambda: at_platform(hospital, "9.4.0") == ("confirmed", ""), within=240, every=1.0)
+    assert running(hospital) == "9.4.0"
+    (newest, *_) = upgrade(hospital, "status")["history"]
+    assert (newest["version"], newest["outcome"], newest["who"]) == ("9.4.0", "confirmed", "by itself")  # type: ignore[index]
+    hospital.corrects("five")
+    arrives(hospital, before)
+
+
+def test_an_older_version_that_was_signed_is_not_installed_whoever_laid_it_there(hospital: Hospital) -> None:
+    """What a broken agent could do: its account owns the folder. The unit verifies, and never leads back."""
+    machine = hospital.machine
+    machine.run("cp", "/srv/frontend-agent-9.3.0-x86_64.tar.zst", f"{WAITING}/offered.tar.zst")
+    machine.run("runuser", "-u", "frontend-agent", "--", "touch", f"{WAITING}/ready")
+    eventually(lambda: upgrade(hospital, "status")["history"][0]["outcome"] == "refused", within=120, every=1.0)  # type: ignore[index]
+    assert "never leads back" in upgrade(hospital, "status")["history"][0]["reason"]  # type: ignore[index]
+    machine.run("ln", "-sf", "/etc/shadow", f"{WAITING}/offered.tar.zst")
+    machine.run("runuser", "-u", "frontend-agent", "--", "touch", f"{WAITING}/ready")
+    eventually(lambda: "nothing that was offered" in upgrade(hospital, "status")["history"][0]["reason"], within=60)  # type: ignore[index]
+    assert running(hospital) == "9.4.0"
+
+
+def test_an_offer_that_cannot_start_comes_back_and_the_platform_shows_why(hospital: Hospital, made: Package) -> None:
+    before = hospital.ids()
+    offers(hospital, give(hospital, made, "9.5.0", broken=True), "9.5.0")
+    eventually(lambda: at_platform(hospital, "9.5.0")[0] == "returned", within=300, every=1.0)
+    assert "frontend-agent.service" in at_platform(hospital, "9.5.0")[1]
+    assert running(hospital) == "9.4.0"
+    told = hospital.machine.run("frontend-agent", "platform", "upgrades", "list", "--state", PLATFORM_STATE, "--json")
+    assert json.loads(told)[0]["offer"] == "stopped", "no other hospital begins with it"
+    hospital.corrects("six")
+    arrives(hospital, before)
+    assert [one["kind"] for one in hospital.agent("alarms", "list")["alarms"]] == ["upgrade"]
