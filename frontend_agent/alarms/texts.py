@@ -330,15 +330,15 @@ TEXTS: dict[str, Said] = {
     ),
     "upgrade": Said(
         Told(
-            "An upgrade of the program waits for somebody: {version}",
-            "A platform offers it. Either it is here, its signature holds, and this hospital installs by hand; or it was tried and came "
+            "An upgrade of the program waits for somebody",
+            "A platform offers {version}. Either it is here, its signature holds, and this hospital installs by hand; or it was tried and came "
             "back, or it is not taken. {problem}",
             "`frontend-agent upgrade status` says which of these, and who acts. To install what is here: "
             "`sudo frontend-agent upgrade install --offered`.",
         ),
         Told(
-            "程序升级需要有人处理：{version}",
-            "平台下发了升级。或已取回且签名核验通过，等待医院人工安装；或已试运行后退回，或未被接受。{problem}",
+            "程序升级需要有人处理",
+            "平台下发了 {version}。或已取回且签名核验通过，等待医院人工安装；或已试运行后退回，或未被接受。{problem}",
             "`frontend-agent upgrade status` 说明属于哪种情况、由谁处理。安装已取回的升级："
             "`sudo frontend-agent upgrade install --offered`。",
         ),

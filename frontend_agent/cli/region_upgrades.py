@@ -166,7 +166,7 @@ def _add_status(group: typer.Typer, t: Texts, reading: Reading, folder: Folder) 
                 t,
                 ("institution", "name", "runs", "state", "time", "reason"),
                 [
-                    (here["institution"], here["name"], here["runs"], t(f"fleet.state.{here['state']}"),
+                    (here["institution"], here["name"], here["runs"], state_words(t)[here["state"]],
                      output.local_time(here["at"]) if here["at"] else "", here["reason"])
                     for here in one["hospitals"]
                 ],
@@ -186,9 +186,23 @@ def _told_offering(offering: "Offering | None", progress: "list[Progress]") -> d
     }
 
 
+def state_words(t: Texts) -> dict[str, str]:
+    """The states of an upgrade at a hospital, for a reader."""
+    return {
+        "unheard": t("fleet.state.unheard"), "offered": t("fleet.state.offered"), "fetching": t("fleet.state.fetching"),
+        "waiting": t("fleet.state.waiting"), "due": t("fleet.state.due"), "trial": t("fleet.state.trial"),
+        "confirmed": t("fleet.state.confirmed"), "returned": t("fleet.state.returned"), "refused": t("fleet.state.refused"),
+        "later": t("fleet.state.later"),
+    }  # fmt: skip
+
+
 def _state(t: Texts, told: dict[str, Any]) -> str:
-    counts = ", ".join(f"{t(f'fleet.state.{state}')} {count}" for state, count in told["states"].items())
-    word = t(f"fleet.offer.{told['offer']}")
+    words = state_words(t)
+    counts = ", ".join(f"{words.get(state, state)} {count}" for state, count in told["states"].items())
+    word = {
+        "none": t("fleet.offer.none"), "offered": t("fleet.offer.offered"), "stopped": t("fleet.offer.stopped"),
+        "withdrawn": t("fleet.offer.withdrawn"),
+    }[told["offer"]]  # fmt: skip
     return f"{word} ({counts})" if counts else word
 
 

@@ -233,7 +233,12 @@ def offer_line(t: Texts, told: dict[str, Any]) -> str:
     if offer is None or offer["state"] == "confirmed":
         return ""
     words = {**offer, "mb": offer["came"] >> 20, "of": offer["size"] >> 20, "hours": ", ".join(told["hours"])}
-    line = t(f"said.upgrade.offer.{offer['state']}", **words)
+    line = {
+        "offered": t("said.upgrade.offer.offered", **words), "fetching": t("said.upgrade.offer.fetching", **words),
+        "waiting": t("said.upgrade.offer.waiting", **words), "due": t("said.upgrade.offer.due", **words),
+        "trial": t("said.upgrade.offer.trial", **words), "returned": t("said.upgrade.offer.returned", **words),
+        "refused": t("said.upgrade.offer.refused", **words),
+    }[offer["state"]]  # fmt: skip
     if offer["state"] in ("offered", "fetching", "due") and offer["reason"]:
         line += " " + t("said.upgrade.offer.problem", reason=offer["reason"])
     return line

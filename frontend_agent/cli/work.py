@@ -19,6 +19,7 @@ from frontend_agent.cli.foreign import show_foreign
 from frontend_agent.cli.gap import show_gap
 from frontend_agent.cli.images import show_images
 from frontend_agent.cli.inlet import show_inlets
+from frontend_agent.cli.region_upgrades import state_words
 from frontend_agent.cli.session import Settings, must_be_its_owner, this_user
 from frontend_agent.cli.source import rests
 from frontend_agent.cli.texts import Texts
@@ -331,7 +332,7 @@ def _show_status(t: Texts, told: dict[str, Any]) -> None:
             t(
                 "said.upgrade.status",
                 version=told["upgrade"]["version"],
-                state=t(f"fleet.state.{told['upgrade']['state']}"),
+                state=state_words(t)[told["upgrade"]["state"]],
             )
         )
     show_foreign(t, told)

@@ -3,16 +3,20 @@
 The machine is booted once for all of these, and they follow one another as its days do.
 """
 
+import json
 import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.hospital_machine import CONFIG, PLATFORM_STATE, STATE, Hospital, hospital_on, the_package
-from tests.nspawn_kit import eventually, machine
+from tests.instances_made import as_file, ct
+from tests.nspawn_kit import Machine, eventually, machine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a package may have to be made first
 MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
@@ -164,6 +168,153 @@ def test_a_mistake_in_its_configuration_is_said_and_not_tried_again(hospital: Ho
         machine.path(str(CONFIG)).write_text(text, "utf-8")
         machine.run("systemctl", "reset-failed", "frontend-agent")
         machine.run("systemctl", "start", "frontend-agent", within=60)
+
+
+# --- drop-ins that the guides name -------------------------------------------------------------------------------------
+
+PEOPLE = """
+[people]
+socket = "/run/frontend-agent/people.sock"
+"""
+PERSON = """
+[[people.persons]]
+name = "{name}"
+account = "{account}"
+role = "{role}"
+"""
+
+
+@contextmanager
+def dropped_in(machine: Machine, unit: str, *lines: str) -> Iterator[None]:
+    """A drop-in as `systemctl edit` writes it, and gone again."""
+    place = f"/etc/systemd/system/{unit}.service.d/tried.conf"
+    machine.put(place, "\n".join(["[Service]", *lines, ""]))
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", unit, within=120)
+    try:
+        yield
+    finally:
+        machine.path(place).unlink()
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "restart", unit, within=120)
+
+
+def exposure(machine: Machine, unit: str) -> float:
+    told = machine.run("systemd-analyze", "security", "--no-pager", f"{unit}.service")
+    exposed = re.search(r"Overall exposure level for \S+: ([0-9.]+)", told)
+    assert exposed, told
+    return float(exposed[1])
+
+
+def test_with_private_users_it_works_and_is_exposed_less(hospital: Hospital) -> None:
+    """Where nobody but root and the service itself asks: root is root inside, too."""
+    machine, before = hospital.machine, hospital.ids()
+    with dropped_in(machine, "frontend-agent", "PrivateUsers=yes"):
+        assert exposure(machine, "frontend-agent") <= 1.1
+        assert hospital.agent("people", "me")["account"] == "root"
+        hospital.corrects("在独立用户空间内更正")
+        eventually(lambda: hospital.ids() - before, within=60, every=1.0)
+        hospital.await_settled()
+    assert exposure(machine, "frontend-agent") <= 1.2
+
+
+def test_people_are_known_by_their_accounts_and_private_users_would_hide_them(hospital: Hospital) -> None:
+    machine = hospital.machine
+    people = (("王芳", "wangfang", "system"), ("李强", "liqiang", "security"), ("赵敏", "zhaomin", "audit"))
+    for _, account, _ in people:
+        machine.run("useradd", "-m", "-G", "frontend-agent", account)
+    text = machine.path(str(CONFIG)).read_text("utf-8")
+    named = "".join(PERSON.format(name=name, account=account, role=role) for name, account, role in people)
+
+    def who(account: str) -> dict[str, Any]:
+        told = machine.run(
+            "runuser",
+            "-u",
+            account,
+            "--",
+            "frontend-agent",
+            "people",
+            "me",
+            "--config",
+            str(CONFIG),
+            "--state",
+            STATE,
+            "--json",
+        )
+        found: dict[str, Any] = json.loads(told)
+        return found
+
+    machine.path(str(CONFIG)).write_text(text + PEOPLE + named, "utf-8")
+    try:
+        machine.run("systemctl", "restart", "frontend-agent", within=60)
+        assert [(who(account)["name"], who(account)["roles"]) for _, account, _ in people] == [
+            ("王芳", ["system"]), ("李强", ["security"]), ("赵敏", ["audit"]),
+        ]  # fmt: skip
+        with dropped_in(machine, "frontend-agent", "PrivateUsers=yes"):
+            assert who("wangfang")["roles"] == [], "inside, every other account is nobody's"
+    finally:
+        machine.path(str(CONFIG)).write_text(text, "utf-8")
+        machine.run("systemctl", "restart", "frontend-agent", within=60)
+
+
+def test_a_region_s_platform_with_its_own_tls_a_socket_for_nginx_and_pictures(hospital: Hospital) -> None:
+    """As the guides of TLS and joining have it, inside the unit's walls: the hospital joins, delivers, and a picture is drawn."""
+    machine = hospital.machine
+    region = ("runuser", "-u", "frontend-platform", "--", "frontend-agent", "platform")
+    there = ("--state", PLATFORM_STATE)
+    machine.run("install", "-d", "-o", "frontend-platform", "/srv/region")
+    machine.run(*region, "ca", "init", "--root-key", "/srv/region/root.key", *there)
+    machine.put(
+        "/etc/frontend-platform/platform.env",
+        "PLATFORM_OPTIONS=--port 8480 --tls 127.0.0.1:8443 --name localhost --proxy /run/frontend-platform/agents.sock\n",
+    )
+    machine.run("systemctl", "restart", "frontend-platform", within=120)
+    assert exposure(machine, "frontend-platform") <= 1.2
+    assert (
+        machine.run("stat", "-c", "%U:%G %a", "/run/frontend-platform/agents.sock").strip()
+        == "frontend-platform:frontend-platform 660"
+    )
+    token = json.loads(machine.run(*region, "enroll-token", "999000013", *there, "--json"))["token"]
+    agent = ("runuser", "-u", "frontend-agent", "--", "frontend-agent")
+    text = machine.path(str(CONFIG)).read_text("utf-8")
+    machine.path(str(CONFIG)).write_text(text.replace("http://127.0.0.1:8480", "https://localhost:8443"), "utf-8")
+    machine.run("systemctl", "stop", "frontend-agent", within=60)
+    machine.run(
+        *agent,
+        "enroll",
+        "--platform",
+        "https://localhost:8443",
+        "--token",
+        token,
+        "--config",
+        str(CONFIG),
+        "--state",
+        STATE,
+    )
+    machine.run("systemctl", "start", "frontend-agent", within=60)
+    before = hospital.ids()
+    hospital.corrects("经双向认证")
+    eventually(lambda: hospital.ids() - before, within=90, every=1.0)
+    hospital.await_settled()
+
+    machine.path("/srv/ct.dcm").write_bytes(as_file(ct(rows=64)))
+    (own,) = machine.path(f"{STATE}/identity").glob("*/own.pem")
+    folder = "/" + str(own.parent.relative_to(machine.root))
+    told = json.loads(machine.run("/opt/frontend-agent/current/bin/python3.11", "-P", "-c", DRAWN, folder, str(ct().StudyInstanceUID), str(ct().SeriesInstanceUID), str(ct().SOPInstanceUID)))  # fmt: skip
+    assert told["stored"] == 200
+    assert (told["drawn"], told["kind"], told["begins"]) == (200, "image/jpeg", "ffd8")
+
+
+DRAWN = """
+import json, sys
+import requests
+folder, study, series, instance = sys.argv[1:]
+http = requests.Session()
+http.cert, http.verify = f"{folder}/own.pem", f"{folder}/ca.pem"
+sent = http.post("https://localhost:8443/v1/institutions/999000013/dicom-web/studies", data=open("/srv/ct.dcm", "rb").read(), headers={"Content-Type": "application/dicom"}, timeout=60)
+drawn = requests.get(f"http://127.0.0.1:8480/dicom-web/studies/{study}/series/{series}/instances/{instance}/rendered", headers={"Accept": "image/jpeg"}, timeout=60)
+print(json.dumps({"stored": sent.status_code, "drawn": drawn.status_code, "kind": drawn.headers.get("content-type"), "begins": drawn.content[:2].hex()}))
+"""
 
 
 def test_purged_it_leaves_what_must_be_kept_and_says_where(hospital: Hospital) -> None:

@@ -18,6 +18,7 @@ from frontend_agent.alarms.model import (
     Raised,
     RoomFacts,
     SourceFacts,
+    UpgradeFacts,
 )
 from frontend_agent.alarms.rules import judge
 from frontend_agent.alarms.texts import TEXTS, figures_named
@@ -126,6 +127,12 @@ CASES: list[tuple[str, Facts | None, Facts | None, Facts]] = [
     ),
     ("withheld", facts(withheld=3), None, facts(withheld=0)),
     ("pack", facts(pack_expired="2026-11-01"), None, facts(pack_expired="")),
+    (
+        "upgrade",
+        facts(upgrade=UpgradeFacts(version="1.3.0", state="waiting", since=NOW - M)),
+        None,
+        facts(upgrade=None),
+    ),
 ]
 IDS = [case[0] for case in CASES]
 

@@ -283,7 +283,7 @@ WELL: dict[str, Any] = {
     "accounts": {}, "inlets": [], "images": None, "reconciliation": [], "calendar_missing": [],
     "feeds": [{"name": "lab", "source": "his", "vanished": None, "last_run": None, "silent_since": None}],
     "destinations": [{"name": "platform", "problem": "", "waiting": 3, "since": None, "states": {"delivered": 9}, "skew": []}],
-    "spool": {"bytes": 1, "quota": 100}, "packs": {"expired": ""}, "withheld": {"alarms": 0},
+    "spool": {"bytes": 1, "quota": 100}, "packs": {"expired": ""}, "withheld": {"alarms": 0}, "upgrade": None,
 }  # fmt: skip
 SINCE = "2026-11-21T08:00:00+00:00"
 
@@ -294,6 +294,10 @@ def changed(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     status = copy.deepcopy(WELL)
     change(status)
     return status
+
+
+def offer(state: str, actor: str) -> dict[str, Any]:
+    return {"version": "1.3.0", "state": state, "actor": actor, "since": SINCE, "size": 1}
 
 
 def test_nothing_needs_attention_where_all_is_well() -> None:
@@ -318,6 +322,9 @@ def test_nothing_needs_attention_where_all_is_well() -> None:
         (lambda s: s["spool"].update(bytes=81), "bad", "a.full"),
         (lambda s: s["packs"].update(expired="2026-01-01"), "warn", "a.pack"),
         (lambda s: s["withheld"].update(alarms=1), "warn", "a.withheld"),
+        (lambda s: s.update(upgrade=offer("waiting", "hospital")), "warn", "a.upgrade_waiting"),
+        (lambda s: s.update(upgrade=offer("returned", "platform")), "warn", "a.upgrade_returned"),
+        (lambda s: s.update(upgrade=offer("refused", "platform")), "warn", "a.upgrade_refused"),
         (lambda s: s.update(calendar_missing=[2027]), "warn", "a.calendar"),
     ],
 )

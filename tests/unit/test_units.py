@@ -49,6 +49,18 @@ def test_the_watch_of_an_upgrade_is_run_by_the_version_before_and_goes_on_after_
     assert told["ReadWritePaths"] == ["/opt/frontend-agent"]
 
 
+def test_what_installs_an_offer_is_asked_by_one_name_and_writes_two_places() -> None:
+    """The daemon gets no root: it makes a name, and root does one thing."""
+    path, told = settings("frontend-agent-upgrade.path"), settings("frontend-agent-upgrade.service")
+    assert path["PathExists"] == ["/var/lib/frontend-agent/upgrades/ready"]
+    assert "frontend-agent-upgrade.path" in settings("frontend-agent.service")["Wants"][0].split(), "nobody enables it"
+    assert told["Type"] == ["oneshot"]
+    assert told["ExecStart"][0].startswith("/opt/frontend-agent/current/bin/frontend-agent upgrade take")
+    assert told["ReadWritePaths"] == ["/opt/frontend-agent -/var/lib/frontend-agent/upgrades"]
+    assert told["CapabilityBoundingSet"] == ["CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH"]
+    assert (told["PrivateNetwork"], told["NoNewPrivileges"], told["ProtectSystem"]) == (["yes"], ["yes"], ["strict"])
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_unit_is_watched_and_begun_again(unit: str) -> None:
     told = settings(unit)
