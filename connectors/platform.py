@@ -185,7 +185,6 @@ class PlatformDestination:
         self._member = member
         self._http: Edge = edge or HttpEdge(self.name, member.tls, options.timeout)
         self._files = HttpEdge(self.name, member.tls, options.timeout)  # beside deliveries, for as long as it takes
-        self.carries_files = edge is None  # across a gap they go by hand
         self._greeted: set[str] = set()
         self._answers: list[SignedAnswer] = []
         self._turn = threading.RLock()

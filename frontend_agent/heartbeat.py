@@ -78,8 +78,7 @@ class Heartbeats:
             if self._monotonic() < self._not_before.get(name, 0.0):
                 continue
             try:
-                here = told if platform.carries_files else {**told, "machine": ""}  # nothing that could not be fetched
-                answered = platform.beat(here, self._app.clock)
+                answered = platform.beat(told, self._app.clock)
             except FrontendAgentError as error:
                 self._say(name, str(error))
                 continue

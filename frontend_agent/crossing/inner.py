@@ -19,7 +19,7 @@ from uuid import uuid4
 import msgspec
 
 from connectors.outlets.http import Answer as HttpAnswer
-from connectors.platform import DICTIONARIES, PARCELS, PlatformDestination, Problem, SignedAnswer
+from connectors.platform import DICTIONARIES, PARCELS, Answered, PlatformDestination, Problem, SignedAnswer
 from frontend_agent.config_gap import GapConfig
 from frontend_agent.crossing.asking import AcrossEdge, Asking
 from frontend_agent.crossing.facts import far_of, skew_across
@@ -45,6 +45,10 @@ LOST_AFTER = timedelta(days=2)  # beats and heads that were never answered are f
 ITEMS_AT_ONCE = 100
 IDLE = 0.2  # seconds between two looks into the folder
 JSON = "application/json"
+
+NO_UPGRADES = {
+    "machine": ""
+}  # a program of hundreds of megabytes goes by hand: nothing is offered that could not be fetched
 
 
 @dataclass(frozen=True)
@@ -377,7 +381,7 @@ class AcrossPlatform(PlatformDestination):
         else:
             log.warning(event("log.not_countersigned", destination=self.name, problem="the platform knows another log"))
 
-    def beat(self, told: Mapping[str, Any], clock: Callable[[], datetime], institution: str = "") -> timedelta | None:
+    def beat(self, told: Mapping[str, Any], clock: Callable[[], datetime], institution: str = "") -> Answered | None:
         """Say how we stand. How far its clock was ahead of ours when it last answered; DestinationUnreachable before that."""
         institution = institution or self._options.institution
         if institution not in self._greeted:
@@ -387,10 +391,10 @@ class AcrossPlatform(PlatformDestination):
             "instance": self._instance,
             "lease": self._memory.get(self._lease_name(institution)) or "",
         }
-        self.inner.tell(self.name, BEAT, HEARTBEAT, msgspec.json.encode(who | dict(told)), JSON)
+        self.inner.tell(self.name, BEAT, HEARTBEAT, msgspec.json.encode(who | dict(told) | NO_UPGRADES), JSON)
         if self._heard is None:
             raise DestinationUnreachable(f"{self.name}: no heartbeat was answered across the gap yet")
-        return self._heard
+        return Answered(self._heard)
 
     def heard(self, answer: Answer, body: bytes, state: Any) -> None:
         """How far its clock is from ours: from the outer half's, which asked it, and as much of that one's as is proven."""
