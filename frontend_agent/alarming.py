@@ -171,6 +171,7 @@ class Alarming:
             withheld=counts.alarms,
             pack_expired=app.which_packs()["expired"],
             upgrade=self._upgrade(),
+            gap=app.crossing.facts() if app.crossing is not None else None,
         )
 
     def _upgrade(self) -> UpgradeFacts | None:

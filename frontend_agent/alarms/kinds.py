@@ -38,6 +38,9 @@ KINDS: dict[str, Kind] = {
         Kind("reconciliation", "feed"),
         Kind("pack", "agent"),
         Kind("upgrade", "agent"),
+        Kind("gap_silent", "agent"),
+        Kind("gap_stopped", "agent"),
+        Kind("gap_folder", "agent"),
         Kind("heartbeat", "hospital", "platform"),
     )
 }

@@ -142,6 +142,18 @@ class LogFacts(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
 
 
+class GapFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The line to the other half across a gap. `awaited_since`: it owes us a word since then; None: it owes none."""
+
+    awaited_since: datetime | None = None
+    silence: timedelta = timedelta(hours=1)  # so long is too long
+    waiting: int = 0  # documents on their way without an answer
+    missing: int = 0  # numbers of the other half's that others have overtaken
+    stopped: str = ""  # why nothing is taken, here or there
+    stopped_since: datetime | None = None
+    folder: str = ""  # what is wrong with one of the two folders
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is known of an agent at one moment. What is not known is left out, and raises nothing."""
 
@@ -165,3 +177,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     withheld: int = 0  # records of which a destination still has a version, though a rule withholds them now
     pack_expired: str = ""
     upgrade: UpgradeFacts | None = None
+    gap: GapFacts | None = None  # None: this agent is one whole

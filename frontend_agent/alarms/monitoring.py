@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from frontend_agent.alarms.model import Facts
+from frontend_agent.alarms.rules import GAP_CRITICAL
 from frontend_agent.config_alarms import AlarmsConfig
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
@@ -72,6 +73,12 @@ def figures_of(facts: Facts, limits: AlarmsConfig) -> dict[str, Figure]:
                 (limits.disk, limits.disk_critical) if room.of == "disk" else (limits.quota, limits.quota_critical)
             )
             found[room.of] = Figure(100 * room.used / room.total, "%", warning, critical)
+    if facts.gap is not None:
+        away = (now - facts.gap.awaited_since).total_seconds() if facts.gap.awaited_since else 0.0
+        silence = facts.gap.silence.total_seconds()
+        found["gap_silent"] = Figure(away, "s", silence, GAP_CRITICAL * silence)
+        found["gap_waiting"] = Figure(facts.gap.waiting)
+        found["gap_missing"] = Figure(facts.gap.missing)
     ends = [one.ends for one in facts.certificates if one.ends is not None]
     if ends:
         found["certificate_days"] = Figure((min(ends) - now).days)

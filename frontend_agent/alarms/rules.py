@@ -22,6 +22,7 @@ EASE = 5  # percentage points
 HELD_WINDOW = timedelta(hours=4)
 RESTARTS_WINDOW = timedelta(hours=1)
 DAY = timedelta(days=1)
+GAP_CRITICAL = 4  # times the silence of the other half that is a warning
 PLENTY = 50 << 30  # bytes that a disk has left: then nobody is alarmed, whatever share of it that is
 
 Standing = Collection[tuple[str, str]]
@@ -223,6 +224,22 @@ def studies(facts: Facts, limits: AlarmsConfig, standing: Standing) -> Iterator[
         yield Raised("studies", "", Level.WARNING, since, {"stuck": facts.stuck_studies, "waited": waited})
 
 
+def gap(facts: Facts, limits: AlarmsConfig, standing: Standing) -> Iterator[Raised]:
+    """The line to the other half: nothing comes, nothing is taken any more, or files cannot be laid down or read."""
+    one = facts.gap
+    if one is None:
+        return
+    if one.awaited_since is not None:
+        level = _level(facts.now - one.awaited_since, one.silence, GAP_CRITICAL * one.silence)
+        if level:
+            away = (facts.now - one.awaited_since).total_seconds()
+            yield Raised("gap_silent", "", level, one.awaited_since, {"away": away, "waiting": one.waiting})
+    if one.stopped:
+        yield Raised("gap_stopped", "", Level.CRITICAL, one.stopped_since or facts.now, {"problem": one.stopped})
+    if one.folder:
+        yield Raised("gap_folder", "", Level.CRITICAL, facts.now, {"problem": one.folder})
+
+
 RULES: tuple[Rule, ...] = (
     backlog,
     destination,
@@ -238,6 +255,7 @@ RULES: tuple[Rule, ...] = (
     agent,
     upgrades,
     studies,
+    gap,
 )
 
 

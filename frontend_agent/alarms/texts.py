@@ -343,6 +343,47 @@ TEXTS: dict[str, Said] = {
             "`sudo frontend-agent upgrade install --offered`。",
         ),
     ),
+    "gap_silent": Said(
+        Told(
+            "Nothing has come across the gap for {away:span}, and answers are due ({waiting} documents are on their way)",
+            "The ferry does not carry files, in one direction or both, or the other half is not running.",
+            "Look whether files stay in our folder out (`frontend-agent gap status`): then the ferry does not take them. At the other half: "
+            "`systemctl status frontend-agent`, and the same command. Nothing is lost; all goes on by itself.",
+        ),
+        Told(
+            "网闸另一侧已有 {away:span} 没有数据包，且有应答未回（在途文档 {waiting} 份）",
+            "网闸某一方向或两个方向没有摆渡文件，或另一侧没有运行。",
+            "查看本侧 out 文件夹中的文件是否一直未被取走（`frontend-agent gap status`）：若是，则网闸没有工作。在另一侧执行 "
+            "`systemctl status frontend-agent` 及同一命令。数据不会丢失，恢复后自动继续。",
+        ),
+    ),
+    "gap_stopped": Said(
+        Told(
+            "Nothing is taken across the gap any more: {problem}",
+            "A number came twice with different contents: the other half was set back to an older copy, runs twice, or somebody has its keys.",
+            "Find out which before anything else; the file is in `set-aside` below the folder in. If the keys may be known to others, make new "
+            "ones and pair again (`frontend-agent gap keys`, `frontend-agent gap pair FILE`); else `frontend-agent gap restart`.",
+        ),
+        Told(
+            "网闸方向已停止接收：{problem}",
+            "同一编号出现了不同内容：另一侧被恢复到旧副本、同时运行了两份，或有人掌握了其密钥。",
+            "先查明是哪一种；该文件在 in 文件夹下的 `set-aside` 中。若密钥可能泄露，请重新生成并配对（`frontend-agent gap keys`、"
+            "`frontend-agent gap pair FILE`）；否则执行 `frontend-agent gap restart`。",
+        ),
+    ),
+    "gap_folder": Said(
+        Told(
+            "A folder of the gap cannot be used: {problem}",
+            "The folder is full, not mounted, or the service's account may not write there.",
+            "`frontend-agent check` says which one. Make room, mount it, or give the service's account the right to read and write; what waits "
+            "goes by itself.",
+        ),
+        Told(
+            "网闸文件夹无法使用：{problem}",
+            "文件夹已满、未挂载，或服务账号没有写入权限。",
+            "`frontend-agent check` 会指明是哪一个。清理空间、重新挂载，或授予服务账号读写权限；等待的内容会自动发出。",
+        ),
+    ),
     "heartbeat": Said(
         Told(
             "Hospital {subject} has not been heard of for {silent:span}",

@@ -1,6 +1,5 @@
 """`gap keys | pair | status | restart | outer`: an agent in two halves across a gap (网闸)."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from frontend_agent import control
 from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings, must_be_its_owner, this_user
 from frontend_agent.cli.texts import Texts
+from frontend_agent.config import Config
 from frontend_agent.errors import ConfigurationError, StateError
 
 
@@ -168,16 +168,19 @@ def _time(text: str) -> str:
 def _add_outer(group: typer.Typer, t: Texts) -> None:
     @group.command(name="outer", help=t("gap.outer"))
     def outer(context: typer.Context) -> None:
-        from frontend_agent import logs
-        from frontend_agent.crossing.process import run_outer
-
         settings: Settings = context.obj[-1]
         config = settings.config()
         if not config.gap.is_outer:
             raise ConfigurationError(t("said.gap_is_not_outer"))
-        state = settings.state(config)
-        must_be_its_owner(state)
-        logs.to_stderr(config.log.level)
-        logs.threads()
-        run_outer(config, state)
-        sys.stdout.flush()
+        run_outer_half(config, settings.state(config))
+
+
+def run_outer_half(config: Config, state: Path) -> None:
+    """In the foreground: `gap outer`, and `run` where agent.toml says that this is the outer half."""
+    from frontend_agent import logs
+    from frontend_agent.crossing.process import run_outer
+
+    must_be_its_owner(state)
+    logs.to_stderr(config.log.level)
+    logs.threads()
+    run_outer(config, state)

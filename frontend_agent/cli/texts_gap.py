@@ -35,14 +35,14 @@ GAP_TEXTS: dict[str, tuple[str, str]] = {
         "重新开始编号：用于同一编号出现不同内容而停止之后，或一侧由备份恢复之后。在途内容全部重发，不会产生重复效果。",
     ),
     "gap.outer": (
-        "The outer half, in the foreground: takes bundles from the folder, puts their requests to the platform, lays the answers down."
+        "The outer half, in the foreground, as `run` does where agent.toml says that this is the outer half: takes bundles from the folder, puts their requests to the platform, lays the answers down."
         ' Its agent.toml has [gap] role = "outer" and the platform, and nothing else.',
         '在前台运行外侧：从文件夹取数据包，向平台提交请求，并写回应答。其 agent.toml 只需 [gap] role = "outer" 与平台。',
     ),
     "gap.asked": ("The fingerprint that the other half shows", "请输入另一侧显示的指纹"),
     "said.gap_is_outer": (
-        'agent.toml: [gap] role = "outer": this is the outer half: frontend-agent gap outer runs it',
-        'agent.toml：[gap] role = "outer"：本机为外侧，请执行 frontend-agent gap outer',
+        'agent.toml: [gap] role = "outer": this is the outer half, it reads nothing: frontend-agent run runs it',
+        'agent.toml：[gap] role = "outer"：本机为外侧，不读取数据，请执行 frontend-agent run',
     ),
     "said.gap_is_not_outer": (
         'agent.toml: [gap] role is not "outer": the inner half is run by frontend-agent run',

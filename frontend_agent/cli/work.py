@@ -16,7 +16,7 @@ from frontend_agent.cli import output
 from frontend_agent.cli.alarms import check_status
 from frontend_agent.cli.backfill import left_of
 from frontend_agent.cli.foreign import show_foreign
-from frontend_agent.cli.gap import show_gap
+from frontend_agent.cli.gap import run_outer_half, show_gap
 from frontend_agent.cli.images import show_images
 from frontend_agent.cli.inlet import show_inlets
 from frontend_agent.cli.region_upgrades import state_words
@@ -117,6 +117,9 @@ def _add_working(cli: typer.Typer, t: Texts) -> None:
         from frontend_agent.reporting import Reporting
 
         settings = _settings(context)
+        if (config := settings.config()).gap.is_outer:
+            run_outer_half(config, settings.state(config))
+            return
         with logging_app(settings, to_stderr=True) as app:
             zone = ZoneInfo(app.config.institution.timezone)
             reporting = Reporting(app.config.reports, app.state, zone, settings.config_path.absolute())

@@ -20,9 +20,10 @@ import msgspec
 
 from connectors.outlets.http import Answer as HttpAnswer
 from connectors.platform import DICTIONARIES, PARCELS, Answered, PlatformDestination, Problem, SignedAnswer
+from frontend_agent.alarms.model import GapFacts
 from frontend_agent.config_gap import GapConfig
 from frontend_agent.crossing.asking import AcrossEdge, Asking
-from frontend_agent.crossing.facts import far_of, skew_across
+from frontend_agent.crossing.facts import far_of, skew_across, told_line
 from frontend_agent.crossing.line import Line
 from frontend_agent.delivery import Event, back_off
 from frontend_agent.errors import DestinationError, DestinationUnreachable, NotAllowed
@@ -120,6 +121,20 @@ class Inner:
         """Read what came and apply it, lay down what goes. How much there was to do."""
         new = self.line.turn()
         return new + self._apply()
+
+    def facts(self) -> GapFacts:
+        """What alarms look at."""
+        told = told_line(self._config, self._book, ("", ""), self.line.problems, tuple(self._platforms), self._clock())
+        stopped = told["stopped"] or (told["stopped_there"] and f"the other half: {told['stopped_there']}")
+        return GapFacts(
+            awaited_since=datetime.fromisoformat(told["awaited_since"]) if told["awaited_since"] else None,
+            silence=self._config.silence,
+            waiting=sum(one["documents"] for one in told["destinations"]),
+            missing=len(told["missing"]),
+            stopped=stopped,
+            stopped_since=datetime.fromisoformat(told["stopped_at"]) if told["stopped_at"] else None,
+            folder="; ".join(told["problems"].values()),
+        )
 
     # --- parcels ------------------------------------------------------------------------------------------------------
 

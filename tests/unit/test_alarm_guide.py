@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from frontend_agent.alarms import KINDS
-from frontend_agent.alarms.model import DestinationFacts, Facts, LogFacts
+from frontend_agent.alarms.model import DestinationFacts, Facts, GapFacts, LogFacts
 from frontend_agent.alarms.monitoring import figures_of
 from frontend_agent.alarms.texts import TEXTS, Language
 from frontend_agent.config import duration, parse_config
@@ -92,7 +92,8 @@ def test_each_figure_has_its_line(language: Language) -> None:
 
     now = datetime(2026, 11, 18, tzinfo=UTC)
     there = DestinationFacts(name="platform", skew=timedelta(seconds=1))
-    known = figures_of(Facts(now=now, images=True, destinations=(there,), log=LogFacts()), AlarmsConfig()).keys()
+    facts = Facts(now=now, images=True, destinations=(there,), log=LogFacts(), gap=GapFacts())
+    known = figures_of(facts, AlarmsConfig()).keys()
     table = (
         MONITORING[language].partition("| figure |" if language == "en" else "| 数字 |")[2].partition("**Zabbix**")[0]
     )
