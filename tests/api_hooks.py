@@ -46,3 +46,14 @@ def raw(context: Any, value: Any) -> bytes:
     """Whatever it has made, as bytes; mostly something that begins like what is meant."""
     made = value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
     return BODIES[len(made) % len(BODIES)] + made
+
+
+@schemathesis.hook
+def after_call(context: Any, case: Any, response: Any) -> None:
+    """Where a test wants to know (test_api_fuzz_over_tls.py): what was asked and answered, and whether another hospital's patient was in it."""
+    heard = os.environ.get("FUZZ_HEARD")
+    if heard:
+        foreign = any(word.encode() in response.content for word in json.loads(os.environ["FOREIGN_WORDS"]))
+        line = {"path": case.operation.path, "method": case.method, "status": response.status_code, "foreign": foreign}
+        with open(heard, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")

@@ -53,6 +53,7 @@ from frontend_agent.platform.viewer import Viewer
 
 MOST_AT_ONCE = 128  # connections; more are told to come back
 PROVE_EVERY = 5.0  # seconds between signs of life for systemd
+GOODBYE = 3.0  # seconds that an idle connection has to answer our end of TLS; asyncio would wait for 30
 GRACE_SECONDS = 30  # what is in flight at SIGTERM has so long to finish
 
 # No script at all, nothing from elsewhere, no framing; patient data is not left in caches.
@@ -405,7 +406,12 @@ class PlatformServer(uvicorn.Server):
         if door.listening.family == socket.AF_UNIX:
             return await loop.create_unix_server(protocol, sock=door.listening)
         return await loop.create_server(
-            protocol, sock=door.listening, ssl=door.context, ssl_handshake_timeout=HANDSHAKE, backlog=256
+            protocol,
+            sock=door.listening,
+            ssl=door.context,
+            ssl_handshake_timeout=HANDSHAKE,
+            ssl_shutdown_timeout=GOODBYE,
+            backlog=256,
         )
 
 
