@@ -29,10 +29,12 @@ def sslyze() -> Path:
             "install",
             "--quiet",
             "--only-binary=:all:",
+            "--no-binary=sslyze,tls-parser",  # these two are Python alone, and have no wheel
             f"sslyze=={VERSION}",
         ]
         subprocess.run(install, check=True, capture_output=True, timeout=600)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        missing(f"sslyze could not be fetched: {type(error).__name__}")
+        said = (getattr(error, "stderr", b"") or b"").decode("utf-8", "replace").strip().splitlines()[-1:]
+        missing(f"sslyze could not be fetched: {type(error).__name__} {' '.join(said)}")
     return command
