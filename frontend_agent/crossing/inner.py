@@ -47,9 +47,8 @@ ITEMS_AT_ONCE = 100
 IDLE = 0.2  # seconds between two looks into the folder
 JSON = "application/json"
 
-NO_UPGRADES = {
-    "machine": ""
-}  # a program of hundreds of megabytes goes by hand: nothing is offered that could not be fetched
+# A program of hundreds of megabytes goes by hand: nothing is offered that could not be fetched.
+NO_UPGRADES = {"machine": ""}
 
 
 @dataclass(frozen=True)

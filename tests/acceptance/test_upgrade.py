@@ -192,6 +192,7 @@ def test_what_the_platform_offers_waits_for_a_person_where_the_hospital_says_not
     hospital: Hospital, made: Package
 ) -> None:
     configure(hospital, OFFERS)
+    present = running(hospital)
     offers(hospital, give(hospital, made, "9.4.0"), "9.4.0")
     eventually(lambda: at_platform(hospital, "9.4.0") == ("waiting", ""), within=90, every=1.0)
     assert upgrade(hospital, "status")["offer"]["actor"] == "hospital"  # type: ignore[index]
@@ -202,7 +203,7 @@ def test_what_the_platform_offers_waits_for_a_person_where_the_hospital_says_not
         lambda: hospital.machine.shows("frontend-agent-upgrade", "ActiveState")["ActiveState"] == "inactive", within=60
     )
     assert hospital.machine.journal("EVENT=upgrade.not_asked_for")
-    assert running(hospital) == "9.1.0"
+    assert running(hospital) == present
 
 
 def test_where_the_hospital_wants_it_so_it_is_installed_by_itself_and_confirmed(hospital: Hospital) -> None:
@@ -216,10 +217,12 @@ def test_where_the_hospital_wants_it_so_it_is_installed_by_itself_and_confirmed(
     arrives(hospital, before)
 
 
-def test_an_older_version_that_was_signed_is_not_installed_whoever_laid_it_there(hospital: Hospital) -> None:
+def test_an_older_version_that_was_signed_is_not_installed_whoever_laid_it_there(
+    hospital: Hospital, made: Package
+) -> None:
     """What a broken agent could do: its account owns the folder. The unit verifies, and never leads back."""
     machine = hospital.machine
-    machine.run("cp", "/srv/frontend-agent-9.3.0-x86_64.tar.zst", f"{WAITING}/offered.tar.zst")
+    shutil.copyfile(made.archive, machine.path(f"{WAITING}/offered.tar.zst"))
     machine.run("runuser", "-u", "frontend-agent", "--", "touch", f"{WAITING}/ready")
     eventually(lambda: upgrade(hospital, "status")["history"][0]["outcome"] == "refused", within=120, every=1.0)  # type: ignore[index]
     assert "never leads back" in upgrade(hospital, "status")["history"][0]["reason"]  # type: ignore[index]

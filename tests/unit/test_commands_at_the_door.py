@@ -78,6 +78,10 @@ AT_THE_PLATFORM: Mapping[str, Sequence[str]] = {
     "platform studies show": ("platform_study",),
     "platform studies want": ("platform_want", "platform_unwant"),
     "platform studies drop": ("platform_drop",),
+    "platform upgrades add": ("platform_upgrade_add",),
+    "platform upgrades offer": ("platform_upgrade_offer",),
+    "platform upgrades withdraw": ("platform_upgrade_withdraw",),
+    "platform upgrades drop": ("platform_upgrade_drop",),
     "platform ca init": ("platform_ca_init",),
     "platform ca import": ("platform_ca_import",),
     "platform ca server": ("platform_ca_server",),
@@ -102,7 +106,7 @@ LOOKS: Mapping[str, str] = {
     "at-rest status": "numbers of files by key",
     "program verify": "the program's own files", "program contents": "the same", "program audit": "the same",
     "people acts": "reference",
-    "upgrade status": "versions", "upgrade schema": "numbers of schemas",
+    "upgrade status": "versions, and what is offered", "upgrade schema": "numbers of schemas",
     "platform hospitals": "numbers of documents by hospital, versions, alarms",
     "platform reconciliations": "numbers by day and department",
     "platform examine": "files of the person's own",
@@ -111,6 +115,8 @@ LOOKS: Mapping[str, str] = {
     "platform signatures": "verdicts on signatures: documents' ids and who signed",
     "platform studies conflicts": "ids and digests", "platform studies verify": "ids and digests",
     "platform ca show": "our own certificates",
+    "platform upgrades list": "versions of the program",
+    "platform upgrades status": "versions, states and our own reasons by hospital",
     "platform log": "what people did: identifiers",
 }  # fmt: skip
 # Processes. They say when they begin and end, and what people do through them stands in the log by the door.
@@ -118,6 +124,7 @@ SERVE: Mapping[str, str] = {
     "run": "the agent: lifetime.py",
     "console serve": "begun by the agent; each page asks the door",
     "platform serve": "the platform: own_log.lived",
+    "upgrade take": "installs what agent.toml lets be installed without a person; the agent says in its log that it asks for it",
     "upgrade watch": "judges a trial that a person began; its outcome is in the program's history",
     "demo": "a demonstration with invented patients, in a folder of its own",
 }
@@ -297,7 +304,7 @@ def parts(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the commands of TRIED work on, and a list of what they have done."""
     done: list[str] = []
     monkeypatch.setattr(upgrade, "_only_root", lambda t: None)
-    monkeypatch.setattr(upgrading, "stage", lambda file, keys: "9.9.9")
+    monkeypatch.setattr(upgrading, "stage", lambda file, keys, accept: "9.9.9")
     monkeypatch.setattr(upgrading, "probe", lambda folder: upgrade.schemas())
     for name in ("begin", "roll_back", "confirm"):
         monkeypatch.setattr(upgrading, name, lambda *_, name=name: done.append(name) or pytest.skip.Exception)
