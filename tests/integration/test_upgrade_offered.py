@@ -5,8 +5,10 @@ The platform, the agent's state and the archives are real; nothing is installed 
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,14 +18,19 @@ import pytest
 import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.requests import Request
 
 from frontend_agent import __version__
 from frontend_agent.alarming import Alarming
 from frontend_agent.app import App
 from frontend_agent.cli.main import run
+from frontend_agent.cli.session import Settings
 from frontend_agent.config import parse_config
+from frontend_agent.console.pages import Called, Site, Visitor
+from frontend_agent.console.rooms import Rooms
 from frontend_agent.heartbeat import Heartbeats
 from frontend_agent.housekeeping import schedules
+from frontend_agent.operations import operations
 from frontend_agent.platform.store import Store
 from frontend_agent.platform.upgrades import Upgrades
 from frontend_agent.upgrade_offers import Offers
@@ -80,8 +87,8 @@ class Agent:
         self.app.open_state()
         self.app._open_destinations()
         self.offers = Offers(self.app, home=self.home, keys=lambda: KEYS, present=present)
-        daemon = SimpleNamespace(
-            started=self.now, receiving=SimpleNamespace(told=dict), imaging=None, offers=self.offers
+        self.daemon = daemon = SimpleNamespace(
+            started=self.now, receiving=SimpleNamespace(told=dict), imaging=None, offers=self.offers, next_runs=dict
         )
         self.alarming = Alarming(self.app, daemon, schedules(self.app))
         self.beats = Heartbeats(self.app, self.alarming, {}, offers=self.offers)
@@ -508,3 +515,67 @@ def test_packages_of_root_belong_to_whom_the_folder_does(tmp_path: Path) -> None
     with Upgrades(state) as upgrades:
         upgrades.add(archive(tmp_path, "1.1.0"), "1.1.0", MACHINE, "root")
         assert {one.stat().st_uid for one in (state / "upgrades", *(state / "upgrades").iterdir())} == {65534}
+
+
+# --- where people look ------------------------------------------------------------------------------------------------
+
+
+class Answers:
+    """The daemon as the console asks it, without a socket between."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._operations = operations(agent.app, agent.daemon)
+
+    def ask(self, session: str, question: str, why: str = "", /, **arguments: Any) -> Any:
+        return self._operations[question](**arguments)
+
+    look = ask
+
+
+def shown(agent: Agent, lang: str) -> str:
+    """The console's page of versions, as text."""
+    site = Site(Answers(agent), agent.app.config, lambda: agent.now)  # type: ignore[arg-type]
+    request = Request({"type": "http", "method": "GET", "path": "/trust", "headers": [], "query_string": b""})
+    acts = frozenset({"status", "upgrades", "public_keys", "certificates"})
+    page = bytes(Rooms(site).trust(Called(request, Visitor(lang, "s", "wang", acts=acts))).body).decode()
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition("<main")[2]))
+
+
+def test_the_console_shows_the_offer_how_far_it_is_and_who_acts(tmp_path: Path, store: Store, url: str) -> None:
+    agent = Agent(tmp_path, url)
+    assert "No upgrade is offered" in shown(agent, "en")
+    offered(store, archive(tmp_path, "1.1.0"), "1.1.0")
+    agent.goes_on()
+    text = shown(agent, "en")
+    assert "1.1.0" in text
+    assert "here, its signature holds; waits for a person" in text
+    assert "who acts the hospital" in text
+    assert "sudo frontend-agent upgrade install --offered" in text
+    assert "等待人工安装" in shown(agent, "zh")
+    write_trial(agent.home, Trial(version="1.1.0", before="1.0.0", phase="trial", began=NOW.isoformat()))
+    assert "1.1.0 is on trial since" in shown(agent, "en")
+    end_trial(agent.home, Trial(version="1.1.0", before="1.0.0"), "returned", "a service is not running")
+    assert "a service is not running" in shown(agent, "en")
+    store.upgrades.withdraw("1.1.0", "li")
+    agent.goes_on()
+    assert "a service is not running" in shown(agent, "zh"), "the last return stays in sight"
+
+
+def test_status_tells_it_in_one_line(
+    tmp_path: Path, store: Store, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offered(store, archive(tmp_path, "1.1.0"), "1.1.0")
+    agent = Agent(tmp_path, url)
+    agent.goes_on()
+
+    @contextmanager
+    def asking(self: Settings, *questions: str) -> Iterator[Any]:
+        yield lambda question, **arguments: Answers(agent).ask("", question, **arguments)
+
+    monkeypatch.setattr(Settings, "asking", asking)
+    assert run(["status", "--lang", "en"]) == 0
+    assert "Upgrade to 1.1.0: waits for a person" in capsys.readouterr().out
+    assert run(["upgrade", "status", "--lang", "zh"]) == 0
+    assert "由医院处理：sudo frontend-agent upgrade install --offered" in capsys.readouterr().out
+    assert run(["upgrade", "status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["offer"]["state"] == "waiting"
