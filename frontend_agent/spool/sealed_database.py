@@ -7,6 +7,8 @@ page to us (reserved bytes, as its checksum VFS does): there are the tag and the
     log frame   number, size (8)  salts, checksums (16, one block)  sealed (8192)  tag  nonce          about: its place
 
 What stays readable: how large the files are, which pages change and when.
+
+Frames of a commit are given to the system together, when SQLite asks for its sync: there is one call for fifteen of them, not thirty.
 """
 
 import itertools
@@ -28,6 +30,7 @@ _NAMES = itertools.count()
 WAL_HEAD, FRAME_HEAD = 32, 24
 FRAME = FRAME_HEAD + PAGE  # as SQLite counts
 SEALED_FRAME = FRAME + TAG + NONCE  # as it lies on disk
+_AT_ONCE = (1 << 17) - 1  # bytes: SQLite's own files write no more by one call
 
 
 def key_of(path: Path) -> str | None:
@@ -92,7 +95,7 @@ class _Pages(apsw.VFSFile):
         clear = _HEAD if number == 1 else 0
         nonce = page[PAGE - RESERVED + TAG : PAGE - RESERVED + TAG + NONCE]
         try:
-            plain = self._sealer.open(nonce, page[clear : PAGE - RESERVED + TAG], _about(number))
+            plain = self._sealer.open(nonce, memoryview(page)[clear : PAGE - RESERVED + TAG], _about(number))
         except NotGenuine as error:
             if not any(page):
                 return page  # room that was given to the file, and never written
@@ -108,24 +111,52 @@ class _Log(apsw.VFSFile):
         self._sealer = Sealer(key.suite, derived(key.suite, key.secret, "write-ahead log"))
         # Random salts and checksums: one block of the cipher hides what the checksums would tell of the pages.
         self._hide, self._show = one_block(key.suite, derived(key.suite, key.secret, "frame heads"))
+        self._held: list[bytes] = []  # what SQLite has written and the system was not given yet
+        self._held_at = self._held_end = 0
 
     def xWrite(self, data: bytes, offset: int) -> None:
         if offset < WAL_HEAD:
             if offset + len(data) > WAL_HEAD:
                 raise apsw.IOError("a write across the head of the log")
-            super().xWrite(data, offset)
+            self._hold(offset, bytes(data))  # a copy: it is SQLite's own memory
             return
         number, start = divmod(offset - WAL_HEAD, FRAME)
         place = WAL_HEAD + number * SEALED_FRAME + start
         if start == 0 and len(data) == FRAME_HEAD:
-            super().xWrite(data[:8] + self._hide(data[8:]), place)
+            self._hold(place, bytes(data[:8]), self._hide(data[8:]))
         elif start == FRAME_HEAD and len(data) == PAGE:
             nonce = self._sealer.nonce()
-            super().xWrite(self._sealer.seal(nonce, data, _about(number)) + nonce, place)
+            self._hold(place, self._sealer.seal(nonce, data, _about(number)), nonce)
         else:
             raise apsw.IOError("a write that is no part of a frame")
 
+    def _hold(self, place: int, *pieces: bytes) -> None:
+        """To be written there, with what stands before it."""
+        end = place + sum(map(len, pieces))
+        if not self._held or place != self._held_end or end - self._held_at > _AT_ONCE:
+            self._let_go()
+            self._held_at = place
+        self._held += pieces
+        self._held_end = end
+
+    def _let_go(self) -> None:
+        """It is written now. Should that fail it is dropped: SQLite is told, and takes the whole commit back."""
+        if self._held:
+            held, self._held = b"".join(self._held), []
+            super().xWrite(held, self._held_at)
+
+    def xSync(self, flags: int) -> None:
+        self._let_go()
+        super().xSync(flags)
+
+    def xClose(self) -> None:
+        try:
+            self._let_go()
+        finally:
+            super().xClose()
+
     def xRead(self, amount: int, offset: int) -> bytes:
+        self._let_go()
         if offset < WAL_HEAD:
             return super().xRead(amount, offset)
         number, start = divmod(offset - WAL_HEAD, FRAME)
@@ -149,9 +180,10 @@ class _Log(apsw.VFSFile):
         return (head + page)[start : start + amount]
 
     def _page(self, number: int, stored: bytes) -> bytes:
-        return self._sealer.open(stored[PAGE + TAG :], stored[: PAGE + TAG], _about(number))
+        return self._sealer.open(stored[PAGE + TAG :], memoryview(stored)[: PAGE + TAG], _about(number))
 
     def xFileSize(self) -> int:
+        self._let_go()
         size = super().xFileSize()
         if size <= WAL_HEAD:
             return size
@@ -159,6 +191,7 @@ class _Log(apsw.VFSFile):
         return WAL_HEAD + whole * FRAME + min(rest, FRAME - 1)
 
     def xTruncate(self, size: int) -> None:
+        self._let_go()
         if size > WAL_HEAD:
             size = WAL_HEAD + (size - WAL_HEAD) // FRAME * SEALED_FRAME
         super().xTruncate(size)
