@@ -11,7 +11,7 @@ from frontend_agent.spool import Spool
 from frontend_agent.spool.at_rest import settle, under
 from frontend_agent.spool.vault import AtRest, Vault, kept_keys
 
-PLAIN = ("images", "reports")  # folders of the state that lie plain whatever agent.toml says
+PLAIN = ("reports",)  # lie plain whatever agent.toml says: figures and masked findings, no patient
 
 
 def at_rest_of(config: Config) -> AtRest | None:

@@ -65,8 +65,8 @@ SECRETS_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "said.at_rest": ("suite {suite} · secret {secret}", "算法套件 {suite} · 密钥名称 {secret}"),
     "said.at_rest_plain": (
-        "{folder}/: {files} files are never encrypted by us: keep them on an encrypted disk",
-        "{folder}/：{files} 个文件不在加密范围内，请放在加密磁盘上",
+        "{folder}/: {files} files lie plain, for people to take away: they name no patient",
+        "{folder}/：{files} 个文件为明文，供人员取用，不含患者信息",
     ),
     "said.at_rest_running": (
         "{state}: the daemon is running; stop it first (systemctl stop frontend-agent)",

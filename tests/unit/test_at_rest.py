@@ -159,6 +159,47 @@ def test_a_torn_log_ends_at_its_last_whole_commit(tmp_path: Path) -> None:
         assert spool.counts().documents == len(first)
 
 
+FULL = """
+import os, resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, "tests/unit")
+from pipe import document, taken
+from frontend_agent.errors import FrontendAgentError
+from frontend_agent.spool import Spool
+from frontend_agent.spool.vault import AtRest
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit fails, as on a disk that is full
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+state = Path(sys.argv[1])
+def one(name):
+    return document(name, frame=os.urandom(60_000))
+with Spool(state, at_rest=AtRest("AES-256-GCM", "one", lambda name: sys.argv[2])).open() as spool:
+    kept = [one("before")]
+    spool.commit(taken(*kept))
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((state / "spool.db-wal").stat().st_size + 30_000, most))
+    try:
+        spool.commit(taken(*[one(f"lost{n}") for n in range(5)]))
+    except FrontendAgentError as error:
+        print(type(error).__name__)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    kept.append(one("after"))
+    spool.commit(taken(kept[-1]))
+    print(*[made.document_id for made in kept])
+    os._exit(1)  # no checkpoint: what is there is in the log
+"""
+
+
+def test_a_disk_that_is_full_takes_a_whole_commit_back_and_the_next_one_is_kept(tmp_path: Path) -> None:
+    """Frames wait for their sync: that is where the disk says so then."""
+    arguments = [sys.executable, "-c", FULL, str(tmp_path / "state"), ONE]
+    ran = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    said, *kept = ran.stdout.split()
+    assert said in ("SpoolFull", "StateError"), ran.stderr
+    with Spool(tmp_path / "state", at_rest=at_rest()).open() as spool:
+        assert spool.counts().documents == len(kept) == 2
+        assert all(spool.frame(one) for one in kept)
+        assert spool._database._connection.execute("PRAGMA integrity_check").get == "ok"
+
+
 def test_a_changed_page_is_damage_and_not_other_data(tmp_path: Path) -> None:
     with Spool(tmp_path, at_rest=at_rest()).open() as spool:
         filled(spool)
