@@ -190,6 +190,7 @@ def test_no_patient_is_in_the_raw_files_of_the_state(tmp_path: Path, hospital: P
         assert '"ok": true' in run(tmp_path, "qc", "verify", "--json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", ["AES-256-GCM", pytest.param("SM4-GCM", marks=pytest.mark.release)])
 def test_no_patient_is_in_the_raw_files_of_received_studies(tmp_path: Path, suite: str) -> None:
     """Received plain, then sealed by turning it on; received sealed, made for a destination, under another key, and plain again."""
