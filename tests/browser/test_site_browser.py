@@ -33,7 +33,6 @@ def browser(tmp_path_factory):
         ("zh", "隔离区", "本机控制台"),
         ("zh", "statement_timeout", "我们是客人：限制、暂停与访问报告"),
         ("en", "quarantine", "Mending and tracing"),
-        ("en", "certificate", "Joining"),
     ],
 )
 def test_a_page_is_found_by_its_words_and_opened(site, browser, lang, words, expected):

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from frontend_agent import config
+from frontend_agent import config, logs
 from frontend_agent.cli.main import build as command_line
+from frontend_agent.errors import ConfigurationError
+from frontend_agent.mapping_file import parse_mapping
 from tests.guide_kit import commands_of, parsed
-from tools.documentation import commands, settings
+from tools.documentation import commands, mapping, observing, settings
 from tools.documentation.build import build
 from tools.documentation.pages import MADE, all_pages, sections
 
@@ -163,3 +165,55 @@ def test_settings_that_the_guides_show_are_examples():
     with_example = [1 for table in TABLES for key in settings.keys(table.cls) if settings._example(table.cls, key)]
 
     assert len(with_example) > 250
+
+
+# -- Every key of a mapping -------------------------------------------------------------------------------------------
+
+
+SQL = {"a.changed.sql": 'SELECT t AS "cursor", k AS "key" FROM x', "a.sql": 'SELECT k AS "k", p AS "p" FROM x', "a.items.sql": 'SELECT k AS "k" FROM y'}  # fmt: skip
+QUERIES = 'kind = "C0007"\nkey = "k"\n[queries]\nchanged = "a.changed.sql"\nparent = "a.sql"\n'
+MESSAGE = 'kind = "C0007"\nkey = "k"\n[message]\nformat = "xml"\n'
+PROBES = {
+    "(top)": "zzz = 1\n" + QUERIES,
+    "[queries]": QUERIES + "zzz = 1\n",
+    "[queries.details] GROUP": QUERIES + "details = { items = { zzz = 1 } }\n",
+    "[queries.partners] NAME": QUERIES + "partners = { person = { zzz = 1 } }\n",
+    "[queries] history": QUERIES + "history = [{ zzz = 1 }]\n",
+    "[procedures.NAME]": QUERIES + "[procedures.p]\nzzz = 1\n",
+    "[read] ALIAS": QUERIES + '[read]\n"p" = { zzz = 1 }\n',
+    "[read] ALIAS groups.GROUP": QUERIES + '[read]\n"p" = { reader = "xml", groups.items = { zzz = 1 } }\n',
+    "[read] ALIAS fields.FIELD": QUERIES + '[read]\n"p" = { reader = "xml", fields = { a = { zzz = 1 } } }\n',
+    "[codes] FIELD": QUERIES + '[codes]\n"p" = { table = "t", zzz = 1 }\n',
+    "[message]": MESSAGE + "zzz = 1\n",
+    "[message.details.GROUP]": MESSAGE + 'fields = { k = "//k" }\n[message.details.items]\nzzz = 1\n',
+    "[message.fields] FIELD": MESSAGE + 'fields = { k = { path = "//k", zzz = 1 } }\n',
+}
+
+
+@pytest.mark.parametrize("table", mapping.tables(), ids=lambda table: table["name"])
+def test_the_keys_of_a_mapping_are_those_that_its_reader_takes(table):
+    with pytest.raises(ConfigurationError, match="unknown key 'zzz'") as refused:
+        parse_mapping("a.toml", "a.toml", "", {**SQL, "a.toml": PROBES[table["name"]]}.__getitem__)
+
+    known = re.search(r"\(known: ([^)]*)\)", str(refused.value))
+    assert known
+    assert sorted(table["keys"]) == sorted(known[1].split(", "))
+
+
+def test_the_examples_of_mappings_are_toml():
+    for table in mapping.tables():
+        tomllib.loads(table.get("example", ""))
+
+
+# -- Exit codes, events, metrics --------------------------------------------------------------------------------------
+
+
+def test_every_event_and_metric_of_the_code_is_told():
+    told = observing.events()
+
+    assert len(told) > 80
+    assert "daemon.ready" in told
+    assert told["feed.silent"][0] >= {"feed", "since"}
+    assert logs.event("feed.silent", feed="lab", since="x") == "feed.silent feed=lab since=x"
+    assert set(observing.metrics()) == set(observing.METRICS_ZH)
+    assert "platform_hospital_silent" in observing.page("zh")

@@ -88,7 +88,9 @@ def _help(text: str) -> Iterator[str]:
             yield f"{told[1]}:" if told[1].startswith("E") else f"{told[1]}："
             yield ""
             yield "```sh"
-            yield from (line.strip() for line in re.split(r"\n| · (?=frontend-agent )", told[2]) if line.strip())
+            yield from (
+                line.strip() for line in re.split(r"\n| · (?=(?:sudo )?frontend-agent )", told[2]) if line.strip()
+            )
             yield "```"
         else:
             yield _plain(" ".join(line.strip() for line in paragraph.splitlines()))

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from tools.documentation import commands, settings
+from tools.documentation import commands, mapping, observing, settings
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -21,6 +21,8 @@ GUIDE = ROOT / "docs" / "guide"
 MADE: dict[str, Callable[[Language], str]] = {
     "reference/commands": commands.page,
     "reference/settings": settings.page,
+    "reference/mapping": mapping.page,
+    "reference/observing": observing.page,
 }
 
 
@@ -34,9 +36,12 @@ class Section:
 
 @cache
 def sections() -> tuple[Section, ...]:
-    """docs/nav.toml."""
+    """docs/nav.toml, and what it does not name, so that no page can be without a way to it."""
     table = tomllib.loads((ROOT / "docs" / "nav.toml").read_text("utf-8"))
-    return tuple(Section({"zh": one["zh"], "en": one["en"]}, tuple(one["pages"])) for one in table["sections"])
+    found = [Section({"zh": one["zh"], "en": one["en"]}, tuple(one["pages"])) for one in table["sections"]]
+    named = {name for section in found for name in section.pages}
+    guides = sorted({page.name.removesuffix(".md").removesuffix(".en") for page in GUIDE.glob("*.md")} - named)
+    return (*found, Section({"zh": "其他", "en": "More"}, tuple(guides))) if guides else tuple(found)
 
 
 def all_pages(lang: Language) -> dict[str, str]:
