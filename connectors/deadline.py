@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -85,4 +86,5 @@ def _afresh() -> None:
     _watch = _Watch()
 
 
-os.register_at_fork(after_in_child=_afresh)
+if sys.platform != "win32":  # nothing forks there
+    os.register_at_fork(after_in_child=_afresh)

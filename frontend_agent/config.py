@@ -61,6 +61,7 @@ from frontend_agent.config_signing import SignerConfig, SigningConfig
 from frontend_agent.config_types import NAMES_A_SECRET, NONE, TWO, Count, GiB20, MiB10, MiB16, MiB32, Size
 from frontend_agent.config_upgrades import DEFAULT_UPGRADES, UpgradesConfig
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.machine.names import CONFIGURATION, STATE
 from frontend_agent.qclog import TERM
 from frontend_agent.windows import Window, leaves_time, window
 
@@ -989,8 +990,8 @@ def _password_in(url: str) -> bool:
         return False  # the driver will say what is wrong with it
 
 
-INSTALLED_CONFIG = Path("/etc/frontend-agent/agent.toml")  # of the service that a package lays
-INSTALLED_STATE = Path("/var/lib/frontend-agent")
+INSTALLED_CONFIG = Path(CONFIGURATION)  # of the service that a package lays
+INSTALLED_STATE = Path(STATE)
 
 
 def state_folder(option: Path | None, config: Config, config_path: Path) -> Path:

@@ -12,8 +12,10 @@ role    = "system"
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from frontend_agent.machine.names import PEOPLE_SOCKET, is_same_account
 from frontend_agent.people import ROLE_NAMES, Person, Role, anybody, nobody
 
 
@@ -30,7 +32,7 @@ class PersonConfig:
 class PeopleConfig:
     """Without persons, the local account that may open the state directory is all three."""
 
-    socket: str = "/run/frontend-agent/people.sock"  # where they ask: the state directory is the service's alone
+    socket: str = PEOPLE_SOCKET  # where they ask: the state directory is the service's alone
     persons: tuple[PersonConfig, ...] = ()
 
     @property
@@ -41,7 +43,9 @@ class PeopleConfig:
         """Whose account that is. Somebody else's is nobody's: he may see how it goes, and no more."""
         if not self.persons:
             return anybody(account)
-        found = next((one for one in self.persons if account and one.account == account), None)
+        found = next(
+            (one for one in self.persons if account and one.account and is_same_account(one.account, account)), None
+        )
         return nobody(account) if found is None else _person(found)
 
     def named(self, name: str) -> Person | None:
@@ -57,8 +61,8 @@ def problems(people: PeopleConfig) -> Iterable[str]:
     """What is wrong with the people as a whole."""
     if not people.persons:
         return
-    if not people.socket.startswith("/"):
-        yield f"socket must be a whole path (/run/frontend-agent/people.sock), not {people.socket!r}"
+    if not Path(people.socket).is_absolute():
+        yield f"socket must be a whole path ({PEOPLE_SOCKET}), not {people.socket!r}"
     for role in Role:
         if role not in {one.role for one in people.persons}:
             yield f"persons: nobody is the {ROLE_NAMES[role][0]} ({ROLE_NAMES[role][1]}); each of the three has at least one"

@@ -47,6 +47,8 @@ def confine(memory: int, seconds: int) -> None:
 
 
 def _limit(which: int, most: int) -> None:
+    if sys.platform == "win32":
+        raise OSError("not on this system")
     import resource
 
     _, hard = resource.getrlimit(which)
@@ -57,6 +59,8 @@ def _limit(which: int, most: int) -> None:
 
 def _address_space() -> int:
     """Bytes mapped now: the limit counts them, also those of libraries and files."""
+    if sys.platform == "win32":
+        raise OSError("not on this system")
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")

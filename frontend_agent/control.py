@@ -1,4 +1,4 @@
-"""How the CLI speaks to a running daemon: a Unix socket in the state directory, one JSON object per line.
+"""How the CLI speaks to a running daemon: a Unix socket in the state directory (on Windows a named pipe), one JSON object per line.
 
     → {"ask": "status", "with": {}}         and "why": for what reason, "session": whom the console has let in
     ← {"row": …}            none or many, for answers that are long
@@ -8,17 +8,14 @@
 The protocol (`Lines`, `encode`, `parse_question`, `answer`) is pure; `ControlServer` and `ask` are its thin edges. Who
 may speak is decided by the file system: socket and state directory belong to the service's account alone. Where people are
 configured they have a socket of their own, which the service's group may open; who asks at either is what the kernel says
-of the other end (SO_PEERCRED), never what he says himself.
+of the other end (SO_PEERCRED; on Windows the token with which he opened the pipe), never what he says himself.
 """
 
-import getpass
 import os
-import socket
-import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,12 +23,14 @@ from typing import Any
 import msgspec
 
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
+from frontend_agent.machine import account_of, connect, listen
+from frontend_agent.machine import process_account as process_account
+from frontend_agent.machine.lines import Line, Listener
 
 SOCKET = "control.sock"
 ROOT = "root"
 LONGEST_LINE = 16 * 1024 * 1024  # a document and its view; a question is never near it
 LONGEST_QUESTION = 4 * 1024 * 1024  # a spreadsheet of decisions about local codes
-_PEER = struct.Struct("3i")  # struct ucred: process, user, group
 FIRST_PERSON = 1000  # accounts of people begin here (login.defs(5), UID_MIN); below it are those of services
 NOBODY_LOGGED_IN = 2**32 - 1  # proc(5): of a process that no login began
 PATIENCE = 120.0  # seconds without a word from the other side
@@ -107,16 +106,6 @@ def answer(line: bytes, asked: Callable[[Question], Any]) -> Iterator[bytes]:
 # -- The edges --------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """The path under a name short enough for a socket address (108 bytes), however deep the state directory lies."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
-
-
 Asked = Callable[[str, Question], Any]  # by this account of the operating system
 
 
@@ -131,24 +120,17 @@ class ControlServer:
         self._path = path
         self._asked = asked
         self._failed = failed
-        self._umask = 0o117 if group else 0o177
+        self._group = group
         self._closing = False
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener: Listener | None = None
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
 
     def start(self) -> None:
-        """Whoever holds the spool's lock owns the socket: one left by a killed daemon is replaced."""
-        with suppress(OSError):  # that its folder is not there is told below
-            self._path.unlink(missing_ok=True)
-        before = os.umask(self._umask)
+        """Whoever holds the spool's lock owns the channel: one left by a killed daemon is replaced."""
         try:
-            with _short(self._path) as name:
-                self._listener.bind(name)
+            self._listener = listen(self._path, self._group, PATIENCE)
         except OSError as error:
-            raise ConfigurationError(f"{self._path}: no socket can be made there: {error.strerror}") from None
-        finally:
-            os.umask(before)
-        self._listener.listen(16)
+            raise ConfigurationError(f"{self._path}: nobody can listen there: {error.strerror}") from None
         self._thread.start()
 
     def is_alive(self) -> bool:
@@ -156,67 +138,38 @@ class ControlServer:
 
     def close(self) -> None:
         self._closing = True
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._path.unlink(missing_ok=True)
+        if self._listener is not None:
+            self._listener.close()
 
     def _accept(self) -> None:
-        while not self._closing:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), name="control-answer", daemon=True).start()
+        assert self._listener is not None
+        while not self._closing and (line := self._listener.accept()) is not None:
+            threading.Thread(target=self._serve, args=(line,), name="control-answer", daemon=True).start()
 
-    def _serve(self, connection: socket.socket) -> None:
-        connection.settimeout(PATIENCE)
-        account = account_at(connection)
+    def _serve(self, line: Line) -> None:
         lines = Lines(LONGEST_QUESTION)
         # The asker may go away at any time: that is his business, and nothing of ours is lost by it.
-        with connection, suppress(OSError, ControlError):
-            while data := connection.recv(65536):
-                for line in lines.receive(data):
-                    self._answer(connection, account, line)
+        with closing(line), suppress(OSError, ControlError):
+            while data := line.receive():
+                for asked in lines.receive(data):
+                    self._answer(line, asked)
 
-    def _answer(self, connection: socket.socket, account: str, line: bytes) -> None:
+    def _answer(self, line: Line, asked: bytes) -> None:
+        account = line.account()
         try:
-            for part in answer(line, partial(self._asked, account)):
-                connection.sendall(part)
+            for part in answer(asked, partial(self._asked, account)):
+                line.send(part)
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001 - the daemon outlives a fault in an answer, and logs it
-            connection.sendall(encode({"error": self._failed(error), "exit_code": 1}))
-
-
-def account_at(connection: socket.socket) -> str:
-    """Whose process is at the other end of a Unix socket: the kernel's word, taken when it connected (unix(7), SO_PEERCRED)."""
-    _, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    return account_of(uid)
-
-
-def account_of(uid: int) -> str:
-    """The name of an account, or its number where it has none."""
-    if sys.platform == "win32":  # no sockets of this kind, and no numbers of accounts
-        return f"uid {uid}"
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
+            line.send(encode({"error": self._failed(error), "exit_code": 1}))
 
 
 def this_account() -> str:
     """The person whose process this is, also behind root and behind the service's account: the kernel's word where it has one."""
     if sys.platform == "win32":
-        return getpass.getuser()
+        return process_account()
     return account_of(behind(os.getuid(), _login(), os.environ.get("SUDO_UID", "")))
-
-
-def process_account() -> str:
-    """The account that this process runs as."""
-    return getpass.getuser() if sys.platform == "win32" else account_of(os.getuid())
 
 
 def behind(uid: int, login: int | None, sudo: str) -> int:
@@ -267,20 +220,20 @@ def ask(state: Path, question: str, /, **arguments: Any) -> Any:
 
 def ask_at(path: Path, question: Question) -> Any:
     """Ask whoever listens at that socket."""
-    connection = _connect(path)
+    line = _connect(path)
     if process_account() == ROOT and (person := this_account()) != ROOT:
         question = msgspec.structs.replace(question, behind=person)
     try:
-        connection.sendall(encode(question))
-        answers = _answers(connection)
+        line.send(encode(question))
+        answers = _answers(line)
         first = next(answers)
     except BaseException:
-        connection.close()
+        line.close()
         raise
     if first.row is msgspec.UNSET:
-        connection.close()
+        line.close()
         return first.done
-    return _rows(connection, first, answers)
+    return _rows(line, first, answers)
 
 
 def is_running(state: Path) -> bool:
@@ -297,23 +250,17 @@ def answers_at(path: Path) -> bool:
     return True
 
 
-def _connect(path: Path) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(PATIENCE)
+def _connect(path: Path) -> Line:
     try:
-        with _short(path) as name:
-            connection.connect(name)
+        return connect(path, PATIENCE)
     except PermissionError:
-        connection.close()
         raise ControlError(f"{path}: not allowed; run this command as the service's user") from None
     except OSError:
-        connection.close()
         raise NoDaemon(f"no daemon is running on {path.parent}") from None
-    return connection
 
 
-def _rows(connection: socket.socket, first: Answer, answers: Iterator[Answer]) -> Iterator[Any]:
-    with connection:
+def _rows(line: Line, first: Answer, answers: Iterator[Answer]) -> Iterator[Any]:
+    with closing(line):
         yield first.row
         for part in answers:
             if part.row is msgspec.UNSET:
@@ -321,12 +268,12 @@ def _rows(connection: socket.socket, first: Answer, answers: Iterator[Answer]) -
             yield part.row
 
 
-def _answers(connection: socket.socket) -> Iterator[Answer]:
+def _answers(line: Line) -> Iterator[Answer]:
     lines = Lines()
     try:
-        while data := connection.recv(262144):
-            for line in lines.receive(data):
-                part = msgspec.json.decode(line, type=Answer)
+        while data := line.receive():
+            for told in lines.receive(data):
+                part = msgspec.json.decode(told, type=Answer)
                 if part.error:
                     raise AnsweredError(part.error, part.exit_code)
                 yield part

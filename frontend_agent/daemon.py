@@ -555,15 +555,26 @@ def on_signals(stop: Callable[[], Any]) -> list[str]:
     """
     heard: list[str] = []
 
+    end = ends_in_time(stop)
+
     def asked(number: int, frame: FrameType | None) -> None:
         heard.append(signal.Signals(number).name)
         signal.signal(number, signal.SIG_DFL)
-        threading.Thread(target=_end_in_time, name="end-in-time", daemon=True).start()
-        stop()
+        end()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, asked)
     return heard
+
+
+def ends_in_time(stop: Callable[[], Any]) -> Callable[[], None]:
+    """Asks to stop, and sees to it that we do."""
+
+    def asked() -> None:
+        threading.Thread(target=_end_in_time, name="end-in-time", daemon=True).start()
+        stop()
+
+    return asked
 
 
 def _end_in_time() -> None:

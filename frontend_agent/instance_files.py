@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 
 from frontend_agent.dicom.elements import Buffer
 from frontend_agent.instance_reading import ABOUT, InstanceFile, KeyedFile
+from frontend_agent.machine import BINARY, NAMES_OPEN_FILES, sync_data, sync_folder
 from frontend_agent.sealed_files import FileKey, Window, Writer
 
 # Of names in incoming/: with the time and the process no two are the same, and none costs a call of the system.
@@ -54,7 +55,7 @@ class Incoming:
         self.size = 0
         self._path = folder / self.token
         self._digest = sha256()
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
         self._sealing = Writer(self._put, key, ABOUT) if key else None
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
@@ -87,9 +88,9 @@ class Incoming:
         if self._sealing is not None:
             self._sealing.finish(digest.encode())
         named = place(self._path, digest) if place is not None else None
-        os.fdatasync(self._file)
+        sync_data(self._file)
         if named is not None:
-            _sync(named.parent)
+            sync_folder(named.parent)
         os.close(self._file)
         self._file = -1
         return Written(self.token, digest, self.size, named is not None)
@@ -153,23 +154,25 @@ class InstanceFiles:
             if path.parent not in folders and not path.parent.is_dir():
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folders |= {path.parent.parent, self.root}
-            os.rename(self._incoming / written.token, path)
+            os.replace(self._incoming / written.token, path)
             folders.add(path.parent)
         for folder in folders:
-            _sync(folder)
+            sync_folder(folder)
 
     def placing(self, study_instance_uid: str) -> Callable[[Path, str], Path | None]:
         """Gives a file of a study its name while it is not synced yet. None: there is a file of that name, which stays as it is, or it
         cannot be named so here; `place` does it then."""
 
         def named(file: Path, digest: str) -> Path | None:
+            if not NAMES_OPEN_FILES:
+                return None
             path = self.path(study_instance_uid, digest)
             try:
                 with self._making:  # nobody else's file is in a folder that is not durable yet
                     if not path.parent.is_dir():
                         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                        _sync(path.parent.parent)
-                        _sync(self.root)
+                        sync_folder(path.parent.parent)
+                        sync_folder(self.root)
                 os.link(file, path)  # never in place of a file that is durable
                 os.unlink(file)
             except (
@@ -219,13 +222,3 @@ class InstanceFiles:
         """(folder of the study, SHA-256, bytes) of every file that lies here: what a start compares with its rows."""
         for path in self.root.glob("[0-9a-f][0-9a-f]/*/*.dcm"):
             yield path.parent.name, path.stem, path.stat().st_size
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":
-        return  # no such thing there: NTFS journals names
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

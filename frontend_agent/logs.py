@@ -144,6 +144,9 @@ class _Journal(logging.Handler):
     def __init__(self, identifier: str, plainly: logging.Handler, address: str = JOURNAL) -> None:
         super().__init__()
         self._identifier, self._plainly, self._address = identifier, plainly, address
+        self._socket: socket.socket
+        if sys.platform == "win32":
+            raise OSError("there is no journal on this system")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -15,15 +15,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from multiprocessing.connection import Connection
+from typing import Any
 from weakref import WeakSet
+
+from frontend_agent.machine import lower_priority
 
 Work = Callable[[Connection], None]
 
-LESS_URGENT = 5  # than the parent: nice(2)
-
-_ours: "WeakSet[Connection]" = WeakSet()  # our ends of all pipes
+_ours: "WeakSet[Any]" = WeakSet()  # our ends of all pipes
 
 
 def may_fork() -> bool:
@@ -84,9 +84,7 @@ def _begin(work: Work, pipe: Connection, to_close: Sequence[Connection]) -> None
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for end in to_close:
         end.close()
-    if sys.platform != "win32":
-        with suppress(OSError):  # a priority below our own is a courtesy
-            os.nice(LESS_URGENT)
+    lower_priority()
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     work(pipe)
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol, overload
 
+from frontend_agent.machine import read_at
 from frontend_agent.sealing import NONCE, TAG, NotGenuine, Sealer, Suite, derived
 
 MAGIC = b"FAREST1\n"
@@ -81,7 +82,7 @@ class Writer:
         """One that was written: of the file as it grows."""
         if number == self._number:
             return bytes(self._held)
-        stored = _read_at(file, SEALED, HEAD + number * SEALED)
+        stored = read_at(file, SEALED, HEAD + number * SEALED)
         return self._sealer.open(_nonce(number, False), stored, self._about)
 
     def _segment(self, plain: bytes | memoryview) -> None:
@@ -225,16 +226,6 @@ def plain_size(size: int) -> int:
     """How long a sealed file of that size is when it is opened."""
     length = size - HEAD
     return max(length - TAG * (max(length - 1, 0) // SEALED + 1), 0)
-
-
-def _read_at(file: int, size: int, place: int) -> bytes:
-    if hasattr(os, "pread"):
-        return os.pread(file, size, place)
-    here = os.lseek(file, 0, os.SEEK_CUR)  # Windows
-    os.lseek(file, place, os.SEEK_SET)
-    stored = os.read(file, size)
-    os.lseek(file, here, os.SEEK_SET)
-    return stored
 
 
 def _nonce(number: int, last: bool) -> bytes:

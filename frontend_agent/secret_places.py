@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 from frontend_agent.config import SecretsConfig
 from frontend_agent.durable import take_over
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
+from frontend_agent.machine import give_to_owner_of, is_administrator
 from frontend_agent.secrets import SECONDS, SERVICE, SYSTEMD_CREDS, checked_name
 
 OLDEST = 250  # of systemd, that has systemd-creds
@@ -62,7 +63,7 @@ class SystemdPlace:
             return f"systemd {version} is older than {OLDEST} and encrypts no credentials"
         if not BOOTED.is_dir():
             return "systemd does not run this machine"
-        return "" if os.geteuid() == 0 else "only root can: run this command with sudo"
+        return "" if is_administrator() else "only root can: run this command with sudo"
 
     def keep(self, name: str, value: str) -> str:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -128,9 +129,7 @@ class FilePlace:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self._folder / checked_name(name)
             _write(path, value.encode() + b"\n", 0o600)
-            owner = self._folder.stat()
-            if os.name != "nt" and os.geteuid() == 0:  # root sets it, the service reads it: whose folder it is
-                os.chown(path, owner.st_uid, owner.st_gid)
+            give_to_owner_of(path, self._folder)  # root sets it, the service reads it
         except OSError as error:
             raise FrontendAgentError(f"secret {name!r}: {self._folder} cannot be written: {error.strerror}") from None
         return ""

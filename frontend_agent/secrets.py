@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from frontend_agent.config import Config
 from frontend_agent.errors import ConfigurationError
+from frontend_agent.machine import is_administrator
 
 SERVICE = "frontend-agent"
 SYSTEMD_CREDS = "systemd-creds"
@@ -129,7 +130,7 @@ def decrypted(name: str, path: Path) -> str:
     if done.returncode:
         mend = (
             f"it was encrypted on another machine or under another name; frontend-agent secret set {name}"
-            if os.geteuid() == 0
+            if is_administrator()
             else "only root and the service itself can read it: run this command with sudo"
         )
         raise ConfigurationError(f"secret {name!r}: {path} cannot be decrypted here: {mend}")

@@ -14,10 +14,12 @@ that worked before works again, confirm or go back. Killed anywhere, the next st
 
 import json
 import os
+import platform
 import re
 import shutil
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,6 +30,7 @@ from typing import Any, Literal, Protocol
 
 from frontend_agent import program
 from frontend_agent.errors import FrontendAgentError
+from frontend_agent.machine import sync_folder
 from frontend_agent.wire.upgrades import LARGEST, is_newer
 
 TRIAL, HISTORY = "trial.json", "upgrades.jsonl"
@@ -98,7 +101,7 @@ def point(home: Path, link: str, version: str) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(Path("versions") / version)
     new.replace(home / link)
-    _sync(home)
+    sync_folder(home)
 
 
 def stage(
@@ -112,7 +115,7 @@ def stage(
     `accept` raises what else speaks against it."""
     manifest = program.verify_archive(archive, keys)
     accept(manifest)
-    machine = os.uname().machine
+    machine = platform.machine()
     if manifest.machine != machine:
         raise UpgradeProblem(
             f"{archive}: made for {manifest.machine}; this machine is {machine}: take the file that is made for it"
@@ -131,7 +134,7 @@ def stage(
     _unpack(archive, part)
     program.verify_folder(part, keys)  # as it came back from the disk
     part.rename(target)
-    _sync(target.parent)
+    sync_folder(target.parent)
     return manifest.version
 
 
@@ -153,7 +156,7 @@ def _unpack(archive: Path, folder: Path) -> None:
             target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             _write(target, iter(lambda data=data: data.read(1 << 20), b""), 0o755 if file.runs else 0o644)  # type: ignore[misc]
     for one, _, _ in os.walk(folder, topdown=False):
-        _sync(Path(one))
+        sync_folder(Path(one))
 
 
 def _write(path: Path, blocks: Any, mode: int) -> None:
@@ -161,16 +164,9 @@ def _write(path: Path, blocks: Any, mode: int) -> None:
         for block in blocks:
             file.write(block)
         file.flush()
-        os.fchmod(file.fileno(), mode)
+        if sys.platform != "win32":
+            os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def drop_older(home: Path, keep: set[str]) -> list[str]:
@@ -192,6 +188,8 @@ def taken_offered(state: Path, home: Path = program.HOME) -> Iterator[Path]:
     The agent's account owns the folder, so it is believed nothing of: a link, a pipe or a file without end is refused.
     """
     source, copy = state / OFFERED, home / ".offered"
+    if sys.platform == "win32":
+        raise UpgradeProblem("versions side by side are for Linux alone")
     try:
         handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -215,6 +213,8 @@ def taken_offered(state: Path, home: Path = program.HOME) -> Iterator[Path]:
 
 def consume_request(state: Path) -> bool:
     """Take the agent's word that an installation is due, so that it is one word; whether there was one."""
+    if sys.platform == "win32":
+        return False
     try:
         folder = os.open((state / READY).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
@@ -277,7 +277,7 @@ def write_trial(home: Path, trial: Trial) -> None:
     part.unlink(missing_ok=True)
     _write(part, [json.dumps(asdict(trial), ensure_ascii=False).encode()], 0o644)
     part.replace(home / TRIAL)
-    _sync(home)
+    sync_folder(home)
 
 
 def end_trial(home: Path, trial: Trial, outcome: str, reason: str = "") -> None:
@@ -287,7 +287,7 @@ def end_trial(home: Path, trial: Trial, outcome: str, reason: str = "") -> None:
     }  # fmt: skip
     _into_history(home, line)
     (home / TRIAL).unlink(missing_ok=True)
-    _sync(home)
+    sync_folder(home)
 
 
 def _into_history(home: Path, line: Mapping[str, str]) -> None:

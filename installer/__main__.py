@@ -3,6 +3,7 @@
 import argparse
 import getpass
 import os
+import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _shared(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--machine", choices=sorted(inputs.ARCHITECTURES), default=os.uname().machine)
+    one.add_argument("--machine", choices=sorted(inputs.ARCHITECTURES), default=platform.machine())
     one.add_argument(
         "--inputs", type=Path, metavar="DIR", help="where what it is made of is kept (default: your cache)"
     )

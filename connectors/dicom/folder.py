@@ -13,9 +13,9 @@ from typing import Any
 
 from connectors.arrivals import InboxFull, Kept
 from connectors.folders.collecting import Away, Collector, Loaded, Memory, Picked
-from connectors.folders.local import LocalPlace
 from connectors.folders.place import shown
 from connectors.folders.reasons import FileRefused, Reason, reason
+from connectors.folders.this_machine import LocalPlace
 from connectors.folders.watching import FolderWatch, Told
 from connectors.instances import InstanceDesk, InstanceRefused, InstanceWriter, KeptInstance
 from frontend_agent.config_images import DicomFolderInlet

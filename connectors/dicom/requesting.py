@@ -9,9 +9,9 @@ One thread uses an association; `cut` may be called from any. What the peer send
 by `timeout` (threat D3). Nothing of a data set is logged (threat D9).
 """
 
-import select
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
@@ -38,6 +38,7 @@ from frontend_agent.dicom.negotiation import (
     written_request,
 )
 from frontend_agent.dicom.pdus import Pdu, PduMalformed, PduReader, PduType, Piece, p_data
+from frontend_agent.machine import is_readable
 
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
 _AT_ONCE = 64  # P-DATA-TFs given to the system in one call
@@ -169,12 +170,7 @@ class Association:
         """Whether something comes within so long: on an association that rests, its end."""
         if isinstance(self._line, ssl.SSLSocket) and self._line.pending():
             return True
-        try:
-            waiting = select.poll()
-        except AttributeError:  # Windows
-            return bool(select.select([self._line], [], [], seconds)[0])
-        waiting.register(self._line, select.POLLIN)
-        return bool(waiting.poll(seconds * 1000))
+        return is_readable(self._line, seconds)
 
     # -- receiving
 
@@ -319,6 +315,9 @@ class Association:
 
     def _write_gathered(self, pieces: list[memoryview]) -> None:
         with self._writing():
+            if sys.platform == "win32":  # no sendmsg there
+                self._line.sendall(b"".join(pieces))
+                return
             left = sum(map(len, pieces))
             at = 0
             while left:

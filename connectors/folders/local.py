@@ -8,19 +8,17 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from connectors.folders.local_words import seen, told, told_root
 from connectors.folders.place import (
-    FILE,
-    FOLDER,
     OTHER,
     Gone,
     NoPermission,
-    PlaceError,
-    PlaceFull,
     PlaceUnreachable,
     Seen,
     Taken,
@@ -30,14 +28,12 @@ from connectors.folders.place import (
     passing_name,
 )
 
+assert sys.platform != "win32"  # there it is local_windows.py
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NO_LINK = os.O_NOFOLLOW
 _MODE = 0o660  # less what umask takes: who fetches a file is seldom who wrote it
 _UNFINISHED = ".part"
-_NOT_THERE = (errno.ENOENT, errno.ENOTDIR)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_AWAY = (errno.ESTALE, errno.EIO, errno.EHOSTDOWN, errno.ENOTCONN, errno.ETIMEDOUT, errno.ENXIO)
 _NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # of folders on CIFS and some FUSE
 
 
@@ -57,19 +53,19 @@ class LocalPlace:
     # -- looking
 
     def entries(self, folder: str) -> Iterator[Seen]:
-        with self._opened(parts_of(folder)) as handle, _told(self.where), os.scandir(handle) as found:
+        with self._opened(parts_of(folder)) as handle, told(self.where), os.scandir(handle) as found:
             for entry in found:
                 if not is_plain_name(entry.name):
                     yield Seen(f"{folder}/{entry.name}" if folder else entry.name, 0, 0, OTHER)
                     continue
                 with suppress(FileNotFoundError):
-                    yield _seen(f"{folder}/{entry.name}" if folder else entry.name, entry.stat(follow_symlinks=False))
+                    yield seen(f"{folder}/{entry.name}" if folder else entry.name, entry.stat(follow_symlinks=False))
 
     def look(self, path: str) -> Seen | None:
         *above, name = parts_of(path)
         try:
-            with self._opened(above) as handle, _told(self.where):
-                return _seen(path, os.stat(name, dir_fd=handle, follow_symlinks=False))
+            with self._opened(above) as handle, told(self.where):
+                return seen(path, os.stat(name, dir_fd=handle, follow_symlinks=False))
         except Gone:
             return None
 
@@ -93,7 +89,7 @@ class LocalPlace:
     @contextmanager
     def _file(self, path: str, most: int) -> Iterator[IO[bytes]]:
         *above, name = parts_of(path)
-        with self._opened(above) as handle, _told(self.where):
+        with self._opened(above) as handle, told(self.where):
             # O_NONBLOCK: a pipe of that name would hold us for ever.
             file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | _NO_LINK | os.O_NONBLOCK, dir_fd=handle)
             with os.fdopen(file, "rb") as opened:
@@ -108,7 +104,7 @@ class LocalPlace:
 
     def write(self, path: str, content: bytes) -> None:
         *above, name = parts_of(path)
-        with self._opened(above, make=True) as handle, _told(self.where):
+        with self._opened(above, make=True) as handle, told(self.where):
             if _exists(name, handle):
                 if self.read(path, len(content)) != content:
                     raise Taken("another file has that name")
@@ -131,7 +127,7 @@ class LocalPlace:
 
     def append(self, path: str, content: bytes) -> None:
         *above, name = parts_of(path)
-        with self._opened(above, make=True) as handle, _told(self.where):
+        with self._opened(above, make=True) as handle, told(self.where):
             file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | _NO_LINK, _MODE, dir_fd=handle)
             with os.fdopen(file, "ab") as opened:
                 opened.write(content)
@@ -142,7 +138,7 @@ class LocalPlace:
     def move(self, path: str, to: str) -> None:
         *above, name = parts_of(path)
         *above_there, name_there = parts_of(to)
-        with self._opened(above) as here, self._opened(above_there, make=True) as there, _told(self.where):
+        with self._opened(above) as here, self._opened(above_there, make=True) as there, told(self.where):
             if _exists(name_there, there):
                 raise Taken("another file has that name")
             # Not synced: what a power cut undoes of it is taken up again, and known.
@@ -150,11 +146,11 @@ class LocalPlace:
 
     def remove(self, path: str) -> None:
         *above, name = parts_of(path)
-        with suppress(Gone), self._opened(above) as handle, _told(self.where):
+        with suppress(Gone), self._opened(above) as handle, told(self.where):
             os.unlink(name, dir_fd=handle)
 
     def probe(self, writing: bool) -> None:
-        with self._opened([]) as handle, _told(self.where):
+        with self._opened([]) as handle, told(self.where):
             os.listdir(handle)
             if writing:
                 passing = f".{secrets.token_hex(8)}{_UNFINISHED}"
@@ -174,9 +170,9 @@ class LocalPlace:
         try:
             handle = os.open(self._root, _FOLDER)
         except OSError as error:
-            raise _told_root(error, self.where) from None
+            raise told_root(error, self.where) from None
         try:
-            with _told(self.where):
+            with told(self.where):
                 for name in names:
                     handle = _step(handle, name, make)
             yield handle
@@ -198,11 +194,6 @@ def _step(handle: int, name: str, make: bool) -> int:
     return inner
 
 
-def _seen(path: str, status: os.stat_result) -> Seen:
-    what = FILE if stat.S_ISREG(status.st_mode) else FOLDER if stat.S_ISDIR(status.st_mode) else OTHER
-    return Seen(path, status.st_size, status.st_mtime_ns, what)
-
-
 def _exists(name: str, handle: int) -> bool:
     try:
         os.stat(name, dir_fd=handle, follow_symlinks=False)
@@ -218,34 +209,3 @@ def _sync_folder(handle: int) -> None:
     except OSError as error:
         if error.errno not in _NO_FSYNC:
             raise
-
-
-@contextmanager
-def _told(where: str) -> Iterator[None]:
-    """What the system says, in our words. Its own sentence would quote the name."""
-    try:
-        yield
-    except OSError as error:
-        raise _meant(error, where) from None
-
-
-def _meant(error: OSError, where: str) -> PlaceError:
-    reason = os.strerror(error.errno) if error.errno else type(error).__name__
-    if error.errno in _NOT_THERE:
-        return Gone("there is no such file")
-    if error.errno == errno.ELOOP:
-        return NoPermission("a link, and links are not followed")
-    if error.errno in _FORBIDDEN:
-        return NoPermission(f"{where}: {reason}")
-    if error.errno in _FULL:
-        return PlaceFull(f"{where}: {reason}")
-    if error.errno in _AWAY:
-        return PlaceUnreachable(f"{where}: {reason}")
-    return PlaceError(f"{where}: {reason}")
-
-
-def _told_root(error: OSError, where: str) -> PlaceError:
-    meant = _meant(error, where)
-    if isinstance(meant, Gone):
-        return PlaceUnreachable(f"{where}: there is no such folder")
-    return meant

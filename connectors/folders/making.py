@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from connectors.arrivals import Keep, Tap
 from connectors.folders.collecting import Memory
 from connectors.folders.inlet import FilesInlet
-from connectors.folders.local import LocalPlace
 from connectors.folders.place import Place
+from connectors.folders.this_machine import LocalPlace
 from frontend_agent.config_files import FilesInlet as FilesSettings
 from frontend_agent.config_files import FolderInlet, SftpInlet, SftpServer, sftp_address
 from frontend_agent.logs import event, log

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from connectors.folders.collecting import Away, Collector, InMemory, Picked
 from connectors.folders.collecting import Memory as PickedFiles
-from connectors.folders.local import LocalPlace
 from connectors.folders.making import sftp_place, tell
 from connectors.folders.place import Place, PlaceError
 from connectors.folders.reasons import FileRefused, Reason, reason
+from connectors.folders.this_machine import LocalPlace
 from connectors.outlets import Around, Feedback, Outlet
 from frontend_agent.config_files import FeedbackConfig, SftpServer, folder_of
 from frontend_agent.config_outlets import ForeignConfig

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from connectors.folders.local import LocalPlace
 from connectors.folders.making import sftp_place
 from connectors.folders.naming import extension_of, file_name
 from connectors.folders.place import (
@@ -27,6 +26,7 @@ from connectors.folders.place import (
     Taken,
     TooLarge,
 )
+from connectors.folders.this_machine import LocalPlace
 from connectors.outlets import Around, DocumentUnreadable, OpenedDocument, all_of
 from frontend_agent.config_files import USUAL_NAME, folder_of
 from frontend_agent.config_outlets import FolderOutlet, SftpOutlet

@@ -372,10 +372,12 @@ def _new_root(t: Texts, state: Path, root_key: Path, name: str, passphrase: byte
 
 def _write_private(path: Path, content: bytes) -> None:
     import os
+    import sys
 
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.fchmod(handle, 0o600)  # also where it was there before
+        if sys.platform != "win32":  # there a file has the rights of its folder
+            os.fchmod(handle, 0o600)  # also where it was there before
     except OSError as error:
         raise StateError(f"{path}: {error.strerror}") from error
     with os.fdopen(handle, "wb") as file:

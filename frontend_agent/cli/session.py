@@ -15,6 +15,7 @@ from frontend_agent import control
 from frontend_agent.cli.texts import Texts
 from frontend_agent.config import Config, load_config, state_folder
 from frontend_agent.errors import StateError
+from frontend_agent.machine import another_owner
 
 if TYPE_CHECKING:
     from frontend_agent.door import Asker
@@ -123,9 +124,8 @@ class Settings:
 
 def must_be_its_owner(state: Path) -> None:
     """root who works on a service's state leaves files there that the service cannot open: told before there is one."""
-    if os.name == "nt" or os.geteuid() != 0 or not state.is_dir() or (owner := state.stat().st_uid) == 0:
+    if not (account := another_owner(state)):
         return
-    account = control.account_of(owner)
     raise StateError(
         f"{state} belongs to {account}: run this as {account} (runuser -u {account} -- frontend-agent …), not as root"
     )

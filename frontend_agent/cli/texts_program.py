@@ -1,6 +1,11 @@
 """What the command line says about the program itself: (English, 简体中文). See `texts.py`."""
 
 PROGRAM_TEXTS: dict[str, tuple[str, str]] = {
+    "run.supervised": (
+        "For a service manager that is not systemd (Windows): READY=1 and WATCHDOG=1 on standard output; stops when standard"
+        " input ends. Not tested on Windows.",
+        "供 systemd 以外的服务管理器（Windows）使用：在标准输出报告 READY=1 与 WATCHDOG=1；标准输入关闭即有序停止。未在 Windows 上测试过。",
+    ),
     "program": (
         "The installed program: is it what was signed, and what is it made of?",
         "已安装的程序：是否与签名一致、由哪些组件构成。",

@@ -1,6 +1,5 @@
 """`frontend-agent upgrade`: another version of the program, and back again."""
 
-import os
 import time
 from dataclasses import asdict
 from datetime import datetime
@@ -14,6 +13,7 @@ from frontend_agent.cli import output
 from frontend_agent.cli.session import Settings, this_user
 from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import FrontendAgentError
+from frontend_agent.machine import is_administrator
 
 DEFAULT_STATE = Path("/var/lib/frontend-agent")  # of the unit; another is named by --state
 PLATFORM_STATE = Path("/var/lib/frontend-platform")
@@ -284,5 +284,5 @@ def _say(context: typer.Context, act: str, version: str) -> None:
 
 
 def _only_root(t: Texts) -> None:
-    if os.name != "nt" and os.geteuid() != 0:
+    if not is_administrator():
         raise FrontendAgentError(t("said.upgrade.only_root"))

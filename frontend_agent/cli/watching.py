@@ -194,7 +194,9 @@ def _pressed() -> bool:
 
 
 def _pressed_on_windows() -> bool:
+    if sys.platform != "win32":
+        return False
     import msvcrt
 
     time.sleep(LOOK)
-    return bool(msvcrt.kbhit()) and msvcrt.getwch() in (*QUIT, ESCAPE)  # type: ignore[attr-defined]
+    return bool(msvcrt.kbhit()) and msvcrt.getwch() in (*QUIT, ESCAPE)

@@ -110,22 +110,34 @@ def _checks(settings: Settings) -> Iterator[tuple[str, FrontendAgentError | None
 
 def _add_working(cli: typer.Typer, t: Texts) -> None:
     @cli.command(help=t("run"))
-    def run(context: typer.Context) -> None:
+    def run(
+        context: typer.Context,
+        supervised: Annotated[bool, typer.Option("--supervised", help=t("run.supervised"))] = False,
+    ) -> None:
         from frontend_agent.consoling import Consoling
-        from frontend_agent.daemon import Daemon, on_signals
+        from frontend_agent.daemon import Daemon, ends_in_time, on_signals
         from frontend_agent.lifetime import lived
+        from frontend_agent.notify import LineNotifier
         from frontend_agent.reporting import Reporting
+        from frontend_agent.supervising import on_hang_up
 
         settings = _settings(context)
         if (config := settings.config()).gap.is_outer:
+            if supervised:
+                raise ConfigurationError("[gap] half = outer: runs under systemd alone, not with --supervised")
             run_outer_half(config, settings.state(config))
             return
-        with logging_app(settings, to_stderr=True) as app:
+        if supervised:
+            logs.threads()
+        with logging_app(settings, to_stderr=not supervised) as app:
             zone = ZoneInfo(app.config.institution.timezone)
             reporting = Reporting(app.config.reports, app.state, zone, settings.config_path.absolute())
             path = settings.config_path.absolute()
             consoling = Consoling(path, app.state) if app.config.console.listen else None
-            daemon = Daemon(app, reporting=reporting, consoling=consoling)
+            notifier = LineNotifier(sys.stdout.buffer) if supervised else None
+            daemon = Daemon(app, reporting=reporting, consoling=consoling, notifier=notifier)
+            if supervised:
+                on_hang_up(ends_in_time(daemon.stopping.set), sys.stdin.buffer)
             with lived(app.spool, path, on_signals(daemon.stopping.set), app.clock):
                 daemon.run()
 

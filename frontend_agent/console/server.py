@@ -5,7 +5,6 @@ It is started by the daemon, ends with it, and may end by itself at any time: th
 
 import contextlib
 import os
-import resource
 import socket
 import ssl
 import sys
@@ -24,6 +23,7 @@ from frontend_agent.console.pages import SCRIPT, Site
 from frontend_agent.console.rooms import Rooms
 from frontend_agent.errors import ConfigurationError, StateError
 from frontend_agent.logs import event, log
+from frontend_agent.machine import ended, limit_memory
 
 MOST_AT_ONCE = 64  # requests
 MEMORY = 1 << 30  # bytes of addresses: what runs away ends here, not at the service's MemoryMax
@@ -131,7 +131,7 @@ def _named(host: str) -> str:
 def _give_up() -> None:
     """Memory has an end here, and where the machine has none left we go first."""
     with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        limit_memory(MEMORY)
     if sys.platform == "linux":
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write(str(OFFER_TO_BE_ENDED))
@@ -139,6 +139,6 @@ def _give_up() -> None:
 
 def _end_with(parent: int, server: uvicorn.Server) -> None:
     """Whoever started us is gone, however it ended: so are we."""
-    while os.getppid() == parent:
+    while not ended(parent):
         time.sleep(LOOK_EVERY)
     server.should_exit = True

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from connectors.folders.local import LocalPlace
 from connectors.folders.place import PlaceError
+from connectors.folders.this_machine import LocalPlace
 from frontend_agent.config import Config
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
 from frontend_agent.secrets import secrets_of

@@ -18,8 +18,8 @@ from uuid import uuid4
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from connectors.folders.local import LocalPlace
 from connectors.folders.place import FILE, PlaceError, Seen, Taken, TooLarge, shown
+from connectors.folders.this_machine import LocalPlace
 from frontend_agent import __version__
 from frontend_agent.config_gap import GapConfig
 from frontend_agent.errors import ConfigurationError

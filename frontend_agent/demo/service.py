@@ -1,6 +1,5 @@
 """The demonstration's platform: a process of its own, as it would be a machine of its own."""
 
-import fcntl
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import requests
 
 from frontend_agent.errors import DestinationUnreachable
+from frontend_agent.machine import lock
 
 HOST, PORT = "127.0.0.1", 8480
 START_WITHIN = 30.0  # seconds
@@ -61,12 +61,8 @@ class PlatformProcess:
         """Whether a platform runs over this very state: another one may have taken the address in the meantime."""
         if not (self._state / "lock").exists():
             return False
-        with (self._state / "lock").open() as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+        with (self._state / "lock").open("r+b") as file:
+            return not lock(file.fileno())
 
     @property
     def _log(self) -> Path:

@@ -5,7 +5,6 @@ stalls of 40 ms otherwise (measured.md).
 """
 
 import contextlib
-import select
 import socket
 import ssl
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from frontend_agent.dicom.negotiation import (
     written_abort,
 )
 from frontend_agent.dicom.pdus import OUR_MAX_LENGTH, Pdu, PduReader, Piece, joined, p_data
+from frontend_agent.machine import is_readable
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -81,11 +81,7 @@ class Association:
         """Whether `receive` would find something at once."""
         if self._is_tls and self._socket.pending():  # type: ignore[attr-defined]
             return True
-        waiting = select.poll() if hasattr(select, "poll") else None
-        if waiting is None:  # Windows
-            return bool(select.select([self._socket], [], [], 0)[0])
-        waiting.register(self._socket, select.POLLIN)
-        return bool(waiting.poll(0))
+        return is_readable(self._socket, 0.0)
 
     # -- out
 

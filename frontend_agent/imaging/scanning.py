@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from connectors.arrivals import InboxFull, Kept
 from connectors.folders.collecting import Away, Later, Picked
-from connectors.folders.local import LocalPlace
 from connectors.folders.making import tell
 from connectors.folders.reasons import FileRefused, reason
 from connectors.folders.scans import FilesOneByOne
+from connectors.folders.this_machine import LocalPlace
 from connectors.instances import InstanceRefused
 from frontend_agent.config_images import ScansInlet
 from frontend_agent.errors import ConfigurationError

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import queue
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -13,6 +12,7 @@ import apsw
 import msgspec
 
 from frontend_agent.errors import StateError
+from frontend_agent.machine import read_at
 from frontend_agent.model import SeriesHead
 from frontend_agent.platform import fleet, reconciliations, signatures
 from frontend_agent.platform.images.blobs import Blobs
@@ -191,7 +191,7 @@ class Catalogue:
         parcel, offset, length, size, digest, dictionary = row
         try:
             with parcel_path(self.folder, parcel).open("rb") as file:
-                frame = os.pread(file.fileno(), length, offset)
+                frame = read_at(file.fileno(), length, offset)
             shared = (self.folder / "dictionaries" / dictionary).read_bytes() if dictionary else b""
             document = open_frame(frame, size, decompressor(shared))
         except (OSError, ValueError) as error:

@@ -4,6 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
+from frontend_agent.machine import BINARY, NAMES_OPEN_FILES, read_at, sync_folder
 from frontend_agent.wire.parcel import LARGEST_PARCEL, ParcelTooLarge
 
 
@@ -14,7 +15,7 @@ class Upload:
         self.path = path
         self.size = 0
         self._placed = False
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
 
     def write(self, chunk: bytes) -> None:
         self.size += len(chunk)
@@ -24,28 +25,26 @@ class Upload:
             chunk = chunk[os.write(self._file, chunk) :]
 
     def read(self) -> bytes:
-        return os.pread(self._file, self.size, 0)
+        return read_at(self._file, self.size, 0)
 
     def place(self, path: Path) -> None:
         """Make it durable under its final name. From here on it stays, even if the commit fails in an unclear way."""
         os.fsync(self._file)
-        os.rename(self.path, path)
+        if not NAMES_OPEN_FILES:
+            self._end()
+        os.replace(self.path, path)
         self._placed = True
         sync_folder(path.parent)
 
+    def _end(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
     def close(self) -> None:
-        os.close(self._file)
+        self._end()
         if not self._placed:
             self.path.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """A new name in a folder is durable only once the folder is."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -56,5 +55,5 @@ def write_durably(path: Path, content: bytes, mode: int = 0o600) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.rename(draft, path)
+    os.replace(draft, path)
     sync_folder(path.parent)

@@ -18,6 +18,7 @@ import msgspec
 
 from frontend_agent import __version__, qclog
 from frontend_agent.errors import StateError
+from frontend_agent.machine import give_to_owner_of
 
 FILE = "acts.sqlite"
 BEGAN, ENDED = "platform began", "platform ended"
@@ -133,8 +134,6 @@ def lived(state: Path, served_by: Mapping[str, str]) -> Iterator[None]:
 
 def _give(path: Path) -> None:
     """To whom the folder belongs. SQLite gives its other files to whoever owns this one."""
-    owner = path.parent.stat()
-    if hasattr(os, "geteuid") and os.geteuid() == 0 and owner.st_uid != 0:
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-            if (one := path.with_name(name)).exists():
-                os.chown(one, owner.st_uid, owner.st_gid)
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        if (one := path.with_name(name)).exists():
+            give_to_owner_of(one, path.parent)

@@ -9,6 +9,7 @@ import logging
 import signal
 import socket
 import ssl
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -403,7 +404,7 @@ class PlatformServer(uvicorn.Server):
             return AgentProtocol(strangers, config=door.config, server_state=self.server_state, app_state={})
 
         loop = asyncio.get_running_loop()
-        if door.listening.family == socket.AF_UNIX:
+        if sys.platform != "win32" and door.listening.family == socket.AF_UNIX:
             return await loop.create_unix_server(protocol, sock=door.listening)
         return await loop.create_server(
             protocol,
@@ -425,6 +426,8 @@ def listening_at(host: str, port: int) -> socket.socket:
 
 def _listen_unix(path: Path) -> socket.socket:
     """For nginx alone: who may connect there is believed, so it is its owner and group only."""
+    if sys.platform == "win32":
+        raise ConfigurationError("--proxy: a Unix socket in the file system, which Windows does not have; use --tls")
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.is_socket():

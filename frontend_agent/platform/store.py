@@ -15,11 +15,11 @@ index.sqlite rebuilds it from the parcels. Leases alone are then begun anew.
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import re
 import secrets
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -37,10 +37,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from frontend_agent.errors import StateError
 from frontend_agent.formats.foreign import Examined, examine
 from frontend_agent.formats.headline import Headline
+from frontend_agent.machine import lock, sync_folder
 from frontend_agent.model import Outcome
 from frontend_agent.platform import fleet, leases, reconciliations, signatures
 from frontend_agent.platform.catalogue import AGENT_FIELDS, PER_FOLDER, Catalogue, parcel_path
-from frontend_agent.platform.files import Upload, sync_folder, write_durably
+from frontend_agent.platform.files import Upload, write_durably
 from frontend_agent.platform.images.blobs import Blobs
 from frontend_agent.platform.images.store import ImageStore
 from frontend_agent.platform.judging import Foreign, Judged, is_institution, judge
@@ -174,12 +175,10 @@ class Store(Catalogue):
 
     def _lock_folder(self) -> None:
         self._lock_file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock(self._lock_file):
             os.close(self._lock_file)
             del self._lock_file
-            raise StateError(f"{self.folder}: another platform is running on it") from None
+            raise StateError(f"{self.folder}: another platform is running on it")
 
     def _load_key(self) -> Ed25519PrivateKey:
         path = self.folder / "platform.key"
@@ -288,8 +287,7 @@ class Store(Catalogue):
         return Upload(self.folder / "incoming" / secrets.token_hex(8))
 
     def _refuse_when_full(self) -> None:
-        disk = os.statvfs(self.folder)
-        if disk.f_bavail * disk.f_frsize < self._least_free:
+        if shutil.disk_usage(self.folder).free < self._least_free:
             raise StoreFull(_FULL)
 
     def take(self, upload: Upload, allowed: Callable[[str], None] = lambda institution: None) -> Taken:

@@ -25,7 +25,7 @@ import apsw
 import msgspec
 
 from frontend_agent.errors import FrontendAgentError, StateError
-from frontend_agent.platform.files import sync_folder
+from frontend_agent.machine import give_to_owner_of, sync_folder
 from frontend_agent.wire.heartbeat import Beat
 from frontend_agent.wire.upgrades import CONFIRMED, ENDED, LARGEST, RETURNED, TRIAL, Offer, is_newer, order_of
 
@@ -352,9 +352,7 @@ def told_of(offering: Offering, progress: Sequence[Progress]) -> dict[str, int]:
 
 def give(path: Path) -> None:
     """What root makes in a service's folder is that service's."""
-    owner = path.parent.stat()
-    if hasattr(os, "geteuid") and os.geteuid() == 0 and owner.st_uid != 0:
-        os.chown(path, owner.st_uid, owner.st_gid)
+    give_to_owner_of(path, path.parent)
 
 
 @contextlib.contextmanager

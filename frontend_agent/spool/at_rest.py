@@ -9,6 +9,7 @@ are let go, as far as the disk does what it is told (a copy-on-write file system
 
 import errno
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -206,9 +207,8 @@ def _convert_database(path: Path, vault: Vault, found: str) -> None:
 
 
 def _room_for(path: Path) -> None:
-    disk = os.statvfs(path.parent)
     needed = path.stat().st_size
-    if disk.f_bavail * disk.f_frsize < needed:
+    if shutil.disk_usage(path.parent).free < needed:
         raise SpoolFull(
             f"the disk of {path} has no {needed:,} bytes left, which writing it anew takes: make room, and start again"
         )

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from frontend_agent.durable import sync_folder
+from frontend_agent.machine import give_to_owner_of
 
 FILE = "early.jsonl"
 
@@ -31,9 +32,7 @@ class Early:
             file.write(msgspec.json.encode(body) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        owner = self._path.parent.stat()
-        if hasattr(os, "geteuid") and os.geteuid() == 0 and owner.st_uid != 0:
-            os.chown(self._path, owner.st_uid, owner.st_gid)
+        give_to_owner_of(self._path, self._path.parent)
         sync_folder(self._path.parent)
 
     def read(self) -> tuple[str, list[dict[str, Any]]]:

@@ -29,6 +29,7 @@ from frontend_agent.certificates import (
 )
 from frontend_agent.durable import take_over
 from frontend_agent.errors import StateError
+from frontend_agent.machine import give_to_owner_of
 from frontend_agent.wire.joining import Authorities
 
 FOLDER = "identity"
@@ -183,9 +184,7 @@ class Membership:
 
     def _give(self, path: Path) -> None:
         """To whom the state belongs: the service's account."""
-        owner = self._state.stat()
-        if hasattr(os, "geteuid") and os.geteuid() == 0 and owner.st_uid != 0:
-            os.chown(path, owner.st_uid, owner.st_gid)
+        give_to_owner_of(path, self._state)
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -10,21 +10,15 @@ import os
 import platform
 import uuid
 from hashlib import sha256
-from pathlib import Path
 
 from frontend_agent.errors import StateError
+from frontend_agent.machine import machine_id
 from frontend_agent.spool.database import Database
 
 
 def this_machine() -> str:
     """What stays the same on one machine across restarts, and differs on another one."""
-    for name in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
-        try:
-            if found := Path(name).read_text(encoding="ascii").strip():
-                return found
-        except (OSError, UnicodeDecodeError):
-            continue
-    return f"{platform.node()}-{uuid.getnode():x}"
+    return machine_id() or f"{platform.node()}-{uuid.getnode():x}"
 
 
 class Meta:

@@ -3,7 +3,7 @@
 Every public method that changes something is one transaction, and says in the chained log what it did.
 """
 
-import os
+import shutil
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
@@ -1411,5 +1411,4 @@ def _made_at(at: int) -> str:
 
 
 def _free(folder: Path) -> int:
-    found = os.statvfs(folder) if hasattr(os, "statvfs") else None
-    return found.f_bavail * found.f_frsize if found else 1 << 62
+    return shutil.disk_usage(folder).free

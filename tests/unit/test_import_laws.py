@@ -84,7 +84,7 @@ CONNECTING = (
     "socket", "socketserver", "sqlalchemy", "telnetlib", "urllib.request", "urllib3", "httpx", "zeep", "aiohttp", "asyncssh",
 )  # fmt: skip
 MAY_CONNECT = {
-    "frontend_agent.control": "our own Unix socket",
+    "frontend_agent.machine": "our own Unix socket; whether a socket that it is given has something to read",
     "frontend_agent.daemon": "sd_notify to systemd",
     "frontend_agent.notify": "sd_notify to systemd",
     "frontend_agent.logs": "the journal's socket",
@@ -136,7 +136,8 @@ MAY_WRITE_FILES = {
     **MAY_KEEP_STATE,
     "frontend_agent.platform.server": "its Unix socket for nginx",
     "frontend_agent.cli": "writes what the user asks for: exports, skeletons",
-    "frontend_agent.control": "its socket in the state folder",
+    "frontend_agent.machine": "the control channel: its socket, or the name of its pipe, in the state folder",
+    "frontend_agent.supervising": "what the agent says before it has a log of its own",
     "frontend_agent.app": "makes the state folder",
     "frontend_agent.daemon": "its process id and lock",
     "frontend_agent.config": "agent.toml of `init`",
@@ -272,6 +273,7 @@ SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.instance_files",
     "frontend_agent.alarms",  # what an alarm is, and what it says: hospitals' alarms are shown there
     "frontend_agent.notify",  # what systemd is told
+    "frontend_agent.machine",  # what differs between operating systems
     "frontend_agent.confine",  # what a process that decodes a stranger's bytes gives up
     "frontend_agent.signatures",  # who signed a document
     "frontend_agent.qclog",  # how a log is chained: the platform has one of its own
@@ -291,6 +293,7 @@ SHARED_WITH_CONNECTORS = (
     "frontend_agent.windows",  # times of day: no value of the hospital's
     "frontend_agent.config_inlets",  # the settings of inlets, plain values
     "frontend_agent.config_types",
+    "frontend_agent.machine",  # what differs between operating systems: no value of the hospital's
     "frontend_agent.processes",  # how a process of ours is started and ended: a source lives in one
     "frontend_agent.config_files",  # what a site says of files and SFTP servers: settings, no value of the hospital's
     "frontend_agent.config_images",  # the settings of images

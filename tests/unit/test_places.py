@@ -18,6 +18,7 @@ import asyncssh
 import pytest
 
 from connectors.folders.local import LocalPlace
+from connectors.folders.local_windows import WindowsPlace, is_safe
 from connectors.folders.place import (
     FILE,
     FOLDER,
@@ -60,10 +61,13 @@ def options_of(server: Sshd, folder: Path) -> SftpOptions:
     )
 
 
-@pytest.fixture(params=["folder", "sftp"])
+@pytest.fixture(params=["folder", "folder on Windows", "sftp"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "folder":
         yield LocalPlace(tmp_path)
+        return
+    if request.param == "folder on Windows":  # it asks nothing of Windows that is not here, too
+        yield WindowsPlace(tmp_path)
         return
     one = SftpPlace(options_of(request.getfixturevalue("server"), tmp_path))
     yield one
@@ -381,3 +385,18 @@ def test_secrets_are_not_shown() -> None:
         private_key="k-canary",
     )
     assert "canary" not in repr(options)
+
+
+@pytest.mark.parametrize("name", ["CON", "nul.xml", "COM1.txt", "lpt9", "a:stream", "a.xml::$DATA", "a?", "a*", "a.", "a ", "a\x01b", "aux .xml"])  # fmt: skip
+def test_what_windows_takes_for_a_device_or_a_stream_is_no_file(name: str, tmp_path: Path) -> None:
+    place = WindowsPlace(tmp_path)
+    for ask in (lambda: place.write(name, b"x"), lambda: place.read(name, 9), lambda: place.append(name, b"x")):
+        with pytest.raises(NoPermission):
+            ask()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_every_day_are_files_to_windows() -> None:
+    assert all(
+        is_safe(name) for name in ("检验报告.xml", "a.b.c", "console.xml", "com.txt", "com10.txt", ".part", "a b.xml")
+    )

@@ -5,7 +5,7 @@ images/KEY/incoming/…       as in frontend_agent/instance_files.py
 images/KEY/ab/STUDY/SHA256.dcm
 """
 
-import os
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 
 from frontend_agent.instance_files import Incoming, InstanceFiles, Written
-from frontend_agent.platform.files import sync_folder, write_durably
+from frontend_agent.machine import sync_folder
+from frontend_agent.platform.files import write_durably
 
 
 class Placing(NamedTuple):
@@ -141,5 +142,4 @@ def key_of(institution: str) -> str:
 
 def free(folder: Path) -> int:
     """Bytes of the disk that are left."""
-    disk = os.statvfs(folder)
-    return disk.f_bavail * disk.f_frsize
+    return shutil.disk_usage(folder).free

@@ -169,7 +169,7 @@ class S3Blobs:
             )
             if _digest(draft) != digest:
                 raise OSError(f"the object of {digest} has other bytes")
-            os.rename(draft, path)
+            os.replace(draft, path)
         finally:
             draft.unlink(missing_ok=True)
         self._came(path.stat().st_size)

@@ -45,7 +45,8 @@ from frontend_agent.certificates import (
     token_digest,
 )
 from frontend_agent.errors import ConfigurationError, StateError
-from frontend_agent.platform.files import sync_folder, write_durably
+from frontend_agent.machine import sync_folder
+from frontend_agent.platform.files import write_durably
 from frontend_agent.platform.joining.authority import (
     LEAF_TERM,
     Authority,

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 from contextlib import suppress
 
@@ -41,6 +42,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def main() -> None:
+    if sys.platform == "win32":
+        raise OSError("not on this system")
     control = socket.socket(fileno=os.dup(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: who asks ends us by hanging up
     _load()
@@ -69,6 +72,8 @@ def main() -> None:
 
 def _reap(running: dict[int, float]) -> None:
     """Those that ended, and the end of those that should have."""
+    if sys.platform == "win32":
+        raise OSError("not on this system")
     now = time.monotonic()
     for child, until in list(running.items()):
         if until <= now:

@@ -144,6 +144,11 @@ class _Process:
     """The drawing process and our end of its standard input."""
 
     def __init__(self) -> None:
+        self._ours: socket.socket
+        self._child: subprocess.Popen[bytes]
+        self._close: Callable[[], object]
+        if sys.platform == "win32":  # `missing` says so before
+            raise OSError("not on this system")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             # Nothing of our environment but where its modules are; one thread, or a fork of it could hang.
@@ -164,6 +169,8 @@ class _Process:
         return self._child.poll() is None
 
     def ask(self, question: Question, source: int, target: int) -> None:
+        if sys.platform == "win32":
+            raise OSError("not on this system")
         socket.send_fds(self._ours, [msgspec.json.encode(question)], [source, target])
 
     def close(self) -> None:
