@@ -40,9 +40,9 @@ def _add_keys(group: typer.Typer, t: Texts) -> None:
         state = settings.state(config)
         must_be_its_owner(state)
         is_new = not config.gap.key and bool(config.gap.role) and not has_keys(state)
-        public = own(config, state, make=True).public
         if is_new:
-            settings.say("gap_keys", config, fingerprint=public.fingerprint)
+            settings.say("gap_keys", config)
+        public = own(config, state, make=True).public
         if write is not None:
             if write.exists():
                 raise StateError(t("said.gap_exists", file=write))

@@ -13,7 +13,7 @@ from frontend_agent.cli.texts import Texts
 from frontend_agent.errors import ConfigurationError
 
 LONGEST_REASON = 500  # characters
-APART = ("seq", "prev", "at", "event", "act", "who")
+APART = ("seq", "prev", "at", "event", "act", "who", "what")
 
 
 def said(settings: Settings, folder: Path, act: str, /, **what: Any) -> None:
@@ -81,5 +81,5 @@ def _tell_verdict(t: Texts, verdict: Any, json: bool) -> None:
 
 
 def _rest(one: dict[str, Any]) -> str:
-    told = {name: value for name, value in one.items() if name not in APART}
-    return "  ".join(f"{name}={value}" for name, value in ({**told, **told.pop("what", {})}).items())
+    told = {name: value for name, value in one.items() if name not in APART} | one.get("what", {})
+    return "  ".join(f"{name}={value}" for name, value in told.items())

@@ -101,12 +101,15 @@ def _begin(
     `who`: where it is nobody at a keyboard; the agent has said in its log that it asks for it."""
     from frontend_agent import program, upgrading
 
+    def accepted(manifest: Any) -> None:
+        accept(manifest)
+        if not who:
+            _say(context, "upgrade_install", manifest.version)  # before anything of it is on the disk
+
     services = _services(context)
-    version = upgrading.stage(file, program.trusted_keys(), accept=accept)
+    version = upgrading.stage(file, program.trusted_keys(), accept=accepted)
     known = upgrading.probe(program.HOME / "versions" / version)
     upgrading.must_read(known, schemas(), version, upgrading.current_version())
-    if not who:
-        _say(context, "upgrade_install", version)
     trial = upgrading.begin(program.HOME, version, who or this_user(), services, watch_for)
     services.watch(upgrading.WATCH_UNIT)
     return trial

@@ -23,7 +23,7 @@ EXAMPLES = {"release": 700}.get(os.environ.get("FRONTEND_AGENT_TEST", ""), 12)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600 if EXAMPLES > 100 else 300)
+@pytest.mark.timeout(3600 if EXAMPLES > 100 else 1200)
 def test_whatever_is_sent_the_answer_is_a_described_one_and_never_our_fault(tmp_path: Path) -> None:
     sent = document()
     with closing(Store(tmp_path / "platform").open()) as store, running(store) as url:
@@ -37,6 +37,9 @@ def test_whatever_is_sent_the_answer_is_a_described_one_and_never_our_fault(tmp_
             [
                 sys.executable, "-m", "schemathesis.cli", "run", f"{url}/api", "--checks", CHECKS, "--phases", "coverage,fuzzing",
                 "--max-examples", str(EXAMPLES), "--seed", os.environ.get("FRONTEND_AGENT_SEED", "1"), "--generation-database", "none", "--no-color",
+                # A loaded machine is no fault of the platform's: schemathesis gives an answer ten seconds, hypothesis the making of
+                # a value a fraction of one, and either would end the run as a failure.
+                "--request-timeout", "300", "--suppress-health-check", "all",
             ],
             cwd=tmp_path, capture_output=True, text=True, timeout=3500,
             env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.api_hooks", "KNOWN_IDS": json.dumps(known), "PYTHONPATH": str(ROOT)},

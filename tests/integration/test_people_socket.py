@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 import threading
@@ -58,7 +59,7 @@ class Site:
         self.folder = folder
         self.app = app
 
-    def ask(self, account: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def ask(self, account: str, *arguments: str, sudo: str = "") -> subprocess.CompletedProcess[str]:
         """By that account, in the service's group, which may open the people's socket and agent.toml.
 
         It keeps one capability, to read files: the interpreter that runs the tests may lie in a home directory.
@@ -73,6 +74,7 @@ class Site:
                 "PYTHONPATH": str(REPOSITORY),
                 "LANG": "C.UTF-8",
                 "PYTHONDONTWRITEBYTECODE": "1",
+                **({"SUDO_UID": sudo} if sudo else {}),
             },
             capture_output=True,
             text=True,
@@ -159,6 +161,32 @@ def test_an_account_of_nobody_sees_how_it_goes_and_no_more(site: Site) -> None:
     assert "'games' is nobody's in [people]" in refused.stderr
     root = site.ask("root", "qc", "export")  # who may do everything on the machine has no part in it here
     assert root.returncode == 1
+
+
+def test_root_through_sudo_is_the_person_behind_it_and_nobody_else_says_so(site: Site) -> None:
+    told = json.loads(site.ask("root", "people", "me", "--json", sudo=str(uid_of("daemon"))).stdout)
+    assert (told["name"], told["account"]) == ("王芳", "daemon")
+    lied = json.loads(site.ask("games", "people", "me", "--json", sudo=str(uid_of("daemon"))).stdout)
+    assert (lied["name"], lied["roles"]) == ("games", [])
+    assert site.ask("root", "source", "resume", "his", sudo=str(uid_of("bin"))).returncode == 1
+    assert site.ask("root", "source", "resume", "his", sudo=str(uid_of("daemon"))).returncode == 0
+    entry = next(one for one in reversed(site.log()) if one["event"] == "act")
+    assert (entry["who"], entry["account"], entry["through"]) == ("王芳", "daemon", "root")
+
+
+def test_a_command_beside_the_agent_asks_the_one_that_runs(site: Site) -> None:
+    chosen = ("rules", "pack", "activate", "national", "--state", str(site.folder / "state"))
+    refused = site.ask("root", *chosen, sudo=str(uid_of("daemon")))
+    assert refused.returncode == 1
+    assert "this is for the security administrator" in refused.stderr
+    assert not (site.folder / "state" / "packs").exists()
+    assert site.ask("root", *chosen, sudo=str(uid_of("bin"))).returncode == 0
+    entry = next(one for one in reversed(site.log()) if one["event"] == "act")
+    assert (entry["act"], entry["who"], entry["what"]) == ("pack_activate", "李强", {"pack": "national"})
+
+
+def uid_of(account: str) -> int:
+    return pwd.getpwnam(account).pw_uid
 
 
 def test_nobody_passes_for_another(site: Site) -> None:

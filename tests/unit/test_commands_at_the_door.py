@@ -45,7 +45,7 @@ ASKS: Mapping[str, Sequence[str]] = {
     "images discard": (), "images send": (), "images pull": (), "images wants": (), "images orders": (), "images inlets": (),
     "images key": (), "images backfill begin": (), "images backfill list": (), "images backfill stop": (),
     "images backfill resume": (), "people list": (), "people me": (), "console link": (), "console people": (),
-    "console password": (), "console remove": (),
+    "gap status": (), "gap restart": (), "console password": (), "console remove": (),
 }  # fmt: skip
 # Works on files, on the state or on a source by itself: command -> the acts that it says before (people.ACTS).
 BESIDE_THE_AGENT: Mapping[str, Sequence[str]] = {
@@ -63,6 +63,8 @@ BESIDE_THE_AGENT: Mapping[str, Sequence[str]] = {
     "rules pack activate": ("pack_activate",),
     "images deidentify": ("images_deidentify",),
     "upgrade install": ("upgrade_install",),
+    "gap keys": ("gap_keys",),
+    "gap pair": ("gap_pair",),
     "upgrade rollback": ("upgrade_rollback",),
     "upgrade confirm": ("upgrade_confirm",),
 }
@@ -74,6 +76,10 @@ AT_THE_PLATFORM: Mapping[str, Sequence[str]] = {
     "platform enroll-token": ("platform_token", "platform_token_withdraw"),
     "platform approve": ("platform_approve", "platform_refuse"),
     "platform revoke": ("platform_revoke",),
+    "platform upgrades add": ("platform_upgrade_add",),
+    "platform upgrades drop": ("platform_upgrade_drop",),
+    "platform upgrades offer": ("platform_upgrade_offer",),
+    "platform upgrades withdraw": ("platform_upgrade_withdraw",),
     "platform studies list": ("platform_studies",),
     "platform studies show": ("platform_study",),
     "platform studies want": ("platform_want", "platform_unwant"),
@@ -115,8 +121,8 @@ LOOKS: Mapping[str, str] = {
     "platform signatures": "verdicts on signatures: documents' ids and who signed",
     "platform studies conflicts": "ids and digests", "platform studies verify": "ids and digests",
     "platform ca show": "our own certificates",
-    "platform upgrades list": "versions of the program",
-    "platform upgrades status": "versions, states and our own reasons by hospital",
+    "platform upgrades list": "packages of the program", "platform upgrades status": "versions by hospital",
+    "docs": "reference",
     "platform log": "what people did: identifiers",
 }  # fmt: skip
 # Processes. They say when they begin and end, and what people do through them stands in the log by the door.
@@ -124,7 +130,8 @@ SERVE: Mapping[str, str] = {
     "run": "the agent: lifetime.py",
     "console serve": "begun by the agent; each page asks the door",
     "platform serve": "the platform: own_log.lived",
-    "upgrade take": "installs what agent.toml lets be installed without a person; the agent says in its log that it asks for it",
+    "gap outer": "the half outside: it holds sealed bundles, and no key to them",
+    "upgrade take": "a unit's, not a person's: what agent.toml lets install by itself; its outcome is in the program's history",
     "upgrade watch": "judges a trial that a person began; its outcome is in the program's history",
     "demo": "a demonstration with invented patients, in a folder of its own",
 }
@@ -304,7 +311,13 @@ def parts(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the commands of TRIED work on, and a list of what they have done."""
     done: list[str] = []
     monkeypatch.setattr(upgrade, "_only_root", lambda t: None)
-    monkeypatch.setattr(upgrading, "stage", lambda file, keys, accept: "9.9.9")
+
+    def stage(file: Path, keys: Any, accept: Any) -> str:
+        accept(type("Manifest", (), {"version": "9.9.9"}))
+        done.append("laid it on the disk")
+        return "9.9.9"
+
+    monkeypatch.setattr(upgrading, "stage", stage)
     monkeypatch.setattr(upgrading, "probe", lambda folder: upgrade.schemas())
     for name in ("begin", "roll_back", "confirm"):
         monkeypatch.setattr(upgrading, name, lambda *_, name=name: done.append(name) or pytest.skip.Exception)

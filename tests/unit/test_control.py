@@ -22,6 +22,7 @@ from frontend_agent.control import (
     Question,
     answer,
     ask,
+    behind,
     encode,
     is_running,
 )
@@ -153,3 +154,22 @@ def test_a_daemon_that_breaks_off_is_an_error_not_a_traceback(tmp_path: Path) ->
             list(ask(tmp_path, "status"))
         thread.join()
     listener.close()
+
+
+@pytest.mark.parametrize(
+    ("uid", "login", "sudo", "who"),
+    [
+        (1000, None, "", 1000),
+        (1000, 1001, "1002", 1000),  # an account of his own is his, whatever is said
+        (0, 1001, "", 1001),  # su, sudo, runuser: the kernel keeps who logged in
+        (0, 1001, "1002", 1001),  # its word goes before that of the environment
+        (0, None, "1002", 1002),
+        (0, 0, "1002", 1002),
+        (0, 0, "", 0),
+        (0, None, "nonsense", 0),
+        (998, 1001, "", 1001),  # the service's account, taken on by somebody
+        (998, None, "1002", 998),  # of it the environment is not believed
+    ],
+)
+def test_whose_hands_are_on_the_keyboard(uid: int, login: int | None, sudo: str, who: int) -> None:
+    assert behind(uid, login, sudo) == who
