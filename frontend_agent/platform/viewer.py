@@ -64,7 +64,13 @@ class Viewer:
         found = {200: "of the viewer", 404: "no such file"}
         return [
             Operation(
-                "GET", BASE + "/{path:path}", self.file, "The image viewer", answers=found, media_type="text/html"
+                "GET",
+                BASE + "/{path:path}",
+                self.file,
+                "The image viewer",
+                answers=found,
+                media_type="text/html",
+                told_as="text/plain",  # also where a name with a line break never comes here
             )
         ]
 
