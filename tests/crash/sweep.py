@@ -85,19 +85,19 @@ def kill_at(point: Point) -> tuple[str, ...]:
     return ("-o", "/dev/null", "-e", f"trace={point.call}", "-e", inject)
 
 
-def watch(file: Path) -> tuple[str, ...]:
-    return ("-o", str(file), "-e", "trace=" + ",".join(DURABLE))
+def watch(file: Path, calls: tuple[str, ...] = DURABLE) -> tuple[str, ...]:
+    return ("-o", str(file), "-e", "trace=" + ",".join(calls))
 
 
-def seen(file: Path) -> list[Point]:
+def seen(file: Path, calls: tuple[str, ...] = DURABLE) -> list[Point]:
     """Every point that a dry run's trace shows: per kind, as many as the busiest thread made."""
     by_thread: Counter[tuple[str, str]] = Counter()
     for line in file.read_text().splitlines():
         found = re.match(r"(\d+) +(\w+)\(", line)
-        if found and found[2] in DURABLE:
+        if found and found[2] in calls:
             by_thread[found[1], found[2]] += 1
-    most = {call: max((n for (_, c), n in by_thread.items() if c == call), default=0) for call in DURABLE}
-    return [Point(call, number) for call in DURABLE for number in range(1, most[call] + 1)]
+    most = {call: max((n for (_, c), n in by_thread.items() if c == call), default=0) for call in calls}
+    return [Point(call, number) for call in calls for number in range(1, most[call] + 1)]
 
 
 # How many of each kind are tried; a release tries all.

@@ -16,6 +16,7 @@ from frontend_agent.app import App
 from frontend_agent.config import load_config
 from frontend_agent.formats import load_kinds
 from frontend_agent.platform.server import serve
+from tests.crash.gap_cycle import inner_cycle, outer_cycle
 
 ANY_TRACER = (0x59616D61, ctypes.c_ulong(-1))  # PR_SET_PTRACER: without root, strace may hold only who allows it
 
@@ -39,6 +40,10 @@ def cycle(config: Path, state: Path) -> None:
 def work(order: dict[str, str]) -> None:
     if order["what"] == "agent":
         cycle(Path(order["config"]), Path(order["state"]))
+    elif order["what"] == "gap-inner":
+        inner_cycle(Path(order["config"]), Path(order["state"]))
+    elif order["what"] == "gap-outer":
+        outer_cycle(Path(order["config"]), Path(order["state"]))
     else:
         serve(Path(order["state"]), "127.0.0.1", int(order["port"]))
 
