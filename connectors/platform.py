@@ -56,6 +56,7 @@ from frontend_agent.wire.upgrades import Offer
 
 RECONCILIATION = "/v1/reconciliation"
 PARCELS = "/v1/parcels"
+SERIES_HEADS = "/v1/heads"
 DICTIONARIES = "/v1/dictionaries"
 LARGEST_ANSWER = 8 << 20
 ASKED_AT_ONCE = 100
@@ -363,9 +364,8 @@ class PlatformDestination:
         institution = institution or self._options.institution
         found: dict[str, SeriesHead] = {}
         with self._turn:
-            for some in _chunks(set_ids):
-                question = msgspec.json.encode({"institution": institution, "set_ids": some})
-                answer = self._question("POST", "/v1/heads", question, JSON)
+            for question in heads_questions(set_ids, institution):
+                answer = self._question("POST", SERIES_HEADS, question, JSON)
                 try:
                     heads = msgspec.json.decode(answer.body, type=_Heads).heads
                 except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -543,6 +543,11 @@ class PlatformDestination:
                 raise NotAllowed(f"{error}. Where this machine has not joined it yet: frontend-agent enroll") from error
             raise
         return _Answer(answer.status, answer.body)
+
+
+def heads_questions(set_ids: Sequence[str], institution: str) -> list[bytes]:
+    """The bodies of the questions for these sets, some at a time."""
+    return [msgspec.json.encode({"institution": institution, "set_ids": some}) for some in _chunks(set_ids)]
 
 
 def checked_address(url: str) -> str:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from uuid import uuid4
 
 from connectors.outlets.http import Answer
 from frontend_agent.errors import DestinationUnreachable
@@ -18,7 +19,7 @@ MOST_REMEMBERED = 1_000
 STEP = 0.05  # seconds between looks of who has to move the bundles himself
 ONCE = ("/v1/hello",)  # questions whose answers are good for one asker: each hello gives another lease
 
-Send = Callable[[str, str, str, bytes, str], str]  # destination, method, path, body, media type ─▶ the request's id
+Send = Callable[[str, str, str, str, bytes, str], None]  # the request's id, destination, method, path, body, media type
 
 
 class Asking:
@@ -35,15 +36,14 @@ class Asking:
 
     def ask(self, destination: str, method: str, path: str, body: bytes, media_type: str) -> Answer:
         """The platform's answer. DestinationUnreachable: it has not come yet."""
-        question = sha256(b"\n".join((destination.encode(), method.encode(), path.encode(), body))).hexdigest()
+        question = _question(destination, method, path, body)
         deadline = time.monotonic() + self._wait
         with self._changed:
             if (known := self._known(question, path)) is not None:
                 return known
-            if question not in self._ids:
-                self._ids[question] = self._send(destination, method, path, body, media_type)
             self._waiting[question] = self._waiting.get(question, 0) + 1
         try:
+            self._go(question, destination, method, path, body, media_type)
             while True:
                 self._move()
                 with self._changed:
@@ -61,6 +61,23 @@ class Asking:
                     del self._waiting[question]
                     if question in self._answers and self._answers[question][1] is None:
                         del self._answers[question]
+
+    def begin(self, destination: str, method: str, path: str, body: bytes, media_type: str) -> None:
+        """Send a question that will be asked soon: several that are sent together come back together."""
+        self._go(_question(destination, method, path, body), destination, method, path, body, media_type)
+
+    def _go(self, question: str, destination: str, method: str, path: str, body: bytes, media_type: str) -> None:
+        """Send it, unless it is on its way or answered. Never with our lock held: who brings answers has the spool's, and wants ours."""
+        with self._changed:
+            if question in self._ids or self._known(question, "") is not None:
+                return
+            request = self._ids[question] = uuid4().hex
+        try:
+            self._send(request, destination, method, path, body, media_type)
+        except BaseException:
+            with self._changed:
+                self._ids.pop(question, None)
+            raise
 
     def _known(self, question: str, path: str) -> Answer | None:
         answer, until = self._answers.get(question, (None, None))
@@ -98,6 +115,10 @@ class Asking:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+
+def _question(destination: str, method: str, path: str, body: bytes) -> str:
+    return sha256(b"\n".join((destination.encode(), method.encode(), path.encode(), body))).hexdigest()
 
 
 class AcrossEdge:

@@ -19,7 +19,16 @@ from uuid import uuid4
 import msgspec
 
 from connectors.outlets.http import Answer as HttpAnswer
-from connectors.platform import DICTIONARIES, PARCELS, Answered, PlatformDestination, Problem, SignedAnswer
+from connectors.platform import (
+    DICTIONARIES,
+    PARCELS,
+    SERIES_HEADS,
+    Answered,
+    PlatformDestination,
+    Problem,
+    SignedAnswer,
+    heads_questions,
+)
 from frontend_agent.alarms.model import GapFacts
 from frontend_agent.config_gap import GapConfig
 from frontend_agent.crossing.asking import AcrossEdge, Asking
@@ -28,7 +37,7 @@ from frontend_agent.crossing.line import Line
 from frontend_agent.delivery import Event, back_off
 from frontend_agent.errors import DestinationError, DestinationUnreachable, NotAllowed
 from frontend_agent.logs import event, failed, log
-from frontend_agent.model import Blame, Document, Outcome, Receipt
+from frontend_agent.model import Blame, Document, Outcome, Receipt, SeriesHead
 from frontend_agent.pulse import Pulse
 from frontend_agent.sending import FIRST_PAUSE, LONGEST_PAUSE, NOT_ALLOWED_PAUSE
 from frontend_agent.spool import Spool
@@ -168,6 +177,7 @@ class Inner:
             body = platform.parcel(institution, together)
             sent = [(one.document_id, one.sha256, one.institution) for one in together]
             with self._book.writing():
+                self._send_new_dictionaries(name, platform, {one.dictionary for one in together if one.dictionary})
                 self._send(name, "POST", PARCELS, body, CONTENT_TYPE, PARCEL, sent)
                 now = self._clock()
                 ids = [one.document_id for one in together]
@@ -184,23 +194,19 @@ class Inner:
         media_type: str,
         kind: str,
         documents: Sequence[tuple[str, str, str]] = (),
-    ) -> str:
+        number: str = "",
+    ) -> None:
         """A request becomes a bundle, and is noted where its answer has to be known after a restart."""
         key = in_base64(self._platforms[name].public_key) if kind == PARCEL else ""
-        request = Request(id=uuid4().hex, destination=name, method=method, path=path, media_type=media_type, key=key)
+        number = number or uuid4().hex
+        request = Request(id=number, destination=name, method=method, path=path, media_type=media_type, key=key)
         with self._book.writing():
             if kind != QUESTION:
                 self._book.ask(request.id, name, kind, len(body), documents, self._clock())
             self.line.send([request_item(request, body).bytes])
-        return request.id
 
-    def _question(self, name: str, method: str, path: str, body: bytes, media_type: str) -> str:
-        return self._send(name, method, path, body, media_type, QUESTION)
-
-    def is_full(self, name: str) -> bool:
-        """Whether no more may be on its way before answers come."""
-        under_way = self._book.on_the_way(name)
-        return under_way.size >= self._config.window or under_way.documents >= self._config.documents
+    def _question(self, number: str, name: str, method: str, path: str, body: bytes, media_type: str) -> None:
+        self._send(name, method, path, body, media_type, QUESTION, number=number)
 
     def _all_again(self) -> None:
         """The other half has nothing of us any more, or we begin anew: what was on its way goes again."""
@@ -322,12 +328,20 @@ class Inner:
             self._put_back(asked.destination, ids, suspect=bool(answer.suspects))
             self._fail(asked.destination, said, Blame.PLATFORM)
 
+    def _send_new_dictionaries(self, name: str, platform: "AcrossPlatform", used: set[str]) -> None:
+        """What a parcel needs and never went to that platform goes before it: to be asked for it would take two ways more."""
+        known = (self._spool.meta.get(f"gap:dictionaries:{name}") or "").split()
+        new = sorted(used - {*known})
+        if new:
+            self._send_dictionaries(name, platform, new)
+            self._spool.meta.put(f"gap:dictionaries:{name}", " ".join([*known, *new]))
+
     def _send_dictionaries(self, name: str, platform: "AcrossPlatform", wanted: Sequence[str]) -> None:
         """They go before the parcel that needs them: the outer half keeps the order."""
         for one in wanted:
             content = platform.dictionary_of(one)
             if content is not None:
-                self._question(name, "PUT", f"{DICTIONARIES}/{one}", content, "application/octet-stream")
+                self._send(name, "PUT", f"{DICTIONARIES}/{one}", content, "application/octet-stream", QUESTION)
 
     # --- what is told, and not waited for -------------------------------------------------------------------------------
 
@@ -370,6 +384,12 @@ class AcrossPlatform(PlatformDestination):
         """Say hello, unless it knows us."""
         if self._options.institution not in self._greeted:
             self.hello()
+
+    def heads(self, set_ids: Sequence[str], institution: str = "") -> dict[str, SeriesHead]:
+        """As without a gap; all questions go at once, so that a page waits for the ferry once."""
+        for question in heads_questions(set_ids, institution or self._options.institution):
+            self.inner.asking.begin(self.name, "POST", SERIES_HEADS, question, JSON)
+        return super().heads(set_ids, institution)
 
     def must_greet_again(self, answer: Answer, body: bytes) -> None:
         """It does not know this instance: the next exchange begins with a hello."""

@@ -18,7 +18,7 @@ from random import random
 from typing import Any
 
 from connectors.outlets.http import HttpEdge, Tls, Unanswered
-from connectors.platform import DICTIONARIES, PARCELS, RECONCILIATION, checked_address
+from connectors.platform import DICTIONARIES, PARCELS, RECONCILIATION, SERIES_HEADS, checked_address
 from frontend_agent.config import Config
 from frontend_agent.config_outlets import DestinationConfig
 from frontend_agent.crossing.facts import told_line
@@ -40,7 +40,7 @@ from frontend_agent.wire.receipts import ReplyMalformed, ReplyNotProven
 MAY_ASK = {
     ("POST", PARCELS),
     ("POST", "/v1/hello"),
-    ("POST", "/v1/heads"),
+    ("POST", SERIES_HEADS),
     ("GET", "/v1/receipts"),
     ("POST", HEARTBEAT),
     ("POST", f"{RECONCILIATION}/counts"),

@@ -20,7 +20,7 @@ def inner_cycle(config: Path, state: Path, go_on: Callable[[], bool] = lambda: T
         assert app.crossing is not None
         for feed in app.feeds:
             outcome = app.run_feed(feed, threading.Event())
-            if outcome.error:
+            if outcome.error and go_on():
                 raise outcome.error
         deadline = time.monotonic() + LONGEST
         app.spool.recovered("platform")

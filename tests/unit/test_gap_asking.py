@@ -30,9 +30,8 @@ class Ferry:
         self.sent: list[str] = []
         self.asking = Asking(self._send, lambda: None, wait)
 
-    def _send(self, destination: str, method: str, path: str, body: bytes, media_type: str) -> str:
-        self.sent.append(f"{method} {path} {len(self.sent)}")
-        return self.sent[-1]
+    def _send(self, request: str, destination: str, method: str, path: str, body: bytes, media_type: str) -> None:
+        self.sent.append(request)
 
     def ask(self, path: str = "/v1/heads") -> bytes:
         return self.asking.ask("platform", "POST", path, b"{}", "application/json").body
@@ -73,6 +72,16 @@ def test_an_answer_that_came_in_time_is_not_remembered() -> None:
     ferry.ask()
     threading.Timer(0.1, lambda: ferry.asking.answered(ferry.sent[1], Answer(200, {}, b"2"))).start()
     assert ferry.ask() == b"2"
+
+
+def test_questions_that_are_sent_together_come_back_together() -> None:
+    ferry = Ferry()
+    for path in ("/v1/heads", "/v1/receipts"):
+        ferry.asking.begin("platform", "POST", path, b"{}", "application/json")
+    for number in (1, 0):
+        ferry.asking.answered(ferry.sent[number], Answer(200, {}, b"%d" % number))
+    assert (ferry.ask("/v1/heads"), ferry.ask("/v1/receipts")) == (b"0", b"1")
+    assert len(ferry.sent) == 2
 
 
 def test_nobody_waits_for_a_life_that_is_over_or_an_agent_that_stops() -> None:
