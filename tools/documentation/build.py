@@ -4,6 +4,7 @@ Nothing is fetched: fonts are the system's, and what the theme would take from e
 checkout gives the same bytes.
 """
 
+import importlib.metadata
 import json
 import os
 import re
@@ -61,6 +62,12 @@ def _begin(lang: Language, place: Path, made: Path) -> "subprocess.Popen[str]":
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(text, "utf-8")
     shutil.copytree(HERE / "assets", source / "assets")
+    theme = importlib.metadata.distribution(
+        "mkdocs-material"
+    )  # its scripts and styles lie in the site, and so do its terms
+    for file in theme.files or ():
+        if file.match("*.dist-info/licenses/LICENSE"):
+            shutil.copyfile(theme.locate_file(file), source / "assets" / "mkdocs-material.LICENSE")
     configuration = place / f"{lang}.json"
     configuration.write_text(json.dumps(_configuration(lang, source, made / lang)), "utf-8")
     environment = os.environ | {"SOURCE_DATE_EPOCH": _epoch(), "PYTHONHASHSEED": "0", "NO_MKDOCS_2_WARNING": "true"}
