@@ -126,7 +126,8 @@ def make_site(
     for role in ("inner", "outer"):
         for way in ("out", "in"):
             (folder / role / way).mkdir(parents=True, exist_ok=True)
-    inner = configuration(hospital, url).replace(
+    often = configuration(hospital, url).replace('profile = "regional"', 'profile = "regional"\nevery = "5s"')
+    inner = often.replace(
         f'[destinations.platform]\nurl = "{url}"\n',
         "[destinations.platform]\n" + (f"batch = {batch}\n" if batch else ""),
     )

@@ -60,14 +60,17 @@ def states(site: Site) -> dict[str, int]:
     return {state: count for state, count in told.items() if count}
 
 
-def is_done(site: Site) -> Callable[[], bool]:
-    """Whether everything is delivered, and nothing is on its way any more."""
+LEAST = 90  # documents that the ordinary hospital of these tests makes
+
+
+def is_done(site: Site, least: int = LEAST) -> Callable[[], bool]:
+    """Whether everything is delivered, and nothing is on its way any more. A feed that could not ask the platform is read again."""
     before: list[int] = []
 
     def look() -> bool:
         now = states(site)
         before.append(now.get("delivered", 0))
-        return len(now) == 1 and now.get("delivered", 0) > 0 and len(before) > 1 and before[-2] == before[-1]
+        return len(now) == 1 and now.get("delivered", 0) >= least and len(before) > 1 and before[-2] == before[-1]
 
     return look
 
@@ -103,20 +106,20 @@ def rows(file: Path, statement: str) -> list[tuple[Any, ...]]:
         connection.close()
 
 
-def all_cross(folder: Path, hospital: Path, seconds: float, **how: Any) -> tuple[Site, int]:
+def all_cross(folder: Path, hospital: Path, seconds: float, least: int = LEAST, **how: Any) -> tuple[Site, int]:
     """Both halves work until all is delivered; then it is proven."""
     with platform_at(folder) as url:
         site = make_site(folder, hospital, url, **how)
         site.start_ferry()
         with running_half(site, "outer"), running_half(site, "inner"):
-            until(is_done(site), seconds, 1.0)
+            until(is_done(site, least), seconds, 1.0)
         site.stop_ferry()
     return site, proven(site)
 
 
 def test_documents_cross_with_a_ferry_that_delays_doubles_reorders_and_loses(tmp_path: Path, hospital: Path) -> None:
     site, count = all_cross(tmp_path, hospital, 240, seed=7, batch=10, delay=0.5, duplicates=0.15, loses=0.12)
-    assert count > 80
+    assert count > LEAST - 1
     assert site.out.lost or site.back.lost, "the ferry lost some"
     assert site.out.twice or site.back.twice, "and brought some twice"
 
@@ -126,7 +129,7 @@ def test_documents_cross_with_a_ferry_that_delays_doubles_reorders_and_loses(tmp
 def test_ten_thousand_documents_cross(tmp_path: Path) -> None:
     create_hospital(tmp_path / "hospital", 4100, seed=3)
     site, count = all_cross(
-        tmp_path, tmp_path / "hospital", 3000, seed=11, batch=50, delay=2.0, duplicates=0.1, loses=0.1
+        tmp_path, tmp_path / "hospital", 3000, 10_000, seed=11, batch=50, delay=2.0, duplicates=0.1, loses=0.1
     )
     assert count >= 10_000
     assert len(site.out.lost) + len(site.back.lost) > 20
@@ -150,7 +153,7 @@ def test_a_half_that_is_killed_again_and_again_loses_nothing_and_does_nothing_tw
             with running_half(site, half):
                 until(is_done(site), 240, 1.0)
         site.stop_ferry()
-    assert proven(site) > 80
+    assert proven(site) > LEAST - 1
 
 
 def test_a_lost_outer_half_is_replaced_by_an_empty_one_with_the_same_keys(tmp_path: Path, hospital: Path) -> None:
@@ -170,7 +173,7 @@ def test_a_lost_outer_half_is_replaced_by_an_empty_one_with_the_same_keys(tmp_pa
             with running_half(site, "outer"):
                 until(is_done(site), 240, 1.0)
         site.stop_ferry()
-    assert proven(site) > 80
+    assert proven(site) > LEAST - 1
 
 
 def test_a_disk_that_is_full_is_told_and_waited_for(tmp_path: Path, hospital: Path) -> None:
@@ -197,7 +200,7 @@ def test_a_disk_that_is_full_is_told_and_waited_for(tmp_path: Path, hospital: Pa
                 site.start_ferry()
                 until(is_done(site), 240, 1.0)
             site.stop_ferry()
-        assert proven(site) > 80
+        assert proven(site) > LEAST - 1
     finally:
         subprocess.run(["umount", "-l", small], check=False)
 
