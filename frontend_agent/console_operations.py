@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,12 @@ from frontend_agent.app import App
 from frontend_agent.config import unknown
 from frontend_agent.config_console import ConsoleConfig
 from frontend_agent.errors import ConfigurationError, FrontendAgentError
+from frontend_agent.passwords import MOST_TRIES, TRIES_WITHIN
 from frontend_agent.people import ACTS, Person, anybody, may
 from frontend_agent.sessions import Sessions
 from frontend_agent.spool import Spool
 from frontend_agent.telling import told_case
 from frontend_agent.today import Today
-
-MOST_TRIES, TRIES_WITHIN = 10, timedelta(minutes=15)  # in vain, for one name or from one address (threats C7)
-_NOBODY = passwords.keep("nobody has this password", bytes(16))  # unknown names take as long as known ones
 
 
 class NotIn(FrontendAgentError):
@@ -31,7 +29,7 @@ class ConsoleOperations:
 
     _app: App
     _spool: Spool
-    _sessions: Sessions
+    _sessions: Sessions[Person]
     image_cases: Callable[[], Iterator[dict[str, Any]]]
 
     @cached_property
@@ -75,9 +73,9 @@ class ConsoleOperations:
             minutes = int(TRIES_WITHIN.total_seconds() // 60)
             raise NotIn(f"too many tries: wait {minutes} minutes, or have a link made (frontend-agent console link)")
         person, account = self._app.config.people.named(name), accounts.one(name)
-        is_right = passwords.is_password(password, account.password if account else _NOBODY)
-        step = passwords.step_of(account.totp, code, now.timestamp(), account.step) if account else None
-        if person is None or account is None or not is_right or step is None or not accounts.entered(name, step):
+        proofs = (account.password, account.totp, account.step) if account else ("", b"", 0)
+        step = passwords.proof(*proofs, password, code, now.timestamp())
+        if person is None or account is None or step is None or not accounts.entered(name, step):
             accounts.tried(name[:100], address[:100], now)
             # A name that is nobody's may be a password in the wrong field: it is not written down.
             accounts.log({"event": "console.refused", "who": name if account else "", "from": address}, now)
@@ -171,7 +169,7 @@ class ConsoleOperations:
         self._sessions.end_all(name)
 
 
-def sessions_of(console: ConsoleConfig) -> Sessions:
+def sessions_of(console: ConsoleConfig) -> Sessions[Person]:
     """Nobody is in yet; tokens are 256 bits of the system's randomness."""
     return Sessions(console.idle, console.longest, lambda: secrets.token_urlsafe(32))
 

@@ -5,6 +5,7 @@
 
 import base64
 import hmac
+from datetime import timedelta
 from hashlib import scrypt, sha1
 from urllib.parse import quote, urlencode
 
@@ -14,6 +15,7 @@ KINDS = 3  # of capitals, small letters, digits, others: so many at least, or LO
 LONG = 20
 STEP = 30  # seconds that one code is for (RFC 6238, X)
 DIGITS = 6
+MOST_TRIES, TRIES_WITHIN = 10, timedelta(minutes=15)  # in vain, for one name or from one address (threats C7)
 BEFORE, AFTER = 1, 1  # codes of the neighbouring steps are taken too: clocks of telephones differ
 
 
@@ -70,6 +72,18 @@ def step_of(secret: bytes, code: str, seconds: float, used: int) -> int | None:
     return None
 
 
+def proof(kept: str, totp: bytes, used: int, password: str, code: str, seconds: float) -> int | None:
+    """The step that a login is proven with; None: it is not. `kept` and `totp` are empty for a name that is nobody's.
+
+    Without a secret for codes the password is the proof, and the step stays `used`. A name that is nobody's takes as long as
+    one that is known.
+    """
+    is_right = is_password(password, kept or _NOBODY)
+    if not kept or not is_right:
+        return None
+    return step_of(totp, code, seconds, used) if totp else used
+
+
 def secret_text(secret: bytes) -> str:
     """As authenticators take it when it is typed: base32 without padding."""
     return base64.b32encode(secret).decode().rstrip("=")
@@ -87,3 +101,6 @@ def _scrypt(password: str, salt: bytes, cost: int, block: int, parallel: int) ->
 
 def _text(value: bytes) -> str:
     return base64.b64encode(value).decode()
+
+
+_NOBODY = keep("nobody has this password", bytes(16))

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from frontend_agent import logs
-from frontend_agent.cli import authorities, output, platform_log, region_upgrades, signatures, studies
+from frontend_agent.cli import authorities, output, platform_log, platform_people, region_upgrades, signatures, studies
 from frontend_agent.cli.platform_log import said
 from frontend_agent.cli.session import Settings
 from frontend_agent.cli.texts import Texts
@@ -37,6 +37,7 @@ def add_to(cli: typer.Typer, t: Texts) -> None:
     studies.add_to(group, t, _reading, _folder)
     authorities.add_to(group, t, _folder)
     platform_log.add_to(group, t, _folder)
+    platform_people.add_to(group, t, _folder)
     signatures.add_to_platform(group, t, _reading)
     region_upgrades.add_to(group, t, _reading, _folder)
 
@@ -58,14 +59,21 @@ def _add_serve(group: typer.Typer, t: Texts) -> None:
         key: Annotated[Path | None, typer.Option(help=t("platform.key"))] = None,
         proxy: Annotated[Path | None, typer.Option(help=t("platform.proxy"))] = None,
         signatures: Annotated[Path | None, typer.Option(help=t("platform.signatures_file"))] = None,
+        people: Annotated[list[str] | None, typer.Option(help=t("platform.people_at"))] = None,
+        people_certificate: Annotated[Path | None, typer.Option(help=t("platform.people_certificate"))] = None,
+        people_key: Annotated[Path | None, typer.Option(help=t("platform.people_key"))] = None,
     ) -> None:
-        from frontend_agent.platform.server import AgentsListening, serve
+        from frontend_agent.platform.server import AgentsListening, PeopleListening, serve
 
         agents = None
         if tls or proxy:
             at = tuple(_host_and_port(t, one) for one in tls or ())
             agents = AgentsListening(tls=at, names=tuple(name or ()), certificate=certificate, key=key, proxy=proxy)
 
+        visited = None
+        if people:
+            at = tuple(_host_and_port(t, one) for one in people)
+            visited = PeopleListening(at=at, names=tuple(name or ()), certificate=people_certificate, key=people_key)
         logs.to_stderr(identifier="frontend-platform")
         logs.threads()
         serve(
@@ -78,6 +86,7 @@ def _add_serve(group: typer.Typer, t: Texts) -> None:
             dicom_peers=dicom_peers,
             agents=agents,
             signatures=signatures,
+            people=visited,
         )
 
 

@@ -18,6 +18,7 @@ from frontend_agent.cli.texts_inlets import INLET_TEXTS
 from frontend_agent.cli.texts_joining import JOINING_TEXTS
 from frontend_agent.cli.texts_people import PEOPLE_TEXTS
 from frontend_agent.cli.texts_platform_log import PLATFORM_LOG_TEXTS
+from frontend_agent.cli.texts_platform_people import PLATFORM_PEOPLE_TEXTS
 from frontend_agent.cli.texts_program import PROGRAM_TEXTS
 from frontend_agent.cli.texts_reconcile import RECONCILE_TEXTS
 from frontend_agent.cli.texts_region_upgrades import REGION_UPGRADES_TEXTS
@@ -935,6 +936,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     **REGION_UPGRADES_TEXTS,
     **JOINING_TEXTS,
     **PROGRAM_TEXTS,
+    **PLATFORM_PEOPLE_TEXTS,
     **AUDITING_TEXTS,
     **PLATFORM_LOG_TEXTS,
     **IMAGES_BACKFILL_TEXTS,

@@ -23,10 +23,10 @@ from starlette.responses import RedirectResponse, Response
 from frontend_agent import __version__
 from frontend_agent.config import Config
 from frontend_agent.console.asking import Agent
-from frontend_agent.console.guard import form_token
 from frontend_agent.console.words import ago, say, size, when, word
 from frontend_agent.control import AnsweredError, ControlError, NoDaemon
 from frontend_agent.errors import FrontendAgentError
+from frontend_agent.guarding import form_token
 from frontend_agent.signatures.words import of_receipt
 
 LANGUAGES = ("zh", "en")

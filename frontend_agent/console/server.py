@@ -6,7 +6,6 @@ It is started by the daemon, ends with it, and may end by itself at any time: th
 import contextlib
 import os
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -16,18 +15,19 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
+from frontend_agent.browser_tls import browser_context, keep_renewed
 from frontend_agent.config import Config
 from frontend_agent.console.asking import Agent
-from frontend_agent.console.guard import Guard, headers
 from frontend_agent.console.pages import SCRIPT, Site
 from frontend_agent.console.rooms import Rooms
 from frontend_agent.errors import ConfigurationError, StateError
+from frontend_agent.guarding import Guard, headers
 from frontend_agent.logs import event, log
 from frontend_agent.machine import ended, limit_memory
 
 MOST_AT_ONCE = 64  # requests
 MEMORY = 1 << 30  # bytes of addresses: what runs away ends here, not at the service's MemoryMax
-LOOK_EVERY = 1.0  # seconds between looks for the daemon that started us, and for a renewed certificate
+LOOK_EVERY = 1.0  # seconds between looks for the daemon that started us
 OFFER_TO_BE_ENDED = 500  # oom_score_adj: where memory runs out, it is us and not the pipe
 
 
@@ -63,56 +63,15 @@ def serve(config: Config, state: Path, ready: Callable[[str], None]) -> None:
     )
     server.config.load()
     if console.certificate:
-        context = _context(Path(console.certificate), Path(console.key))
+        files = Path(console.certificate), Path(console.key)
+        context = browser_context(*files, "agent.toml: console.certificate")
         server.config.ssl = context
-        threading.Thread(
-            target=_renew, args=(context, console.certificate, console.key), name="renew", daemon=True
-        ).start()
+        keep_renewed(context, *files, "console")
     threading.Thread(target=_end_with, args=(os.getppid(), server), name="parent", daemon=True).start()
     address = f"{'https' if console.certificate else 'http'}://{_named(host)}:{listening.getsockname()[1]}"
     log.info(event("console.ready", address=address, pid=os.getpid()))
     ready(address)
     server.run(sockets=[listening])
-
-
-def _context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """TLS 1.2 at least; the suites are those of the library, which leaves weak ones out."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")  # of TLS 1.2: forward secrecy and AEAD alone
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        why = error.strerror or type(error).__name__ if isinstance(error, OSError) else "they do not belong together"
-        raise ConfigurationError(
-            f"agent.toml: console.certificate {certificate}, key {key}: cannot be used: {why}"
-        ) from None
-    return context
-
-
-def _renew(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """A certificate that was renewed is used for the next connection. One that cannot be read leaves the old one in use."""
-    seen = _changed(certificate, key)
-    while True:
-        time.sleep(LOOK_EVERY)
-        now = _changed(certificate, key)
-        if now != seen:
-            seen = now
-            try:
-                context.load_cert_chain(certificate, key)
-                log.info(event("console.certificate_renewed"))
-            except (OSError, ssl.SSLError) as error:
-                log.warning(event("console.certificate_unusable", error=type(error).__name__))
-
-
-def _changed(*paths: str) -> list[int]:
-    found = []
-    for path in paths:
-        try:
-            found.append(os.stat(path).st_mtime_ns)
-        except OSError:
-            found.append(0)
-    return found
 
 
 def _listen(host: str, port: int) -> socket.socket:

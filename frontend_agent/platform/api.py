@@ -469,6 +469,7 @@ class Api(Answering):
                 "For Prometheus",
                 answers={200: "text format 0.0.4", 503: Problem},
                 media_type="text/plain",
+                shows="hospitals",
             ),
             Operation("GET", "/api", self.description, "This description", who="anyone", answers={200: "OpenAPI 3.1"}),
         ]

@@ -24,7 +24,7 @@ class FleetPages:
     def operations(self) -> list[Operation]:
         answers = {200: "a page", 503: "the store cannot be read"}
         return [
-            Operation("GET", "/fleet", self._pages.in_thread(self.fleet), "How each hospital stands", {"lang": "zh or en"}, answers=answers, media_type="text/html"),
+            Operation("GET", "/fleet", self._pages.in_thread(self.fleet), "How each hospital stands", {"lang": "zh or en"}, answers=answers, media_type="text/html", shows="hospitals"),
         ]  # fmt: skip
 
     def fleet(self, request: Request, lang: str) -> Response:

@@ -28,6 +28,7 @@ class Operation:
     told_as: str = ""  # media type of what is not a 2xx and told by a word; empty: the same
     who: Literal["people", "agents", "both", "anyone"] = "people"
     concerns: bool = True
+    shows: Literal["patients", "hospitals", "anything"] = "patients"  # to people who log in (people/door.py)
 
 
 def describe(operations: Sequence[Operation]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ LANGUAGES = ("zh", "en")
 HTML = "text/html; charset=utf-8"
 ENDINGS = {"application/pdf": ".pdf", "image/jpeg": ".jpg", "image/png": ".png", "image/tiff": ".tif",
            "text/plain": ".txt", "text/rtf": ".rtf", "application/rtf": ".rtf"}  # fmt: skip
+VISITOR = "frontend_agent.visitor"  # key of an ASGI scope: who looks, at the door for people
 SEX = {"1": "male", "2": "female", "0": "sex_unknown", "9": "sex_unstated"}  # GB/T 2261.1
 
 _FILES = resources.files(__package__)
@@ -72,13 +73,13 @@ class Pages:
         lang = {"lang": "zh or en"}
         return [
             Operation("GET", "/", self.in_thread(self.list), "The list of documents", {**lang, **dict.fromkeys(_ASKED, "search")}, answers=page, media_type="text/html"),
-            Operation("GET", "/hospitals", self.in_thread(self.hospitals), "What each hospital has delivered", lang, answers=page, media_type="text/html"),
+            Operation("GET", "/hospitals", self.in_thread(self.hospitals), "What each hospital has delivered", lang, answers=page, media_type="text/html", shows="hospitals"),
             Operation("GET", "/documents/{document_id}", self.in_thread(self.document), "One document, to be read", lang, answers=one, media_type="text/html"),
             Operation("GET", "/documents/{document_id}/xml", self.in_thread(self.xml), "The document's own bytes", answers={**one, 200: "CDA XML"}, media_type="application/xml", told_as="text/html"),
             Operation("GET", "/documents/{document_id}/content", self.in_thread(self.content), "What a document without an XML body carries", answers={**one, 200: "its bytes"}, media_type="application/octet-stream", told_as="text/html"),
             Operation("GET", "/documents/{document_id}/receipt", self.in_thread(self.receipt), "A proof of storage, verifiable offline", answers={**one, 200: "a signed receipt with its path"}, told_as="text/html"),
-            Operation("GET", "/static/style.css", self.in_thread(self.style), "The style sheet", answers={200: "CSS"}, media_type="text/css"),
-            Operation("GET", "/static/icon.svg", self.in_thread(self.icon), "The icon", answers={200: "SVG"}, media_type="image/svg+xml"),
+            Operation("GET", "/static/style.css", self.in_thread(self.style), "The style sheet", answers={200: "CSS"}, media_type="text/css", shows="anything"),
+            Operation("GET", "/static/icon.svg", self.in_thread(self.icon), "The icon", answers={200: "SVG"}, media_type="image/svg+xml", shows="anything"),
         ]  # fmt: skip
 
     def in_thread(self, page: Page) -> Callable[[Request], Any]:
@@ -194,6 +195,7 @@ class Pages:
             sex=lambda code: say(lang, SEX[code]) if code in SEX else code,
             state=_state,
             style_version=_STYLE_VERSION,
+            shown=request.scope.get(VISITOR),  # None: at a door where nobody logs in
             **values,
         )
         return Response(text, status, media_type=HTML)

@@ -24,6 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from frontend_agent.browser_tls import browser_context, keep_renewed
 from frontend_agent.errors import ConfigurationError, StateError
 from frontend_agent.formats.foreign import examine
 from frontend_agent.notify import Notifier
@@ -37,12 +38,13 @@ from frontend_agent.platform.images.listener import DicomPort, read_peers
 from frontend_agent.platform.joining.api import REVOKED, JoiningApi
 from frontend_agent.platform.joining.gate import AgentsDoor, Gate
 from frontend_agent.platform.joining.registry import Registry
-from frontend_agent.platform.joining.tls import HANDSHAKE, AgentProtocol, Front
+from frontend_agent.platform.joining.tls import HANDSHAKE, STRANGERS, AgentProtocol, Front
 from frontend_agent.platform.metrics import Metrics
 from frontend_agent.platform.openapi import Operation
 from frontend_agent.platform.own_log import lived
 from frontend_agent.platform.pages import Pages
 from frontend_agent.platform.peers import held_against_certificate
+from frontend_agent.platform.people.door import PeopleDoor
 from frontend_agent.platform.previews import Previews
 from frontend_agent.platform.rendering.renderer import Renderer
 from frontend_agent.platform.schema import with_schema
@@ -80,6 +82,16 @@ class AgentsListening:
     certificate: Path | None = None  # our own from elsewhere, instead of one from our authority
     key: Path | None = None
     proxy: Path | None = None  # the Unix socket that nginx connects to
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeopleListening:
+    """Where people come to the pages over the network, with a login (platform/people/door.py)."""
+
+    at: tuple[tuple[str, int], ...]  # addresses and ports; 0 takes a free one
+    names: tuple[str, ...] = ()  # by which browsers call us
+    certificate: Path | None = None  # what browsers are shown; None: our own authority's
+    key: Path | None = None
 
 
 def application(store: Store, hosts: Iterable[str] | None = None, metrics: Metrics | None = None) -> ASGIApp:
@@ -200,6 +212,7 @@ def serve(
     blobs: Blobs | None = None,
     agents: AgentsListening | None = None,
     signatures: Path | None = None,
+    people: PeopleListening | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; requests in flight are finished. Port 0 takes a free one; `ready` is told the
     address; `schema` is asked about documents that are not national ones; `pack` is what the hospitals should judge by. With `dicom_peers` (platform/images/listener.py) instances are also taken on
@@ -208,7 +221,7 @@ def serve(
     if not is_loopback(host) and not plain_http_anywhere:
         raise ConfigurationError(
             f"{host}: plain HTTP is served to this machine only (127.0.0.1). Patients' documents would cross the network "
-            f"unprotected. Agents connect by mutual TLS: --tls {host}:8443 --name …; pages for people stay on this machine"
+            f"unprotected. Agents connect by mutual TLS: --tls {host}:8443 --name …; people by --people"
         )
     if (dicom_port is None) != (dicom_peers is None):
         raise ConfigurationError("--dicom-port and --dicom-peers go together: nobody stores here whom no file names")
@@ -238,6 +251,7 @@ def serve(
         operations = operations_of(store, metrics, joined.registry if joined else None)
         served = [one for one in operations if joined is None or one.who != "agents"]
         doors = joined.doors(operations, metrics) if joined else []
+        doors += people_doors(Path(state_dir), people, operations, metrics, store, joined) if people else []
         watch.start()
         gc.freeze()  # what is loaded now stays: collections need not walk it for every request
         config = config_of(behind_door(served, metrics, hosts))
@@ -276,11 +290,44 @@ def config_of(app: ASGIApp) -> uvicorn.Config:
 
 
 class DoorBeside(NamedTuple):
-    """Another listening socket of the same process."""
+    """Another listening socket of the same process. `strangers`: connections without a certificate at once."""
 
     config: uvicorn.Config
     listening: socket.socket
     context: ssl.SSLContext | None
+    strangers: int = STRANGERS
+
+
+def people_doors(
+    state: Path,
+    people: PeopleListening,
+    operations: Sequence[Operation],
+    metrics: Metrics,
+    store: Store,
+    joined: "Joined | None",
+) -> list[DoorBeside]:
+    """The doors for people over the network: one login, one certificate. ConfigurationError: there is none to show."""
+    certificate, key = people.certificate, people.key
+    if certificate is None and (joined is None or not people.names):
+        raise ConfigurationError(
+            "--people: browsers must be shown a certificate: --people-certificate FILE --people-key FILE, or --name with --tls"
+        )
+    if certificate is None and joined is not None:
+        certificate = joined.registry.server_file(people.names)
+    assert certificate is not None
+    context = browser_context(certificate, key, "--people-certificate")
+    keep_renewed(context, certificate, key, "people")
+    own = {host.lower() for host, _ in people.at if host not in ("0.0.0.0", "::")}  # noqa: S104 - those are no names
+    hosts = frozenset(own | {name.lower().strip("[]") for name in people.names})
+    if not hosts:
+        raise ConfigurationError("--people: browsers call it by --name, where it listens on every card")
+    app = PeopleDoor(state, Pages(store)).application(operations, hosts)
+    found = []
+    for host, port in people.at:
+        listening = listening_at(host, port)
+        found.append(DoorBeside(config_of(Door(app, metrics, None)), listening, context, MOST_AT_ONCE))
+        print(f"platform serves people {_address(host, listening, 'https')}", flush=True)
+    return found
 
 
 class Joined:
@@ -401,7 +448,9 @@ class PlatformServer(uvicorn.Server):
         strangers: set[AgentProtocol] = set()
 
         def protocol() -> AgentProtocol:
-            return AgentProtocol(strangers, config=door.config, server_state=self.server_state, app_state={})
+            return AgentProtocol(
+                strangers, door.strangers, config=door.config, server_state=self.server_state, app_state={}
+            )
 
         loop = asyncio.get_running_loop()
         if sys.platform != "win32" and door.listening.family == socket.AF_UNIX:

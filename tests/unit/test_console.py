@@ -22,8 +22,8 @@ from frontend_agent import passwords
 from frontend_agent.app import App
 from frontend_agent.config import ConfigurationProblems, parse_config
 from frontend_agent.console.attention import attention
-from frontend_agent.console.guard import Guard, headers, host_of
 from frontend_agent.console_operations import NotIn
+from frontend_agent.guarding import Guard, headers, host_of
 from frontend_agent.operations import operations
 from frontend_agent.people import Person, Role, anybody
 from frontend_agent.sessions import Sessions
@@ -91,12 +91,14 @@ def test_an_authenticator_gets_the_secret_it_needs() -> None:
 
 
 @pytest.fixture
-def sessions() -> Sessions:
+def sessions() -> Sessions[Person]:
     tokens = iter(f"token-{number}" for number in range(10_000))
     return Sessions(timedelta(minutes=30), timedelta(hours=12), lambda: next(tokens))
 
 
-def test_a_login_ends_when_nothing_is_asked_and_a_page_that_renews_itself_asks_nothing(sessions: Sessions) -> None:
+def test_a_login_ends_when_nothing_is_asked_and_a_page_that_renews_itself_asks_nothing(
+    sessions: Sessions[Person],
+) -> None:
     token = sessions.begin(WANG, NOW)
     assert sessions.person(token, NOW + timedelta(minutes=29)) == WANG
     for minute in range(30, 58):
@@ -105,14 +107,14 @@ def test_a_login_ends_when_nothing_is_asked_and_a_page_that_renews_itself_asks_n
     assert sessions.person(token, NOW) is None  # and it stays ended
 
 
-def test_a_login_ends_after_its_longest_however_busy(sessions: Sessions) -> None:
+def test_a_login_ends_after_its_longest_however_busy(sessions: Sessions[Person]) -> None:
     token = sessions.begin(WANG, NOW)
     for hour in range(24):
         there = sessions.person(token, NOW + timedelta(minutes=29 * hour))
         assert (there is not None) == (29 * hour < 12 * 60)
 
 
-def test_each_login_is_a_new_token_and_ends_alone_or_with_its_person(sessions: Sessions) -> None:
+def test_each_login_is_a_new_token_and_ends_alone_or_with_its_person(sessions: Sessions[Person]) -> None:
     first, second, other = sessions.begin(WANG, NOW), sessions.begin(WANG, NOW), sessions.begin(anybody("li"), NOW)
     assert len({first, second, other}) == 3
     sessions.end(first)
@@ -122,7 +124,7 @@ def test_each_login_is_a_new_token_and_ends_alone_or_with_its_person(sessions: S
     assert sessions.person(other, NOW) == anybody("li")
 
 
-def test_a_link_lets_in_once_and_soon(sessions: Sessions) -> None:
+def test_a_link_lets_in_once_and_soon(sessions: Sessions[Person]) -> None:
     link = sessions.link(WANG, NOW)
     assert sessions.enter("another", NOW) is None
     assert sessions.enter(link, NOW + timedelta(minutes=9)) == WANG
@@ -130,7 +132,7 @@ def test_a_link_lets_in_once_and_soon(sessions: Sessions) -> None:
     assert sessions.enter(sessions.link(WANG, NOW), NOW + timedelta(minutes=10)) is None
 
 
-def test_logins_have_an_end_in_number(sessions: Sessions) -> None:
+def test_logins_have_an_end_in_number(sessions: Sessions[Person]) -> None:
     tokens = [sessions.begin(WANG, NOW + timedelta(seconds=number)) for number in range(250)]
     later = NOW + timedelta(minutes=5)
     assert [bool(sessions.person(one, later)) for one in tokens] == [False] * 50 + [True] * 200

@@ -124,6 +124,7 @@ MAY_KEEP_STATE = {
     "frontend_agent.platform.images": "the platform's state: its images",
     "frontend_agent.platform.upgrades": "the platform's state: packages of the program, and to whom they are offered",
     "frontend_agent.platform.joining.registry": "the platform's state: who may join, and who may stay",
+    "frontend_agent.platform.people.registry": "the platform's state: whose accounts its pages know",
     "frontend_agent.platform.own_log": "the platform's state: what its people did",
     "frontend_agent.instance_files": "instances as files, of agent and platform",
     "frontend_agent.demo": "writes the demonstration hospital and reads both sides as the oracle",
@@ -274,6 +275,10 @@ SHARED_WITH_THE_PLATFORM = (
     "frontend_agent.alarms",  # what an alarm is, and what it says: hospitals' alarms are shown there
     "frontend_agent.notify",  # what systemd is told
     "frontend_agent.machine",  # what differs between operating systems
+    "frontend_agent.guarding",  # around every page for browsers
+    "frontend_agent.browser_tls",
+    "frontend_agent.sessions",  # who is logged in
+    "frontend_agent.passwords",
     "frontend_agent.confine",  # what a process that decodes a stranger's bytes gives up
     "frontend_agent.signatures",  # who signed a document
     "frontend_agent.qclog",  # how a log is chained: the platform has one of its own

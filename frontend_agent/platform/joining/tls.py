@@ -104,9 +104,10 @@ class Front:
 class AgentProtocol(HttpToolsProtocol):
     """uvicorn's HTTP with the peer's certificate in the scope (ASGI TLS extension 0.2), and little patience with strangers."""
 
-    def __init__(self, strangers: set["AgentProtocol"], *args: Any, **kwargs: Any):
+    def __init__(self, strangers: set["AgentProtocol"], most: int, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._strangers = strangers
+        self._most = most
         self._tls: dict[object, object] = {}
         self._patience: asyncio.TimerHandle | None = None
 
@@ -116,7 +117,7 @@ class AgentProtocol(HttpToolsProtocol):
         shown = connection.getpeercert(binary_form=True) if connection is not None else None
         self._tls = {"client_cert_chain": [ssl.DER_cert_to_PEM_cert(shown)] if shown else []}
         if connection is not None and not shown:
-            if len(self._strangers) >= STRANGERS:
+            if len(self._strangers) >= self._most:
                 transport.abort()
                 return
             self._strangers.add(self)

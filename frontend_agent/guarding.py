@@ -1,4 +1,4 @@
-"""Around every page: who may call, by which name, from where; and the headers that tell a browser what never happens here.
+"""Around every page of the console, and of the platform for people: who may call, by which name, from where; and the headers that tell a browser what never happens here.
 
 A page that other sites could frame, post to, or read through a name that was made to point here (DNS rebinding) would let
 them act as whoever is logged in: Host, Origin and a token of the form each stop that by themselves.
@@ -82,7 +82,7 @@ class Guard:
         given: dict[bytes, bytes] = dict(scope["headers"])
         called = given.get(b"host", b"").decode("latin-1").lower()
         if host_of(called) not in self._hosts:
-            return 421, "This page is not called by that name. Its names are in [console] of agent.toml.\n"
+            return 421, "This page is not called by that name. Whoever serves it says by which names.\n"
         if scope["method"] in ("GET", "HEAD"):
             return None
         if scope["method"] != "POST":
