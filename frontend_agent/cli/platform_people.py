@@ -96,8 +96,10 @@ def _put(
     }
     if json:
         output.as_json(told)
+    elif secret:
+        output.say(t("said.platform_people.kept", **told))
     else:
-        output.say(t("said.platform_people.kept" if secret else "said.platform_people.kept_no_code", **told))
+        output.say(t("said.platform_people.kept_no_code", name=name, role=str(role)))
 
 
 def _add_list(group: typer.Typer, t: Texts, folder: Folder) -> None:

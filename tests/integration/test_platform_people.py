@@ -42,7 +42,9 @@ class Browser:
         return self.session.post(self.site.url + path, data=form, headers=headers, timeout=30, allow_redirects=False)
 
     def login(self, name: str, password: str = PASSWORD, code: str | None = None, to: str = "") -> requests.Response:
-        return self.post("/login", name=name, password=password, code=self.site.code(name) if code is None else code, to=to)
+        return self.post(
+            "/login", name=name, password=password, code=self.site.code(name) if code is None else code, to=to
+        )
 
     @property
     def cookie(self) -> str:
@@ -80,7 +82,10 @@ def test_a_reader_says_why_and_each_look_is_in_the_log(site: Region) -> None:
     assert browser.get(f"/documents/{document}/xml", headers={"accept": "*/*"}).status_code == 403
     token = browser.token()
     assert browser.post("/why", token=token, to=f"/documents/{document}", why=" ").status_code == 403
-    assert browser.post("/why", token=token, to=f"/documents/{document}", why=WHY).headers["location"] == f"/documents/{document}"
+    assert (
+        browser.post("/why", token=token, to=f"/documents/{document}", why=WHY).headers["location"]
+        == f"/documents/{document}"
+    )
     assert "张小满" in browser.get(f"/documents/{document}").text
     assert browser.get(f"/documents/{document}/xml").status_code == 200
     assert browser.get(f"/documents/{site.documents[1]}").status_code == 403, "a reason is for one document"
@@ -102,7 +107,11 @@ def test_who_sees_quality_sees_no_patient(site: Region) -> None:
         answer = browser.get(path)
         assert answer.status_code == 403, path
         assert "张小满" not in answer.text
-    for path in (f"/documents/{site.documents[0]}/xml", f"/documents/{site.documents[0]}/content", "/dicom-web/studies"):
+    for path in (
+        f"/documents/{site.documents[0]}/xml",
+        f"/documents/{site.documents[0]}/content",
+        "/dicom-web/studies",
+    ):
         assert browser.get(path, headers={"accept": "*/*"}).status_code == 403, path
     token = browser.token()
     browser.post("/why", token=token, to=f"/documents/{site.documents[0]}", why="weil ich will")
@@ -130,7 +139,9 @@ def test_a_session_is_not_fixed_beforehand_and_ends(site: Region) -> None:
     kept = browser.cookie
     assert browser.post("/logout", token=browser.token()).headers["location"] == "/login"
     browser.session.cookies.set("__Host-platform", kept, domain="127.0.0.1", path="/", secure=True)
-    assert browser.get("/hospitals", allow_redirects=False).status_code == 303, "a cookie that was kept lets nobody in again"
+    assert browser.get("/hospitals", allow_redirects=False).status_code == 303, (
+        "a cookie that was kept lets nobody in again"
+    )
 
 
 def test_a_form_of_another_site_does_nothing(site: Region) -> None:
