@@ -92,6 +92,7 @@ ELSEWHERE = (
     Elsewhere(r"curl .*@slice.dcm .*", "needs an instance", "tests/integration/test_platform_stow.py", "application/dicom"),
     Elsewhere(CLI + r"init --odbc .*", "needs a data source of ODBC", "tests/integration/test_init.py", "--odbc"),
     Elsewhere(CLI + r"(--state /var/lib/frontend-platform )?platform (ca|enroll-token|enrolments|approve|certificates|revoke|serve).*|frontend-agent enroll|frontend-agent certificate .*", "is followed as a whole", JOINING, '"platform", "ca", "init", "--root-key"', "joining.md"),
+    Elsewhere(CLI + r"--state /var/lib/frontend-platform platform (people|serve|log).*", "asks for passwords, and shows a certificate", "tests/integration/test_platform_people.py", '"people", "add"', "platform-logins.md"),
     Elsewhere(CLI + r"platform (ca|serve) .*|nginx .*", "is tried with nginx before it", "tests/integration/test_joining_proxy.py", "nginx", "tls.md"),
     Elsewhere(CLI + r"platform serve --signatures .*|frontend-agent verify .*", "needs signed documents", "tests/integration/test_platform_signatures.py", '"signatures"', "signatures.md"),
     Elsewhere(r"chown .*|chmod .*", "needs the service's account", "tests/hospital_machine.py", "frontend-agent"),
