@@ -105,7 +105,8 @@ class PeopleDoor:
     def _login_page(
         self, request: Request, lang: str, wrong: str = "", status: int = 200, to: str = "", name: str = ""
     ) -> Response:
-        to = _own_address(to or request.query_params.get("to", ""))
+        to = to or request.query_params.get("to", "")
+        to = _own_address(to) if to else ""  # without one, each role has its first page
         return self._pages.page(request, lang, "login.html", status, to=to, wrong=wrong, name=name)
 
     def _login(self, request: Request, lang: str, said: Mapping[str, str]) -> Response:
