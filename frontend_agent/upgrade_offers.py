@@ -297,10 +297,10 @@ class Offers:
         now = self._app.clock()
         tried = of_disk(offer.version, None, upgrading.history(self._home))
         wanted = self._config.may_install(now.astimezone(self._zone)) and tried is None
-        asked_at = self._get(ASKED, "")
+        asked_at = self._get(ASKED, {}).get(offer.sha256, "")
         lately = bool(asked_at) and now - datetime.fromisoformat(asked_at) < TAKEN_UP_WITHIN
         if wanted and not lately and not self._file.is_asked_for:
-            self._put(ASKED, now.isoformat())
+            self._put(ASKED, {offer.sha256: now.isoformat()})
             self._tell("upgrade.asked_for", version=offer.version)
         elif wanted and not lately:
             self._say(

@@ -176,6 +176,21 @@ def test_that_nobody_takes_it_up_is_said(tmp_path: Path, store: Store, url: str)
     assert "frontend-agent-upgrade.path" in agent.offers.standing().reason  # type: ignore[union-attr]
 
 
+def test_the_next_version_does_not_wait_for_what_was_asked_of_the_one_before(
+    tmp_path: Path, store: Store, url: str
+) -> None:
+    offered(store, archive(tmp_path, "1.1.0"), "1.1.0")
+    agent = Agent(tmp_path, url, upgrades=BY_ITSELF)
+    agent.goes_on()
+    ready = agent.app.state / "upgrades" / "ready"
+    ready.unlink()  # the unit took the word
+    agent.offers.look()
+    assert not agent.asks, "said once: what comes of it takes a minute"
+    offered(store, archive(tmp_path, "1.2.0"), "1.2.0")
+    agent.goes_on()
+    assert agent.asks
+
+
 def test_how_it_went_goes_back_to_the_platform(tmp_path: Path, store: Store, url: str) -> None:
     offered(store, archive(tmp_path, "1.1.0"), "1.1.0")
     agent = Agent(tmp_path, url, upgrades=BY_ITSELF)
