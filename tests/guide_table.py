@@ -102,6 +102,10 @@ ELSEWHERE = (
     Elsewhere(CLI + r"alarms test duty", "needs a robot that is told", "tests/integration/test_alarms_told.py", "dingtalk"),
     Elsewhere(CLI + r".*platform serve --dicom-port .*", "needs certificates of its peers", "tests/integration/test_platform_dicom_port.py", "read_peers"),
     Elsewhere(r"frontend-agent docs", "opens the documentation that tools/site made", "tests/unit/test_site.py", "docs"),
+    *(
+        Elsewhere(r".*", "is done in a copy of the source", "tests/integration/test_guides_extending.py", page, page)
+        for page in ("extend-connector.md", "extend-kind.md", "extend-rule.md")
+    ),
     Elsewhere(r".*", "is the runbook, tried as a whole", "tests/integration/test_operations_guide.py", "operations", "operations.md"),
     Elsewhere(CLI + r"platform upgrades .*", "needs packages that are offered", "tests/integration/test_upgrade_offered.py", '"upgrades"', "fleet.md"),
     Elsewhere(CLI + r"(gap|enroll) .*", "needs two halves", "tests/integration/test_gap.py", '"gap"', "gap.md"),
@@ -293,7 +297,8 @@ GIVEN: tuple[tuple[str, str], ...] = ((r".* --passphrase", "a long passphrase\na
 
 def elsewhere(page: str, line: str) -> Elsewhere | None:
     line = re.sub(r"^sudo ", "", line)
-    return next((one for one in ELSEWHERE if one.page in ("", page) and re.fullmatch(one.lines, line)), None)
+    of_the_page_first = sorted(ELSEWHERE, key=lambda one: not one.page)
+    return next((one for one in of_the_page_first if one.page in ("", page) and re.fullmatch(one.lines, line)), None)
 
 
 def lasting(page: str, line: str) -> tuple[str, bool]:
