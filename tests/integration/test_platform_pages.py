@@ -233,7 +233,9 @@ def test_every_word_is_there_in_both_languages():
     used = set()
     for path in pages_module._FILES.joinpath("templates").iterdir():
         used |= set(re.findall(r"\bt\('(\w+)'", path.read_text("utf-8")))
-    assert used <= zh.keys()
+    assert {
+        word for word in used if not word.endswith("_")
+    } <= zh.keys()  # the rest of a word in two parts is a state's
 
 
 def test_the_hospitals_page_counts(platform):
