@@ -18,24 +18,14 @@ from frontend_agent.config import load_config
 from frontend_agent.control import answers_at
 from frontend_agent.daemon import Daemon
 from tests.conftest import REPOSITORY
+from tests.console_kit import READS_ANY_FILE, SMALL
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="other accounts are asked for: only root may become them")
 
 ACCOUNTS = {"daemon": "王芳", "bin": "李强", "sys": "赵敏"}  # accounts that every Debian has
-READS_ANY_FILE = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-CONFIG = """
-[institution]
-id = "999000013"
-name = "示范市第一人民医院"
-[sources.his]
-url = "sqlite:///his.db"
-[[feeds]]
-name = "lab"
-source = "his"
-mapping = "demo_lis/lab_report"
-[destinations.platform]
-url = "https://127.0.0.1:9/"
-[people]
+CONFIG = (
+    SMALL
+    + """[people]
 socket = "{socket}"
 [[people.persons]]
 name = "王芳"
@@ -50,6 +40,7 @@ name = "赵敏"
 account = "sys"
 role = "audit"
 """
+)
 
 
 class Site:

@@ -20,27 +20,19 @@ from frontend_agent.delivery import State
 from frontend_agent.model import Document, Outcome, Receipt
 from frontend_agent.registrations import Names
 from frontend_agent.spool import Spool, Taken
+from tests.console_kit import SMALL
 from tests.platform_kit import HOSPITAL, document
 
 NOW = datetime(2026, 9, 30, 8, 15, tzinfo=UTC)
 PATIENT, DOCTOR = "patient:0012345", "staff:D1"
-CONFIG = """
-[institution]
-id = "999000013"
-name = "示范市第一人民医院"
-[sources.his]
-url = "sqlite:///his.db"
-[[feeds]]
-name = "lab"
-source = "his"
-mapping = "demo_lis/lab_report"
-[destinations.platform]
-url = "https://127.0.0.1:9/"
-[destinations.region]
+CONFIG = (
+    SMALL
+    + """[destinations.region]
 type = "mllp"
 url = "mllp://127.0.0.1:9"
 register_first = true
 """
+)
 Say = Callable[..., tuple[int, str, str]]
 
 
