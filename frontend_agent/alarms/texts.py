@@ -359,28 +359,29 @@ TEXTS: dict[str, Said] = {
     ),
     "gap_stopped": Said(
         Told(
-            "Nothing is taken across the gap any more: {problem}",
-            "A number came twice with different contents: the other half was set back to an older copy, runs twice, or somebody has its keys.",
+            "Nothing is taken across the gap any more",
+            "A number came twice with different contents: the other half was set back to an older copy, runs twice, or somebody has its keys. "
+            "{problem}",
             "Find out which before anything else; the file is in `set-aside` below the folder in. If the keys may be known to others, make new "
             "ones and pair again (`frontend-agent gap keys`, `frontend-agent gap pair FILE`); else `frontend-agent gap restart`.",
         ),
         Told(
-            "网闸方向已停止接收：{problem}",
-            "同一编号出现了不同内容：另一侧被恢复到旧副本、同时运行了两份，或有人掌握了其密钥。",
+            "网闸方向已停止接收",
+            "同一编号出现了不同内容：另一侧被恢复到旧副本、同时运行了两份，或有人掌握了其密钥。{problem}",
             "先查明是哪一种；该文件在 in 文件夹下的 `set-aside` 中。若密钥可能泄露，请重新生成并配对（`frontend-agent gap keys`、"
             "`frontend-agent gap pair FILE`）；否则执行 `frontend-agent gap restart`。",
         ),
     ),
     "gap_folder": Said(
         Told(
-            "A folder of the gap cannot be used: {problem}",
-            "The folder is full, not mounted, or the service's account may not write there.",
+            "A folder of the gap cannot be used",
+            "The folder is full, not mounted, or the service's account may not write there. {problem}",
             "`frontend-agent check` says which one. Make room, mount it, or give the service's account the right to read and write; what waits "
             "goes by itself.",
         ),
         Told(
-            "网闸文件夹无法使用：{problem}",
-            "文件夹已满、未挂载，或服务账号没有写入权限。",
+            "网闸文件夹无法使用",
+            "文件夹已满、未挂载，或服务账号没有写入权限。{problem}",
             "`frontend-agent check` 会指明是哪一个。清理空间、重新挂载，或授予服务账号读写权限；等待的内容会自动发出。",
         ),
     ),

@@ -33,7 +33,7 @@ def add_to(platform: typer.Typer, t: Texts, folder: Folder) -> None:
         people = _people(t, state)
         if people.one(name) is None:
             raise ConfigurationError(t("said.platform_people.unknown", name=name))
-        said(context.obj[0], state, "people remove", person=name)
+        said(context.obj[0], state, "platform_people_remove", person=name)
         people.drop(name)
         output.say(t("said.platform_people.removed", name=name))
 
@@ -57,7 +57,7 @@ def _add_making(group: typer.Typer, t: Texts, folder: Folder) -> None:
             raise ConfigurationError(t("said.platform_people.there", name=name))
         if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > 100:
             raise ConfigurationError(t("said.platform_people.no_name"))
-        _put(context, t, state, people, "people add", name, Role(role), not no_code, json)
+        _put(context, t, state, people, "platform_people_add", name, Role(role), not no_code, json)
 
     @group.command("password", help=t("platform.people.password"))
     def password(
@@ -72,7 +72,7 @@ def _add_making(group: typer.Typer, t: Texts, folder: Folder) -> None:
         people = _people(t, state)
         if (one := people.one(name)) is None:
             raise ConfigurationError(t("said.platform_people.unknown", name=name))
-        _put(context, t, state, people, "people password", name, Role(one.role), not no_code, json)
+        _put(context, t, state, people, "platform_people_password", name, Role(one.role), not no_code, json)
 
 
 def _put(

@@ -167,7 +167,7 @@ def test_another_password_ends_what_is_open_and_so_does_leaving(site: Region) ->
     assert browser.login("孙丽", "Fuenf-Kerzen-7").status_code == 303
     assert site.command("people", "remove", "孙丽").returncode == 0
     assert browser.get("/hospitals", allow_redirects=False).status_code == 303
-    assert "孙丽" in str([one for one in site.log() if one.get("act") == "people remove"])
+    assert "孙丽" in str([one for one in site.log() if one.get("act") == "platform_people_remove"])
 
 
 def test_a_code_is_good_once_and_ten_tries_in_vain_are_enough(site: Region) -> None:

@@ -14,6 +14,7 @@ from frontend_agent.alarms.model import (
     DestinationFacts,
     Facts,
     FeedFacts,
+    GapFacts,
     LogFacts,
     Raised,
     RoomFacts,
@@ -47,6 +48,10 @@ def of_feed(**what: Any) -> Facts:
 
 def certificate(**what: Any) -> Facts:
     return facts(certificates=(CertificateFacts(name="inlets.his", file="his.pem", **what),))
+
+
+def across(**what: Any) -> Facts:
+    return facts(gap=GapFacts(**what))
 
 
 # kind, facts that are a warning, facts that are critical (None: it never is), facts just below
@@ -133,6 +138,14 @@ CASES: list[tuple[str, Facts | None, Facts | None, Facts]] = [
         None,
         facts(upgrade=None),
     ),
+    (
+        "gap_silent",
+        across(awaited_since=NOW - H),
+        across(awaited_since=NOW - 4 * H),
+        across(awaited_since=NOW - 59 * M),
+    ),
+    ("gap_stopped", None, across(stopped="two bundles of one number", stopped_since=NOW - M), across()),
+    ("gap_folder", None, across(folder="no room"), across()),
 ]
 IDS = [case[0] for case in CASES]
 

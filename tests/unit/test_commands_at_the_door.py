@@ -80,6 +80,9 @@ AT_THE_PLATFORM: Mapping[str, Sequence[str]] = {
     "platform upgrades drop": ("platform_upgrade_drop",),
     "platform upgrades offer": ("platform_upgrade_offer",),
     "platform upgrades withdraw": ("platform_upgrade_withdraw",),
+    "platform people add": ("platform_people_add",),
+    "platform people password": ("platform_people_password",),
+    "platform people remove": ("platform_people_remove",),
     "platform studies list": ("platform_studies",),
     "platform studies show": ("platform_study",),
     "platform studies want": ("platform_want", "platform_unwant"),
@@ -120,6 +123,7 @@ LOOKS: Mapping[str, str] = {
     "platform upgrades list": "packages of the program", "platform upgrades status": "versions by hospital",
     "docs": "reference",
     "platform log": "what people did: identifiers",
+    "platform people list": "who may log in at the platform's pages",
 }  # fmt: skip
 # Processes. They say when they begin and end, and what people do through them stands in the log by the door.
 SERVE: Mapping[str, str] = {

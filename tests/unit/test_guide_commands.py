@@ -90,6 +90,7 @@ OTHERS = (
     ("scheduling.md", "date,kind,name", "test_the_calendar_is_taken"),
     ("service.md", "MemoryMax=2G", "tests/unit/test_units.py"),
     ("terms.md", "code,name,target", "test_the_code_map_is_taken"),
+    ("windows.md", "install.ps1", "tests/unit/test_on_windows.py"),
     ("tls.md", "upstream agents", "tests/integration/test_joining_proxy.py"),
 )
 

@@ -159,6 +159,13 @@ WHOLE_TABLES_ON_PURPOSE = {
     "console.accounts": "the people of the console: a few rows",
     "console.forget tries": "tries of the last minutes, as many as are let try",
     "alarm.stuck studies": "a partial index of what is stuck, and nothing else",
+    "gap.unlaid": "a partial index of what is not in the folder yet",
+    "gap.sent counts": "bundles without an acknowledgement: bounded by the window",
+    "gap.newest asking": "from the newest on, until one asks: nearly each does",
+    "gap.last": "its end",
+    "gap.items waiting": "what the outer half has still to put: bounded by the inner half's window",
+    "gap.requests": "parcels that are on their way: bounded by the window",
+    "gap.drop older": "questions that nobody waits for any more: bounded by the window",
     "image.deliveries left": "a partial index of what was being sent, at the start",
 }
 
