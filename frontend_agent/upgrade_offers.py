@@ -40,6 +40,7 @@ from frontend_agent.wire.upgrades import (
     Offer,
     UpgradeBeat,
     is_newer,
+    order_of,
 )
 
 LOOK_EVERY = 15.0  # seconds
@@ -203,7 +204,8 @@ class Offers:
         if trial is not None:
             return of_disk(trial.version, trial, history)
         if chosen is None:
-            return ended(history[0]) if history else None
+            # A file that could not be read has no version: no platform would hear of one.
+            return next((ended(one) for one in history if order_of(one["version"])), None)
         platform, offer = chosen
         since = self._since(offer)
         if (found := of_disk(offer.version, trial, history)) is not None and found.state != CONFIRMED:

@@ -211,6 +211,20 @@ def test_how_it_went_goes_back_to_the_platform(tmp_path: Path, store: Store, url
     assert "frontend-agent.service does not start" in page
 
 
+def test_a_refusal_of_what_could_not_be_read_keeps_no_heartbeat_from_being_heard(
+    tmp_path: Path, store: Store, url: str
+) -> None:
+    """The unit did not come so far as to know the version: no room for a copy, no file."""
+    offered(store, archive(tmp_path, "1.1.0"), "1.1.0", to=["H009"])
+    agent = Agent(tmp_path, url)
+    end_trial(agent.home, Trial(version="0.9.0", before="0.8.0", who="wang"), "confirmed")
+    note_refused(agent.home, "?", "by itself", "no room for a copy")
+    assert agent.beats.beat() == 1
+    assert heard(store) == [("0.9.0", "confirmed", "")]
+    store.upgrades.offer("1.1.0", "li", to=["H001"])
+    assert agent.goes_on().state == "waiting"
+
+
 def test_what_a_person_wrote_as_a_reason_stays_in_the_hospital(tmp_path: Path, store: Store, url: str) -> None:
     offered(store, archive(tmp_path, "1.1.0"), "1.1.0")
     agent = Agent(tmp_path, url)
