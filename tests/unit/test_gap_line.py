@@ -349,6 +349,7 @@ def test_a_replay_of_an_old_bundle_has_no_effect(both: Both, tmp_path: Path) -> 
     assert both.outer.took() == []
     both.inner.line.begin_anew("王芳")
     both.round()
+    both.outer.line.turn()  # hears of the new life
     (tmp_path / "outer/in" / file.name).write_bytes(old)
     both.outer.line.turn()
     assert both.outer.took() == []
