@@ -168,7 +168,7 @@ class Gap:
     # --- theirs -------------------------------------------------------------------------------------------------------
 
     def take(self, number: int, digest: bytes, body: bytes, now: datetime) -> None:
-        self._database.run("gap.take", number=number, digest=digest, body=body, now=millis(now))
+        self._database.run("gap.take", number=number, sha256=digest, body=body, now=millis(now))
 
     def digest(self, number: int) -> bytes | None:
         row = self._database.row("gap.digest", number=number)

@@ -35,10 +35,10 @@ FROM gap_sent;
 DELETE FROM gap_sent;
 
 -- gap.take --
-INSERT INTO gap_got (number, digest, at, body) VALUES (:number, :digest, :now, :body);
+INSERT INTO gap_got (number, sha256, at, body) VALUES (:number, :sha256, :now, :body);
 
 -- gap.digest --
-SELECT digest FROM gap_got WHERE number = :number;
+SELECT sha256 FROM gap_got WHERE number = :number;
 
 -- gap.got body --
 SELECT body FROM gap_got WHERE number = :number;

@@ -664,7 +664,7 @@ CREATE TABLE gap_sent (
     laid INTEGER NOT NULL DEFAULT 0, asks INTEGER NOT NULL, size INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE INDEX gap_sent_laid ON gap_sent (number) WHERE laid = 0;
-CREATE TABLE gap_got (number INTEGER PRIMARY KEY, digest BLOB NOT NULL, at INTEGER NOT NULL, body BLOB);
+CREATE TABLE gap_got (number INTEGER PRIMARY KEY, sha256 BLOB NOT NULL, at INTEGER NOT NULL, body BLOB);
 CREATE INDEX gap_got_body ON gap_got (number) WHERE body IS NOT NULL;
 -- `first`, `last`: the bundles in which it begins and ends; `place`: the how-manieth that ends there, from 0.
 CREATE TABLE gap_item (id INTEGER PRIMARY KEY AUTOINCREMENT, first INTEGER NOT NULL, last INTEGER NOT NULL, place INTEGER NOT NULL);

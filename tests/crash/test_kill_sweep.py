@@ -28,6 +28,7 @@ from tests.crash import sweep
 from tests.crash.sweep import Point, Zygote
 from tests.crash.victim import cycle as cycle_of_the_agent
 from tests.platform_kit import running
+from tests.ports import free_port
 
 HOW = os.environ.get("FRONTEND_AGENT_TEST", "full")
 VISITS = 8
@@ -164,7 +165,7 @@ def test_agent_killed_at_any_durable_write(cycle: Cycle, zygote: Zygote, tmp_pat
 
 def platform_run(cycle: Cycle, folder: Path, zygote: Zygote, strace: tuple[str, ...]) -> int:
     """One cycle of an agent against a platform process under strace. The platform's wait status."""
-    port = sweep.free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     order = {
         "what": "platform",

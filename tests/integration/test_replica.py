@@ -18,6 +18,7 @@ from connectors.finding.search import Search
 from frontend_agent.mapping_file import Queries
 from frontend_agent.model import Watermark
 from tests import servers
+from tests.ports import free_port
 from tests.servers import PASSWORD, PostgresServer
 
 QUERIES = Queries(
@@ -29,7 +30,7 @@ QUERIES = Queries(
 def replica_of(primary: PostgresServer, delay: str) -> Iterator[PostgresServer]:
     """A hot standby that replays each commit so much later."""
     with servers._folder("rep") as folder:
-        data, log, port = folder / "data", folder / "log", servers.free_port()
+        data, log, port = folder / "data", folder / "log", free_port()
         secret = folder / "pgpass"
         secret.write_text(
             f"127.0.0.1:{primary.port}:*:admin:{PASSWORD.replace(':', chr(92) + ':')}\n", encoding="utf-8"

@@ -23,6 +23,7 @@ SAYS_SO = re.compile(r"sha256|sha384|sha512|sm3")
 NO_HASH = {
     "spool": {"plan.dictionary", "picked.path"},  # the number of a row that is named sha256; where a file lies
     "platform": {"document.dictionary"},
+    "sent": {"crossing.Request.path"},  # of a URL
 }
 
 
@@ -68,6 +69,7 @@ def test_every_sent_hash_names_its_algorithm():
         for place in sent
         if LOOKS_LIKE_ONE.search(place.rpartition(".")[2]) and not SAYS_SO.search(place.rpartition(".")[2])
     }
+    unsaid -= NO_HASH["sent"]
     assert unsaid == SENT.keys(), "say in wire/hashes.py with what it is made, or name the field after its algorithm"
 
 
