@@ -17,6 +17,7 @@ from frontend_agent.logs import log  # noqa: E402
 from tests.canaries import in_files, in_sections, remember_names  # noqa: E402
 from tests.servers import MariadbServer, PostgresServer, ServerMissing, mariadb_server, postgres_server  # noqa: E402
 
+pytest_plugins = ["tests.scheduling"]
 remember_names()  # before any test module takes the function by its name
 
 

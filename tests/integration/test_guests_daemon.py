@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -72,7 +73,7 @@ class Site:
         log = (self.folder / "stderr").open("ab")
         with log, subprocess.Popen([*PROGRAM, "run"], cwd=self.folder, stderr=log) as process:
             try:
-                eventually(lambda: (self.folder / "state" / "control.sock").exists())
+                eventually(lambda: answers(self.folder / "state" / "control.sock"))
                 yield process
             finally:
                 process.kill()
@@ -90,6 +91,12 @@ class Site:
     def last_problem(self) -> str:
         (feed,) = json.loads(self.command("status", "--json"))["feeds"]
         return feed["last_run"]["problem"] if feed["last_run"] else ""
+
+
+def answers(control: Path) -> bool:
+    """Whether somebody listens there: a daemon that was killed leaves its file behind."""
+    with socket.socket(socket.AF_UNIX) as line:
+        return line.connect_ex(str(control)) == 0
 
 
 def eventually(is_so: Callable[[], Any], seconds: float = 20.0) -> float:
