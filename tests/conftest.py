@@ -15,9 +15,9 @@ if str(REPOSITORY) not in sys.path:  # `pytest` alone does not put the checkout 
 
 from frontend_agent.logs import log  # noqa: E402
 from tests.canaries import in_files, in_sections, remember_names  # noqa: E402
+from tests.scheduling import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: E402, F401  # hooks
 from tests.servers import MariadbServer, PostgresServer, ServerMissing, mariadb_server, postgres_server  # noqa: E402
 
-pytest_plugins = ["tests.scheduling"]
 remember_names()  # before any test module takes the function by its name
 
 
