@@ -232,6 +232,7 @@ def test_an_older_version_that_was_signed_is_not_installed_whoever_laid_it_there
     assert running(hospital) == "9.4.0"
 
 
+@pytest.mark.release  # follows the tests of offers before it; minutes of waiting for the return of a version
 def test_an_offer_that_cannot_start_comes_back_and_the_platform_shows_why(hospital: Hospital, made: Package) -> None:
     before = hospital.ids()
     offers(hospital, give(hospital, made, "9.5.0", broken=True), "9.5.0")
